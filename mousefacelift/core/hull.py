@@ -1,0 +1,299 @@
+"""The tolerant visual hull: the largest body that a set of silhouettes allows.
+
+Pure functions shared by capture (where is the animal, do the cameras agree), splats (where a fit starts),
+distill and dataset (are generated views silhouettes of one body). No file is read or written here; lengths are
+in whatever unit the cameras use.
+
+A voxel outside a frame is *unknown* to that view, never empty: an animal cut by the frame keeps its tail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numba
+import numpy as np
+
+from mousefacelift.core.cameras import Camera, project
+from mousefacelift.errors import DataError
+
+MAX_VIEWS = 63  # one bit per view in an int64
+
+
+@dataclass(frozen=True)
+class Hull:
+    """A boolean voxel grid: voxel [i, j, k] covers origin + voxel * ([i, j, k] .. [i+1, j+1, k+1]).
+
+    Attributes:
+        occupancy: bool [X, Y, Z], true where the body may be.
+        origin: float64 [3], the lowest corner of the grid.
+        voxel: edge length of a voxel.
+    """
+
+    occupancy: np.ndarray
+    origin: np.ndarray
+    voxel: float
+
+    @property
+    def empty(self) -> bool:
+        return not bool(self.occupancy.any())
+
+    def points(self) -> np.ndarray:
+        """Centres of the occupied voxels, float64 [P, 3]."""
+        return self.origin + (np.argwhere(self.occupancy) + 0.5) * self.voxel
+
+    def surface_points(self) -> np.ndarray:
+        """Centres of the occupied voxels that touch an empty one by a face (or the edge of the grid), float64 [P, 3]."""
+        return self.origin + (np.argwhere(self.surface()) + 0.5) * self.voxel
+
+    def surface(self) -> np.ndarray:
+        """The occupied voxels that touch an empty one by a face, bool [X, Y, Z]."""
+        padded = np.pad(self.occupancy, 1)
+        inner = padded[1:-1, 1:-1, 1:-1].copy()
+        for axis in range(3):
+            for step in (-1, 1):
+                inner &= np.roll(padded, step, axis)[1:-1, 1:-1, 1:-1]
+        return self.occupancy & ~inner
+
+    def volume(self) -> float:
+        """Volume of the occupied voxels, in cubed units of the cameras."""
+        return float(np.count_nonzero(self.occupancy)) * self.voxel**3
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Whether each of `points` [..., 3] lies in an occupied voxel, bool [...]."""
+        index = np.floor((np.asarray(points) - self.origin) / self.voxel).astype(np.int64)
+        inside = np.all((index >= 0) & (index < self.occupancy.shape), axis=-1)
+        clipped = np.clip(index, 0, np.array(self.occupancy.shape) - 1)
+        return inside & self.occupancy[clipped[..., 0], clipped[..., 1], clipped[..., 2]]
+
+
+@dataclass(frozen=True)
+class _Votes:
+    """Per voxel and view, one bit each: is the voxel in frame, and is it outside the silhouette. int64 [X, Y, Z]."""
+
+    seen: np.ndarray
+    missed: np.ndarray
+    origin: np.ndarray
+    voxel: float
+
+    def hull(self, tolerance: int, min_views: int, leave_out: int | None = None) -> Hull:
+        keep = ~np.int64(0) if leave_out is None else ~np.int64(1 << leave_out)
+        occupied = _count_votes(self.seen, self.missed, keep, tolerance, min_views)
+        return Hull(occupied, self.origin, self.voxel)
+
+
+def carve_hull(
+    masks: np.ndarray | Sequence[np.ndarray],
+    cameras: Sequence[Camera],
+    center: np.ndarray,
+    half_extent: float | np.ndarray,
+    resolution: int,
+    tolerance: int = 0,
+    min_views: int = 2,
+    margin: float = 0.0,
+) -> Hull:
+    """Carve the grid of voxels that the silhouettes allow.
+
+    A voxel stays when at least `min_views` views have its centre in frame and at most `tolerance` of those have it
+    outside their mask.
+
+    Args:
+        masks: [V, H, W], bool or soft (foreground above 0.5).
+        cameras: V pinhole cameras of that size.
+        center: [3], middle of the grid.
+        half_extent: half the edge of the grid, one number or one per axis.
+        resolution: voxels along the longest axis.
+        tolerance: views that may disagree.
+        min_views: views that must see a voxel for it to be kept.
+        margin: a voxel also counts as inside a mask when it is this many voxels (at its depth) away from it; 0.5 keeps
+            parts thinner than a voxel (tail) at the price of a hull half a voxel thicker.
+    Returns:
+        The hull; it is empty when the cameras see no common body.
+    Raises:
+        DataError: fewer than two views, masks and cameras that do not fit, non-finite values, a view without foreground.
+    """
+    votes = _vote(masks, cameras, center, half_extent, resolution, margin, tolerance)
+    return votes.hull(tolerance, min_views)
+
+
+def carve_hull_tight(
+    masks: np.ndarray | Sequence[np.ndarray],
+    cameras: Sequence[Camera],
+    center: np.ndarray,
+    half_extent: float | np.ndarray,
+    resolution: int,
+    tolerance: int = 0,
+    min_views: int = 2,
+    margin: float = 0.0,
+    coarse_resolution: int = 48,
+) -> Hull:
+    """Carve coarsely, then again at `resolution` inside the bounding box of what was found (same arguments as `carve_hull`).
+
+    The coarse pass keeps everything within one voxel of a silhouette, so that thin parts are not lost with it.
+    """
+    coarse = carve_hull(masks, cameras, center, half_extent, coarse_resolution, tolerance, min_views, margin=1.0)
+    if coarse.empty:
+        return coarse
+    index = np.argwhere(coarse.occupancy)
+    low = coarse.origin + index.min(0) * coarse.voxel
+    high = coarse.origin + (index.max(0) + 1) * coarse.voxel
+    return carve_hull(masks, cameras, (low + high) / 2, (high - low) / 2, resolution, tolerance, min_views, margin)
+
+
+def project_hull(hull: Hull, camera: Camera) -> np.ndarray:
+    """Silhouette of the hull in `camera`, bool [H, W]: each surface voxel is drawn as a square of its size at its depth."""
+    return np.isfinite(hull_depth(hull, camera))
+
+
+def hull_depth(hull: Hull, camera: Camera) -> np.ndarray:
+    """Depth (camera z) of the nearest surface voxel at each pixel, float64 [H, W]; infinity where there is none."""
+    depth = np.full((camera.height, camera.width), np.inf)
+    if not hull.empty:
+        pixels, z = project(camera, hull.surface_points())
+        focal = 0.5 * float(camera.fxfycxcy[0] + camera.fxfycxcy[1])
+        _draw_squares(np.ascontiguousarray(pixels), np.ascontiguousarray(z), 0.5 * hull.voxel * focal, depth)
+    return depth
+
+
+def silhouette_scores(
+    masks: np.ndarray | Sequence[np.ndarray],
+    cameras: Sequence[Camera],
+    center: np.ndarray,
+    half_extent: float | np.ndarray,
+    resolution: int = 96,
+    tolerance: int = 0,
+    min_views: int = 2,
+    margin: float = 0.5,
+) -> dict[str, np.ndarray]:
+    """How far a set of silhouettes can be the silhouettes of one body (arguments as in `carve_hull`).
+
+    `containment` is the sharper alarm: the share of a view's mask covered by the hull of all *other* views. `hull_iou`
+    compares the mask with the hull of all views; the grid biases it, so compare it only with the same rig's own values.
+
+    Returns:
+        containment [V], hull_iou [V], both float64 in [0, 1].
+    """
+    masks = _check_masks(masks, cameras)
+    votes = _vote(masks, cameras, center, half_extent, resolution, margin, tolerance + 1)
+    whole = votes.hull(tolerance, min_views)
+    containment, hull_iou = np.zeros(len(cameras)), np.zeros(len(cameras))
+    for view, camera in enumerate(cameras):
+        others = project_hull(votes.hull(tolerance, min_views, leave_out=view), camera)
+        every = project_hull(whole, camera)
+        mask = masks[view]
+        containment[view] = np.count_nonzero(mask & others) / np.count_nonzero(mask)
+        hull_iou[view] = np.count_nonzero(mask & every) / np.count_nonzero(mask | every)
+    return {"containment": containment, "hull_iou": hull_iou}
+
+
+def _check_masks(masks: np.ndarray | Sequence[np.ndarray], cameras: Sequence[Camera]) -> np.ndarray:
+    masks = np.asarray(masks)
+    if len(cameras) < 2:
+        raise DataError("a visual hull needs two views or more", got=f"{len(cameras)} view(s)")
+    if len(cameras) > MAX_VIEWS:
+        raise DataError("too many views for one visual hull", got=len(cameras), expected=f"at most {MAX_VIEWS}")
+    shape = (len(cameras), cameras[0].height, cameras[0].width)
+    if masks.shape != shape or any((c.height, c.width) != shape[1:] for c in cameras):
+        raise DataError(
+            "masks and cameras do not fit",
+            got=f"masks {masks.shape}, cameras {[(c.height, c.width) for c in cameras]}",
+            expected=f"[V, H, W] = {shape}",
+            likely="masks of another resolution than the cameras",
+        )
+    if masks.dtype != bool:
+        if not np.isfinite(masks).all():
+            bad = [v for v in range(len(cameras)) if not np.isfinite(masks[v]).all()]
+            raise DataError("masks hold NaN or infinite values", where=f"views {bad}")
+        masks = masks > (127 if masks.dtype == np.uint8 else 0.5)
+    blank = [v for v in range(len(cameras)) if not masks[v].any()]
+    if blank:
+        raise DataError(
+            "no foreground in a mask", where=f"views {blank}", likely="the animal is outside the frame or the mask was lost",
+            hint="exclude the frame or the view",
+        )
+    return masks
+
+
+def _vote(masks, cameras, center, half_extent, resolution, margin, give_up_after) -> _Votes:
+    masks = _check_masks(masks, cameras)
+    half = np.broadcast_to(np.asarray(half_extent, np.float64), 3)
+    voxel = 2 * float(half.max()) / int(resolution)
+    cells = np.maximum(1, np.ceil(2 * half / voxel - 1e-9).astype(np.int64))
+    origin = np.asarray(center, np.float64) - 0.5 * cells * voxel
+    outside = np.stack([cv2.distanceTransform((~m).astype(np.uint8), cv2.DIST_L2, 5) for m in masks])
+    w2c = np.stack([np.asarray(c.w2c, np.float64)[:3] for c in cameras])
+    fxfycxcy = np.stack([np.asarray(c.fxfycxcy, np.float64) for c in cameras])
+    seen, missed = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
+    _cast_votes(outside, w2c, fxfycxcy, origin, voxel, float(margin), int(give_up_after), seen, missed)
+    return _Votes(seen, missed, origin, voxel)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _cast_votes(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, seen, missed):
+    views, height, width = outside.shape
+    for i in range(seen.shape[0]):
+        x = origin[0] + (i + 0.5) * voxel
+        for j in range(seen.shape[1]):
+            y = origin[1] + (j + 0.5) * voxel
+            for k in range(seen.shape[2]):
+                z = origin[2] + (k + 0.5) * voxel
+                seen_bits, missed_bits, misses = 0, 0, 0
+                for v in range(views):
+                    depth = w2c[v, 2, 0] * x + w2c[v, 2, 1] * y + w2c[v, 2, 2] * z + w2c[v, 2, 3]
+                    if depth <= 1e-9:
+                        continue
+                    inverse = 1.0 / depth
+                    a = w2c[v, 0, 0] * x + w2c[v, 0, 1] * y + w2c[v, 0, 2] * z + w2c[v, 0, 3]
+                    b = w2c[v, 1, 0] * x + w2c[v, 1, 1] * y + w2c[v, 1, 2] * z + w2c[v, 1, 3]
+                    column = fxfycxcy[v, 0] * a * inverse + fxfycxcy[v, 2]
+                    row = fxfycxcy[v, 1] * b * inverse + fxfycxcy[v, 3]
+                    if column < 0.0 or row < 0.0 or column >= width or row >= height:
+                        continue
+                    seen_bits |= 1 << v
+                    if outside[v, int(row), int(column)] > margin * voxel * fxfycxcy[v, 0] * inverse:
+                        missed_bits |= 1 << v
+                        misses += 1
+                        if misses > give_up_after:
+                            break
+                seen[i, j, k] = seen_bits
+                missed[i, j, k] = missed_bits
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_votes(seen, missed, keep, tolerance, min_views):
+    occupied = np.zeros(seen.shape, np.bool_)
+    flat_seen, flat_missed, flat = seen.ravel(), missed.ravel(), occupied.ravel()
+    for index in range(flat_seen.size):
+        bits, views = flat_seen[index] & keep, 0
+        while bits:
+            bits &= bits - 1
+            views += 1
+        if views < min_views:
+            continue
+        bits, misses = flat_missed[index] & keep, 0
+        while bits:
+            bits &= bits - 1
+            misses += 1
+        flat[index] = misses <= tolerance
+    return occupied
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _draw_squares(pixels, z, half_size, depth):
+    height, width = depth.shape
+    for index in range(z.size):
+        if z[index] <= 1e-9:
+            continue
+        half = half_size / z[index]
+        # pixels whose centre lies in the square; a square smaller than a pixel still marks the pixel it falls in
+        first_column, last_column = int(np.ceil(pixels[index, 0] - half - 0.5)), int(np.floor(pixels[index, 0] + half - 0.5))
+        first_row, last_row = int(np.ceil(pixels[index, 1] - half - 0.5)), int(np.floor(pixels[index, 1] + half - 0.5))
+        if last_column < first_column:
+            first_column = last_column = int(np.floor(pixels[index, 0]))
+        if last_row < first_row:
+            first_row = last_row = int(np.floor(pixels[index, 1]))
+        for row in range(max(0, first_row), min(height - 1, last_row) + 1):
+            for column in range(max(0, first_column), min(width - 1, last_column) + 1):
+                depth[row, column] = min(depth[row, column], z[index])
