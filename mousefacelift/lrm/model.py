@@ -1,0 +1,266 @@
+"""GS-LRM: posed images in, one Gaussian per pixel out, in a single forward pass.
+
+Zhang et al., "GS-LRM: Large Reconstruction Model for 3D Gaussian Splatting", ECCV 2024, in the form published with
+FaceLift (Lyu et al., 2025). Parameter names are those of the published checkpoint, so its weights load without a mapping.
+The network sees rays in world coordinates: it is permutation-equivariant over views, and not invariant to moving, turning
+or scaling the world. Expected world: Z up, subject at the origin, cameras at a distance of about 2.7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mousefacelift.core.gaussians import SH_C0, Gaussians
+from mousefacelift.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes and activations of a GS-LRM; the defaults are the published ones.
+
+    image_size is the size the weights were trained at (no weight depends on it). uses_alpha and color_from_pixel are off
+    in the published model: with uses_alpha only patches that show foreground become tokens and a Gaussian's opacity is
+    multiplied by the alpha of its pixel; with color_from_pixel the network predicts the difference to the pixel's colour.
+    """
+
+    image_size: int = 512
+    patch_size: int = 8
+    dim: int = 1024
+    head_dim: int = 64
+    layers: int = 24
+    free_gaussians: int = 2
+    sh_degree: int = 0
+    depth_range: float = 1.8  # world units each side of the ray's closest approach to the origin
+    scale_log_offset: float = -2.3
+    scale_log_max: float = -1.2
+    opacity_logit_offset: float = -2.0
+    init_std: float = 0.02
+    head_init_std: float = 0.02
+    uses_alpha: bool = False
+    color_from_pixel: bool = False
+
+    @property
+    def gaussian_channels(self) -> int:
+        """Raw numbers per Gaussian: xyz, SH, log scale, rotation, opacity logit (14 for degree 0)."""
+        return 3 + 3 * (self.sh_degree + 1) ** 2 + 3 + 4 + 1
+
+
+class RawGaussians(NamedTuple):
+    """Gaussians before their activations, as the published files store them; free ones first, then pixel-aligned ones.
+
+    xyz [B,N,3] world; sh [B,N,K,3]; scale_log [B,N,3]; quats [B,N,4] wxyz of any length; opacity_logit [B,N,1];
+    alpha [B,N,1] is the factor on the opacity (None: 1 everywhere).
+    """
+
+    xyz: Tensor
+    sh: Tensor
+    scale_log: Tensor
+    quats: Tensor
+    opacity_logit: Tensor
+    alpha: Tensor | None = None
+
+    def activated(self) -> Gaussians:
+        """The Gaussians that the renderer takes: linear scales, opacities in [0,1]."""
+        opacities = torch.sigmoid(self.opacity_logit)
+        if self.alpha is not None:
+            opacities = opacities * self.alpha
+        return Gaussians(
+            means=self.xyz,
+            quats=F.normalize(self.quats, dim=-1, eps=1e-12),
+            scales=torch.exp(self.scale_log),
+            opacities=opacities.squeeze(-1),
+            sh=self.sh,
+        )
+
+
+def pixel_rays(c2w: Tensor, fxfycxcy: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Origins and unit directions [..., 3, H, W] of the rays through all pixel centres, in world coordinates.
+
+    Args:
+        c2w: [..., 4, 4] camera to world, OpenCV axes.
+        fxfycxcy: [..., 4] pixels; pixel (i, j) has its centre at (i + 0.5, j + 0.5).
+    """
+    fx, fy, cx, cy = (part[..., None, None] for part in fxfycxcy.unbind(-1))
+    column = torch.arange(width, device=c2w.device, dtype=c2w.dtype) + 0.5
+    row = torch.arange(height, device=c2w.device, dtype=c2w.dtype)[:, None] + 0.5
+    x, y = torch.broadcast_tensors((column - cx) / fx, (row - cy) / fy)
+    direction = F.normalize(torch.stack([x, y, torch.ones_like(x)], dim=-3), dim=-3)  # [..., 3, H, W] camera axes
+    direction = torch.einsum("...ij,...jhw->...ihw", c2w[..., :3, :3], direction)
+    return c2w[..., :3, 3, None, None].expand_as(direction), direction
+
+
+def patchify(images: Tensor, patch: int) -> Tensor:
+    """[B, V, C, H, W] -> [B, V*h*w, p, p, C], patches in the order view, patch row, patch column."""
+    b, v, c, height, width = images.shape
+    tiles = images.reshape(b, v, c, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 1, 3, 5, 4, 6, 2).reshape(b, -1, patch, patch, c)
+
+
+def pose_images(rgb: Tensor, origin: Tensor, direction: Tensor) -> Tensor:
+    """[..., 9, H, W]: colour in [-1,1], ray direction, and the ray's nearest point to the world origin."""
+    nearest = origin - (origin * direction).sum(-3, keepdim=True) * direction
+    return torch.cat([rgb * 2 - 1, direction, nearest], dim=-3)
+
+
+def select_tokens(keep: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices [B, m] of the kept tokens, in order, padded to the longest row; and which of them are real, bool [B, m]."""
+    counts = keep.sum(1)
+    longest = max(int(counts.max()), 1)
+    order = keep.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :longest]
+    return order, torch.arange(longest, device=keep.device) < counts[:, None]
+
+
+class Attention(nn.Module):
+    """Full self-attention over all tokens of all views."""
+
+    def __init__(self, dim: int, head_dim: int):
+        super().__init__()
+        self.head_dim = head_dim
+        self.to_qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.fc = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        b, n, d = x.shape
+        qkv = self.to_qkv(x).reshape(b, n, 3, d // self.head_dim, self.head_dim)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [B, heads, n, head_dim]
+        return self.fc(F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(b, n, d))
+
+
+class MLP(nn.Module):
+    """Two linear layers with the exact GELU between them."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim, bias=False), nn.GELU(), nn.Linear(4 * dim, dim, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mlp(x)
+
+
+class TransformerLayer(nn.Module):
+    """Pre-norm transformer layer."""
+
+    def __init__(self, dim: int, head_dim: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, bias=False)
+        self.attn = Attention(dim, head_dim)
+        self.norm2 = nn.LayerNorm(dim, bias=False)
+        self.mlp = MLP(dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = x + self.attn(self.norm1(x), mask)
+        return x + self.mlp(self.norm2(x))
+
+
+class FreeHead(nn.Module):
+    """Raw parameters of the Gaussians that no pixel owns."""
+
+    def __init__(self, dim: int, channels: int):
+        super().__init__()
+        self.layernorm = nn.LayerNorm(dim, bias=False)
+        self.linear = nn.Linear(dim, channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.layernorm(x))
+
+
+class GSLRM(nn.Module):
+    """The network: any number of views, any resolution that the patch divides.
+
+    With `checkpoints_activations` set, a layer's activations are recomputed in the backward pass.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        if config.dim % config.head_dim:
+            raise ConfigError("the model's width is not a whole number of heads", where="model.dim",
+                              got=config.dim, expected=f"a multiple of head_dim = {config.head_dim}")
+        self.config, self.checkpoints_activations = config, False
+        dim, patch, channels = config.dim, config.patch_size, config.gaussian_channels
+        self.gaussian_position_embeddings = nn.Parameter(torch.empty(config.free_gaussians, dim))
+        self.patch_embedder = nn.Sequential(nn.Flatten(2), nn.Linear(9 * patch * patch, dim, bias=False))
+        self.input_layer_norm = nn.LayerNorm(dim, bias=False)
+        self.transformer_layers = nn.ModuleList(TransformerLayer(dim, config.head_dim) for _ in range(config.layers))
+        self.gaussian_upsampler = FreeHead(dim, channels)
+        self.pixel_gaussian_decoder = nn.Sequential(
+            nn.LayerNorm(dim, bias=False), nn.Linear(dim, channels * patch * patch, bias=False)
+        )
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Linear layers N(0, init_std), the two heads N(0, head_init_std), free tokens truncated normal."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=self.config.init_std)
+        for head in (self.gaussian_upsampler.linear, self.pixel_gaussian_decoder[1]):
+            nn.init.normal_(head.weight, std=self.config.head_init_std)
+        nn.init.trunc_normal_(self.gaussian_position_embeddings, std=0.02)
+
+    def forward(self, image: Tensor, c2w: Tensor, fxfycxcy: Tensor) -> RawGaussians:
+        """Gaussians of B scenes from V posed views each.
+
+        Args:
+            image: [B, V, 3 or 4, H, W] in [0,1], colour already composited on the background, then alpha.
+            c2w: [B, V, 4, 4], OpenCV axes, world units.
+            fxfycxcy: [B, V, 4] pixels of the H x W image.
+        """
+        self._check(image, c2w, fxfycxcy)
+        patch, height, width = self.config.patch_size, *image.shape[-2:]
+        origin, direction = pixel_rays(c2w, fxfycxcy, height, width)
+        posed = patchify(pose_images(image[:, :, :3], origin, direction), patch)  # [B, n, p, p, 9]
+        rays = patchify(torch.cat([origin, direction, image[:, :, :3]], dim=2), patch)
+        alpha = patchify(image[:, :, 3:4], patch) if self.config.uses_alpha else None
+        mask = None
+        if alpha is not None:
+            index, is_token = select_tokens(alpha.amax((2, 3, 4)) > 0)
+            posed, rays, alpha = (torch.take_along_dim(t, index[:, :, None, None, None], 1) for t in (posed, rays, alpha))
+            alpha = alpha * is_token[:, :, None, None, None]
+            if not bool(is_token.all()):
+                mask = F.pad(is_token, (self.config.free_gaussians, 0), value=True)[:, None, None, :]
+        tokens = self._transform(self.patch_embedder(posed), mask)
+        with torch.autocast(image.device.type, enabled=False):  # a half-precision sigmoid would quantise depth
+            return self._decode(tokens.float(), rays, alpha)
+
+    def _check(self, image: Tensor, c2w: Tensor, fxfycxcy: Tensor) -> None:
+        patch, shape = self.config.patch_size, tuple(image.shape)
+        if image.ndim != 5 or shape[-1] % patch or shape[-2] % patch or c2w.shape[:2] != image.shape[:2]:
+            raise DataError("GS-LRM cannot take these images", got=f"image {shape}, c2w {tuple(c2w.shape)}",
+                            expected=f"[B, V, C, H, W] with H and W multiples of {patch}, one camera per view")
+        if self.config.uses_alpha and shape[2] != 4:
+            raise DataError("this GS-LRM reads alpha and got images without it", got=f"{shape[2]} channels",
+                            expected="4 channels, RGBA", hint="give RGBA images, or weights trained without uses_alpha")
+
+    def _transform(self, patches: Tensor, mask: Tensor | None) -> Tensor:
+        free = self.gaussian_position_embeddings.expand(len(patches), -1, -1)
+        tokens = self.input_layer_norm(torch.cat([free.to(patches.dtype), patches], dim=1))
+        for layer in self.transformer_layers:
+            if self.checkpoints_activations and torch.is_grad_enabled():
+                tokens = checkpoint(layer, tokens, mask, use_reentrant=False)
+            else:
+                tokens = layer(tokens, mask)
+        return tokens
+
+    def _decode(self, tokens: Tensor, rays: Tensor, alpha: Tensor | None) -> RawGaussians:
+        cfg, b = self.config, len(tokens)
+        free = self.gaussian_upsampler(tokens[:, : cfg.free_gaussians])
+        pixels = self.pixel_gaussian_decoder(tokens[:, cfg.free_gaussians :]).reshape(b, -1, cfg.gaussian_channels)
+        raw = torch.cat([free, pixels], dim=1)
+        xyz, sh, scale, quats, opacity = raw.split([3, 3 * (cfg.sh_degree + 1) ** 2, 3, 4, 1], dim=-1)
+        origin, direction, color = rays.reshape(b, -1, 9).split(3, dim=-1)
+        nearest = -(origin * direction).sum(-1, keepdim=True)
+        depth = nearest + cfg.depth_range * (2 * torch.sigmoid(xyz[:, cfg.free_gaussians :].mean(-1, keepdim=True)) - 1)
+        xyz = torch.cat([xyz[:, : cfg.free_gaussians], origin + depth * direction], dim=1)
+        sh = sh.reshape(b, -1, (cfg.sh_degree + 1) ** 2, 3)
+        if cfg.color_from_pixel:
+            skip = F.pad((color - 0.5) / SH_C0, (0, 0, cfg.free_gaussians, 0))
+            sh = torch.cat([sh[:, :, :1] + skip[:, :, None], sh[:, :, 1:]], dim=2)
+        if alpha is not None:
+            alpha = F.pad(alpha.reshape(b, -1, 1), (0, 0, cfg.free_gaussians, 0), value=1.0)
+        scale = (scale + cfg.scale_log_offset).clamp(max=cfg.scale_log_max)
+        return RawGaussians(xyz, sh, scale, quats, opacity + cfg.opacity_logit_offset, alpha)
