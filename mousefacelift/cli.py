@@ -1,0 +1,65 @@
+"""The `mousefacelift` command: one group per stage, one sub-command per rule of the pipeline.
+
+A group's module is imported only when that group is asked for, so that `mousefacelift --help` and light commands
+start fast. Exit codes: 0 done, 2 configuration or data, 3 a gate refused, 1 a bug (with its traceback).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from mousefacelift import __version__
+from mousefacelift.errors import MouseFaceLiftError
+
+GROUPS = {
+    "capture": ("mousefacelift.capture.commands", "recording -> audited rig, canonical samples, quality table"),
+    "distill": ("mousefacelift.distill.commands", "multi-view generator: training, 6x6 views, dedupe, gate"),
+    "splats": ("mousefacelift.splats.commands", "per-frame Gaussian splats, in-between views, rings"),
+    "objects": ("mousefacelift.objects.commands", "objects and scans -> samples"),
+    "dataset": ("mousefacelift.dataset.commands", "splits, manifest, verification, exports"),
+    "lrm": ("mousefacelift.lrm.commands", "GS-LRM: training, prediction, checkpoint import"),
+    "check": ("mousefacelift.check.commands", "evaluation: fidelity, consistency, collapse"),
+    "report": ("mousefacelift.report.commands", "the HTML report"),
+}
+SINGLE = {
+    "reconstruct": ("mousefacelift.lrm.reconstruct", "one picture -> Gaussians, turntable"),
+    "show": ("mousefacelift.report.show", "a splat as a picture, turntable or page"),
+    "doctor": ("mousefacelift.doctor", "what this machine has, and what is missing"),
+    "schema": ("mousefacelift.schema", "the JSON schema of config.yaml, made from the dataclasses"),
+}
+
+
+def build_parser(name: str | None) -> argparse.ArgumentParser:
+    """Parser in which only the group or command `name` is filled in."""
+    parser = argparse.ArgumentParser(prog="mousefacelift", description="A 3D mouse from a single picture.")
+    parser.add_argument("--version", action="version", version=f"mousefacelift {__version__}")
+    groups = parser.add_subparsers(metavar="GROUP", required=True)
+    for group, (module, text) in GROUPS.items():
+        sub = groups.add_parser(group, help=text, description=text)
+        if group == name:
+            commands = sub.add_subparsers(metavar="COMMAND", required=True)
+            importlib.import_module(module).add_commands(commands)
+    for command, (module, text) in SINGLE.items():
+        if command == name:
+            importlib.import_module(module).add_command(groups)
+        else:
+            groups.add_parser(command, help=text)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    name = next((word for word in argv if not word.startswith("-")), None)
+    args = build_parser(name).parse_args(argv)
+    try:
+        args.run(args)
+    except MouseFaceLiftError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

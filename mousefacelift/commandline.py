@@ -1,0 +1,54 @@
+"""What every `commands.py` shares: the --config-json argument and the typed section read from it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TypeVar
+
+from mousefacelift.config import load
+from mousefacelift.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --config-json: the sections of config.yaml that the command reads, as one JSON object."""
+    parser.add_argument("--config-json", default="{}", metavar="JSON",
+                        help="sections of config.yaml that this command reads, with the seed; default: all defaults")
+
+
+def read_config(args: argparse.Namespace, cls: type[T], section: str) -> T:
+    """The typed `section` of --config-json; missing means defaults."""
+    return load(cls, config_mapping(args).get(section), section)
+
+
+def read_seed(args: argparse.Namespace) -> int:
+    """The run's seed from --config-json (0 when not given)."""
+    seed = config_mapping(args).get("seed", 0)
+    if not isinstance(seed, int):
+        raise ConfigError("config key 'seed' has a wrong value", got=repr(seed), expected="a whole number")
+    return seed
+
+
+def config_mapping(args: argparse.Namespace) -> dict:
+    """The whole --config-json as a dict."""
+    try:
+        mapping = json.loads(args.config_json)
+    except json.JSONDecodeError as error:
+        raise ConfigError("--config-json is not JSON", got=str(error), expected='{"section": {...}, "seed": 0}') from error
+    if not isinstance(mapping, dict):
+        raise ConfigError("--config-json is not an object", got=type(mapping).__name__)
+    return mapping
+
+
+def parse_frames(text: str) -> tuple[int, int, int]:
+    """(start, stop, step) of 'START:STOP' or 'START:STOP:STEP'."""
+    parts = text.split(":")
+    try:
+        numbers = [int(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (2, 3) or numbers[0] < 0 or numbers[1] <= numbers[0] or numbers[-1] < 1:
+        raise ConfigError(f"frame range '{text}' cannot be read", expected="START:STOP or START:STOP:STEP, stop excluded")
+    return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else 1

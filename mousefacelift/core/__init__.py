@@ -1,0 +1,1 @@
+"""Geometry, images, samples and Gaussians: what every stage shares and no stage owns."""

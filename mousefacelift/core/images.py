@@ -1,0 +1,133 @@
+"""Images: float [0, 1] HWC in memory, 8-bit RGBA PNG with straight alpha on disk."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from mousefacelift.errors import DataError
+
+
+def encode_png(rgba: np.ndarray, compression: int = 3) -> bytes:
+    """8-bit PNG bytes of rgba [H, W, 4] (or [H, W, 3] / [H, W]) float in [0, 1]; equal input gives equal bytes."""
+    if not np.isfinite(rgba).all():
+        raise DataError("image holds numbers that are not finite and cannot be written", got=f"shape {rgba.shape}")
+    array = np.rint(np.clip(rgba, 0.0, 1.0) * 255.0).astype(np.uint8)
+    if array.ndim == 3:
+        array = cv2.cvtColor(array, cv2.COLOR_RGBA2BGRA if array.shape[2] == 4 else cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, compression])
+    if not done:
+        raise DataError("image cannot be encoded as PNG", got=f"shape {rgba.shape}")
+    return data.tobytes()
+
+
+def decode_rgba(data: bytes, where: str) -> np.ndarray:
+    """float32 [H, W, 4] in [0, 1] of PNG bytes; `where` names the file in errors.
+
+    Raises:
+        DataError: not an image, cut short, or without an alpha channel.
+    """
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"image {where} cannot be read", got=str(error), likely="a truncated or overwritten file",
+                        hint="delete the sample folder and rerun the stage that made it") from error
+    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+        raise DataError(f"image {where} has no alpha channel", got=image.mode, expected="RGBA",
+                        likely="exported on a white background; alpha is never guessed from colours")
+    return np.asarray(image.convert("RGBA"), np.float32) / 255.0
+
+
+def read_rgba(path: str | Path) -> np.ndarray:
+    """float32 [H, W, 4] in [0, 1] of an RGBA image file (16-bit PNGs are read as 8-bit, as the published loader does)."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"image {path} cannot be read", got=str(error)) from error
+    return decode_rgba(data, str(path))
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part (rename within the folder)."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(f"file {path} cannot be written", got=str(error), likely="a full disk or a read-only folder",
+                        hint="free space and rerun; what was there before is untouched") from error
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Atomic UTF-8 text file; makes the folder."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, text.encode())
+
+
+def write_png(path: str | Path, image: np.ndarray) -> None:
+    """Atomic 8-bit PNG of a float image [H, W, C] or [H, W]; makes the folder."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, encode_png(image))
+
+
+def composite(rgba: np.ndarray, background=(1.0, 1.0, 1.0)) -> np.ndarray:
+    """rgb [..., H, W, 3] of straight-alpha rgba [..., H, W, 4] over a background colour [3]."""
+    alpha = rgba[..., 3:]
+    return rgba[..., :3] * alpha + np.asarray(background, rgba.dtype) * (1 - alpha)
+
+
+def premultiply(rgba: np.ndarray) -> np.ndarray:
+    """rgba with colours multiplied by alpha: the form that may be filtered, resized and warped."""
+    return np.concatenate([rgba[..., :3] * rgba[..., 3:], rgba[..., 3:]], -1)
+
+
+def unpremultiply(rgba: np.ndarray, floor: float = 1e-4) -> np.ndarray:
+    """Inverse of `premultiply`; fully transparent pixels become black."""
+    alpha = rgba[..., 3:]
+    colour = np.where(alpha > floor, rgba[..., :3] / np.maximum(alpha, floor), 0.0)
+    return np.concatenate([np.clip(colour, 0, 1), np.clip(alpha, 0, 1)], -1).astype(rgba.dtype)
+
+
+def resize_rgba(rgba: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Straight-alpha rgba [H, W, 4] resized through premultiplied colours (area filter down, linear up)."""
+    if rgba.shape[:2] == (height, width):
+        return rgba
+    shrinking = width < rgba.shape[1]
+    resized = cv2.resize(premultiply(rgba).astype(np.float32), (width, height),
+                         interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    return unpremultiply(resized)
+
+
+def mask_bbox(mask: np.ndarray) -> tuple[int, int, int, int] | None:
+    """(x0, y0, x1, y1) of a bool mask [H, W], ends excluded; None when it is empty."""
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    if len(columns) == 0:
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two bool masks; two empty masks agree (1.0)."""
+    union = np.logical_or(a, b).sum()
+    return float(np.logical_and(a, b).sum() / union) if union else 1.0
+
+
+def contact_sheet(images: list[np.ndarray], columns: int, gap: int = 4, background: float = 1.0) -> np.ndarray:
+    """One rgb image [H, W, 3] with equal-sized rgb images [h, w, 3] in rows of `columns`."""
+    height, width = images[0].shape[:2]
+    rows = -(-len(images) // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.float32)
+    for index, image in enumerate(images):
+        y, x = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[y:y + height, x:x + width] = image
+    return sheet
