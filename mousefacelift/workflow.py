@@ -1,0 +1,118 @@
+"""What the Snakefile needs at parse time: chunk names, per-stage parameters and code versions. Standard library only.
+
+SLURM jobs parse the Snakefile twice each, so nothing here imports numpy or torch, and nothing in the library imports
+Snakemake.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def use_checkout() -> None:
+    """Let `python -m mousefacelift` in jobs be this interpreter and this checkout, whether or not a venv is active."""
+    paths = os.environ.get("PATH", "").split(os.pathsep)
+    interpreter = str(Path(sys.executable).parent)
+    if paths[0] != interpreter:
+        os.environ["PATH"] = os.pathsep.join([interpreter, *paths])
+    roots = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    if str(PACKAGE.parent) not in roots:
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *roots])
+
+
+def stage_params(config: dict, sections: list[str], modules: list[str]) -> dict[str, str]:
+    """Parameters of a rule: the sections of config.yaml that it reads, and the version of the code that it runs.
+
+    Snakemake reruns a job whose params changed: a change to another section, to a comment or to a module that the
+    stage does not import reruns nothing.
+
+    Args:
+        config: the validated config.yaml.
+        sections: names of top-level sections; 'seed' is always added.
+        modules: modules of this package that hold the stage's logic; what they import is followed.
+    Returns:
+        {"config": JSON of the sections, "code": hash or "off" with `jobs.rerun_on_code: false`}.
+    """
+    chosen = {name: config[name] for name in [*sections, "seed"]}
+    follow = config["jobs"]["rerun_on_code"]
+    return {"config": json.dumps(chosen, sort_keys=True), "code": code_version(tuple(modules)) if follow else "off"}
+
+
+@lru_cache(maxsize=None)
+def code_version(modules: tuple[str, ...]) -> str:
+    """12 hexadecimal digits of the code (comments, docstrings and layout left out) of modules and all they import here."""
+    seen: dict[str, str] = {}
+    pending = list(modules)
+    while pending:
+        module = pending.pop()
+        if module in seen:
+            continue
+        seen[module], imported = _read_module(module)
+        pending += imported
+    text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=None)
+def _read_module(module: str) -> tuple[str, list[str]]:
+    path = _module_path(module)
+    if path is None:
+        raise FileNotFoundError(f"rule names module {module}, which does not exist")
+    tree = ast.parse(path.read_text())
+    imported = sorted({name for node in ast.walk(tree) for name in _imports(node, module, path)})
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) \
+                and isinstance(body[0].value.value, str):
+            body[0] = ast.Pass()
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imported
+
+
+def _imports(node: ast.AST, module: str, path: Path) -> list[str]:
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            parts = module.split(".")
+            keep = len(parts) - node.level + (path.name == "__init__.py")
+            base = ".".join(parts[:keep] + ([node.module] if node.module else []))
+        names = [base] + [f"{base}.{alias.name}" for alias in node.names]
+    else:
+        return []
+    return [name for name in names if name.startswith("mousefacelift") and name != "mousefacelift" and _module_path(name)]
+
+
+def _module_path(module: str) -> Path | None:
+    base = PACKAGE.parent.joinpath(*module.split("."))
+    if base.with_suffix(".py").is_file():
+        return base.with_suffix(".py")
+    return base / "__init__.py" if (base / "__init__.py").is_file() else None
+
+
+def frame_numbers(frames: list[int]) -> range:
+    """range of a recording's `frames: [start, stop]` or `[start, stop, step]`."""
+    return range(frames[0], frames[1], frames[2] if len(frames) == 3 else 1)
+
+
+def frame_ranges(frames: list[int], size: int) -> dict[str, str]:
+    """{chunk name: 'START:STOP:STEP'} of a recording's frames in chunks of `size` frames.
+
+    Names hold the first and last frame number: '000000-000019'.
+    """
+    numbers = frame_numbers(frames)
+    parts = [numbers[i:i + size] for i in range(0, len(numbers), size)]
+    return {f"{part[0]:06d}-{part[-1]:06d}": f"{part[0]}:{part[-1] + 1}:{numbers.step}" for part in parts}
+
+
+def count_ranges(count: int, size: int) -> dict[str, str]:
+    """{chunk name: 'START:STOP:1'} of `count` numbered objects in chunks of `size`."""
+    return frame_ranges([0, count], size) if count else {}

@@ -1,0 +1,61 @@
+import textwrap
+
+import pytest
+
+from mousefacelift import workflow
+from mousefacelift.chunks import frame_chunks
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A small package of its own in place of the real one."""
+    root = tmp_path / "mousefacelift"
+    (root / "core").mkdir(parents=True)
+    for name, text in {"__init__": "", "core/__init__": "", "core/base": "X = 1\n", "other": "Y = 1\n",
+                       "stage": '"""Doc."""\nfrom mousefacelift.core.base import X\ndef f():\n    """D."""\n    return X\n'}.items():
+        (root / f"{name}.py").write_text(textwrap.dedent(text))
+    monkeypatch.setattr(workflow, "PACKAGE", root)
+    return root
+
+
+def version():
+    workflow.code_version.cache_clear()
+    workflow._read_module.cache_clear()
+    return workflow.code_version(("mousefacelift.stage",))
+
+
+def test_comments_docstrings_and_other_modules_change_nothing(package):
+    before = version()
+    stage = package / "stage.py"
+    stage.write_text("# new comment\n" + stage.read_text().replace("D.", "Another doc.").replace("return X", "return  X"))
+    (package / "other.py").write_text("Y = 2\n")
+    assert version() == before
+
+
+def test_code_here_and_in_what_is_imported_changes_it(package):
+    before = version()
+    (package / "core/base.py").write_text("X = 2\n")
+    imported = version()
+    (package / "stage.py").write_text((package / "stage.py").read_text().replace("return X", "return X + 1"))
+    assert len({before, imported, version()}) == 3
+
+
+def test_a_rule_that_names_a_missing_module_is_refused(package):
+    with pytest.raises(FileNotFoundError, match="mousefacelift.nothing"):
+        workflow.code_version(("mousefacelift.nothing",))
+
+
+def test_only_the_named_sections_reach_a_rule(package):
+    config = {"a": {"x": 1}, "b": {"y": 2}, "seed": 0, "jobs": {"rerun_on_code": True}}
+    params = workflow.stage_params(config, ["a"], ["mousefacelift.stage"])
+    config["b"]["y"] = 3
+    assert workflow.stage_params(config, ["a"], ["mousefacelift.stage"]) == params
+    config["jobs"]["rerun_on_code"] = False
+    assert workflow.stage_params(config, ["a"], ["mousefacelift.stage"])["code"] == "off"
+
+
+def test_chunks_of_rules_and_of_commands_agree():
+    ranges = workflow.frame_ranges([0, 100, 3], 10)
+    assert list(ranges) == [name for name, _ in frame_chunks(0, 100, 3, 10)]
+    frames = [f for text in ranges.values() for f in range(*map(int, text.split(":")))]
+    assert frames == list(range(0, 100, 3))
