@@ -210,7 +210,9 @@ def _check_masks(masks: np.ndarray | Sequence[np.ndarray], cameras: Sequence[Cam
     blank = [v for v in range(len(cameras)) if not masks[v].any()]
     if blank:
         raise DataError(
-            "no foreground in a mask", where=f"views {blank}", likely="the animal is outside the frame or the mask was lost",
+            "no foreground in a mask",
+            where=f"views {blank}",
+            likely="the animal is outside the frame or the mask was lost",
             hint="exclude the frame or the view",
         )
     return masks

@@ -1,0 +1,174 @@
+"""Gaussian splats as files that other programs open: PLY in two layouts, and SPZ.
+
+Files hold the stored parameters of 3D Gaussian splatting: log scales, opacity logits, spherical harmonics, quaternions
+w x y z. `facelift` is the layout of FaceLift / GS-LRM dumps (uchar colours for mesh viewers, always 45 f_rest columns,
+no normals); `inria` that of the original 3D Gaussian splatting code (normals, as many f_rest columns as the degree has).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from plyfile import PlyData, PlyElement, PlyParseError
+
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.errors import DataError
+
+MAX_LOGIT = 16.0  # opacities of exactly 0 or 1 have no finite logit
+SPZ_FRACTIONAL_BITS = 14  # 24-bit fixed point: +-512 units in steps of 6e-5; the animal is two units long
+_FACELIFT_REST = 15  # coefficients above the DC, per channel
+
+
+def write_ply(path: Path, gaussians: Gaussians, layout: Literal["facelift", "inria"] = "facelift") -> Path:
+    """Write one scene of Gaussians; the file appears whole or not at all.
+
+    Args:
+        gaussians: fields [N, ...] (no batch dimension).
+    """
+    if layout not in ("facelift", "inria"):
+        raise ValueError(f"PLY layout {layout!r} is not 'facelift' or 'inria'")
+    stored = _stored(gaussians)
+    columns = {name: stored["means"][:, axis] for axis, name in enumerate("xyz")}
+    if layout == "facelift":
+        rgb = np.clip((0.2821 * stored["sh"][:, 0] + 0.5) * 255.0, 0.0, 255.0).astype(np.uint8)
+        columns |= {name: rgb[:, channel] for channel, name in enumerate(("red", "green", "blue"))}
+    else:
+        columns |= {name: np.zeros(len(stored["means"]), np.float32) for name in ("nx", "ny", "nz")}
+    columns |= {f"f_dc_{channel}": stored["sh"][:, 0, channel] for channel in range(3)}
+    rest = stored["sh"][:, 1:]
+    if layout == "facelift":
+        rest = np.pad(rest, ((0, 0), (0, _FACELIFT_REST - rest.shape[1]), (0, 0)))
+    rest = rest.transpose(0, 2, 1).reshape(len(rest), -1)  # channel-major
+    columns |= {f"f_rest_{index}": rest[:, index] for index in range(rest.shape[1])}
+    columns["opacity"] = stored["opacity"]
+    columns |= {f"scale_{axis}": stored["scales"][:, axis] for axis in range(3)}
+    columns |= {f"rot_{axis}": stored["quats"][:, axis] for axis in range(4)}
+    table = np.empty(len(stored["means"]), [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        table[name] = column
+    return _write_atomically(path, lambda part: PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(part))
+
+
+def read_ply(path: Path) -> Gaussians:
+    """Gaussians [N, ...] of a splat PLY of either layout; columns of higher bands that are all zero are dropped."""
+    path = Path(path)
+    try:
+        table = PlyData.read(str(path))["vertex"].data
+    except (OSError, KeyError, PlyParseError) as error:
+        raise DataError(
+            f"splat '{path}' cannot be read", got=str(error), expected="a PLY file with a vertex element"
+        ) from error
+    names = table.dtype.names
+    needed = [
+        *"xyz",
+        *(f"f_dc_{c}" for c in range(3)),
+        "opacity",
+        *(f"scale_{a}" for a in range(3)),
+        *(f"rot_{a}" for a in range(4)),
+    ]
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise DataError(
+            f"'{path}' is not a Gaussian splat", got=f"no {', '.join(missing)}", likely="a mesh or a point cloud"
+        )
+
+    def columns(*wanted: str) -> np.ndarray:
+        return np.stack([np.asarray(table[name], np.float32) for name in wanted], -1)
+
+    rest = (
+        columns(*(f"f_rest_{i}" for i in range(sum(n.startswith("f_rest_") for n in names))))
+        if "f_rest_0" in names
+        else None
+    )
+    sh = columns("f_dc_0", "f_dc_1", "f_dc_2")[:, None]
+    if rest is not None:
+        rest = rest.reshape(len(rest), 3, -1).transpose(0, 2, 1)
+        used = next(k for k in (0, 3, 8, 15) if not rest[:, k:].any())
+        sh = np.concatenate([sh, rest[:, :used]], 1)
+    return _activated(
+        columns(*"xyz"),
+        columns("rot_0", "rot_1", "rot_2", "rot_3"),
+        columns("scale_0", "scale_1", "scale_2"),
+        columns("opacity")[:, 0],
+        sh,
+    )
+
+
+def write_spz(path: Path, gaussians: Gaussians) -> Path:
+    """Write one scene as SPZ (version 3, gzip; about a tenth of the PLY): 24-bit positions, 8-bit attributes."""
+    from gsply import GSData
+    from gsply import write_spz as write
+
+    stored = _stored(gaussians)
+    quats = stored["quats"] / np.maximum(np.linalg.norm(stored["quats"], axis=1, keepdims=True), 1e-12)
+    data = GSData(
+        means=stored["means"],
+        scales=stored["scales"],
+        quats=quats.astype(np.float32),
+        opacities=stored["opacity"],
+        sh0=np.ascontiguousarray(stored["sh"][:, 0]),
+        shN=np.ascontiguousarray(stored["sh"][:, 1:]),
+    )
+    return _write_atomically(path, lambda part: write(part, data, version=3, fractional_bits=SPZ_FRACTIONAL_BITS))
+
+
+def read_spz(path: Path) -> Gaussians:
+    """Gaussians [N, ...] of an SPZ file (gzip versions 1 to 3)."""
+    from gsply import read_spz as read
+
+    try:
+        data = read(str(path))
+    except (OSError, ValueError) as error:
+        raise DataError(f"splat '{path}' cannot be read", got=str(error), expected="an SPZ file") from error
+    sh = np.asarray(data.sh0, np.float32)[:, None]
+    if data.shN is not None and np.size(data.shN):
+        sh = np.concatenate([sh, np.asarray(data.shN, np.float32)], 1)
+    return _activated(data.means, data.quats, data.scales, np.asarray(data.opacities).reshape(-1), sh)
+
+
+def _stored(gaussians: Gaussians) -> dict[str, np.ndarray]:
+    if gaussians.means.ndim != 2:
+        raise DataError(
+            "a splat file holds one scene",
+            got=f"means {tuple(gaussians.means.shape)}",
+            expected="[N, 3]",
+            hint="write each scene of the batch to its own file",
+        )
+    opacity = gaussians.opacities.detach().double().clamp(0, 1)
+    arrays = {
+        "means": gaussians.means,
+        "quats": gaussians.quats,
+        "scales": gaussians.scales.detach().double().clamp_min(1e-30).log(),
+        "opacity": torch.logit(opacity).clamp(-MAX_LOGIT, MAX_LOGIT),
+        "sh": gaussians.sh,
+    }
+    arrays = {name: np.ascontiguousarray(value.detach().cpu().numpy(), np.float32) for name, value in arrays.items()}
+    broken = [name for name, value in arrays.items() if not np.isfinite(value).all()]
+    if broken:
+        raise DataError("Gaussians with NaN or infinite values are not written", where=", ".join(broken))
+    return arrays
+
+
+def _activated(means, quats, log_scales, logits, sh) -> Gaussians:
+    tensors = [torch.from_numpy(np.array(a, np.float32)) for a in (means, quats, log_scales, logits, sh)]
+    return Gaussians(tensors[0], tensors[1], tensors[2].exp(), tensors[3].sigmoid(), tensors[4])
+
+
+def _write_atomically(path: Path, write) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(str(part))
+        os.replace(part, path)
+    except OSError as error:
+        raise DataError(
+            f"splat '{path}' cannot be written", got=str(error), likely="a full disk or a read-only folder"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
