@@ -1,0 +1,9 @@
+"""Gaussian splat rendering behind one seam: `render(gaussians, cameras, config, background) -> Render`.
+
+CUDA tensors go to gsplat, everything else to the project's own vectorised CPU kernels; both compute the same image
+formation (see `RenderConfig`) and both are differentiable.
+"""
+
+from mousefacelift.core.render.seam import Backend, Render, RenderConfig, render
+
+__all__ = ["Backend", "Render", "RenderConfig", "render"]

@@ -1,0 +1,57 @@
+"""GPU backend: gsplat's CUDA rasteriser behind the seam.
+
+Always `packed=False`: the packed path of gsplat 1.5.3 takes opacities of scene 0 for every scene of a batch and mixes
+their gradients. gsplat clamps alpha at a compiled-in constant (0.999 in 1.5.3, 0.99 from 1.6), so a configuration that
+asks for another value is refused instead of being rendered differently.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import torch
+
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.render.seam import Render, RenderConfig
+from mousefacelift.errors import ConfigError, DataError
+
+
+def compiled_alpha_max() -> float:
+    """The alpha clamp that the installed gsplat was written with."""
+    major, minor = (int(part) for part in metadata.version("gsplat").split(".")[:2])
+    return 0.999 if (major, minor) < (1, 6) else 0.99
+
+
+def check_constants(config: RenderConfig) -> None:
+    """Raise ConfigError when gsplat's compiled-in constants differ from the configuration."""
+    fixed = {"alpha_max": compiled_alpha_max(), "alpha_min": 1 / 255, "t_stop": 1e-4}
+    for name, value in fixed.items():
+        if abs(getattr(config, name) - value) > 1e-9:
+            raise ConfigError(f"gsplat {metadata.version('gsplat')} cannot render with {name} = {getattr(config, name)}",
+                              expected=f"{name} = {value}, compiled into its kernels",
+                              hint="set it in the configuration, or render on the CPU")
+
+
+def render_gsplat(gaussians: Gaussians, colors: torch.Tensor, cameras: CameraTensors, config: RenderConfig,
+                  background: torch.Tensor | None, probe_means2d: bool) -> Render:
+    """See `render`; colors [..., V or 1, N, 3]."""
+    if not gaussians.means.is_cuda:
+        raise DataError("the gsplat backend needs CUDA tensors", got=str(gaussians.means.device), expected="cuda",
+                        hint="backend='auto' takes the CPU kernels here")
+    check_constants(config)
+    from gsplat import rasterization
+
+    lead, views = gaussians.means.shape[:-2], cameras.w2c.shape[-3]
+    w2c = cameras.w2c.expand(*lead, views, 4, 4).contiguous()
+    intrinsics = cameras.Ks.expand(*lead, views, 3, 3).contiguous()
+    if background is not None:
+        background = background.to(gaussians.means).expand(*lead, views, 3).contiguous()
+    images, alpha, meta = rasterization(
+        gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities,
+        colors.expand(*lead, views, -1, 3).contiguous(), w2c, intrinsics, cameras.width, cameras.height,
+        near_plane=config.near, eps2d=config.eps2d, packed=False, backgrounds=background, render_mode="RGB+D",
+        rasterize_mode="antialiased" if config.antialiased else "classic")
+    if probe_means2d:
+        meta["means2d"].retain_grad()
+    return Render(images[..., :3], alpha[..., 0], images[..., 3], meta["means2d"] if probe_means2d else None)
