@@ -1,0 +1,184 @@
+"""The rig: lens cameras in millimetres, the videos they made, and what the audit found; `rig.json`.
+
+Written by `mousefacelift capture audit`, read by `locate` and `normalise`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from mousefacelift.capture.lens import Lens
+from mousefacelift.core.cameras import Camera
+from mousefacelift.core.images import write_text
+from mousefacelift.errors import CalibrationError, DataError
+
+RIG_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RawCamera:
+    """A camera as a calibration file states it, moved to column vectors and +0.5 pixels, conventions not yet proven.
+
+    Args:
+        name: of the camera.
+        K: [3, 3] pixels.
+        R, t: [3, 3] and [3]; the format documents x_cam = R x + t, the audit checks it.
+        distortion, model: see `Lens`.
+        width, height: pixels, 0 where the format does not say.
+        unit: millimetres per unit of t, or None where the format does not say.
+    """
+
+    name: str
+    K: np.ndarray
+    R: np.ndarray
+    t: np.ndarray
+    distortion: np.ndarray = field(default_factory=lambda: np.zeros(8))
+    model: str = "brown"
+    width: int = 0
+    height: int = 0
+    unit: float | None = None
+
+
+@dataclass(frozen=True)
+class RigCamera:
+    """One calibrated camera: w2c [4, 4] in mm, a lens, an image size."""
+
+    name: str
+    w2c: np.ndarray
+    lens: Lens
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "w2c", np.array(self.w2c, np.float64))
+        self.pinhole()
+
+    @property
+    def R(self) -> np.ndarray:  # noqa: N802 - the field's name
+        return self.w2c[:3, :3]
+
+    @property
+    def center(self) -> np.ndarray:
+        """[3] optical centre, mm."""
+        return -self.R.T @ self.w2c[:3, 3]
+
+    def pinhole(self, width: int | None = None, height: int | None = None) -> Camera:
+        """The pinhole camera without skew and distortion that shares centre, axes and size (or another size)."""
+        camera = Camera(self.w2c, self.lens.fxfycxcy, self.width, self.height)
+        return camera if width is None else camera.scaled_to(width, height)
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels [..., 2] through the lens and depths [...] (mm) of world points [..., 3] mm; NaN behind the camera."""
+        local = np.asarray(points) @ self.R.T + self.w2c[:3, 3]
+        depth = local[..., 2]
+        front = np.where(depth > 1e-9, depth, np.nan)
+        return self.lens.distort(local[..., :2] / front[..., None]), depth
+
+    def shifted(self, shift: np.ndarray) -> RigCamera:
+        """The camera with its principal point moved by `shift` [2] pixels."""
+        return replace(self, lens=self.lens.shifted(shift))
+
+    def to_json(self) -> dict:
+        """JSON-able record of the camera."""
+        return {"name": self.name, "w2c": self.w2c.tolist(), "K": self.lens.K.tolist(), "model": self.lens.model,
+                "distortion": self.lens.distortion.tolist(), "width": self.width, "height": self.height}
+
+    @classmethod
+    def from_json(cls, record: dict) -> RigCamera:
+        """Inverse of `to_json`."""
+        lens = Lens(record["K"], record["distortion"], record["model"])
+        return cls(record["name"], record["w2c"], lens, record["width"], record["height"])
+
+
+@dataclass(frozen=True)
+class Rig:
+    """An audited recording.
+
+    Args:
+        recording: name.
+        cameras: V calibrated cameras in file order, bad ones already dropped.
+        videos, masks: V paths; `masks` holds "" where masks are computed.
+        frames: number of common frames.
+        fps: frames per second.
+        offsets: per camera, a list of [from_frame, offset]: common frame f is frame f + offset of that camera's file.
+        up: [3] unit normal of the floor in the calibration's world.
+        report: the numbers of the audit, for people and the report stage.
+    """
+
+    recording: str
+    cameras: tuple[RigCamera, ...]
+    videos: tuple[str, ...]
+    masks: tuple[str, ...]
+    frames: int
+    fps: float
+    offsets: tuple = ()
+    up: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+    report: dict = field(default_factory=dict)
+
+    def file_frame(self, camera: int, frame: int) -> int:
+        """Frame number in camera `camera`'s files of common frame `frame`."""
+        offset = 0
+        for start, value in self.offsets[camera] if self.offsets else ():
+            if frame >= start:
+                offset = value
+        return frame + offset
+
+    def write(self, path: str | Path) -> None:
+        """Write `rig.json` in one rename."""
+        document = {
+            "version": RIG_VERSION, "recording": self.recording, "unit": "mm", "frames": self.frames, "fps": self.fps,
+            "up": np.asarray(self.up).tolist(), "cameras": [camera.to_json() for camera in self.cameras],
+            "videos": list(self.videos), "masks": list(self.masks), "offsets": [list(o) for o in self.offsets],
+            "report": self.report,
+        }
+        write_text(path, json.dumps(document, indent=1))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Rig:
+        """The rig of a `rig.json`.
+
+        Raises:
+            DataError: missing or broken file, or one written by another version.
+        """
+        try:
+            document = json.loads(Path(path).read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise DataError(f"rig {path} cannot be read", got=str(error), hint="mousefacelift capture audit") from error
+        if document.get("version") != RIG_VERSION:
+            raise DataError(f"rig {path} was written by another version", got=document.get("version"),
+                            expected=RIG_VERSION, hint="mousefacelift capture audit")
+        return cls(document["recording"], tuple(RigCamera.from_json(c) for c in document["cameras"]),
+                   tuple(document["videos"]), tuple(document["masks"]), document["frames"], document["fps"],
+                   tuple(document["offsets"]), np.array(document["up"]), document["report"])
+
+
+def check_raw_cameras(cameras: list[RawCamera], where: str) -> list[RawCamera]:
+    """The same cameras, or an error that names the one that is no camera.
+
+    Raises:
+        CalibrationError: none at all, NaN, two of one name, a rotation that is not orthonormal or mirrors.
+    """
+    if not cameras:
+        raise CalibrationError(f"calibration {where} holds no cameras")
+    names = [camera.name for camera in cameras]
+    if len(set(names)) != len(names):
+        raise CalibrationError(f"calibration {where} names two cameras alike", got=", ".join(names))
+    for camera in cameras:
+        numbers = np.concatenate([np.ravel(camera.K), np.ravel(camera.R), np.ravel(camera.t), np.ravel(camera.distortion)])
+        if not np.isfinite(numbers).all():
+            raise CalibrationError(f"calibration {where} holds NaN or infinite numbers", where=f"camera {camera.name}",
+                                   likely="a calibration that did not converge")
+        R = np.asarray(camera.R)
+        if np.abs(R @ R.T - np.eye(3)).max() > 1e-3:
+            raise CalibrationError(f"rotation of camera {camera.name} in {where} is not orthonormal",
+                                   got=np.array2string(R, precision=4), likely="a rotation vector read as a matrix, or scaled")
+        if np.linalg.det(R) < 0:
+            raise CalibrationError(f"rotation of camera {camera.name} in {where} mirrors the world (det R = -1)",
+                                   got="det R = -1", expected="det R = +1",
+                                   likely="one axis flipped by hand, or an image flipped left to right",
+                                   hint="export the calibration again; a mirrored rig has no fix")
+    return cameras

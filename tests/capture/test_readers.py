@@ -1,0 +1,135 @@
+"""Every calibration format returns the cameras that were written, and refuses what is no calibration."""
+
+import os
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from mousefacelift.capture.readers import FORMATS, colmap, read_calibration
+from mousefacelift.capture.rig import RawCamera
+from mousefacelift.errors import CalibrationError, ConfigError
+
+FILES = {
+    "mammal_pickle": "new_cam.pkl", "dannce_mat": "label3d_dannce.mat", "anipose_toml": "calibration.toml",
+    "calibcam": "multicam_calibration.npz", "colmap": "sparse", "facelift_json": "opencv_cameras.json",
+    "nerfstudio_json": "transforms.json", "opencv_json": "cameras.json", "opencv_yaml": "cameras.yml",
+}
+NO_DISTORTION = ("mammal_pickle", "facelift_json")
+NO_SIZE = ("mammal_pickle", "dannce_mat", "calibcam")
+SKEW = ("mammal_pickle", "dannce_mat", "anipose_toml", "calibcam", "opencv_json", "opencv_yaml")
+
+
+def make_cameras(count=4, seed=0, unit=1.0):
+    rng = np.random.default_rng(seed)
+    cameras = []
+    for index in range(count):
+        R = cv2.Rodrigues(rng.normal(0, 1, 3))[0]
+        K = np.array([[1600 + rng.normal() * 20, -5.8, 600.0], [0, 1610.0, 510.0], [0, 0, 1]])
+        cameras.append(RawCamera(f"cam{index}", K, R, rng.normal(0, 300, 3), np.array([-0.16, 0.94, -0.001, -0.004, -2.7]),
+                                 "brown", 1152, 1024, unit))
+    return cameras
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_every_format_returns_what_was_written(name, tmp_path):
+    path = tmp_path / FILES[name]
+    written = make_cameras()
+    FORMATS[name].write(path, written)
+    cameras, found = read_calibration(path)
+    assert found == name and len(cameras) == len(written)
+    for camera, truth in zip(cameras, written):
+        K = np.array(truth.K)
+        K[0, 1] *= name in SKEW
+        np.testing.assert_allclose(camera.K, K, atol=1e-9)
+        np.testing.assert_allclose(camera.R, truth.R, atol=1e-9)
+        np.testing.assert_allclose(camera.t, truth.t, atol=1e-9)
+        expected = np.zeros(5) if name in NO_DISTORTION else truth.distortion
+        np.testing.assert_allclose(np.pad(camera.distortion, (0, 8))[:5], expected, atol=1e-12)
+        assert (camera.width, camera.height) == ((0, 0) if name in NO_SIZE else (1152, 1024))
+
+
+def test_colmap_binary_equals_text(tmp_path):
+    cameras = make_cameras()
+    colmap.write(tmp_path / "text", cameras)
+    colmap.write(tmp_path / "binary", cameras, binary=True)
+    for a, b in zip(colmap.read(tmp_path / "text"), colmap.read(tmp_path / "binary"), strict=True):
+        np.testing.assert_allclose(a.K, b.K)
+        np.testing.assert_allclose(a.R, b.R, atol=1e-12)
+        np.testing.assert_allclose(a.t, b.t)
+
+
+def test_calibcam_yaml_equals_npz(tmp_path):
+    for suffix in ("npz", "yml"):
+        FORMATS["calibcam"].write(tmp_path / f"c.{suffix}", make_cameras())
+    npz, yml = (read_calibration(tmp_path / f"c.{s}")[0] for s in ("npz", "yml"))
+    for a, b in zip(npz, yml, strict=True):
+        np.testing.assert_allclose(a.K, b.K)
+        np.testing.assert_allclose(a.t, b.t)
+
+
+def test_calibcam_object_npy_is_read_without_trusting_it(tmp_path):
+    calibs = [{"A": np.eye(3) * [[500.0], [500.0], [1]], "k": np.zeros(5), "rvec_cam": np.zeros(3), "tvec_cam": np.ones(3)}]
+    np.save(tmp_path / "multicam_calibration.npy", {"calibs": calibs}, allow_pickle=True)
+    cameras, _ = read_calibration(tmp_path / "multicam_calibration.npy")
+    np.testing.assert_allclose(cameras[0].t, 1)
+
+
+def test_dannce_numbers_become_the_opencv_ones(shared):
+    mat, _ = read_calibration(shared / "data/rig_markerless_mouse/markerless_mouse_1_label3d_dannce.mat")
+    opencv, name = read_calibration(shared / "data/rig_markerless_mouse/cameras_opencv.json")
+    assert name == "opencv_json"
+    for a, b in zip(mat, opencv, strict=True):
+        np.testing.assert_allclose(a.K, b.K, atol=1e-9)
+        np.testing.assert_allclose(a.R, b.R, atol=1e-12)
+        np.testing.assert_allclose(a.t, b.t, atol=1e-12)
+        np.testing.assert_allclose(a.distortion, b.distortion, atol=1e-12)
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, ("true",)
+
+    (tmp_path / "new_cam.pkl").write_bytes(pickle.dumps([{"K": Evil()}]))
+    with pytest.raises(CalibrationError, match="system"):
+        read_calibration(tmp_path / "new_cam.pkl")
+
+
+def test_bad_calibrations_are_named(tmp_path):
+    def write(change):
+        cameras = make_cameras()
+        cameras[2] = change(cameras[2])
+        FORMATS["mammal_pickle"].write(tmp_path / "c.pkl", cameras)
+        with pytest.raises(CalibrationError) as caught:
+            read_calibration(tmp_path / "c.pkl")
+        return str(caught.value)
+
+    from dataclasses import replace
+    assert "camera 2" in write(lambda c: replace(c, t=c.t * np.nan))
+    assert "det R = -1" in write(lambda c: replace(c, R=np.diag([1, 1, -1]) @ c.R))
+    assert "orthonormal" in write(lambda c: replace(c, R=c.R * 2))
+
+
+def test_missing_unknown_and_truncated_files_are_errors(tmp_path):
+    with pytest.raises(CalibrationError, match="does not exist"):
+        read_calibration(tmp_path / "no.pkl")
+    with pytest.raises(ConfigError, match="not known"):
+        read_calibration(tmp_path, "matlab")
+    (tmp_path / "x.bin").write_bytes(b"1")
+    with pytest.raises(CalibrationError, match="not clear"):
+        read_calibration(tmp_path / "x.bin")
+    for name, file in FILES.items():
+        if name == "colmap":
+            continue
+        FORMATS[name].write(tmp_path / file, make_cameras())
+        data = (tmp_path / file).read_bytes()
+        (tmp_path / file).write_bytes(data[:len(data) // 2])
+        with pytest.raises(CalibrationError):
+            read_calibration(tmp_path / file, name)
+
+
+def test_formats_document_themselves():
+    for name, module in FORMATS.items():
+        assert module.NAME == name and module.DESCRIPTION and module.__doc__
