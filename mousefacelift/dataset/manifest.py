@@ -1,0 +1,175 @@
+"""The manifest of a dataset: `samples.parquet`, `views.parquet` and `dataset.json` in one folder, opened for reading.
+
+    manifest = Manifest.open("results/dataset")            # < 3 s for 2.6 million views
+    manifest = Manifest.open_verified("results/dataset")   # what training uses: refuses what `dataset verify` did not pass
+    rows, weights = manifest.pool("real", "train", min_views=5)
+    views = manifest.views_of(rows[0])
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mousefacelift.core.samples import SOURCES
+from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
+from mousefacelift.errors import DataError
+
+HEADER_FILE, SAMPLES_FILE, VIEWS_FILE, VERIFY_FILE = "dataset.json", "samples.parquet", "views.parquet", "verify.json"
+HOT_COLUMNS = ("owner", "index", "file", "held_out", "azimuth", "elevation", "weight", "hash")  # kept in memory
+
+
+@dataclass(frozen=True)
+class ViewRows:
+    """The views of one sample, arrays [V] each; `usable` is false for held-out views and views of weight 0."""
+
+    owner: np.ndarray
+    index: np.ndarray
+    file: np.ndarray
+    azimuth: np.ndarray
+    elevation: np.ndarray
+    held_out: np.ndarray
+    usable: np.ndarray
+    weight: np.ndarray
+    hash: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+
+class Manifest:
+    """An opened manifest. `samples` is a data frame, one row per sample; views are looked up by sample row."""
+
+    def __init__(self, folder: Path, header: dict, samples: pd.DataFrame, views: dict[str, np.ndarray]) -> None:
+        self.folder, self.header, self.samples, self.views = folder, header, samples, views
+        usable = ~views["held_out"] & (views["weight"] > 0)
+        self._usable = usable
+        running = np.concatenate([[0], np.cumsum(usable, dtype=np.int64)])
+        first = samples["first_view"].to_numpy()
+        self.usable_views = running[first + samples["views"].to_numpy()] - running[first]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Manifest:
+        """The manifest in `folder`.
+
+        Raises:
+            DataError: a file is missing or broken, written by another schema, or not of the same build.
+        """
+        folder = Path(folder)
+        header = read_header(folder)
+        samples = _read_table(folder / SAMPLES_FILE, SAMPLES, None).to_pandas()
+        views = _columns(_read_table(folder / VIEWS_FILE, VIEWS, HOT_COLUMNS))
+        if len(samples) != header["counts"]["samples"] or len(views["owner"]) != header["counts"]["view_rows"]:
+            raise DataError(f"manifest {folder} is not of one build", got=f"{len(samples)} samples, {len(views['owner'])} views",
+                            expected=f"{header['counts']['samples']} and {header['counts']['view_rows']} of {HEADER_FILE}",
+                            hint="mousefacelift dataset build")
+        return cls(folder, header, samples, views)
+
+    @classmethod
+    def open_verified(cls, folder: str | Path) -> Manifest:
+        """The manifest in `folder`, if `mousefacelift dataset verify` has passed exactly this build."""
+        folder = Path(folder)
+        header = read_header(folder)
+        verdict = _read_json(folder / VERIFY_FILE, "mousefacelift dataset verify")
+        if verdict.get("build") != header["build"]:
+            raise DataError(f"dataset {folder} was verified before its last build", got=str(verdict.get("build")),
+                            expected=header["build"], hint="mousefacelift dataset verify")
+        if not verdict.get("passed"):
+            raise DataError(f"dataset {folder} did not pass verification", got="; ".join(verdict.get("problems", [])[:5]),
+                            hint="rebuild what it names, then mousefacelift dataset build and verify")
+        return cls.open(folder)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def pool(self, source: str, split: str, min_views: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Rows [n] of the accepted samples of a source and split with at least `min_views` usable views, and weights [n]."""
+        if source not in SOURCES:
+            raise DataError(f"source '{source}' is not known", expected=", ".join(SOURCES))
+        table = self.samples
+        chosen = ((table["source"] == source) & (table["split"] == split) & (table["decision"] == "accepted")).to_numpy()
+        rows = np.flatnonzero(chosen & (self.usable_views >= min_views))
+        return rows, table["weight"].to_numpy()[rows].astype(np.float64)
+
+    def folder_of(self, row: int) -> Path:
+        """Folder of a sample."""
+        return self.folder / self.samples["folder"].iat[row]
+
+    def views_of(self, row: int) -> ViewRows:
+        """The views of a sample, its own first, then attached photos."""
+        start = int(self.samples["first_view"].iat[row])
+        part = slice(start, start + int(self.samples["views"].iat[row]))
+        views = self.views
+        return ViewRows(views["owner"][part], views["index"][part], views["file"][part], views["azimuth"][part],
+                        views["elevation"][part], views["held_out"][part], self._usable[part], views["weight"][part],
+                        tuple(bytes(h).hex() for h in views["hash"][part]))
+
+    def view_table(self, columns: list[str] | None = None) -> pd.DataFrame:
+        """All columns, or some, of views.parquet as a data frame (reads the file; for reports, checks and exports)."""
+        return _read_table(self.folder / VIEWS_FILE, VIEWS, columns).to_pandas()
+
+
+def read_header(folder: str | Path) -> dict:
+    """The parsed `dataset.json`; DataError when it is missing or of another schema version."""
+    header = _read_json(Path(folder) / HEADER_FILE, "mousefacelift dataset build")
+    if header.get("schema") != SCHEMA_VERSION:
+        raise DataError(f"manifest {folder} has another schema version", got=header.get("schema"), expected=SCHEMA_VERSION,
+                        likely="written by another version of mousefacelift", hint="mousefacelift dataset build")
+    return header
+
+
+def _read_json(path: Path, hint: str) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} cannot be read", got=str(error), hint=hint) from error
+
+
+def _read_table(path: Path, schema: pa.Schema, columns) -> pa.Table:
+    try:
+        found = pq.read_schema(path)
+        version = (found.metadata or {}).get(b"mousefacelift_schema", b"none").decode()
+        missing = [name for name in schema.names if name not in found.names]
+        if version != str(SCHEMA_VERSION) or missing:
+            raise DataError(f"table {path} has another schema", got=f"version {version}, missing {missing}",
+                            expected=f"version {SCHEMA_VERSION}", hint="mousefacelift dataset build")
+        return pq.read_table(path, columns=None if columns is None else list(columns), memory_map=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"table {path} cannot be read", got=str(error), likely="missing or cut short",
+                        hint="mousefacelift dataset build") from error
+
+
+def _columns(table: pa.Table) -> dict[str, np.ndarray]:
+    """Plain numpy arrays of the hot columns: words as objects by code, hashes as [rows, 16] bytes."""
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        if pa.types.is_dictionary(column.type):
+            words = np.array(column.dictionary.to_pylist(), object)
+            columns[name] = Words(column.indices.to_numpy(zero_copy_only=False), words)
+        elif pa.types.is_fixed_size_binary(column.type):
+            data = np.frombuffer(column.buffers()[1], np.uint8)
+            columns[name] = data.reshape(-1, column.type.byte_width)[column.offset:column.offset + len(column)]
+        else:
+            columns[name] = column.to_numpy(zero_copy_only=False)
+    return columns
+
+
+@dataclass(frozen=True)
+class Words:
+    """A column of repeated strings: codes [n] into words."""
+
+    codes: np.ndarray
+    words: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, key):
+        return self.words[self.codes[key]]
