@@ -1,0 +1,42 @@
+# From a recording to a trained model and a report. Stages in pipeline order; every number is in config.yaml.
+#   snakemake --cores 8 --resources gpu=2        snakemake -n        snakemake sweep        snakemake -R fit_splats --until fit_splats
+from snakemake.utils import min_version, validate
+
+min_version("9.19")
+
+
+configfile: "config.yaml"
+
+
+validate(config, "workflow/schemas/config.schema.yaml")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/capture.smk"
+include: "workflow/rules/distill.smk"
+include: "workflow/rules/splats.smk"
+include: "workflow/rules/objects.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    sweep,
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",
+
+
+rule sweep:
+    input:
+        expand("results/evaluate/{arm}/summary.json", arm=config["sweep"]),
+        "results/evaluate/sweep.csv",

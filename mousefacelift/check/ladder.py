@@ -1,0 +1,77 @@
+"""The baseline ladder: what a prediction must beat before it means anything. Always printed beside the result.
+
+    white            nothing at all
+    mean_image       the mean training image of the same rig camera: what a collapsed network predicts
+    nearest_input    the input photo nearest in angle, unchanged: what a copying network predicts
+    visual_hull      the silhouettes' visual hull, coloured from the inputs that see each point: geometry without learning
+
+Each baseline answers with the RGBA image that it would show for a target camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mousefacelift.core.cameras import Camera, angle_between, project, unproject
+from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
+from mousefacelift.core.images import premultiply, unpremultiply
+from mousefacelift.core.samples import View
+
+METHODS = ("white", "mean_image", "nearest_input", "visual_hull")
+HULL_RESOLUTION = 96
+HALF_EXTENT = 1.0
+
+
+def white(camera: Camera) -> np.ndarray:
+    """Fully transparent rgba [H, W, 4] (shows the background)."""
+    return np.zeros((camera.height, camera.width, 4), np.float32)
+
+
+def mean_image(views: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean rgba [H, W, 4] of one camera's training images, averaged premultiplied."""
+    return unpremultiply(np.mean([premultiply(rgba) for rgba in views], 0).astype(np.float32))
+
+
+def nearest_input(inputs: Sequence[View], camera: Camera) -> np.ndarray:
+    """rgba [H, W, 4] of the input whose camera is nearest in angle to `camera`."""
+    return min(inputs, key=lambda view: angle_between(view.camera, camera)).rgba
+
+
+def input_hull(inputs: Sequence[View]) -> Hull:
+    """Visual hull of the input silhouettes in [-1, 1]^3."""
+    return carve_hull_tight([view.rgba[..., 3] for view in inputs], [view.camera for view in inputs], np.zeros(3), HALF_EXTENT,
+                            HULL_RESOLUTION, margin=0.5)
+
+
+def visual_hull(hull: Hull, inputs: Sequence[View], camera: Camera) -> np.ndarray:
+    """rgba [H, W, 4] of the hull seen by `camera`, coloured from the inputs.
+
+    Every pixel's hull point takes the mean colour of the inputs that see it (depth agrees with the hull's within two
+    voxels), weighted toward small angles between input and target; points that no input sees take the weighted mean of all.
+    """
+    depth = hull_depth(hull, camera)
+    inside = np.isfinite(depth) & (depth > 0)
+    rgba = np.zeros((camera.height, camera.width, 4), np.float32)
+    if not inside.any():
+        return rgba
+    rows, columns = np.nonzero(inside)
+    points = unproject(camera, np.stack([columns + 0.5, rows + 0.5], -1), depth[inside])
+    colours, weights = zip(*(_seen_colour(hull, view, camera, points) for view in inputs))
+    colours, weights = np.stack(colours), np.stack(weights)
+    total = weights.sum(0)
+    rgba[rows, columns, :3] = (colours * weights[..., None]).sum(0) / np.maximum(total, 1e-9)[:, None]
+    rgba[rows, columns, 3] = 1.0
+    return rgba
+
+
+def _seen_colour(hull: Hull, view: View, camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colour [P, 3] of the points in one input, and weight [P]: by angle, tiny where the point is hidden or off the mask."""
+    pixels, z = project(view.camera, points)
+    column = np.clip(pixels[:, 0].astype(int), 0, view.camera.width - 1)
+    row = np.clip(pixels[:, 1].astype(int), 0, view.camera.height - 1)
+    sample = view.rgba[row, column]
+    seen = (z < hull_depth(hull, view.camera)[row, column] + 2 * hull.voxel) & (sample[:, 3] > 0.5)
+    closeness = np.exp(-((angle_between(view.camera, camera) / 45.0) ** 2)) + 1e-3
+    return sample[:, :3], np.where(seen, closeness, 1e-6 * sample[:, 3] + 1e-9)

@@ -1,0 +1,41 @@
+# Names, chunks and parameters shared by the rules. No logic of any stage lives here.
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from mousefacelift import workflow as flow
+
+flow.use_checkout()
+
+RECORDINGS = config["recordings"]
+VIRTUAL = [name for name, recording in RECORDINGS.items() if recording["path"] == "virtual"]
+FRAMES = {name: flow.frame_ranges(recording["frames"], config["jobs"]["frames_per_job"]) for name, recording in RECORDINGS.items()}
+OBJECTS = flow.count_ranges(config["objects"]["count"], config["jobs"]["objects_per_job"])
+
+
+wildcard_constraints:
+    recording="|".join(map(re.escape, RECORDINGS)),
+    chunk=r"\d{6}-\d{6}",
+    arm=r"[A-Za-z0-9_.-]+",
+
+
+def stage(sections, modules):
+    """Parameters of a rule: its sections of config.yaml as JSON and the version of its code."""
+    return flow.stage_params(config, sections.split(), [f"mousefacelift.{module}" for module in modules.split()])
+
+
+def recording_folder(wildcards):
+    """Folder of a recording: made by virtual_recording, or the user's own."""
+    path = RECORDINGS[wildcards.recording]["path"]
+    return f"results/recordings/{wildcards.recording}" if path == "virtual" else path
+
+
+def recording_made(wildcards):
+    """What must exist before a recording is read: for a virtual one, its last-written file."""
+    return f"results/recordings/{wildcards.recording}/recording.json" if wildcards.recording in VIRTUAL else []
+
+
+def chunks_of(pattern, recording=None):
+    """`pattern` filled in for every chunk of one recording, or of all."""
+    names = [recording] if recording else RECORDINGS
+    return [pattern.format(recording=name, chunk=chunk) for name in names for chunk in FRAMES[name]]
