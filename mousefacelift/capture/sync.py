@@ -1,0 +1,123 @@
+"""Cameras that are late, early, or lost a frame: found by epipolar tangency over time.
+
+If camera c is `o` frames late, its silhouette of file frame f + o agrees with the others' of frame f. Offsets are
+searched camera by camera against all others; a dropped frame shows as an offset that changes once, found by dynamic
+programming over the frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mousefacelift.capture.silhouettes import Silhouettes
+from mousefacelift.capture.tangency import Pencils, Poses, pencils
+
+SWITCH_COST = 6.0  # in units of the typical frame cost: a change of offset must pay for itself
+CLEAR_GAIN = 0.7  # an offset is believed when it brings the disagreement below this share of that without
+
+
+def find_offsets(silhouettes: Silhouettes, poses: Poses, max_offset: int) -> tuple[list[list[list[int]]], dict]:
+    """Per camera a list of [from_frame, offset], and the numbers behind it.
+
+    Offsets hold from `from_frame` on; file frame = common frame + offset. Cameras are corrected one after the other,
+    the worst first, until none improves; offsets are relative to the majority, whose offset is 0.
+    """
+    found = pencils(silhouettes.outlines, silhouettes.usable, poses)
+    frames, views = silhouettes.frames, silhouettes.outlines.shape[1]
+    offsets = np.zeros((views, len(frames)), int)
+    report = {}
+    for _ in range(2 * views):
+        costs = [_costs(found, frames, offsets, view, max_offset) for view in range(views)]
+        paths = [_best_path(cost, max_offset) for cost in costs]
+        gains = [_gain(cost, path, offsets[v], max_offset) for v, (cost, path) in enumerate(zip(costs, paths))]
+        worst = int(np.argmin(gains))
+        if gains[worst] > CLEAR_GAIN or np.array_equal(paths[worst], offsets[worst]):
+            break
+        offsets[worst] = paths[worst]
+        report[worst] = float(gains[worst])
+    common = np.median(offsets, axis=0).round().astype(int)
+    return [_runs(frames, row - common) for row in offsets], {"gain": report}
+
+
+def apply_offsets(silhouettes: Silhouettes, offsets: list) -> Silhouettes:
+    """Silhouettes in common frames: camera v's entry of frame f is what was read as file frame f + offset; else empty."""
+    where = {int(f): t for t, f in enumerate(silhouettes.frames)}
+    keep = {name: getattr(silhouettes, name).copy() for name in ("outlines", "area", "border", "center", "masks")}
+    for view, runs in enumerate(offsets):
+        if all(offset == 0 for _, offset in runs):
+            continue
+        for t, frame in enumerate(silhouettes.frames):
+            source = where.get(int(frame) + _offset_at(runs, int(frame)))
+            for name, array in keep.items():
+                if source is None:
+                    array[t, view] = 0 if name in ("area", "border", "masks") else np.nan
+                else:
+                    array[t, view] = getattr(silhouettes, name)[source, view]
+    return Silhouettes(silhouettes.frames, **keep)
+
+
+def _offset_at(runs: list, frame: int) -> int:
+    return [value for start, value in runs if frame >= start][-1] if runs else 0
+
+
+def _costs(found: Pencils, frames: np.ndarray, offsets: np.ndarray, view: int, max_offset: int) -> np.ndarray:
+    """[T, 2 * max_offset + 1] median |px| of `view` at each candidate offset against the others; NaN where unread."""
+    shifts = np.arange(-max_offset, max_offset + 1)
+    position = {int(f): t for t, f in enumerate(frames)}
+    others = [v for v in range(offsets.shape[0]) if v != view]
+    other_rows = np.array([[position.get(int(f) + int(offsets[v, t]), -1) for t, f in enumerate(frames)] for v in others])
+    costs = np.full((len(frames), len(shifts)), np.nan)
+    for column, shift in enumerate(shifts):
+        rows = np.array([position.get(int(f) + int(shift), -1) for f in frames])
+        errors = np.full((len(frames), len(others)), np.nan)
+        for k, other in enumerate(others):
+            good = (rows >= 0) & (other_rows[k] >= 0)
+            a, b = found.ends[rows[good], view, other], found.ends[other_rows[k][good], other, view]
+            lever = 0.5 * (found.levers[rows[good], view, other] + found.levers[other_rows[k][good], other, view])
+            difference = np.abs((a - b + np.pi) % (2 * np.pi) - np.pi) * lever
+            errors[good, k] = difference.mean(1)
+        told = np.isfinite(errors).any(1)
+        costs[told, column] = np.nanmedian(errors[told], axis=1)
+    return costs
+
+
+def _best_path(costs: np.ndarray, max_offset: int) -> np.ndarray:
+    """[T] offset of the cheapest path; changing the offset costs SWITCH_COST typical frames."""
+    known = np.isfinite(costs)
+    if not known.any():
+        return np.zeros(len(costs), int)
+    typical = np.nanmedian(np.nanmin(np.where(known, costs, np.inf), axis=1)[known.any(1)])
+    spread = np.nanmedian(costs[known])
+    filled = np.where(known, np.minimum(costs, 4 * spread), np.nan)
+    row_mean = np.nanmedian(np.where(known, filled, np.nan), axis=1, keepdims=True) if known.any(1).all() else spread
+    filled = np.where(np.isnan(filled), row_mean, filled)
+    switch = SWITCH_COST * max(typical, 0.25 * spread)
+    total, back = filled[0].copy(), np.zeros(costs.shape, int)
+    for t in range(1, len(costs)):
+        jump = int(np.argmin(total))
+        stay = total <= total[jump] + switch
+        back[t] = np.where(stay, np.arange(costs.shape[1]), jump)
+        total = np.where(stay, total, total[jump] + switch) + filled[t]
+    path = np.zeros(len(costs), int)
+    path[-1] = int(np.argmin(total))
+    for t in range(len(costs) - 1, 0, -1):
+        path[t - 1] = back[t, path[t]]
+    return path - max_offset
+
+
+def _gain(costs: np.ndarray, path: np.ndarray, now: np.ndarray, max_offset: int) -> float:
+    """Mean cost along `path` over that of the present offsets, where both are known; 1 when nothing changes."""
+    rows = np.arange(len(costs))
+    new, old = costs[rows, path + max_offset], costs[rows, now + max_offset]
+    changed = np.isfinite(new) & np.isfinite(old) & (path != now)
+    if changed.sum() < 3:
+        return 1.0
+    return float(new[changed].mean() / max(old[changed].mean(), 1e-9))
+
+
+def _runs(frames: np.ndarray, offsets: np.ndarray) -> list[list[int]]:
+    runs = [[0, int(offsets[0])]]
+    for t in range(1, len(frames)):
+        if offsets[t] != runs[-1][1]:
+            runs.append([int(frames[t]), int(offsets[t])])
+    return runs
