@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -46,7 +46,7 @@ def stage_params(config: dict, sections: list[str], modules: list[str]) -> dict[
     return {"config": json.dumps(chosen, sort_keys=True), "code": code_version(tuple(modules)) if follow else "off"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def code_version(modules: tuple[str, ...]) -> str:
     """12 hexadecimal digits of the code (comments, docstrings and layout left out) of modules and all they import here."""
     seen: dict[str, str] = {}
@@ -61,7 +61,7 @@ def code_version(modules: tuple[str, ...]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read_module(module: str) -> tuple[str, list[str]]:
     path = _module_path(module)
     if path is None:

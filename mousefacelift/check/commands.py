@@ -1,0 +1,35 @@
+"""`mousefacelift check ...`: evaluation of an arm, and the table over arms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mousefacelift.commandline import add_config_argument, read_config
+
+
+def add_commands(subparsers) -> None:
+    parser = subparsers.add_parser("evaluate", help="predictions against truth, ladder, collapse, consistency")
+    parser.add_argument("--predictions", type=Path, required=True, help="index.json of `lrm predict`")
+    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    add_config_argument(parser)
+    parser.set_defaults(run=_evaluate)
+    parser = subparsers.add_parser("compare", help="one table over the evaluations of several arms")
+    parser.add_argument("summaries", type=Path, nargs="+", help="summary.json of each arm")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    parser.set_defaults(run=_compare)
+
+
+def _evaluate(args) -> None:
+    from mousefacelift.check.config import EvaluateConfig
+    from mousefacelift.check.evaluate import evaluate_arm
+    from mousefacelift.check.table import format_summary
+
+    summary = evaluate_arm(args.predictions, args.dataset, args.out, read_config(args, EvaluateConfig, "evaluate"))
+    print(format_summary(summary))
+
+
+def _compare(args) -> None:
+    from mousefacelift.check.table import compare_arms
+
+    compare_arms(args.summaries, args.out)

@@ -1,0 +1,64 @@
+"""Numbers with their uncertainty when neighbouring frames are near duplicates.
+
+At 100 fps two neighbouring frames are not two observations. Frames are ordered in time, the effective number is
+n (1 - rho) / (1 + rho) with the lag-1 autocorrelation rho, and intervals come from a bootstrap over blocks of frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def effective_count(series: np.ndarray) -> float:
+    """Effective number of independent observations of a time-ordered series [n]; between 1 and n."""
+    series = np.asarray(series, np.float64)
+    count = len(series)
+    spread = series - series.mean() if count else series
+    if count < 3 or not np.any(spread):
+        return float(min(count, 1))
+    rho = float(np.clip((spread[1:] @ spread[:-1]) / (spread @ spread), 0.0, 0.999))
+    return float(np.clip(count * (1 - rho) / (1 + rho), 1, count))
+
+
+def block_length(series: np.ndarray) -> int:
+    """Frames until the autocorrelation of a time-ordered series first falls to zero, at most a third of the series."""
+    series = np.asarray(series, np.float64) - np.mean(series)
+    power = series @ series
+    for lag in range(1, max(len(series) // 3, 1)):
+        if power <= 0 or (series[lag:] @ series[:-lag]) <= 0:
+            return lag
+    return max(len(series) // 3, 1)
+
+
+def block_interval(series: np.ndarray, resamples: int, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval of the mean of a time-ordered series [n] by moving-block bootstrap; NaN for fewer than 3."""
+    series = np.asarray(series, np.float64)
+    count = len(series)
+    if count < 3:
+        return float("nan"), float("nan")
+    length = block_length(series)
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, count - length + 1, (resamples, -(-count // length)))
+    index = (starts[..., None] + np.arange(length)).reshape(resamples, -1)[:, :count]
+    means = series[index].mean(1)
+    tail = (1 - level) / 2
+    return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
+
+
+def describe(series: np.ndarray, frames: np.ndarray, resamples: int, worst_share: float, higher_is_better: bool = True) -> dict:
+    """Mean, median, mean of the worst share, n, n_eff and 95% interval of a metric given per image and its frame [n].
+
+    n and n_eff count frames: the views of one frame are averaged first.
+    """
+    series, frames = np.asarray(series, np.float64), np.asarray(frames)
+    finite = np.isfinite(series)
+    series, frames = series[finite], frames[finite]
+    if not len(series):
+        return {"mean": float("nan"), "median": float("nan"), "worst": float("nan"), "n": 0, "n_eff": 0.0,
+                "low": float("nan"), "high": float("nan")}
+    per_frame = np.array([series[frames == frame].mean() for frame in np.unique(frames)])
+    ordered = np.sort(series) if higher_is_better else np.sort(series)[::-1]
+    worst = ordered[:max(1, int(np.ceil(worst_share * len(ordered))))]
+    low, high = block_interval(per_frame, resamples)
+    return {"mean": float(series.mean()), "median": float(np.median(series)), "worst": float(worst.mean()),
+            "n": len(per_frame), "n_eff": effective_count(per_frame), "low": low, "high": high}

@@ -1,0 +1,58 @@
+"""Tables of evaluations: one arm for the terminal, all arms as CSV. A number never stands without its baselines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from mousefacelift.core.images import write_text
+from mousefacelift.errors import DataError
+
+SHOWN = ("fg_psnr", "full_psnr", "fg_ssim", "iou", "coverage")
+
+
+def format_summary(summary: dict) -> str:
+    """Text of one arm's summary: per protocol the ladder, the collapse findings and the consistency."""
+    lines = []
+    for protocol, entry in summary["protocols"].items():
+        lines.append(f"arm {summary['arm']}, protocol {protocol}, cameras {entry['cameras']} (not shown to the network)")
+        lines.append(f"  {'method':<15}" + "".join(f"{name:>11}" for name in SHOWN) + "   n  n_eff")
+        for method, values in entry["held_out"].items():
+            numbers = "".join(f"{values[name]['mean']:>11.3f}" for name in SHOWN)
+            lines.append(f"  {method:<15}{numbers}{values['fg_psnr']['n']:>4}{values['fg_psnr']['n_eff']:>7.1f}")
+        collapse = entry["collapse"]
+        if collapse["judged"]:
+            m = collapse["metrics"]
+            lines.append(f"  collapse: {', '.join(collapse['findings']) or 'none'} (skill over mean {m['skill_over_mean']:+.2f} dB, "
+                         f"variance ratio {m['variance_ratio']:.2f}, retrieval {m['retrieval_at_1']:.2f} "
+                         f"vs chance {m['retrieval_chance']:.2f})")
+        else:
+            lines.append(f"  collapse: not judged: {collapse['why']}")
+    return "\n".join(lines)
+
+
+def compare_arms(summaries: list[Path], out: Path) -> list[dict]:
+    """One row per (arm, protocol, method) of several summary.json files, written as CSV."""
+    rows = []
+    for path in summaries:
+        try:
+            summary = json.loads(path.read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise DataError(f"evaluation {path} cannot be read", got=str(error), hint="rerun the evaluate rule") from error
+        for protocol, entry in summary["protocols"].items():
+            for method, values in entry["held_out"].items():
+                row = {"arm": summary["arm"], "protocol": protocol, "method": method, "n": values["fg_psnr"]["n"],
+                       "n_eff": round(values["fg_psnr"]["n_eff"], 2)}
+                for name, numbers in values.items():
+                    row |= {name: numbers["mean"], f"{name}_low": numbers["low"], f"{name}_high": numbers["high"],
+                            f"{name}_worst": numbers["worst"]}
+                findings = entry["collapse"].get("findings") if method == "model" else None
+                rows.append(row | {"collapse": "; ".join(findings) if findings else ""})
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(out, buffer.getvalue())
+    return rows
