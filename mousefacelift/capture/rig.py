@@ -127,6 +127,10 @@ class Rig:
                 offset = value
         return frame + offset
 
+    def to_key(self) -> list:
+        """What decides pixels: cameras, files and offsets; two rigs with equal keys give equal samples."""
+        return [[camera.to_json() for camera in self.cameras], self.videos, self.masks, self.offsets]
+
     def write(self, path: str | Path) -> None:
         """Write `rig.json` in one rename."""
         document = {

@@ -16,7 +16,15 @@ import yaml
 from scipy.io.matlab import MatReadError
 
 from mousefacelift.capture.readers import (
-    anipose_toml, calibcam, colmap, dannce_mat, facelift_json, mammal_pickle, nerfstudio_json, opencv_json, opencv_yaml,
+    anipose_toml,
+    calibcam,
+    colmap,
+    dannce_mat,
+    facelift_json,
+    mammal_pickle,
+    nerfstudio_json,
+    opencv_json,
+    opencv_yaml,
 )
 from mousefacelift.capture.rig import RawCamera, check_raw_cameras
 from mousefacelift.errors import CalibrationError, ConfigError

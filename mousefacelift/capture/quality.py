@@ -1,0 +1,167 @@
+"""Quality of every stored view, and the table and plot over a recording.
+
+Measured while samples are made (`measure_view`, `measure_sample`), gathered from the chunks' indexes by
+`mousefacelift capture quality` into `quality.csv` and `quality.png`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mousefacelift.capture.agreement import silhouette_agreement
+from mousefacelift.capture.frames import Picture
+from mousefacelift.capture.track import Track
+from mousefacelift.chunks import read_index
+from mousefacelift.core.cameras import Camera
+from mousefacelift.core.images import write_bytes, write_text
+from mousefacelift.errors import DataError
+
+AGREEMENT_SIZE = 256  # px; larger images are halved before their silhouettes are compared
+FLAGS = {  # column: (robust z beyond which a view is flagged, which side is bad)
+    "blur": (-6.0, "unsharp"), "exposure": (8.0, "exposure unlike the rest of the recording"),
+    "area_share": (8.0, "size unlike the rest of the recording"), "hull_iou": (-8.0, "silhouettes disagree"),
+}
+
+
+def measure_view(rgba: np.ndarray, mask: np.ndarray, picture: Picture) -> dict:
+    """Numbers of one canonical view.
+
+    Args:
+        rgba: uint8 [S, S, 4] canonical image.
+        mask: uint8 0/1 [H, W] of the full picture.
+    Returns:
+        center_offset (px from the middle to the silhouette's centroid), area_share, extent_share (largest half extent over
+        half the size), border_share (of the outermost pixels covered; 0 means not clipped), blur (variance of the
+        Laplacian of luma inside the animal at full resolution; small is unsharp), exposure (mean luma 0..1),
+        saturated (share of luma at 0 or 255).
+    """
+    size = rgba.shape[0]
+    inside = rgba[..., 3] > 127
+    row = {"center_offset": None, "area_share": float(inside.mean()), "extent_share": 0.0, "border_share": _border(inside),
+           "blur": None, "exposure": None, "saturated": None}
+    if not inside.any():
+        return row
+    ys, xs = np.nonzero(inside)
+    row["center_offset"] = float(np.hypot(xs.mean() + 0.5 - size / 2, ys.mean() + 0.5 - size / 2))
+    reach = max(abs(xs.min() - size / 2), abs(xs.max() + 1 - size / 2), abs(ys.min() - size / 2), abs(ys.max() + 1 - size / 2))
+    row["extent_share"] = float(reach / (size / 2))
+    x, y, w, h = cv2.boundingRect(mask)
+    luma, part = picture.luma()[y:y + h, x:x + w], mask[y:y + h, x:x + w] > 0
+    core = cv2.erode(part.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    core = core if core.any() else part
+    row["blur"] = float(cv2.Laplacian(luma, cv2.CV_32F)[core].var())
+    values = luma[part]
+    row["exposure"] = float(values.mean() / 255)
+    row["saturated"] = float(((values == 0) | (values == 255)).mean())
+    return row
+
+
+def _border(inside: np.ndarray) -> float:
+    edge = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+    return float(edge.mean())
+
+
+def measure_sample(images: Sequence[np.ndarray], cameras: Sequence[Camera]) -> dict[str, list]:
+    """hull_iou and containment per view of the stored images under the stored cameras (None without a silhouette)."""
+    size = images[0].shape[0]
+    small = min(size, AGREEMENT_SIZE)
+    masks = np.stack([_shrink(image[..., 3], small) > 127 for image in images])
+    scaled = [camera.scaled_to(small, small) for camera in cameras]
+    center = np.zeros(3)
+    reach = max(0.5 * small / c.fxfycxcy[0] * np.linalg.norm(c.center) for c in scaled)
+    iou, containment = silhouette_agreement(masks, scaled, center, 1.2 * reach, stride=max(1, small // 128))
+    return {"hull_iou": _listed(iou), "containment": _listed(containment)}
+
+
+def _shrink(alpha: np.ndarray, size: int) -> np.ndarray:
+    return alpha if alpha.shape[0] == size else cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _listed(values: np.ndarray) -> list:
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def quality_table(indexes: Sequence[str | Path], track: Track):
+    """One row per frame and view (pandas DataFrame), excluded frames with their reason, outliers flagged."""
+    import pandas as pd
+
+    rows = []
+    for index in indexes:
+        document = read_index(index)
+        names = document["header"]["cameras"]
+        for item in document["items"]:
+            rows += [{"frame": item["frame"], "time_s": item["time_s"], "view": v, "camera": names[v], **numbers}
+                     for v, numbers in enumerate(item["views"])]
+    if not rows:
+        raise DataError(f"no sample of recording {track.recording} was written", hint="mousefacelift capture normalise")
+    table = pd.DataFrame(rows).sort_values(["frame", "view"], ignore_index=True)
+    table["flag"] = flag_outliers(table)
+    table["excluded"] = ""
+    left_out = pd.DataFrame([{"frame": frame, "time_s": frame / track.fps, "view": -1, "flag": "", "excluded": reason}
+                             for frame, reason in sorted(track.excluded.items())])
+    return pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
+
+
+def flag_outliers(table) -> list[str]:
+    """Per row the reasons why it stands out from its own camera's other frames (robust z-scores), or ""."""
+    flags = [[] for _ in range(len(table))]
+    for _, group in table.groupby("view"):
+        for column, (limit, reason) in FLAGS.items():
+            values = group[column].astype(float)
+            middle = values.median()
+            spread = max(1.4826 * (values - middle).abs().median(), 0.02 * abs(middle), 1e-6)
+            z = (values - middle) / spread
+            bad = z < limit if limit < 0 else z.abs() > limit
+            for position in group.index[bad]:
+                flags[position].append(reason)
+    for position in np.flatnonzero(table["border_share"].to_numpy(float) > 0):
+        flags[position].append("clipped")
+    return ["; ".join(reasons) for reasons in flags]
+
+
+def summary(table) -> dict:
+    """Numbers over a recording for people: medians, worst cases and counts."""
+    views = table[table["view"] >= 0]
+    sizes = np.sqrt(views["area_share"]).groupby(views["frame"]).agg(["mean", "std"])
+    return {"frames": int(views["frame"].nunique()), "excluded": int((table["view"] < 0).sum()),
+            "flagged": int((views["flag"] != "").sum()), "hull_iou_mean": float(views["hull_iou"].mean()),
+            "containment_mean": float(views["containment"].mean()), "clipped": int((views["border_share"] > 0).sum()),
+            "center_offset_px": float(views["center_offset"].median()),
+            "size_variation": float((sizes["std"] / sizes["mean"]).median())}
+
+
+def write_quality(table, track: Track, path: str | Path) -> dict:
+    """Write the CSV and, beside it, the plot; returns the summary."""
+    write_text(path, table.to_csv(index=False))
+    write_bytes(Path(path).with_suffix(".png"), _plot(table, track))
+    return summary(table)
+
+
+def _plot(table, track: Track) -> bytes:
+    from matplotlib.figure import Figure
+
+    views = table[table["view"] >= 0]
+    columns = (("hull_iou", "hull IoU"), ("containment", "containment"), ("center_offset", "centre offset (px)"),
+               ("area_share", "area (share)"), ("blur", "sharpness"), ("exposure", "exposure"))
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    for axis, (column, label) in zip(figure.subplots(3, 2, sharex=True).ravel(), columns):
+        for name, group in views.groupby("camera"):
+            axis.plot(group["time_s"], group[column], lw=0.9, marker=".", ms=3, label=name)
+        flagged = views[views["flag"] != ""]
+        axis.plot(flagged["time_s"], flagged[column], "rx", ms=6)
+        for frame in track.excluded:
+            axis.axvline(frame / track.fps, color="0.8", lw=1, zorder=0)
+        for cut in track.cuts:
+            axis.axvline(cut / track.fps, color="k", lw=1, ls=":")
+        axis.set_ylabel(label)
+        axis.set_xlabel("time (s)")
+    figure.axes[0].legend(fontsize=7, ncols=3)
+    figure.suptitle(f"{track.recording}: {views['frame'].nunique()} frames, {len(track.excluded)} excluded (grey), cuts dotted")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=90)
+    return stream.getvalue()

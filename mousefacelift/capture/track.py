@@ -1,0 +1,248 @@
+"""The track: from per-frame places to smoothed centres, excluded frames, cuts, and one canonical similarity.
+
+`track.json` is written by `mousefacelift capture locate` and read by `normalise`, `quality` and `dataset split`
+(docs/capture.md lists its fields).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mousefacelift.capture.config import LocateConfig, RecordingSource
+from mousefacelift.capture.place import Place
+from mousefacelift.capture.rig import Rig
+from mousefacelift.core.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL_512, look_at
+from mousefacelift.core.images import write_text
+from mousefacelift.core.similarity import Similarity
+from mousefacelift.errors import DataError
+
+TRACK_VERSION = 1
+CUT_CHANGE = 3.5  # a frame whose silhouettes change this many times the usual amount (and by half) follows a cut
+CUT_MIN_CHANGE = 0.5
+ZOOM_STEP = 0.05
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where the animal is in every frame, and how the calibration's world becomes the canonical one.
+
+    Attributes:
+        recording, fps: from the rig.
+        frames: [T] common frame numbers that may be used, excluded ones left out.
+        centers_raw, centers: [T, 3] mm in the calibration's world, measured and smoothed.
+        excluded: frame -> reason.
+        cuts: first frames after a cut.
+        scale: canonical units per mm. rotation: [3, 3], floor normal to +z.
+        zoom: focal length over the canonical 548.99 px at 512 px.
+        correlation_time_s: time after which the animal's place has forgotten half of itself.
+        views: per-view medians (hull IoU, containment ...), by name.
+    """
+
+    recording: str
+    fps: float
+    frames: np.ndarray
+    centers_raw: np.ndarray
+    centers: np.ndarray
+    excluded: dict[int, str]
+    cuts: list[int]
+    scale: float
+    rotation: np.ndarray
+    zoom: float
+    correlation_time_s: float
+    views: dict = field(default_factory=dict)
+
+    def canonical(self, frame: int) -> Similarity:
+        """The similarity that puts the animal of `frame` at the origin of the canonical world."""
+        position = int(np.searchsorted(self.frames, frame))
+        if position >= len(self.frames) or self.frames[position] != frame:
+            raise DataError(f"frame {frame} of {self.recording} is not in the track",
+                            got=self.excluded.get(frame, "never located"))
+        return Similarity(self.scale, self.rotation, -self.scale * self.rotation @ self.centers[position])
+
+    def write(self, path: str | Path) -> None:
+        """Write `track.json` in one rename."""
+        document = {"version": TRACK_VERSION} | {
+            key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in asdict(self).items()}
+        document["excluded"] = {str(frame): reason for frame, reason in self.excluded.items()}
+        write_text(path, json.dumps(document, indent=1))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Track:
+        """The track of a `track.json`.
+
+        Raises:
+            DataError: missing or broken, or written by another version.
+        """
+        try:
+            document = json.loads(Path(path).read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise DataError(f"track {path} cannot be read", got=str(error), hint="mousefacelift capture locate") from error
+        if document.pop("version", None) != TRACK_VERSION:
+            raise DataError(f"track {path} was written by another version", hint="mousefacelift capture locate")
+        for key in ("centers_raw", "centers", "rotation"):
+            document[key] = np.asarray(document[key], np.float64)
+        document["frames"] = np.asarray(document["frames"], np.int64)
+        document["excluded"] = {int(frame): reason for frame, reason in document["excluded"].items()}
+        return cls(**document)
+
+
+def make_track(rig: Rig, places: Sequence[Place], source: RecordingSource, config: LocateConfig) -> Track:
+    """The track of all places of a recording, in rising frame order.
+
+    Raises:
+        DataError: no frame is usable.
+    """
+    excluded = exclude_frames(places, source, config)
+    kept = [place for place in places if place.frame not in excluded]
+    if not kept:
+        reasons = sorted(set(excluded.values()))
+        raise DataError(f"no frame of recording {rig.recording} is usable", got="; ".join(reasons[:4]),
+                        hint="look at rig.png, or list frames under include")
+    frames = np.array([place.frame for place in kept])
+    raw = np.stack([place.center for place in kept])
+    cuts = find_cuts(places, frames, raw, source, config)
+    centers = smooth(frames, raw, cuts, config.smooth_s * rig.fps)
+    distances = np.stack([np.linalg.norm(centers - camera.center, axis=1) for camera in rig.cameras])
+    rotation = upright(_up(rig, raw, source))
+    zoom = config.zoom if config.zoom != "auto" else find_zoom(rig, kept, centers, rotation, config.margin)
+    views = {name: [_median([getattr(p, name)[v] for p in kept]) for v in range(len(rig.cameras))]
+             for name in ("hull_iou", "containment", "area", "border")}
+    return Track(rig.recording, rig.fps, frames, raw, centers, excluded, cuts, CANONICAL_DISTANCE / float(distances.mean()),
+                 rotation, float(zoom), correlation_time(frames, centers, cuts, rig.fps), views)
+
+
+def exclude_frames(places: Sequence[Place], source: RecordingSource, config: LocateConfig) -> dict[int, str]:
+    """Frame -> reason; `include` of the configuration overrules every reason but a centre that was not found."""
+    reasons = {}
+    for place in places:
+        empty = np.flatnonzero(place.area == 0)
+        if place.frame in source.exclude:
+            reasons[place.frame] = "listed under exclude"
+        elif place.center is None:
+            reasons[place.frame] = "animal not found: fewer than three masks or no common body"
+        elif place.frame in source.include:
+            continue
+        elif len(empty):
+            reasons[place.frame] = f"no mask in view {', '.join(map(str, empty))}"
+        elif place.border.max() > config.max_border_share:
+            reasons[place.frame] = f"animal cut by the picture's border in view {int(place.border.argmax())}"
+        elif np.nanmean(place.hull_iou) < config.min_hull_iou:
+            reasons[place.frame] = f"silhouettes disagree: hull IoU {np.nanmean(place.hull_iou):.2f}"
+    return reasons
+
+
+def find_cuts(places: Sequence[Place], frames: np.ndarray, centers: np.ndarray, source: RecordingSource,
+              config: LocateConfig) -> list[int]:
+    """First frames after a cut: known ones, jumps of the centre, and sudden changes of all silhouettes."""
+    cuts = {frame for frame in source.cuts if frames[0] < frame <= frames[-1]}
+    steps = np.linalg.norm(np.diff(centers, axis=0), axis=1)
+    gaps = np.diff(frames)
+    nearest = gaps.min() if len(gaps) else 1
+    neighbours = gaps == nearest
+    usual = float(np.median(steps[neighbours])) if neighbours.any() else 0.0
+    for position in np.flatnonzero(neighbours & (steps > max(config.cut_jump_mm, 4 * usual))):
+        cuts.add(int(frames[position + 1]))
+    changes = np.array([place.change for place in places])
+    known = changes[np.isfinite(changes)]
+    if len(known):
+        limit = max(CUT_MIN_CHANGE, CUT_CHANGE * float(np.median(known)))
+        cuts |= {place.frame for place in places if place.change > limit and place.frame in frames}
+    return sorted(cuts)
+
+
+def smooth(frames: np.ndarray, values: np.ndarray, cuts: Sequence[int], sigma: float) -> np.ndarray:
+    """Gaussian mean of values [T, 3] over frames, `sigma` frames wide, never across a cut; gaps are handled by weights."""
+    if sigma <= 0:
+        return values.copy()
+    segment = np.searchsorted(np.asarray(sorted(cuts)), frames, side="right")
+    out = np.empty_like(values)
+    reach = 4 * sigma
+    for t, frame in enumerate(frames):
+        near = slice(np.searchsorted(frames, frame - reach), np.searchsorted(frames, frame + reach, side="right"))
+        weight = np.exp(-0.5 * ((frames[near] - frame) / sigma) ** 2) * (segment[near] == segment[t])
+        mean = (weight @ frames[near]) / weight.sum() - frame
+        slope = _slope(frames[near] - frame, values[near], weight)
+        out[t] = (weight @ values[near]) / weight.sum() - slope * mean
+    return out
+
+
+def _slope(x: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted slope [3]: without it a centre at the end of a segment would lag behind a walking animal."""
+    x = x - (weight @ x) / weight.sum()
+    spread = weight @ x**2
+    return (weight * x) @ values / spread if spread > 1e-9 else np.zeros(values.shape[1])
+
+
+def upright(normal: np.ndarray) -> np.ndarray:
+    """The smallest rotation [3, 3] that turns `normal` to +z."""
+    normal = np.asarray(normal, np.float64) / np.linalg.norm(normal)
+    axis, cosine = np.cross(normal, [0.0, 0.0, 1.0]), normal[2]
+    if cosine < -1 + 1e-12:
+        return np.diag([1.0, -1.0, -1.0])
+    x, y, z = axis
+    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + skew + skew @ skew / (1 + cosine)
+
+
+def _up(rig: Rig, centers: np.ndarray, source: RecordingSource) -> np.ndarray:
+    """Floor normal; checked against the cameras' own up, so that a world with another axis up is noticed.
+
+    Raises:
+        DataError: most cameras would hang upside down or lie on their side.
+    """
+    camera_up = -np.mean([camera.R[1] for camera in rig.cameras], axis=0)
+    up = rig.up
+    if source.up == "track":
+        spread, axes = np.linalg.svd(centers - centers.mean(0), full_matrices=False)[1:]
+        if len(centers) < 20 or spread[1] < 5 * spread[2]:
+            raise DataError(f"the floor of recording {rig.recording} cannot be told from the animal's track",
+                            got=f"spread {spread.round(1).tolist()} mm", expected="a walk in two directions",
+                            hint="give up as a vector in the recording's config")
+        up = axes[2] * np.sign(axes[2] @ camera_up)
+    if up @ camera_up < 0.3 * np.linalg.norm(camera_up):
+        raise DataError(f"floor normal of recording {rig.recording} does not fit its cameras",
+                        got=f"up {np.round(up, 2).tolist()}, cameras' mean up {np.round(camera_up, 2).tolist()}",
+                        likely="a calibration whose z is not up", hint="set up: track, or up: [x, y, z] for this recording")
+    return up
+
+
+def find_zoom(rig: Rig, places: Sequence[Place], centers: np.ndarray, rotation: np.ndarray, margin: float) -> float:
+    """Largest zoom, a multiple of ZOOM_STEP, at which every outline stays inside every frame with `margin` to spare."""
+    reach = max(reaches(rig, place.outlines, place.area > 0, center, rotation).max() for place, center in zip(places, centers))
+    half = 256.0 * (1 - 2 * margin)
+    return max(ZOOM_STEP, float(np.floor(half / (CANONICAL_FOCAL_512 * reach) / ZOOM_STEP) * ZOOM_STEP))
+
+
+def reaches(rig: Rig, outlines: np.ndarray, have: np.ndarray, center: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """[V] largest |x|, |y| on the plane z = 1 of each view's outline after the camera is aimed at `center`."""
+    out = np.zeros(len(rig.cameras))
+    for v in np.flatnonzero(have):
+        camera = rig.cameras[v]
+        aimed = look_at(rotation @ camera.center, rotation @ center)[:3, :3] @ rotation
+        rays = np.concatenate([outlines[v], np.ones((len(outlines[v]), 1))], 1) @ (aimed @ camera.R.T).T
+        out[v] = np.nanmax(np.abs(rays[:, :2] / rays[:, 2:]))
+    return out
+
+
+def correlation_time(frames: np.ndarray, centers: np.ndarray, cuts: Sequence[int], fps: float) -> float:
+    """Seconds until the autocorrelation of the centre falls below one half, the longest segment's; its length at most."""
+    segment = np.searchsorted(np.asarray(sorted(cuts)), frames, side="right")
+    longest = np.flatnonzero(segment == np.bincount(segment).argmax())
+    values, times = centers[longest] - centers[longest].mean(0), frames[longest] / fps
+    if len(longest) < 4:
+        return float(np.ptp(times)) if len(longest) else 0.0
+    variance = (values**2).sum(1).mean()
+    for lag in range(1, len(longest) - 1):
+        if (values[lag:] * values[:-lag]).sum(1).mean() < 0.5 * variance:
+            return float(np.median(times[lag:] - times[:-lag]))
+    return float(np.ptp(times))
+
+
+def _median(values: list) -> float | None:
+    values = np.asarray(values, np.float64)
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else None
