@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
-from mousefacelift.commandline import add_config_argument, parse_frames, read_config, read_seed
+from mousefacelift.commandline import add_config_argument, config_mapping, parse_frames, read_config, read_seed
+from mousefacelift.config import load
 from mousefacelift.errors import ConfigError
 
 
@@ -31,8 +32,7 @@ def _add_virtual(subparsers) -> None:
 
 def _add_audit(subparsers) -> None:
     parser = subparsers.add_parser("audit", help="prove the cameras from the silhouettes; writes rig.json and rig.png")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="recording folder")
-    parser.add_argument("--recording", metavar="NAME", help="entry of capture.recordings; default: the folder's name")
+    _add_recording(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="RIG.json")
     add_config_argument(parser)
     parser.set_defaults(run=run_audit)
@@ -40,6 +40,7 @@ def _add_audit(subparsers) -> None:
 
 def _add_locate(subparsers) -> None:
     parser = subparsers.add_parser("locate", help="the animal's centre per frame; writes track.json")
+    _add_recording(parser)
     parser.add_argument("--rig", required=True, type=Path, metavar="RIG.json")
     parser.add_argument("--out", required=True, type=Path, metavar="TRACK.json")
     parser.add_argument("--threads", type=int, default=2)
@@ -49,6 +50,7 @@ def _add_locate(subparsers) -> None:
 
 def _add_normalise(subparsers) -> None:
     parser = subparsers.add_parser("normalise", help="canonical samples of a range of frames")
+    _add_recording(parser)
     parser.add_argument("--rig", required=True, type=Path, metavar="RIG.json")
     parser.add_argument("--track", required=True, type=Path, metavar="TRACK.json")
     parser.add_argument("--frames", required=True, metavar="A:B[:STEP]")
@@ -61,9 +63,14 @@ def _add_normalise(subparsers) -> None:
 def _add_quality(subparsers) -> None:
     parser = subparsers.add_parser("quality", help="quality of every stored view as a table and a plot")
     parser.add_argument("indexes", nargs="+", type=Path, metavar="INDEX.json", help="index.json of every chunk")
-    parser.add_argument("--track", required=True, type=Path, metavar="TRACK.json")
     parser.add_argument("--out", required=True, type=Path, metavar="QUALITY.csv")
+    add_config_argument(parser)
     parser.set_defaults(run=run_quality)
+
+
+def _add_recording(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="recording folder")
+    parser.add_argument("--recording", metavar="NAME", help="entry of the section recordings; default: the folder's name")
 
 
 def run_virtual(args: argparse.Namespace) -> None:
@@ -90,10 +97,9 @@ def run_audit(args: argparse.Namespace) -> None:
     from mousefacelift.core.images import write_bytes
 
     config = read_config(args, CaptureConfig, "capture")
-    name = args.recording or args.folder.resolve().name
-    source = _source(config, name, required=args.recording is not None)
+    name, source = read_source(args)
     rig = audit(open_recording(name, args.folder, source), source, config.audit)
-    rig.write(args.out)
+    rig.write(args.out, args.folder)
     write_bytes(args.out.with_suffix(".png"), draw_rig(rig))
     print(describe_rig(rig))
 
@@ -104,11 +110,12 @@ def run_locate(args: argparse.Namespace) -> None:
     from mousefacelift.capture.rig import Rig
 
     config = read_config(args, CaptureConfig, "capture")
-    rig = Rig.read(args.rig)
-    track = locate_recording(rig, _source(config, rig.recording), config.locate, args.threads)
+    _, source = read_source(args)
+    rig = Rig.read(args.rig, args.folder)
+    track = locate_recording(rig, source, config.locate, args.threads)
     track.write(args.out)
-    print(f"{rig.recording}: {len(track.frames)} frames, {len(track.excluded)} excluded, cuts {track.cuts}, zoom {track.zoom:.2f}, "
-          f"correlation time {track.correlation_time_s:.2f} s")
+    print(f"{rig.recording}: {len(track.frames)} frames, {len(track.excluded)} excluded, cuts {track.cuts}, "
+          f"zoom {track.zoom:.2f}, correlation time {track.correlation_time_s:.2f} s")
     for reason in sorted(set(track.excluded.values())):
         print(f"  {sum(value == reason for value in track.excluded.values())} x {reason}")
 
@@ -120,22 +127,28 @@ def run_normalise(args: argparse.Namespace) -> None:
     from mousefacelift.capture.track import Track
 
     config = read_config(args, CaptureConfig, "capture")
-    start, stop, step = parse_frames(args.frames)
-    document = normalise_chunk(args.out, Rig.read(args.rig), Track.read(args.track), range(start, stop, step), config, args.threads)
+    frames = range(*parse_frames(args.frames))
+    rig, track = Rig.read(args.rig, args.folder), Track.read(args.track)
+    document = normalise_chunk(args.out, rig, track, frames, config, args.threads)
     print(f"{len(document['items'])} samples in {args.out.parent}")
 
 
 def run_quality(args: argparse.Namespace) -> None:
     """Gather the quality of all chunks of a recording."""
     from mousefacelift.capture.quality import quality_table, write_quality
-    from mousefacelift.capture.track import Track
 
-    track = Track.read(args.track)
-    for name, value in write_quality(quality_table(args.indexes, track), track, args.out).items():
+    for name, value in write_quality(quality_table(args.indexes), args.out).items():
         print(f"{name:<18} {value:.4g}")
 
 
-def _source(config: CaptureConfig, name: str, required: bool = False) -> RecordingSource:
-    if required and name not in config.recordings:
-        raise ConfigError(f"recording '{name}' is not in capture.recordings", expected=", ".join(config.recordings))
-    return config.recordings.get(name, RecordingSource())
+def read_source(args: argparse.Namespace) -> tuple[str, RecordingSource]:
+    """Name and source of the recording that the command works on.
+
+    Raises:
+        ConfigError: --recording names none of the section `recordings`.
+    """
+    name = args.recording or args.folder.resolve().name
+    recordings = config_mapping(args).get("recordings", {})
+    if args.recording and recordings and name not in recordings:
+        raise ConfigError(f"recording '{name}' is not in the section recordings", expected=", ".join(recordings))
+    return name, load(RecordingSource, recordings.get(name), f"recordings.{name}")

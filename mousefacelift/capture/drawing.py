@@ -24,8 +24,9 @@ def describe_rig(rig: Rig) -> str:
     for camera, row, offsets in zip(rig.cameras, report["cameras"], rig.offsets):
         fx, _, cx, cy = camera.lens.fxfycxcy
         moved = ", ".join(f"{value:+d} from {start}" for start, value in offsets if value) or "0"
-        lines.append(f"{camera.name:<12} {row['azimuth']:7.1f}  {row['elevation']:8.1f}  {row['distance_mm']:7.1f}mm  {fx:8.1f}  "
-                     f"({cx:7.1f}, {cy:7.1f})  {row['hull_iou']:8.3f}  {row['containment']:11.3f}  {row['tangency_px']:6.2f}px  {moved}")
+        lines.append(
+            f"{camera.name:<12} {row['azimuth']:7.1f}  {row['elevation']:8.1f}  {row['distance_mm']:7.1f}mm  {fx:8.1f}  "
+            f"({cx:7.1f}, {cy:7.1f})  {row['hull_iou']:8.3f}  {row['containment']:11.3f}  {row['tangency_px']:6.2f}px  {moved}")
     azimuths = np.sort([row["azimuth"] for row in report["cameras"]])
     gaps = np.diff(np.append(azimuths, azimuths[0] + 360))
     lines.append(f"ring order {', '.join(report['ring_order'])}; gaps {', '.join(f'{gap:.0f}' for gap in gaps)} degrees")

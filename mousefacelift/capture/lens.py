@@ -159,7 +159,8 @@ def _undistort_many(pixels, p):
                 scale *= 0.5
             x, y = x - scale * dx, y - scale * dy
         a, b = distort_point(x, y, p)
-        good = (a - u) ** 2 + (b - v) ** 2 < 1e-8
+        outward = (u - p[3]) * x * p[1] + (v - p[4]) * y * p[2] >= -1e-3  # not on a branch that folds through the middle
+        good = (a - u) ** 2 + (b - v) ** 2 < 1e-8 and outward
         out[i, 0] = x if good else np.nan
         out[i, 1] = y if good else np.nan
     return out

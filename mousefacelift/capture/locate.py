@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -27,6 +28,7 @@ from mousefacelift.core.hull import Hull, carve_hull
 from mousefacelift.errors import ConfigError
 
 MIN_VIEWS = 3  # masks needed to place the animal
+STRICT_SHARE = 0.5  # of the tolerant hull's volume; below it a mask is broken
 
 
 class Locator:
@@ -76,13 +78,23 @@ def locate_body(masks: np.ndarray, cameras: Sequence[Camera], plane_centers: np.
     if any(project(camera, rough)[1] <= 0 for camera in cameras):
         return None, 0.0
     extent = rough_extent(cameras, masks, rough)
-    tolerance = min(config.tolerance, max(0, len(cameras) - 3))
-    hull = carve_hull(masks, cameras, rough, extent, config.resolution, tolerance, min(3, len(cameras)), margin=0.5)
+    hull = _tolerant_hull(masks, cameras, rough, extent, config)
     if hull.empty:
         return None, 0.0
     points, weights = hull.points(), thickness(hull, masks, cameras)
     center = (points * weights[:, None]).sum(0) / weights.sum()
     return center, float(np.linalg.norm(points - center, axis=1).max())
+
+
+def _tolerant_hull(masks, cameras, center: np.ndarray, extent: float, config: LocateConfig) -> Hull:
+    """The hull that all views allow, unless it lacks much of what is left when `tolerance` views may disagree.
+
+    The tolerant hull is fatter and less well centred, so it is used only where a mask misses a part of the animal.
+    """
+    tolerance = min(config.tolerance, max(0, len(cameras) - 3))
+    strict, tolerant = (carve_hull(masks, cameras, center, extent, config.resolution, t, min(3, len(cameras)), margin=0.5)
+                        for t in (0, tolerance))
+    return strict if strict.volume() >= STRICT_SHARE * tolerant.volume() else tolerant
 
 
 def thickness(hull: Hull, masks: np.ndarray, cameras: Sequence[Camera]) -> np.ndarray:
@@ -113,11 +125,17 @@ def _change(before: np.ndarray | None, now: np.ndarray) -> float:
 
 
 def locate_recording(rig: Rig, source: RecordingSource, config: LocateConfig, threads: int = 2) -> Track:
-    """The track of the frames that the configuration asks for."""
-    stop = min(source.stop or rig.frames, rig.frames)
-    frames = range(source.start, stop, source.step)
+    """The track of the frames that the configuration asks for; those beyond the end are excluded and say so.
+
+    Raises:
+        ConfigError: the whole range lies beyond the end.
+    """
+    start, stop, step = source.span
+    frames = range(start, min(stop, rig.frames), step)
     if not frames:
-        raise ConfigError(f"recording {rig.recording} has no frames in the range asked for",
-                          got=f"start {source.start}, stop {source.stop}, step {source.step}", expected=f"0 to {rig.frames}")
+        raise ConfigError(f"recording {rig.recording} has none of the frames asked for", got=f"frames {list(source.frames)}",
+                          expected=f"0 to {rig.frames}")
     bar = tqdm(Locator(rig, config).places(frames, threads), total=len(frames), desc="locate", unit="frame", mininterval=1.0)
-    return make_track(rig, list(bar), source, config)
+    track = make_track(rig, list(bar), source, config)
+    missing = {frame: f"beyond the end: {rig.frames} common frames" for frame in range(start, stop, step) if frame >= rig.frames}
+    return replace(track, excluded=track.excluded | missing)

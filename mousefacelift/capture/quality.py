@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from mousefacelift.capture.agreement import silhouette_agreement
 from mousefacelift.capture.frames import Picture
-from mousefacelift.capture.track import Track
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import write_bytes, write_text
@@ -86,28 +87,47 @@ def _listed(values: np.ndarray) -> list:
     return [None if np.isnan(value) else float(value) for value in values]
 
 
-def quality_table(indexes: Sequence[str | Path], track: Track):
-    """One row per frame and view (pandas DataFrame), excluded frames with their reason, outliers flagged."""
-    import pandas as pd
+@dataclass(frozen=True)
+class QualityTable:
+    """rows: DataFrame, one row per frame and view and one per excluded frame (view -1); cuts: first frames after cuts."""
 
-    rows = []
+    recording: str
+    fps: float
+    rows: pd.DataFrame
+    cuts: list[int]
+
+
+def quality_table(indexes: Sequence[str | Path]) -> QualityTable:
+    """The table of a recording's chunks: every view, excluded frames with their reason, outliers flagged.
+
+    Raises:
+        DataError: no sample was written, or the chunks are of different recordings.
+    """
+    rows, excluded, header = [], {}, None
     for index in indexes:
         document = read_index(index)
-        names = document["header"]["cameras"]
+        if header and document["header"]["recording"] != header["recording"]:
+            raise DataError("chunks of different recordings cannot share a table", got=document["header"]["recording"],
+                            expected=header["recording"])
+        header = document["header"]
+        excluded |= {int(frame): reason for frame, reason in header["excluded"].items()}
+        names = header["cameras"]
         for item in document["items"]:
             rows += [{"frame": item["frame"], "time_s": item["time_s"], "view": v, "camera": names[v], **numbers}
                      for v, numbers in enumerate(item["views"])]
     if not rows:
-        raise DataError(f"no sample of recording {track.recording} was written", hint="mousefacelift capture normalise")
+        raise DataError("no sample was written in any of the chunks", where=", ".join(map(str, indexes)),
+                        likely="every frame was excluded: see track.json", hint="mousefacelift capture normalise")
     table = pd.DataFrame(rows).sort_values(["frame", "view"], ignore_index=True)
     table["flag"] = flag_outliers(table)
     table["excluded"] = ""
-    left_out = pd.DataFrame([{"frame": frame, "time_s": frame / track.fps, "view": -1, "flag": "", "excluded": reason}
-                             for frame, reason in sorted(track.excluded.items())])
-    return pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
+    left_out = pd.DataFrame([{"frame": frame, "time_s": frame / header["fps"], "view": -1, "flag": "", "excluded": reason}
+                             for frame, reason in sorted(excluded.items())])
+    table = pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
+    return QualityTable(header["recording"], header["fps"], table, header["cuts"])
 
 
-def flag_outliers(table) -> list[str]:
+def flag_outliers(table: pd.DataFrame) -> list[str]:
     """Per row the reasons why it stands out from its own camera's other frames (robust z-scores), or ""."""
     flags = [[] for _ in range(len(table))]
     for _, group in table.groupby("view"):
@@ -124,28 +144,28 @@ def flag_outliers(table) -> list[str]:
     return ["; ".join(reasons) for reasons in flags]
 
 
-def summary(table) -> dict:
+def summary(table: QualityTable) -> dict:
     """Numbers over a recording for people: medians, worst cases and counts."""
-    views = table[table["view"] >= 0]
+    views = table.rows[table.rows["view"] >= 0]
     sizes = np.sqrt(views["area_share"]).groupby(views["frame"]).agg(["mean", "std"])
-    return {"frames": int(views["frame"].nunique()), "excluded": int((table["view"] < 0).sum()),
+    return {"frames": int(views["frame"].nunique()), "excluded": int((table.rows["view"] < 0).sum()),
             "flagged": int((views["flag"] != "").sum()), "hull_iou_mean": float(views["hull_iou"].mean()),
             "containment_mean": float(views["containment"].mean()), "clipped": int((views["border_share"] > 0).sum()),
             "center_offset_px": float(views["center_offset"].median()),
             "size_variation": float((sizes["std"] / sizes["mean"]).median())}
 
 
-def write_quality(table, track: Track, path: str | Path) -> dict:
+def write_quality(table: QualityTable, path: str | Path) -> dict:
     """Write the CSV and, beside it, the plot; returns the summary."""
-    write_text(path, table.to_csv(index=False))
-    write_bytes(Path(path).with_suffix(".png"), _plot(table, track))
+    write_text(path, table.rows.to_csv(index=False))
+    write_bytes(Path(path).with_suffix(".png"), _plot(table))
     return summary(table)
 
 
-def _plot(table, track: Track) -> bytes:
+def _plot(table: QualityTable) -> bytes:
     from matplotlib.figure import Figure
 
-    views = table[table["view"] >= 0]
+    views, excluded = table.rows[table.rows["view"] >= 0], table.rows[table.rows["view"] < 0]
     columns = (("hull_iou", "hull IoU"), ("containment", "containment"), ("center_offset", "centre offset (px)"),
                ("area_share", "area (share)"), ("blur", "sharpness"), ("exposure", "exposure"))
     figure = Figure(figsize=(11, 9), layout="constrained")
@@ -154,14 +174,14 @@ def _plot(table, track: Track) -> bytes:
             axis.plot(group["time_s"], group[column], lw=0.9, marker=".", ms=3, label=name)
         flagged = views[views["flag"] != ""]
         axis.plot(flagged["time_s"], flagged[column], "rx", ms=6)
-        for frame in track.excluded:
-            axis.axvline(frame / track.fps, color="0.8", lw=1, zorder=0)
-        for cut in track.cuts:
-            axis.axvline(cut / track.fps, color="k", lw=1, ls=":")
+        for time in excluded["time_s"]:
+            axis.axvline(time, color="0.8", lw=1, zorder=0)
+        for cut in table.cuts:
+            axis.axvline(cut / table.fps, color="k", lw=1, ls=":")
         axis.set_ylabel(label)
         axis.set_xlabel("time (s)")
     figure.axes[0].legend(fontsize=7, ncols=3)
-    figure.suptitle(f"{track.recording}: {views['frame'].nunique()} frames, {len(track.excluded)} excluded (grey), cuts dotted")
+    figure.suptitle(f"{table.recording}: {views['frame'].nunique()} frames, {len(excluded)} excluded (grey), cuts dotted")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=90)
     return stream.getvalue()

@@ -41,7 +41,7 @@ def open_recording(name: str, folder: str | Path, source: RecordingSource) -> Re
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"recording folder {folder} does not exist", hint=f"check capture.recordings.{name} in config.yaml")
+        raise DataError(f"recording folder {folder} does not exist", hint=f"check recordings.{name}.path in config.yaml")
     videos, masks, calibration = _layout(name, folder, source)
     cameras, found = read_calibration(folder / calibration, source.calibration_format)
     video_paths = _per_camera(folder, videos, cameras, name, "video")
@@ -63,7 +63,7 @@ def _layout(name: str, folder: Path, source: RecordingSource) -> tuple[str, str,
     raise DataError(f"recording {name} in {folder} has no layout that is known",
                     got=", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "an empty folder",
                     expected="videos_undist/, simpleclick_undist/ and new_cam.pkl; or videos/, masks/ and a calibration",
-                    hint=f"give capture.recordings.{name}.videos, .masks and .calibration in config.yaml")
+                    hint=f"give recordings.{name}.videos, .masks and .calibration in config.yaml")
 
 
 def _per_camera(folder: Path, pattern: str, cameras: list[RawCamera], name: str, what: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from mousefacelift.capture.tangency import Poses, tangency
 STEPS = 8
 MAX_FRAMES = 150
 MIN_GAIN = 0.9  # held-out disagreement must fall below this share
+MIN_STEP = 0.1  # and by this many pixels: a mask's own quantisation is a few tenths of a pixel
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def refine(silhouettes: Silhouettes, poses: Poses, wanted: str, width: float, on
     for kind in ("principal_point", "orientation") if wanted == "auto" else (wanted,):
         trial = _solve(silhouettes.select(fit), poses, kind, width, only)
         after = held_out_error(silhouettes.select(test), poses, trial)
-        if after < MIN_GAIN * best.after:
+        if after < min(MIN_GAIN * best.after, best.after - MIN_STEP):
             final = _solve(silhouettes.select(np.sort(np.concatenate([fit, test]))), poses, kind, width, only)
             best = Refinement(kind, final.shift, final.rotation, final.border, before, after)
     return best

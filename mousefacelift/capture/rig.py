@@ -6,6 +6,7 @@ Written by `mousefacelift capture audit`, read by `locate` and `normalise`.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -101,7 +102,7 @@ class Rig:
     Args:
         recording: name.
         cameras: V calibrated cameras in file order, bad ones already dropped.
-        videos, masks: V paths; `masks` holds "" where masks are computed.
+        videos, masks: V paths; on disk they are relative to the recording's folder.
         frames: number of common frames.
         fps: frames per second.
         offsets: per camera, a list of [from_frame, offset]: common frame f is frame f + offset of that camera's file.
@@ -131,19 +132,20 @@ class Rig:
         """What decides pixels: cameras, files and offsets; two rigs with equal keys give equal samples."""
         return [[camera.to_json() for camera in self.cameras], self.videos, self.masks, self.offsets]
 
-    def write(self, path: str | Path) -> None:
-        """Write `rig.json` in one rename."""
+    def write(self, path: str | Path, folder: str | Path) -> None:
+        """Write `rig.json` in one rename; files are stored relative to the recording's `folder`."""
         document = {
             "version": RIG_VERSION, "recording": self.recording, "unit": "mm", "frames": self.frames, "fps": self.fps,
             "up": np.asarray(self.up).tolist(), "cameras": [camera.to_json() for camera in self.cameras],
-            "videos": list(self.videos), "masks": list(self.masks), "offsets": [list(o) for o in self.offsets],
+            "videos": [os.path.relpath(p, folder) for p in self.videos],
+            "masks": [os.path.relpath(p, folder) for p in self.masks], "offsets": [list(o) for o in self.offsets],
             "report": self.report,
         }
         write_text(path, json.dumps(document, indent=1))
 
     @classmethod
-    def read(cls, path: str | Path) -> Rig:
-        """The rig of a `rig.json`.
+    def read(cls, path: str | Path, folder: str | Path) -> Rig:
+        """The rig of a `rig.json`, whose recording lies in `folder`.
 
         Raises:
             DataError: missing or broken file, or one written by another version.
@@ -155,9 +157,9 @@ class Rig:
         if document.get("version") != RIG_VERSION:
             raise DataError(f"rig {path} was written by another version", got=document.get("version"),
                             expected=RIG_VERSION, hint="mousefacelift capture audit")
-        return cls(document["recording"], tuple(RigCamera.from_json(c) for c in document["cameras"]),
-                   tuple(document["videos"]), tuple(document["masks"]), document["frames"], document["fps"],
-                   tuple(document["offsets"]), np.array(document["up"]), document["report"])
+        videos, masks = (tuple(str(Path(folder) / p) for p in document[key]) for key in ("videos", "masks"))
+        return cls(document["recording"], tuple(RigCamera.from_json(c) for c in document["cameras"]), videos, masks,
+                   document["frames"], document["fps"], tuple(document["offsets"]), np.array(document["up"]), document["report"])
 
 
 def check_raw_cameras(cameras: list[RawCamera], where: str) -> list[RawCamera]:

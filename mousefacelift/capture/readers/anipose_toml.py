@@ -41,9 +41,9 @@ def write(path: Path, cameras: list[RawCamera]) -> None:
     lines = []
     for index, camera in enumerate(cameras):
         rotation = cv2.Rodrigues(np.asarray(camera.R))[0].ravel()
-        count = 4 if camera.model == "fisheye" else 8
+        distortions = np.pad(camera.distortion, (0, 8))[:4 if camera.model == "fisheye" else 8]
         lines += [f"[cam_{index}]", f'name = "{camera.name}"', f"size = [ {camera.width}, {camera.height},]",
-                  f"matrix = {_list(to_zero_based(camera.K))}", f"distortions = {_list(np.pad(camera.distortion, (0, 8))[:count])}",
+                  f"matrix = {_list(to_zero_based(camera.K))}", f"distortions = {_list(distortions)}",
                   f"rotation = {_list(rotation)}", f"translation = {_list(np.asarray(camera.t))}"]
         lines += ["fisheye = true", ""] if camera.model == "fisheye" else [""]
     Path(path).write_text("\n".join([*lines, "[metadata]", "adjusted = false", ""]), encoding="utf-8")

@@ -1,0 +1,178 @@
+"""Conventions, bad cameras, offsets and refinement are told from silhouettes alone."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mousefacelift.capture.conventions import CONVENTIONS, OPENGL, Convention, choose_unit, raw_lenses, score_conventions
+from mousefacelift.capture.refine import apply_correction, refine
+from mousefacelift.capture.rig import RawCamera
+from mousefacelift.capture.suspects import find_suspect
+from mousefacelift.capture.sync import apply_offsets, find_offsets
+from mousefacelift.capture.tangency import Poses, pair_errors, tangency
+from mousefacelift.errors import CalibrationError
+from tests.capture.scenes import random_rig, raw, silhouettes_of
+
+WIDTH = 576
+TIMES = np.linspace(0, 8, 10)
+
+
+def poses_of(cameras, w2c=None):
+    return Poses.of([c.w2c for c in cameras] if w2c is None else w2c, [c.lens.fxfycxcy[:2].mean() for c in cameras])
+
+
+def scrambled(cameras, convention, transpose_k=False):
+    """The cameras as a file would hold them that was written under `convention`."""
+    out = []
+    for camera in raw(cameras):
+        w2c = np.eye(4)
+        w2c[:3, :3], w2c[:3, 3] = camera.R, camera.t
+        matrix = OPENGL @ w2c if convention.opengl else w2c
+        matrix = np.linalg.inv(matrix) if convention.camera_to_world else matrix
+        R = matrix[:3, :3].T if convention.transposed else matrix[:3, :3]
+        K = np.asarray(camera.K).T if transpose_k else camera.K
+        out.append(RawCamera(camera.name, K, R, matrix[:3, 3], camera.distortion))
+    return out
+
+
+def recovered(seed):
+    rng = np.random.default_rng(seed)
+    cameras, truth = random_rig(seed), CONVENTIONS[rng.integers(8)]
+    stored = scrambled(cameras, truth, transpose_k=bool(seed % 2))
+    lenses, transposed = raw_lenses(stored)
+    scores = score_conventions(stored, lenses, [c.width for c in cameras], silhouettes_of(cameras, TIMES, seed))
+    clear = scores[1].tangency > 2 * scores[0].tangency
+    return scores[0].convention == truth and clear and transposed == bool(seed % 2)
+
+
+def named(seed):
+    rng = np.random.default_rng(seed)
+    cameras = random_rig(seed)
+    bad, w2c = int(rng.integers(len(cameras))), [np.array(c.w2c) for c in cameras]
+    if seed % 3 == 0:
+        w2c[bad] = w2c[(bad + 1) % len(w2c)].copy()
+    elif seed % 3 == 1:
+        w2c[bad] = random_rig(seed + 1000, len(cameras))[bad].w2c
+    else:
+        axis = rng.normal(size=3)
+        turn = np.eye(4)
+        turn[:3, :3] = cv2.Rodrigues(axis / np.linalg.norm(axis) * np.radians(5))[0]
+        w2c[bad] = turn @ w2c[bad]
+    suspect = find_suspect(silhouettes_of(cameras, TIMES, seed), poses_of(cameras, w2c), WIDTH, 0.03)
+    return suspect is not None and suspect.camera == bad
+
+
+def test_true_cameras_touch_the_same_epipolar_planes():
+    cameras = random_rig(0, 6)
+    errors = pair_errors(tangency(silhouettes_of(cameras, TIMES).outlines, np.ones((10, 6), bool), poses_of(cameras)))
+    assert np.nanmax(errors) < 0.6  # px: half a pixel of mask quantisation on either side
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS, ids=str)
+def test_reading_a_convention_inverts_writing_it(convention):
+    camera = random_rig(3, 4)[0]
+    stored = scrambled([camera], convention)[0]
+    np.testing.assert_allclose(convention.w2c(stored.R, stored.t), camera.w2c, atol=1e-9)
+
+
+def test_scrambled_conventions_are_recovered_on_random_rigs():
+    assert all(recovered(seed) for seed in range(8))
+
+
+@pytest.mark.slow
+def test_scrambled_conventions_are_recovered_in_99_of_100_rigs():
+    assert sum(recovered(seed) for seed in range(100)) >= 99
+
+
+def test_a_good_rig_has_no_suspect():
+    for seed in range(4):
+        cameras = random_rig(seed)
+        assert find_suspect(silhouettes_of(cameras, TIMES, seed), poses_of(cameras), WIDTH, 0.03) is None
+
+
+def test_a_copied_wrong_or_turned_camera_is_named():
+    assert all(named(seed) for seed in range(9))
+
+
+@pytest.mark.slow
+def test_a_copied_wrong_or_turned_camera_is_named_in_95_of_100_rigs():
+    assert sum(named(seed) for seed in range(100)) >= 95
+
+
+def test_a_copied_video_is_named():
+    cameras = random_rig(2, 5)
+    found = silhouettes_of(cameras, TIMES, 2)
+    for name in ("outlines", "area", "border", "center", "masks"):
+        getattr(found, name)[:, 3] = getattr(found, name)[:, 1]
+    suspect = find_suspect(found, poses_of(cameras), WIDTH, 0.03)
+    assert suspect.camera == 3 and "video" in suspect.reason
+
+
+def test_principal_point_errors_are_recovered_to_a_pixel():
+    width = 1152
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        cameras = random_rig(seed, 6, width)
+        angle, size = rng.uniform(0, 2 * np.pi, 6), rng.uniform(2, 13, 6)
+        error = np.stack([np.cos(angle), np.sin(angle)], 1) * size[:, None]
+        found = silhouettes_of(cameras, np.linspace(0, 9, 30), seed)
+        result = refine(found, apply_correction(poses_of(cameras), error, np.zeros((6, 3))), "auto", width)
+        assert result.kind == "principal_point" and result.after < 0.2 * result.before
+        assert np.linalg.norm(result.shift + error, axis=1).max() < 1.0
+
+
+def test_small_rotations_are_corrected_when_allowed():
+    cameras = random_rig(5, 6)
+    rng = np.random.default_rng(5)
+    turns = rng.normal(size=(6, 3))
+    turns *= np.radians(0.8) / np.linalg.norm(turns, axis=1, keepdims=True)
+    found = silhouettes_of(cameras, np.linspace(0, 9, 24), 5)
+    result = refine(found, apply_correction(poses_of(cameras), np.zeros((6, 2)), turns), "orientation", WIDTH)
+    assert result.kind == "orientation" and result.after < 0.7
+
+
+def test_a_true_rig_is_left_alone():
+    cameras = random_rig(1, 6)
+    assert refine(silhouettes_of(cameras, np.linspace(0, 9, 24), 1), poses_of(cameras), "auto", WIDTH).kind == "off"
+
+
+@pytest.mark.parametrize("camera, offset", [(0, 1), (2, -3), (4, 9)])
+def test_an_unsynchronised_camera_is_found(camera, offset):
+    cameras = random_rig(4, 5)
+    found = silhouettes_of(cameras, np.arange(40) / 10, 4)
+    delays = [[[0, 0]] for _ in cameras]
+    delays[camera] = [[0, -offset]]
+    offsets, _ = find_offsets(apply_offsets(found, delays), poses_of(cameras), 10)
+    assert [runs[0][1] for runs in offsets] == [offset if v == camera else 0 for v in range(5)]
+
+
+def test_a_dropped_frame_is_found_where_it_was_lost():
+    cameras = random_rig(4, 5)
+    found = silhouettes_of(cameras, np.arange(40) / 10, 4)
+    lost = [[[0, 0]] for _ in cameras]
+    lost[1] = [[0, 0], [20, 1]]  # from frame 20 on the file shows the next instant
+    offsets, _ = find_offsets(apply_offsets(found, lost), poses_of(cameras), 10)
+    assert offsets[1] == [[0, 0], [20, -1]] or abs(offsets[1][1][0] - 20) <= 1 and offsets[1][1][1] == -1
+    assert all(runs == [[0, 0]] for v, runs in enumerate(offsets) if v != 1)
+
+
+def test_synchronised_cameras_stay_so():
+    cameras = random_rig(6, 4)
+    offsets, _ = find_offsets(silhouettes_of(cameras, np.arange(30) / 100, 6), poses_of(cameras), 10)
+    assert all(runs == [[0, 0]] for runs in offsets)
+
+
+@pytest.mark.parametrize("length, stated, unit", [(112.0, None, "mm"), (11.2, None, "cm"), (0.112, None, "m"), (112, 1.0, "mm"),
+                                                  (0.112, 1.0, "m")])
+def test_the_unit_is_told_by_the_animal(length, stated, unit):
+    assert choose_unit(length, (40, 400), stated, "auto")[0] == unit
+
+
+def test_an_impossible_animal_is_refused():
+    with pytest.raises(CalibrationError, match="unit"):
+        choose_unit(3e6, (40, 400), None, "auto")
+    assert choose_unit(3e6, (40, 400), None, "cm") == ("cm", 10.0)
+
+
+def test_convention_names_are_readable():
+    assert str(Convention()) == "R w2c OpenCV"
