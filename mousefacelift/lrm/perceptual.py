@@ -2,7 +2,7 @@
 
 16 convolutions of 3x3 with ReLU, 2x2 *average* pooling after the 2nd, 4th, 8th and 12th, MatConvNet weights, pixel values
 0..255 minus the ImageNet mean in RGB order. The weights travel inside the published GS-LRM checkpoint
-(`mousefacelift lrm import` writes them to vgg19.safetensors). Without them the loss does not exist: there are no random ones.
+(`mousefacelift lrm import` writes them to vgg19.safetensors). Without them the loss does not exist.
 """
 
 from __future__ import annotations

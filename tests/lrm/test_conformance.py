@@ -1,4 +1,4 @@
-"""The reference's own numbers (shared fixtures): model, intermediates, losses and filters. Skipped where the folder is absent.
+"""The reference's own numbers (shared fixtures): model, intermediates, losses, filters. Skipped where the folder is absent.
 
 Tolerance: absolute 2e-5 in fp32; the reference's own fp32-to-fp64 spread is up to 4e-6.
 """

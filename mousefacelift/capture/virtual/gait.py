@@ -1,0 +1,106 @@
+"""Where the feet are: a four-beat walk whose planted feet do not slide, correction steps in turns, forepaws free in the air."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mousefacelift.capture.virtual.motion import RATE, Track
+
+FEET = ("left_hind", "left_fore", "right_hind", "right_fore")  # order of a lateral-sequence walk
+_OFFSET = np.array([0.0, 0.25, 0.5, 0.75])
+_GIRDLE = np.array([0, 1, 0, 1])
+STRIDE_MM = 58.0
+SWING_SHARE = 0.30
+_MAX_ERROR = {"xy": 15.0, "yaw": 0.55}
+_LIFT_MM = np.array([4.5, 4.0, 4.5, 4.0])
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Feet over T steps; index 1 runs over FEET.
+
+    Args:
+        place: [T, 4, 2] mm of the toes' joint on the floor. yaw: [T, 4] radians. lift: [T, 4] mm above the floor.
+        free: [T, 4] in [0, 1], 1 where the forepaw hangs from the body instead of standing.
+        phase: [T] of the walk, in cycles.
+    """
+
+    place: np.ndarray
+    yaw: np.ndarray
+    lift: np.ndarray
+    free: np.ndarray
+    phase: np.ndarray
+
+
+def plan_steps(track: Track, homes: np.ndarray) -> Steps:
+    """Plan all four feet of a track.
+
+    Args:
+        homes: [4, 2] mm where the toes stand at rest, in the body frame (x forward, y left), in the order of FEET.
+    """
+    count = len(track)
+    cycles = (np.abs(track.speed) / STRIDE_MM + 0.42 * np.abs(track.turning)) / RATE
+    phase = np.cumsum(cycles)
+    place, yaw, lift = np.zeros((count, 4, 2)), np.zeros((count, 4)), np.zeros((count, 4))
+    free = np.clip(1.4 * (track.rear + track.groom) - 0.12, 0, 1)
+    free = free * free * (3 - 2 * free)
+    now = _homes_at(track, homes, 0)
+    angle = np.full(4, track.heading[0])
+    swing_until, swing_from = np.full(4, -1), np.zeros(4, int)
+    start, start_yaw, goal, goal_yaw = now.copy(), angle.copy(), now.copy(), angle.copy()
+    for step in range(count):
+        for foot in range(4):
+            if _GIRDLE[foot] == 1 and free[step] > 0.98:
+                landing = _landing(free, step)
+                now[foot], angle[foot] = _homes_at(track, homes, landing)[foot], track.heading[landing]
+                swing_until[foot] = -1
+                continue
+            if step <= swing_until[foot]:
+                t = (step - swing_from[foot] + 1) / (swing_until[foot] - swing_from[foot] + 1)
+                ease = t * t * (3 - 2 * t)
+                now[foot] = start[foot] + ease * (goal[foot] - start[foot])
+                angle[foot] = start_yaw[foot] + ease * (goal_yaw[foot] - start_yaw[foot])
+                lift[step, foot] = _LIFT_MM[foot] * np.sin(np.pi * t) ** 1.3
+            elif free[step] < 0.02 and _wants_step(track, homes, phase, cycles, step, foot, now, angle, swing_until):
+                length, ahead = _timing(cycles[step])
+                swing_from[foot], swing_until[foot] = step + 1, step + length
+                start[foot], start_yaw[foot] = now[foot], angle[foot]
+                landing = min(step + length + ahead, count - 1)
+                goal[foot], goal_yaw[foot] = _homes_at(track, homes, landing)[foot], track.heading[landing]
+        place[step], yaw[step] = now, angle
+    both = np.stack([np.zeros(count), free, np.zeros(count), free], -1)
+    return Steps(place, yaw, lift, both, phase)
+
+
+def _homes_at(track: Track, homes: np.ndarray, step: int) -> np.ndarray:
+    c, s = np.cos(track.heading[step]), np.sin(track.heading[step])
+    return track.position[step] + homes @ np.array([[c, s], [-s, c]])
+
+
+def _landing(free: np.ndarray, step: int) -> int:
+    """The step at which free forepaws come down again."""
+    later = np.flatnonzero(free[step:] < 0.02)
+    return step + int(later[0]) if len(later) else len(free) - 1
+
+
+def _timing(cycles_per_step: float) -> tuple[int, int]:
+    """Steps that a swing lasts, and half a stance after it."""
+    period = 1.0 / max(cycles_per_step, 1.0 / (0.75 * RATE))
+    return int(np.clip(SWING_SHARE * period, 9, 20)), int(np.clip(0.5 * (1 - SWING_SHARE) * period, 3, 22))
+
+
+def _wants_step(track, homes, phase, cycles, step, foot, now, angle, swing_until) -> bool:
+    """Whether a standing foot lifts now: its turn in the walk has come, or it is too far from where it should be."""
+    busy = swing_until >= step
+    if busy.sum() >= 2 or np.any(busy & (_GIRDLE == _GIRDLE[foot])):
+        return False
+    if step > 0 and cycles[step] > 0.0025:
+        turn = np.floor(phase[step] + _OFFSET[foot]) > np.floor(phase[step - 1] + _OFFSET[foot])
+        if turn:
+            return True
+    error = np.linalg.norm(now[foot] - _homes_at(track, homes, step)[foot])
+    twist = abs(angle[foot] - track.heading[step])
+    slack = 1.0 if cycles[step] < 0.004 else 1.5
+    return error > slack * _MAX_ERROR["xy"] or twist > slack * _MAX_ERROR["yaw"]

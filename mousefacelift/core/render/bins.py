@@ -1,0 +1,179 @@
+"""Kernels that put the 2D Gaussians of a view into depth order and into the lists of the 8 x 8 tiles they touch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mousefacelift.core.render.jit import inlined, kernel
+from mousefacelift.core.render.project import FLAT, TILE
+from mousefacelift.core.render.simd import LANES, take_ticket
+
+BAND = 2  # tile rows that share a gradient slot: one raster task
+RADIX_BITS = 11
+
+
+@inlined
+def _radix_sort(keys, items, spare_keys, spare_items, count, bits):
+    """Stable sort of items by unsigned keys, least significant digits first; digits that are all equal are skipped.
+
+    Returns True when the result is in the spare arrays.
+    """
+    histogram = np.zeros(1 << RADIX_BITS, np.int64)
+    digit_mask = keys.dtype.type((1 << RADIX_BITS) - 1)
+    swapped = False
+    for shift in range(0, bits, RADIX_BITS):
+        move = keys.dtype.type(shift)
+        source, target = (spare_keys, keys) if swapped else (keys, spare_keys)
+        source_items, target_items = (spare_items, items) if swapped else (items, spare_items)
+        histogram[:] = 0
+        for i in range(count):
+            histogram[np.intp((source[i] >> move) & digit_mask)] += 1
+        if count == 0 or histogram[np.intp((source[0] >> move) & digit_mask)] == count:
+            continue
+        total = 0
+        for digit in range(1 << RADIX_BITS):
+            here = histogram[digit]
+            histogram[digit] = total
+            total += here
+        for i in range(count):
+            digit = np.intp((source[i] >> move) & digit_mask)
+            target[histogram[digit]] = source[i]
+            target_items[histogram[digit]] = source_items[i]
+            histogram[digit] += 1
+        swapped = not swapped
+    return swapped
+
+
+@kernel
+def count_work(tickets, tasks, flat, padded, work):
+    """Per view: visible Gaussians, tile rows, an upper bound of tile entries, band slots -> `work` [S * V, 4]."""
+    while True:
+        view = take_ticket(tickets)
+        if view >= tasks:
+            return
+        base = view * FLAT * padded
+        visible, rows, entries, slots = 0, 0, 0, 0
+        for g in range(padded):
+            row0, row1 = int(flat[base + 7 * padded + g]), int(flat[base + 8 * padded + g])
+            if row1 >= row0:
+                columns = int(flat[base + 10 * padded + g]) - int(flat[base + 9 * padded + g]) + 1
+                visible += 1
+                rows += row1 - row0 + 1
+                entries += (row1 - row0 + 1) * columns
+                slots += row1 // BAND - row0 // BAND + 1
+        work[view, 0], work[view, 1], work[view, 2], work[view, 3] = visible, rows, entries, slots
+
+
+@inlined
+def _columns(u, v, a, b, c, level, slope, half_width, row, first, last):
+    """First and last tile column in which the ellipse a dx^2 + b dx dy + c dy^2 <= level meets a tile row.
+
+    `half_width` is its largest dx, reached at dy = -slope * half_width. Slack of 0.01 px: the pixels decide.
+    """
+    low, high = row * TILE + 0.5 - v, row * TILE + TILE - 0.5 - v
+    y_right = min(max(-slope * half_width, low), high)
+    y_left = min(max(slope * half_width, low), high)
+    bend = b * b - 4 * a * c
+    right = (-b * y_right + math.sqrt(max(bend * y_right * y_right + 4 * a * level, 0.0))) / (2 * a)
+    left = (-b * y_left - math.sqrt(max(bend * y_left * y_left + 4 * a * level, 0.0))) / (2 * a)
+    column0 = math.ceil((u + left - 0.01 - (TILE - 0.5)) * (1 / TILE))
+    column1 = math.floor((u + right + 0.01 - 0.5) * (1 / TILE))
+    return max(int(column0), first), min(int(column1), last)
+
+
+@inlined
+def _order(flat, bits, base, padded, count, keys, items, spare_keys, spare_items):
+    """Indices of the visible Gaussians of one view by depth, equal depths by index."""
+    n = 0
+    for g in range(padded):
+        if flat[base + 8 * padded + g] >= flat[base + 7 * padded + g]:
+            keys[n] = bits[base + 6 * padded + g]  # positive floats sort like their bits
+            items[n] = g
+            n += 1
+    swapped = _radix_sort(keys, items, spare_keys, spare_items, count, keys.itemsize * 8)
+    return spare_items if swapped else items
+
+
+@inlined
+def _spans(flat, base, padded, order, count, low, spans, tile_count, across):
+    """Tile columns of every (Gaussian in depth order, tile row), counted per tile."""
+    at = 0
+    for rank in range(count):
+        i = base + order[rank]
+        u, v = float(flat[i]), float(flat[i + padded])
+        a, b, c = float(flat[i + 2 * padded]), float(flat[i + 3 * padded]), float(flat[i + 4 * padded])
+        level = float(flat[i + 5 * padded]) - low
+        slope = b / (2 * c)
+        half_width = math.sqrt(level / max(a - 0.5 * b * slope, 1e-30))
+        first, last = int(flat[i + 9 * padded]), int(flat[i + 10 * padded])
+        for row in range(int(flat[i + 7 * padded]), int(flat[i + 8 * padded]) + 1):
+            column0, column1 = _columns(u, v, a, b, c, level, slope, half_width, row, first, last)
+            spans[at], spans[at + 1] = column0, column1
+            at += 2
+            for column in range(column0, column1 + 1):
+                tile_count[row * across + column] += 1
+
+
+@inlined
+def _record(flat, base, padded, g, colors, color, records, at):
+    """The 10 numbers of one Gaussian that the pixels need, side by side: one cache line in single precision."""
+    for k in range(6):
+        records[at + k] = flat[base + k * padded + g]
+    for k in range(3):
+        records[at + 6 + k] = colors[color + k]
+    records[at + 9] = flat[base + 6 * padded + g]
+
+
+@kernel
+def fill_tiles(tickets, tasks, flat, bits, colors, constants, sizes, work, starts, records, first_slot, slot_count, shift,
+               tile_start, entries):
+    """Depth order, records and tile lists; one task per view.
+
+    Args:
+        bits: `flat` seen as unsigned integers.
+        starts: [S * V, 3] where the view's records, entries and slots begin.
+        records: [sum of visible, 16] in depth order.
+        first_slot, slot_count: [S * V, M] band slots of each Gaussian.
+        shift: [sum of visible] slot of a Gaussian in band k = shift + k.
+        tile_start: [S * V, tiles + 1] into `entries`, the ranks (global record numbers) per tile in depth order.
+    """
+    views, padded, count, width, height, shared_colors = sizes
+    low = float(constants[2])
+    across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    tiles = across * down
+    while True:
+        view = take_ticket(tickets)
+        if view >= tasks:
+            return
+        base, visible = view * FLAT * padded, work[view, 0]
+        keys, spare_keys = np.empty(visible, bits.dtype), np.empty(visible, bits.dtype)
+        items, spare_items = np.empty(visible, np.int32), np.empty(visible, np.int32)
+        order = _order(flat, bits, base, padded, visible, keys, items, spare_keys, spare_items)
+        spans, cursor = np.empty(2 * work[view, 1], np.int32), np.zeros(tiles, np.int64)
+        _spans(flat, base, padded, order, visible, low, spans, cursor, across)
+        total = starts[view, 1]
+        for tile in range(tiles):
+            here = cursor[tile]
+            tile_start[view, tile], cursor[tile] = total, total
+            total += here
+        tile_start[view, tiles] = total
+        slot_count[view * padded:(view + 1) * padded] = 0
+        slot, at = starts[view, 2], 0
+        for rank in range(visible):
+            g = order[rank]
+            record = starts[view, 0] + rank
+            color = view // views * count + g if shared_colors else view * count + g
+            _record(flat, base, padded, g, colors, 3 * color, records, LANES * record)
+            row0, row1 = int(flat[base + 7 * padded + g]), int(flat[base + 8 * padded + g])
+            first_slot[view * padded + g] = slot
+            slot_count[view * padded + g] = row1 // BAND - row0 // BAND + 1
+            shift[record] = slot - row0 // BAND
+            slot += row1 // BAND - row0 // BAND + 1
+            for row in range(row0, row1 + 1):
+                for column in range(spans[at], spans[at + 1] + 1):
+                    tile = row * across + column
+                    entries[cursor[tile]] = record
+                    cursor[tile] += 1
+                at += 2

@@ -1,0 +1,82 @@
+"""Which weights train: all of them, the last layers, or low-rank additions (LoRA) to attention and MLP."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mousefacelift.errors import ConfigError, DataError, MissingWeights
+from mousefacelift.lrm.config import TrainConfig
+from mousefacelift.lrm.model import GSLRM, ModelConfig
+from mousefacelift.lrm.presets import preset
+from mousefacelift.lrm.weights import read_model
+
+LORA_TARGETS = r"transformer_layers\.\d+\.(attn\.(to_qkv|fc)|mlp\.mlp\.(0|2))"
+
+
+def start_model(config: TrainConfig, seed: int) -> tuple[GSLRM, ModelConfig]:
+    """The model before its first step: the weights of `init`, or the preset's sizes with weights drawn from `seed`.
+
+    Raises:
+        MissingWeights: `init` names a folder without a model. There is no random substitute.
+    """
+    if config.init:
+        if not Path(config.init).exists():
+            raise MissingWeights("the weights to start from are missing", where="train.init", got=config.init,
+                                 expected="a folder with model.safetensors and config.json",
+                                 hint="mousefacelift lrm import CKPT --out " + config.init)
+        return read_model(Path(config.init))
+    torch.manual_seed(seed)
+    sizes = preset(config.preset)
+    return GSLRM(sizes), sizes
+
+
+def choose_trainable(model: GSLRM, config: TrainConfig) -> nn.Module:
+    """Freeze what `config.layers` says, or wrap the model for LoRA; returns the module to train."""
+    if config.layers == "lora":
+        from peft import LoraConfig, get_peft_model
+
+        if config.lora_rank < 1:
+            raise ConfigError("LoRA needs a rank", where="train.lora_rank", got=config.lora_rank, expected="1 or more")
+        settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_rank, target_modules=LORA_TARGETS, bias="none")
+        return get_peft_model(model, settings)
+    if config.layers == "frozen":
+        if not 0 < config.frozen_share < 1:
+            raise ConfigError("the frozen share must leave something to train", where="train.frozen_share",
+                              got=config.frozen_share, expected="between 0 and 1")
+        fixed = round(config.frozen_share * len(model.transformer_layers))
+        for part in (model.patch_embedder, model.input_layer_norm, *model.transformer_layers[:fixed]):
+            part.requires_grad_(False)
+        model.gaussian_position_embeddings.requires_grad_(False)
+    return model
+
+
+def merged_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights of the plain network, LoRA additions merged in, under the published names."""
+    merged: dict[str, torch.Tensor] = {}
+    state = {re.sub(r"^base_model\.model\.", "", k): v.detach() for k, v in model.state_dict().items()}
+    for name, value in state.items():
+        if ".lora_" in name:
+            continue
+        name = name.replace(".base_layer.", ".")
+        stem = name.removesuffix(".weight")
+        down, up = state.get(f"{stem}.lora_A.default.weight"), state.get(f"{stem}.lora_B.default.weight")
+        merged[name] = value.clone() if down is None else value + up @ down  # alpha = rank: factor 1
+    return merged
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Trainable parameters for AdamW: matrices decayed, vectors not.
+
+    Raises:
+        DataError: nothing is left to train.
+    """
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    if not trainable:
+        raise DataError("no weight is left to train", likely="train.frozen_share freezes every layer")
+    groups = [{"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
+              {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,50 @@
+"""One job, one launch: how a training command becomes several processes on one or more nodes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from mousefacelift.errors import ConfigError
+from mousefacelift.lrm.config import LaunchConfig
+
+
+def is_worker(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process was started by torchrun."""
+    return "LOCAL_RANK" in env and "WORLD_SIZE" in env
+
+
+def launch_command(config: LaunchConfig, arguments: Sequence[str], env: Mapping[str, str] = os.environ,
+                   head: str | None = None) -> list[str] | None:
+    """Command that runs `mousefacelift ARGUMENTS` in every process of the job; None when this process is enough.
+
+    One node: torchrun. Several: `srun` starts torchrun once per node of the SLURM allocation, which meet on `head`.
+
+    Raises:
+        ConfigError: several nodes outside a SLURM allocation, or more than it has.
+    """
+    if config.nodes == 1 and config.gpus_per_node <= 1:
+        return None
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(max(config.gpus_per_node, 1))]
+    target = ["-m", "mousefacelift", *arguments]
+    if config.nodes == 1:
+        return [*torchrun, "--standalone", *target]
+    granted = int(env.get("SLURM_JOB_NUM_NODES", "0"))
+    if granted < config.nodes:
+        raise ConfigError("training on several nodes needs a SLURM allocation that large", where="train.launch.nodes",
+                          got=f"{granted} nodes", expected=config.nodes,
+                          hint="snakemake --profile workflow/profiles/slurm, with the rule's nodes resource set")
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-id", env["SLURM_JOB_ID"], "--rdzv-endpoint", f"{head}:{config.port}"]
+    nodes = ["srun", f"--nodes={config.nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]
+    return [*nodes, *torchrun, "--nnodes", str(config.nodes), *meeting, *target]
+
+
+def head_node(env: Mapping[str, str] = os.environ) -> str | None:
+    """First host of the SLURM allocation; None outside one."""
+    if "SLURM_JOB_NODELIST" not in env:
+        return None
+    done = subprocess.run(["scontrol", "show", "hostnames", env["SLURM_JOB_NODELIST"]], capture_output=True, text=True,
+                          check=True)
+    return done.stdout.split()[0]

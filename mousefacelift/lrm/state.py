@@ -1,0 +1,108 @@
+"""Checkpoints of a training run: written whole or not at all, the last few and the best kept, resumed to the exact step.
+
+    <run>/checkpoints/step_00000200/training.pt      model, optimiser, RNG states (tensors and numbers only)
+    <run>/checkpoints/step_00000200/state.json       step, key of the configuration, counters, validation, alarm
+
+Views, background and augmentation of a step come from (seed, step), so the step number is the state of the data order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from mousefacelift.core.samples import replace_folder
+from mousefacelift.errors import DataError
+
+
+@dataclass
+class RunState:
+    """What a run knows about itself besides its tensors.
+
+    best_step and best_value belong to the validation foreground PSNR; alarms holds one entry per validation that tripped.
+    """
+
+    key: str
+    step: int = 0
+    applied: int = 0
+    skipped: int = 0
+    best_step: int = -1
+    best_value: float = float("-inf")
+    alarms: list[dict] = field(default_factory=list)
+    validation: dict = field(default_factory=dict)
+
+    @property
+    def applied_ratio(self) -> float:
+        """Share of the steps so far whose update was applied."""
+        return self.applied / max(self.applied + self.skipped, 1)
+
+
+class Checkpoints:
+    """The checkpoint folder of one run."""
+
+    def __init__(self, folder: Path, keep_last: int):
+        self.folder, self.keep_last = Path(folder), keep_last
+
+    def steps(self) -> list[int]:
+        """Steps of all whole checkpoints, ascending."""
+        found = self.folder.glob("step_*/state.json") if self.folder.is_dir() else []
+        return sorted(int(path.parent.name.removeprefix("step_")) for path in found)
+
+    def path(self, step: int) -> Path:
+        return self.folder / f"step_{step:08d}"
+
+    def save(self, state: RunState, tensors: dict) -> None:
+        """Write the checkpoint of `state.step`, then delete those that are neither recent nor the best.
+
+        Raises:
+            DataError: the disk refuses; earlier checkpoints are untouched.
+        """
+        target = self.path(state.step)
+        work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            torch.save(tensors, work / "training.pt")
+            (work / "state.json").write_text(json.dumps(asdict(state), indent=1))
+            replace_folder(work, target)
+        except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+            raise DataError(f"checkpoint {target} cannot be written", got=str(error).splitlines()[0],
+                            likely="a full disk or a read-only folder",
+                            hint="free space and rerun: training goes on from the last checkpoint") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        keep = set(self.steps()[-self.keep_last :]) | {state.best_step}
+        for step in set(self.steps()) - keep:
+            shutil.rmtree(self.path(step), ignore_errors=True)
+
+    def load(self, step: int) -> tuple[RunState, dict]:
+        """State and tensors of a checkpoint (loaded with weights_only)."""
+        folder = self.path(step)
+        try:
+            state = RunState(**json.loads((folder / "state.json").read_text()))
+            return state, torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+        except (OSError, ValueError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
+            raise DataError(f"checkpoint {folder} cannot be read", got=str(error).splitlines()[0],
+                            likely="a damaged file", hint=f"delete {folder}: the run goes on from the one before") from error
+
+    def resume(self, key: str) -> tuple[RunState, dict] | None:
+        """The newest checkpoint, or None when there is none of this configuration.
+
+        Checkpoints of another configuration are set aside (`checkpoints-KEY`), never mixed in and never deleted.
+        """
+        steps = self.steps()
+        if not steps:
+            return None
+        other = json.loads((self.path(steps[-1]) / "state.json").read_text())["key"]
+        if other != key:
+            aside = self.folder.with_name(f"{self.folder.name}-{other}")
+            shutil.rmtree(aside, ignore_errors=True)
+            self.folder.rename(aside)
+            print(f"the configuration changed ({other} -> {key}): training starts anew, old checkpoints are in {aside}")
+            return None
+        return self.load(steps[-1])

@@ -1,0 +1,98 @@
+"""Pictures of a mesh: `render_views(mesh, cameras)` with the project's own rasteriser, on any CPU.
+
+Part of the objects stage. Views run in threads (the compiled code releases the GIL); a view alone uses one core.
+The other backends (egl, blender) return the same `MeshRender`.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from mousefacelift.core.cameras import Camera
+from mousefacelift.errors import CameraError
+from mousefacelift.objects.light import Light, three_point_light
+from mousefacelift.objects.mesh import Mesh
+from mousefacelift.objects.raster import bin_faces, draw_band, new_band, project_vertices
+from mousefacelift.objects.shade import resolve_band
+from mousefacelift.objects.texture import Surface, pack_surface
+
+BAND_PIXELS = 8  # rows of pixels per band: its buffers stay in the second-level cache
+
+
+@dataclass(frozen=True)
+class MeshRender:
+    """One picture of a mesh.
+
+    Attributes:
+        rgba: [H, W, 4] float32, sRGB, straight alpha, [0, 1]; colour is 0 where alpha is 0.
+        depth: [H, W] float32 camera z averaged over the covered samples, world units; 0 where nothing is seen.
+        normal: [H, W, 3] float32 unit world normal of the nearest surface; 0 where nothing is seen.
+    """
+
+    rgba: np.ndarray
+    depth: np.ndarray
+    normal: np.ndarray
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def render_bands(
+    band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
+    screen, starts, listed, light, eye, supersampling, rgba, depth, normal,
+):  # fmt: skip
+    """All bands of one picture, one after another in the same buffers."""
+    for k in range(starts.shape[0] - 1):
+        if starts[k + 1] == starts[k]:
+            continue
+        first_row = k * band_face.shape[0]
+        draw_band(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
+                  screen, listed[starts[k] : starts[k + 1]], first_row)
+        resolve_band(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
+                     screen, light, eye, supersampling, first_row, rgba, depth, normal)
+
+
+def render_surface(surface: Surface, camera: Camera, light: Light, supersampling: int = 3) -> MeshRender:
+    """One picture of a packed surface.
+
+    Args:
+        surface: from `pack_surface`.
+        camera: any fxfycxcy; off-centre and unequal focal lengths are fine.
+        supersampling: S, for S x S samples in each pixel; 2 or more gives soft edges.
+    Raises:
+        CameraError: a vertex lies behind the camera (this rasteriser does not clip; objects stand free of it).
+    """
+    screen = project_vertices(surface.vertices, camera.w2c, camera.fxfycxcy, supersampling)
+    if has_hidden(screen, surface.faces):
+        raise CameraError("the camera stands inside or beyond the object", got=f"centre {np.round(camera.center, 3)}",
+                          expected="all vertices in front of the camera", likely="distance below the object's radius")
+    height = -(-camera.height // BAND_PIXELS) * BAND_PIXELS  # whole bands; the extra rows are cut off below
+    columns, rows = camera.width * supersampling, height * supersampling
+    starts, listed = bin_faces(screen, surface.faces, columns, rows, BAND_PIXELS * supersampling)
+    band = new_band(BAND_PIXELS * supersampling, columns, surface.has_blend)
+    rgba = np.zeros((height, camera.width, 4), np.float32)
+    depth = np.zeros((height, camera.width), np.float32)
+    normal = np.zeros((height, camera.width, 3), np.float32)
+    render_bands(*band, *surface[1:], screen, starts, listed, light.table(), camera.center, supersampling,
+                 rgba, depth, normal)
+    return MeshRender(rgba[: camera.height], depth[: camera.height], normal[: camera.height])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def has_hidden(screen, faces):
+    """True if some face has a corner behind the camera."""
+    for f in range(faces.shape[0]):
+        for k in range(3):
+            if screen[faces[f, k], 2] <= 0.0:
+                return True
+    return False
+
+
+def render_views(
+    mesh: Mesh, cameras: list[Camera], light: Light | None = None, supersampling: int = 3, threads: int = 1
+) -> list[MeshRender]:
+    """Pictures of `mesh` from each camera, in order; identical whatever `threads` is."""
+    surface = pack_surface(mesh)
+    light = three_point_light() if light is None else light
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return list(pool.map(lambda camera: render_surface(surface, camera, light, supersampling), cameras))

@@ -1,0 +1,167 @@
+"""A mesh as the few flat arrays that compiled code reads, and its textures as one mip-mapped pyramid.
+
+Part of the objects stage. `pack_surface` makes a `Surface` of a `Mesh`; the samplers decode sRGB, filter bilinearly and
+repeat outside [0, 1]. Compiled functions take these arrays one by one: reading them out of a tuple for every sample
+would cost more than the shading.
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from mousefacelift.objects.mesh import BLEND, Mesh
+
+SRGB_TO_LINEAR = np.array(
+    [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.arange(256) / 255.0], np.float32
+)
+# columns of Surface.corners: 0-2 position, 3-5 normal, 6-7 uv, 8-11 linear colour
+# columns of Surface.materials: 0-3 base, 4-6 emission, then:
+BASE_TEXTURE, GLOW_TEXTURE, MODE, CUTOFF = 7, 8, 9, 10
+
+
+class Surface(NamedTuple):
+    """Everything about a mesh but where its vertices are on the screen.
+
+    Attributes:
+        vertices: [P, 3] float64, for projection.
+        faces: [F, 4] int32: three vertices and the material.
+        corners: [P, 12] float32: position, normal, uv, linear vertex colour (white where there is none).
+        materials: [M, 11] float32, columns above; texture columns hold the first level in `levels`, -1 = none.
+        texels: [K, 4] uint8 sRGB, all levels of all textures.
+        levels: [L, 4] int64: offset in `texels`, width, height, levels that follow in the same pyramid.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    corners: np.ndarray
+    materials: np.ndarray
+    texels: np.ndarray
+    levels: np.ndarray
+
+    @property
+    def has_blend(self) -> bool:
+        return bool((self.materials[:, MODE] == BLEND).any())
+
+
+def pack_surface(mesh: Mesh) -> Surface:
+    """Flat arrays of a mesh; a texture shared by materials is stored once."""
+    textures = [t for m in mesh.materials for t in (m.texture, m.emissive_texture) if t is not None]
+    texels, levels, first_level = pack_textures(textures)
+    first_level[id(None)] = -1
+    materials = [
+        (*m.base, *m.emissive, first_level[id(m.texture)], first_level[id(m.emissive_texture)], m.alpha_mode, m.cutoff)
+        for m in mesh.materials
+    ]
+    corners = np.ones((len(mesh.vertices), 12), np.float32)
+    corners[:, 0:3], corners[:, 3:6], corners[:, 6:8] = mesh.vertices, mesh.normals, mesh.uv
+    if mesh.colors is not None:
+        corners[:, 8:12] = mesh.colors
+    faces = np.concatenate([mesh.faces, mesh.face_material[:, None]], axis=1).astype(np.int32)
+    return Surface(mesh.vertices, faces, corners, np.array(materials, np.float32), texels, levels)
+
+
+def pack_textures(textures: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, dict[int, int]]:
+    """`texels` and `levels` of a `Surface`, and the first level of each texture by its id()."""
+    texels, levels, first_level, offset = [np.zeros((1, 4), np.uint8)], [], {}, 1
+    for texture in textures:
+        if id(texture) in first_level:
+            continue
+        first_level[id(texture)] = len(levels)
+        pyramid = build_pyramid(texture)
+        for k, level in enumerate(pyramid):
+            levels.append((offset, level.shape[1], level.shape[0], len(pyramid) - 1 - k))
+            texels.append(level.reshape(-1, 4))
+            offset += level.shape[0] * level.shape[1]
+    return np.concatenate(texels), np.array(levels, np.int64).reshape(-1, 4), first_level
+
+
+def build_pyramid(texture: np.ndarray) -> list[np.ndarray]:
+    """[h, w, 4] uint8 and its halvings, down to one texel across."""
+    levels = [np.ascontiguousarray(texture)]
+    while min(levels[-1].shape[:2]) > 1:
+        levels.append(halve_texture(levels[-1], SRGB_TO_LINEAR, LINEAR_TO_SRGB))
+    return levels
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def halve_texture(fine, decode, encode):
+    """The next mip level: 2 x 2 means of alpha-weighted linear colour, so that hidden texels do not bleed in."""
+    height, width = max(1, fine.shape[0] // 2), max(1, fine.shape[1] // 2)
+    coarse = np.empty((height, width, 4), np.uint8)
+    for j in range(height):
+        for i in range(width):
+            alpha = 0.0
+            for channel in range(3):
+                total, plain, alpha = 0.0, 0.0, 0.0
+                for corner in range(4):
+                    row = min(2 * j + (corner >> 1), fine.shape[0] - 1)
+                    column = min(2 * i + (corner & 1), fine.shape[1] - 1)
+                    value = decode[fine[row, column, channel]]
+                    total += value * fine[row, column, 3]
+                    plain += value
+                    alpha += fine[row, column, 3]
+                linear = total / alpha if alpha > 0.0 else plain / 4.0
+                coarse[j, i, channel] = encode[int(linear * (encode.shape[0] - 1) + 0.5)]
+            coarse[j, i, 3] = np.uint8(alpha / 4.0 + 0.5)
+    return coarse
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def encode_srgb(linear):
+    """sRGB in [0, 1] of a linear value, clipped."""
+    if linear <= 0.0:
+        return 0.0
+    if linear >= 1.0:
+        return 1.0
+    if linear <= 0.0031308:
+        return 12.92 * linear
+    return 1.055 * linear ** (1.0 / 2.4) - 0.055
+
+
+LINEAR_TO_SRGB = np.array([round(encode_srgb(k / 16383.0) * 255) for k in range(16384)], np.uint8)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def fetch_bilinear(texels, levels, level, u, v):
+    """Linear RGB and alpha of one level at (u, v), repeating outside [0, 1]."""
+    offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
+    x = (u - math.floor(u)) * width - 0.5
+    y = (1.0 - (v - math.floor(v))) * height - 0.5
+    left, top = int(math.floor(x)), int(math.floor(y))
+    fx, fy = x - left, y - top
+    red, green, blue, alpha = 0.0, 0.0, 0.0, 0.0
+    for corner in range(4):
+        column, row = left + (corner & 1), top + (corner >> 1)
+        weight = (fx if corner & 1 else 1.0 - fx) * (fy if corner >> 1 else 1.0 - fy)
+        column = column + width if column < 0 else (column - width if column >= width else column)
+        row = row + height if row < 0 else (row - height if row >= height else row)
+        texel = offset + row * width + column
+        red += weight * SRGB_TO_LINEAR[texels[texel, 0]]
+        green += weight * SRGB_TO_LINEAR[texels[texel, 1]]
+        blue += weight * SRGB_TO_LINEAR[texels[texel, 2]]
+        alpha += weight * texels[texel, 3]
+    return red, green, blue, alpha / 255.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def choose_level(levels, first, uv_area, sample_area):
+    """The level of the pyramid at `first` whose texels are about as large as a sample (areas of one face)."""
+    texels_per_sample = uv_area * levels[first, 1] * levels[first, 2] / max(sample_area, 1e-12)
+    if texels_per_sample <= 1.0:
+        return first
+    return first + min(levels[first, 3], int(0.5 * math.log2(texels_per_sample) + 0.5))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def sample_alpha(faces, corners, materials, texels, levels, f, w0, w1, w2):
+    """Alpha of face f at perspective-correct weights: factor x vertex colour x finest texture level."""
+    a, b, c, m = faces[f, 0], faces[f, 1], faces[f, 2], faces[f, 3]
+    alpha = materials[m, 3] * (w0 * corners[a, 11] + w1 * corners[b, 11] + w2 * corners[c, 11])
+    first = int(materials[m, BASE_TEXTURE])
+    if first >= 0:
+        u = w0 * corners[a, 6] + w1 * corners[b, 6] + w2 * corners[c, 6]
+        v = w0 * corners[a, 7] + w1 * corners[b, 7] + w2 * corners[c, 7]
+        alpha *= fetch_bilinear(texels, levels, first, u, v)[3]
+    return alpha

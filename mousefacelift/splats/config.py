@@ -1,0 +1,106 @@
+"""The `splats` section of config.yaml.
+
+Lengths are canonical world units: the mean camera distance is 2.7 and the animal about two units long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class HullConfig:
+    """How the silhouettes are carved before a fit."""
+
+    grid: int = 96  # voxels along the longest side of the animal's bounding box
+    half_extent: float = 1.3  # half the edge of the box that is searched
+    tolerance: int = 0  # views that may contradict a voxel; 1 for noisy masks when there are six views or more
+    min_views: int = 3  # views that must see a voxel
+    margin: float = 0.5  # voxels by which a mask may be missed; keeps the tail
+
+
+@dataclass(frozen=True)
+class OptimiseConfig:
+    """Losses, learning rates and schedule of one fit (defaults: measured recipe, see docs/splats.md)."""
+
+    steps: int = 80  # 60-100 for a demo, 300 normal, 600 best; it overfits beyond
+    ssim_weight: float = 0.2  # against 1 - ssim_weight of L1
+    ssim_from: float = 0.67  # share of the steps with L1 only, which is faster and as good
+    alpha_weight: float = 0.5
+    opacity_weight: float = 0.01
+    scale_weight: float = 0.03
+    dropout: float = 0.1  # share of Gaussians left out of a step, rising linearly to this
+    lr_means: float = 4e-3
+    lr_means_final: float = 1.2e-4
+    lr_scales: float = 1e-2
+    lr_quats: float = 1e-2
+    lr_opacities: float = 5e-2
+    lr_colors: float = 2.5e-2
+    lr_decay: float = 0.1  # of all rates but that of the means, by the last step
+    relocate_from_steps: int = 500  # runs longer than this move dead Gaussians onto live ones
+    relocate_every: int = 50
+    heldout: float = 0.02  # share of pixel blocks kept out of the loss to decide when to stop; 0: never stop early
+    check_every: int = 20  # steps
+    patience: int = 4  # checks without improvement before a fit stops
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Small corrections of the real cameras, learned with the Gaussians of a batch of frames (shared by its frames)."""
+
+    refine: bool = False
+    lr: float = 5e-4
+    weight: float = 1.0  # penalty on squared corrections in units of `scale`
+    scale: float = 0.01  # radians and world units: one standard deviation of the calibration's error
+    start: float = 0.2  # share of the steps before corrections start to move
+
+
+@dataclass(frozen=True)
+class TrustConfig:
+    """How trust is calibrated: frames refitted without some of their cameras, judged on those."""
+
+    frames: int = 2
+    pairs: bool = True  # also leave out neighbouring pairs, which measures wider angles
+    steps: int = 80
+
+
+@dataclass(frozen=True)
+class NovelConfig:
+    """Which views are rendered from the fitted splats."""
+
+    mode: Literal["fixed", "gaps", "both"] = "both"
+    relative_azimuths: tuple[float, ...] = (30.0, 90.0, 150.0, 210.0, 270.0, 330.0)  # degrees from camera 0
+    elevations: tuple[float, ...] = (20.0,)
+    size: int = 128  # px
+    max_error: float = 0.12  # expected foreground error (mean absolute, 0 to 1) above which a view is not written
+    ring_views: int = 32
+    depth: bool = True  # also write 16-bit depth
+
+
+@dataclass(frozen=True)
+class SplatsConfig:
+    """Everything that the splats stage reads."""
+
+    size: int = 128  # px; samples of another size are resized, cameras with them
+    count: int = 3000  # Gaussians; 6-10 thousand at 256 px, 15-25 thousand at 512 px
+    batch: int = 4  # frames fitted together; 32 to 64 on a GPU
+    start: Literal["hull", "warm"] = "hull"  # warm: each frame starts from the one before it (then batch must be 1)
+    cold_every: int = 50  # warm start only: frames between fresh starts
+    outlier: float = 5.0  # robust standard deviations of the recording's own errors; worse fits are refitted, then flagged
+    max_failed: float = 0.2  # share of a chunk that may fail before the chunk is refused
+    gpu: int = 0
+    write_ply: bool = False  # a FaceLift PLY beside each splat.npz
+    hull: HullConfig = field(default_factory=HullConfig)
+    optimise: OptimiseConfig = field(default_factory=OptimiseConfig)
+    cameras: CameraConfig = field(default_factory=CameraConfig)
+    trust: TrustConfig = field(default_factory=TrustConfig)
+    novel: NovelConfig = field(default_factory=NovelConfig)
+
+    def __post_init__(self) -> None:
+        if self.start == "warm" and self.batch != 1:
+            raise ValueError("start 'warm' fits frames one after the other and needs batch: 1")
+        if min(self.size, self.count, self.batch, self.optimise.steps) < 1:
+            raise ValueError("size, count, batch and optimise.steps must be positive")
+        if not 0 <= self.optimise.heldout < 0.5:
+            raise ValueError("optimise.heldout must be in [0, 0.5)")

@@ -1,0 +1,91 @@
+"""Where a fit starts: Gaussians on the surface of the visual hull, in the colours that the views see there."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from mousefacelift.core.cameras import project
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
+from mousefacelift.errors import DataError
+from mousefacelift.splats.config import HullConfig
+from mousefacelift.splats.frames import FrameViews
+
+START_OPACITY = 0.5
+SURFACE_OPACITY = 0.97  # of the hull drawn as it is, the baseline of every fit
+VISIBLE_WITHIN = 2.5  # voxels behind the nearest surface at which a point still counts as visible
+
+
+def carve_frame(frame: FrameViews, config: HullConfig) -> Hull:
+    """The visual hull of a frame in a grid around the animal.
+
+    Raises:
+        DataError: the silhouettes have no common body.
+    """
+    views = len(frame.cameras)
+    hull = carve_hull_tight(
+        frame.masks, frame.cameras, np.zeros(3), config.half_extent, config.grid,
+        tolerance=min(config.tolerance, max(0, views - 2)), min_views=min(config.min_views, views), margin=config.margin,
+    )  # fmt: skip
+    if hull.empty:
+        raise DataError(
+            f"frame '{frame.name}': the views see no common volume",
+            got=f"an empty hull of {views} silhouettes within {config.half_extent} units of the origin",
+            likely="cameras that do not belong to these images, not in canonical units, or from different frames",
+            hint="mousefacelift capture audit",
+        )
+    return hull
+
+
+def hull_start(frame: FrameViews, hull: Hull, count: int, rng: np.random.Generator) -> Gaussians:
+    """`count` Gaussians on the shell of the hull: jittered by a voxel, as large as their spacing, in visible colours."""
+    shell = hull.surface_points()
+    picked = rng.choice(len(shell), count, replace=count > len(shell))
+    points = shell[picked] + rng.uniform(-0.5, 0.5, (count, 3)) * hull.voxel
+    colors = visible_colors(frame, hull, shell)[picked]
+    spacing = cKDTree(points).query(points, k=min(4, count))[0][:, 1:] if count > 1 else np.full((1, 1), hull.voxel)
+    scales = np.clip(np.sqrt((spacing**2).mean(1)), 0.2 * hull.voxel, None)
+    quats = rng.normal(size=(count, 4))
+    return _gaussians(points, quats / np.linalg.norm(quats, axis=1, keepdims=True), scales, START_OPACITY, colors)
+
+
+def hull_surface(frame: FrameViews, hull: Hull) -> Gaussians:
+    """The whole shell of the hull as opaque Gaussians in visible colours: what a fit must beat."""
+    shell = hull.surface_points()
+    identity = np.tile([1.0, 0, 0, 0], (len(shell), 1))
+    scales = np.full(len(shell), 0.5 * hull.voxel)
+    return _gaussians(shell, identity, scales, SURFACE_OPACITY, visible_colors(frame, hull, shell))
+
+
+def visible_colors(frame: FrameViews, hull: Hull, points: np.ndarray) -> np.ndarray:
+    """Mean colour of each point over the views that see it (coarse z-buffer of the hull), [P, 3] in [0, 1].
+
+    A point that no view sees takes the mean of all views in whose mask it falls, and failing that the mean colour of
+    the foreground.
+    """
+    seen, near = np.zeros((len(points), 4)), np.zeros((len(points), 4))
+    for rgba, camera in zip(frame.rgba, frame.cameras, strict=True):
+        pixels, z = project(camera, points)
+        column, row = np.floor(pixels).astype(np.int64).T
+        inside = (z > 0) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
+        column, row = np.where(inside, column, 0), np.where(inside, row, 0)
+        sample = rgba[row, column]
+        weight = np.where(inside, sample[:, 3], 0.0) * (sample[:, 3] > 0.5)
+        visible = z <= hull_depth(hull, camera)[row, column] + VISIBLE_WITHIN * hull.voxel
+        weighted = np.concatenate([sample[:, :3] * weight[:, None], weight[:, None]], 1)
+        near += weighted
+        seen += weighted * visible[:, None]
+    foreground = frame.rgba[frame.masks][:, :3].mean(0)
+    colors = np.where(near[:, 3:] > 0, near[:, :3] / np.maximum(near[:, 3:], 1e-9), foreground)
+    return np.where(seen[:, 3:] > 0, seen[:, :3] / np.maximum(seen[:, 3:], 1e-9), colors)
+
+
+def _gaussians(points, quats, scales, opacity: float, colors) -> Gaussians:
+    def tensor(array):
+        return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+
+    isotropic = np.repeat(scales[:, None], 3, 1)
+    opacities = np.full(len(points), opacity)
+    return Gaussians.from_rgb(tensor(points), tensor(quats), tensor(isotropic), tensor(opacities), tensor(colors))

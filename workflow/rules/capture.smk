@@ -1,0 +1,126 @@
+# Recording -> audited rig -> animal's track -> canonical samples -> quality table.
+
+
+rule virtual_recording:
+    output:
+        "results/recordings/{recording}/recording.json",
+    log:
+        "results/logs/virtual_recording/{recording}.log",
+    benchmark:
+        "results/benchmarks/virtual_recording/{recording}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        **stage("virtual recordings", "capture.virtual.record"),
+    shell:
+        "python -m mousefacelift capture virtual --recording {wildcards.recording} --out $(dirname {output:q})"
+        " --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule audit_rig:
+    input:
+        recording_made,
+    output:
+        rig="results/capture/{recording}/rig.json",
+        drawing=report(
+            "results/capture/{recording}/rig.png",
+            category="capture",
+            caption="../report/rig.rst",
+        ),
+    log:
+        "results/logs/audit_rig/{recording}.log",
+    benchmark:
+        "results/benchmarks/audit_rig/{recording}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        folder=recording_folder,
+        **stage("capture recordings", "capture.audit"),
+    shell:
+        "python -m mousefacelift capture audit {params.folder:q} --recording {wildcards.recording} --out {output.rig:q}"
+        " --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule locate_animal:
+    input:
+        recording_made,
+        rig="results/capture/{recording}/rig.json",
+    output:
+        "results/capture/{recording}/track.json",
+    log:
+        "results/logs/locate_animal/{recording}.log",
+    benchmark:
+        "results/benchmarks/locate_animal/{recording}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        folder=recording_folder,
+        **stage("capture recordings", "capture.locate"),
+    shell:
+        "python -m mousefacelift capture locate {params.folder:q} --recording {wildcards.recording} --rig {input.rig:q}"
+        " --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule normalise_frames:
+    input:
+        recording_made,
+        rig="results/capture/{recording}/rig.json",
+        track="results/capture/{recording}/track.json",
+    output:
+        "results/capture/{recording}/samples/{chunk}/index.json",
+    log:
+        "results/logs/normalise_frames/{recording}/{chunk}.log",
+    benchmark:
+        "results/benchmarks/normalise_frames/{recording}/{chunk}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        folder=recording_folder,
+        frames=lambda wildcards: FRAMES[wildcards.recording][wildcards.chunk],
+        **stage("capture recordings", "capture.normalise"),
+    shell:
+        "python -m mousefacelift capture normalise {params.folder:q} --recording {wildcards.recording}"
+        " --frames {params.frames} --rig {input.rig:q} --track {input.track:q} --out {output:q}"
+        " --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule quality_table:
+    input:
+        lambda wildcards: chunks_of("results/capture/{recording}/samples/{chunk}/index.json", wildcards.recording),
+    output:
+        table="results/capture/{recording}/quality.csv",
+        plot=report(
+            "results/capture/{recording}/quality.png",
+            category="capture",
+            caption="../report/quality.rst",
+        ),
+    log:
+        "results/logs/quality_table/{recording}.log",
+    benchmark:
+        "results/benchmarks/quality_table/{recording}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=15,
+    params:
+        **stage("capture", "capture.quality"),
+    shell:
+        "python -m mousefacelift capture quality {input:q} --out {output.table:q} --config-json {params.config:q}"
+        " >>{log:q} 2>&1"
