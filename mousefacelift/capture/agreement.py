@@ -20,12 +20,12 @@ TOLERANCE = 1.5  # px of the given masks that another view's silhouette may miss
 
 
 def silhouette_agreement(masks: np.ndarray, cameras: Sequence[Camera], center: np.ndarray, reach: float,
-                         stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
+                         stride: int = 1, depths: int = DEPTHS) -> tuple[np.ndarray, np.ndarray]:
     """Hull IoU [V] (strict) and containment [V] (misses up to TOLERANCE px forgiven) of one frame's masks [V, H, W].
 
     Args:
         center, reach: the body lies within `reach` of `center`, camera units.
-        stride: every stride-th pixel of each mask is asked.
+        stride: every stride-th pixel of each mask is asked. depths: places along its ray that are tried.
     Returns:
         Two arrays in [0, 1]; a view without mask has NaN and is not asked by the others.
     """
@@ -37,7 +37,7 @@ def silhouette_agreement(masks: np.ndarray, cameras: Sequence[Camera], center: n
     strict, tolerant = np.full(len(cameras), np.nan), np.full(len(cameras), np.nan)
     for view in np.flatnonzero(have):
         strict[view], tolerant[view] = _ask(outside, have, w2c, fxfycxcy, view, np.asarray(center, np.float64), float(reach),
-                                            stride, DEPTHS, TOLERANCE)
+                                            stride, depths, TOLERANCE)
     return strict, tolerant
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from mousefacelift.errors import DataError
@@ -31,11 +32,10 @@ class Picture:
     v: np.ndarray
     full_range: bool
 
-    def luma(self) -> np.ndarray:
-        """Grey picture, uint8 [H, W], 0..255."""
-        if self.full_range:
-            return self.y
-        return _LIMITED_TO_FULL[self.y]
+    def luma(self, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
+        """Grey picture or a part of it, uint8 [h, w], 0..255."""
+        part = self.y[rows, columns]
+        return part if self.full_range else cv2.LUT(np.ascontiguousarray(part), _LIMITED_TO_FULL)
 
     def rgb(self) -> np.ndarray:
         """uint8 [H, W, 3] by BT.601, chroma repeated."""

@@ -32,6 +32,7 @@ class Lens:
     K: np.ndarray
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(COEFFICIENTS))
     model: str = "brown"
+    _radii: dict = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         K = np.array(self.K, np.float64)
@@ -88,6 +89,12 @@ class Lens:
 
         Beyond it the polynomial may fold back into the image, so rays outside are never sampled.
         """
+        key = (width, height, margin)
+        if key not in self._radii:
+            self._radii[key] = self._find_radius(width, height) * margin
+        return self._radii[key]
+
+    def _find_radius(self, width: int, height: int) -> float:
         n = 33
         u, v = np.linspace(0, width, n), np.linspace(0, height, n)
         border = np.concatenate([np.stack([u, np.zeros(n)], 1), np.stack([u, np.full(n, height)], 1),
@@ -96,7 +103,7 @@ class Lens:
         if not np.isfinite(radius).any():
             raise CalibrationError("lens distortion cannot be inverted anywhere on the image border",
                                    got=f"coefficients {self.distortion.tolist()}", likely="coefficients in another order")
-        return float(np.nanmax(radius)) * margin
+        return float(np.nanmax(radius))
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

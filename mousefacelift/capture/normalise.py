@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from mousefacelift.capture.config import CaptureConfig
@@ -109,12 +110,12 @@ class Normaliser:
         for v, (rgba, numbers) in enumerate(made):
             numbers |= {name: values[v] for name, values in row.items()}
             facts = {"camera": self.rig.cameras[v].name, "view": v, "quality": numbers}
-            records.append(View(rgba.astype(np.float32) / 255.0, views[v].stored, facts))
+            records.append(View(rgba, views[v].stored, facts))
         return Sample(tuple(records), meta), {"frame": frame, "views": [numbers for _, numbers in made]}
 
     def _view(self, v: int, view: CanonicalView, picture: Picture, mask: Picture) -> tuple[np.ndarray, dict]:
         level = mask_level(mask)
-        binary = (mask.y > level).astype(np.uint8)
+        binary = cv2.threshold(mask.y, level, 1, cv2.THRESH_BINARY)[1]
         clean = drop_specks(binary)
         soft = mask.y if clean is binary else np.where(clean >= binary, mask.y, 0)
         box = covered_box(clean, self.rig.cameras[v], view.warp, view.rotation)

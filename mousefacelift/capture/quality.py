@@ -42,24 +42,30 @@ def measure_view(rgba: np.ndarray, mask: np.ndarray, picture: Picture) -> dict:
         saturated (share of luma at 0 or 255).
     """
     size = rgba.shape[0]
-    inside = rgba[..., 3] > 127
-    row = {"center_offset": None, "area_share": float(inside.mean()), "extent_share": 0.0, "border_share": _border(inside),
+    inside = cv2.threshold(np.ascontiguousarray(rgba[..., 3]), 127, 1, cv2.THRESH_BINARY)[1]
+    moments = cv2.moments(inside, binaryImage=True)
+    row = {"center_offset": None, "area_share": moments["m00"] / size**2, "extent_share": 0.0, "border_share": _border(inside),
            "blur": None, "exposure": None, "saturated": None}
-    if not inside.any():
-        return row
-    ys, xs = np.nonzero(inside)
-    row["center_offset"] = float(np.hypot(xs.mean() + 0.5 - size / 2, ys.mean() + 0.5 - size / 2))
-    reach = max(abs(xs.min() - size / 2), abs(xs.max() + 1 - size / 2), abs(ys.min() - size / 2), abs(ys.max() + 1 - size / 2))
-    row["extent_share"] = float(reach / (size / 2))
     x, y, w, h = cv2.boundingRect(mask)
-    luma, part = picture.luma()[y:y + h, x:x + w], mask[y:y + h, x:x + w] > 0
-    core = cv2.erode(part.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    core = core if core.any() else part
-    row["blur"] = float(cv2.Laplacian(luma, cv2.CV_32F)[core].var())
-    values = luma[part]
-    row["exposure"] = float(values.mean() / 255)
-    row["saturated"] = float(((values == 0) | (values == 255)).mean())
-    return row
+    if not moments["m00"] or not w:
+        return row
+    middle = np.array([moments["m10"], moments["m01"]]) / moments["m00"] + 0.5 - size / 2
+    row["center_offset"] = float(np.hypot(*middle))
+    left, top, width, height = cv2.boundingRect(inside)
+    edges = np.array([left, top, left + width, top + height]) - size / 2
+    row["extent_share"] = float(np.abs(edges).max() / (size / 2))
+    return row | _measure_light(picture.luma(slice(y, y + h), slice(x, x + w)), mask[y:y + h, x:x + w])
+
+
+def _measure_light(luma: np.ndarray, mask: np.ndarray) -> dict:
+    """blur, exposure and saturated of the full-resolution luma inside a mask 0/1 of the same box."""
+    core = cv2.erode(mask, np.ones((5, 5), np.uint8))
+    core = core if core.any() else mask
+    spread = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S), mask=core)[1]
+    counts = cv2.calcHist([luma], [0], mask, [256], [0, 256]).ravel()
+    total = counts.sum()
+    return {"blur": float(spread[0, 0] ** 2), "exposure": float(counts @ np.arange(256) / total / 255),
+            "saturated": float((counts[0] + counts[255]) / total)}
 
 
 def _border(inside: np.ndarray) -> float:
@@ -75,7 +81,7 @@ def measure_sample(images: Sequence[np.ndarray], cameras: Sequence[Camera]) -> d
     scaled = [camera.scaled_to(small, small) for camera in cameras]
     center = np.zeros(3)
     reach = max(0.5 * small / c.fxfycxcy[0] * np.linalg.norm(c.center) for c in scaled)
-    iou, containment = silhouette_agreement(masks, scaled, center, 1.2 * reach, stride=max(1, small // 128))
+    iou, containment = silhouette_agreement(masks, scaled, center, 1.2 * reach, stride=max(1, small // 128), depths=96)
     return {"hull_iou": _listed(iou), "containment": _listed(containment)}
 
 

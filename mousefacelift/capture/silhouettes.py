@@ -63,7 +63,7 @@ def mask_level(picture: Picture) -> float:
 
 def clean_mask(picture: Picture) -> np.ndarray:
     """uint8 0/1 [H, W]: luma above the threshold, codec specks removed."""
-    return drop_specks((picture.y > mask_level(picture)).astype(np.uint8))
+    return drop_specks(cv2.threshold(picture.y, mask_level(picture), 1, cv2.THRESH_BINARY)[1])
 
 
 def drop_specks(mask: np.ndarray) -> np.ndarray:

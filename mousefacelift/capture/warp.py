@@ -60,31 +60,32 @@ def covered_box(mask: np.ndarray, old: RigCamera, new: Camera, rotation: np.ndar
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _warp(Y, U, V, full_range, mask, threshold, soft, rotation, fxfycxcy, lens, radius2, samples, x0, y0, x1, y1, out):
+    """Fill out[y0:y1, x0:x1]. The lens is evaluated at pixel corners; inside a pixel the map is linear to 1e-4 px."""
     height, width = Y.shape
     ch, cw = U.shape
+    columns = x1 - x0 + 1
+    upper, lower = np.empty((columns, 2)), np.empty((columns, 2))
+    _corner_row(x0, y0, columns, rotation, fxfycxcy, lens, radius2, upper)
     step = 1.0 / samples
     y_low, y_gain, c_gain = (0.0, 1.0, 1.0) if full_range else (16.0, 255.0 / 219.0, 255.0 / 224.0)
-    low = threshold - soft
+    low, gain = threshold - soft, 1.0 / (2.0 * soft)
     for j in range(y0, y1):
-        for i in range(x0, x1):
+        _corner_row(x0, j + 1, columns, rotation, fxfycxcy, lens, radius2, lower)
+        for i in range(x1 - x0):
+            u00, v00, u10, v10 = upper[i, 0], upper[i, 1], upper[i + 1, 0], upper[i + 1, 1]
+            u01, v01, u11, v11 = lower[i, 0], lower[i, 1], lower[i + 1, 0], lower[i + 1, 1]
+            if not (min(u00, u10, u01, u11) > -1e8):
+                continue
             weight, sy, su, sv = 0.0, 0.0, 0.0, 0.0
             for b in range(samples):
-                yn = (j + (b + 0.5) * step - fxfycxcy[3]) / fxfycxcy[1]
+                q = (b + 0.5) * step
+                ua, va, ub, vb = u00 + q * (u01 - u00), v00 + q * (v01 - v00), u10 + q * (u11 - u10), v10 + q * (v11 - v10)
                 for a in range(samples):
-                    xn = (i + (a + 0.5) * step - fxfycxcy[2]) / fxfycxcy[0]
-                    z = rotation[2, 0] * xn + rotation[2, 1] * yn + rotation[2, 2]
-                    if z <= 1e-9:
-                        continue
-                    x = (rotation[0, 0] * xn + rotation[0, 1] * yn + rotation[0, 2]) / z
-                    y = (rotation[1, 0] * xn + rotation[1, 1] * yn + rotation[1, 2]) / z
-                    if x * x + y * y > radius2:
-                        continue
-                    u, v = distort_point(x, y, lens)
-                    u -= 0.5
-                    v -= 0.5
+                    p = (a + 0.5) * step
+                    u, v = ua + p * (ub - ua) - 0.5, va + p * (vb - va) - 0.5
                     if u <= -0.5 or v <= -0.5 or u >= width - 0.5 or v >= height - 0.5:
                         continue
-                    m = (_bilinear(mask, u, v, width, height) - low) / (2.0 * soft)
+                    m = (_bilinear(mask, u, v, width, height) - low) * gain
                     if m <= 0.0:
                         continue
                     m = min(m, 1.0)
@@ -92,26 +93,41 @@ def _warp(Y, U, V, full_range, mask, threshold, soft, rotation, fxfycxcy, lens, 
                     sy += m * _bilinear(Y, u, v, width, height)
                     su += m * _bilinear(U, 0.5 * u - 0.25, 0.5 * v - 0.25, cw, ch)
                     sv += m * _bilinear(V, 0.5 * u - 0.25, 0.5 * v - 0.25, cw, ch)
-            if weight <= 0.0:
-                continue
             alpha = 255.0 * weight * step * step
             if alpha < 0.5:
                 continue
             luma = (sy / weight - y_low) * y_gain
             cb, cr = (su / weight - 128.0) * c_gain, (sv / weight - 128.0) * c_gain
-            out[j, i, 0] = np.uint8(min(max(luma + 1.402 * cr, 0.0), 255.0) + 0.5)
-            out[j, i, 1] = np.uint8(min(max(luma - 0.344136 * cb - 0.714136 * cr, 0.0), 255.0) + 0.5)
-            out[j, i, 2] = np.uint8(min(max(luma + 1.772 * cb, 0.0), 255.0) + 0.5)
-            out[j, i, 3] = np.uint8(min(alpha, 255.0) + 0.5)
+            pixel = out[j, x0 + i]
+            pixel[0] = np.uint8(min(max(luma + 1.402 * cr, 0.0), 255.0) + 0.5)
+            pixel[1] = np.uint8(min(max(luma - 0.344136 * cb - 0.714136 * cr, 0.0), 255.0) + 0.5)
+            pixel[2] = np.uint8(min(max(luma + 1.772 * cb, 0.0), 255.0) + 0.5)
+            pixel[3] = np.uint8(min(alpha, 255.0) + 0.5)
+        upper, lower = lower, upper
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _corner_row(x0, y, columns, rotation, fxfycxcy, lens, radius2, row):
+    """Old pixels [columns, 2] of the new pixel corners (x0.., y); -1e9 where the old lens does not see."""
+    yn = (y - fxfycxcy[3]) / fxfycxcy[1]
+    for k in range(columns):
+        xn = (x0 + k - fxfycxcy[2]) / fxfycxcy[0]
+        z = rotation[2, 0] * xn + rotation[2, 1] * yn + rotation[2, 2]
+        row[k, 0], row[k, 1] = -1e9, -1e9
+        if z > 1e-9:
+            x = (rotation[0, 0] * xn + rotation[0, 1] * yn + rotation[0, 2]) / z
+            y_old = (rotation[1, 0] * xn + rotation[1, 1] * yn + rotation[1, 2]) / z
+            if x * x + y_old * y_old <= radius2:
+                row[k, 0], row[k, 1] = distort_point(x, y_old, lens)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _bilinear(image, x, y, width, height):
-    x = min(max(x, 0.0), width - 1.0)
-    y = min(max(y, 0.0), height - 1.0)
-    c, r = int(x), int(y)
-    c1, r1 = min(c + 1, width - 1), min(r + 1, height - 1)
+    x = min(max(x, 0.0), width - 1.001)
+    y = min(max(y, 0.0), height - 1.001)
+    c, r = np.uintp(x), np.uintp(y)
     fx, fy = x - c, y - r
-    top = image[r, c] * (1.0 - fx) + image[r, c1] * fx
-    bottom = image[r1, c] * (1.0 - fx) + image[r1, c1] * fx
+    one = np.uintp(1)
+    top = image[r, c] * (1.0 - fx) + image[r, c + one] * fx
+    bottom = image[r + one, c] * (1.0 - fx) + image[r + one, c + one] * fx
     return top * (1.0 - fy) + bottom * fy

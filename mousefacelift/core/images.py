@@ -10,20 +10,17 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mousefacelift.core.png import png_bytes
 from mousefacelift.errors import DataError
 
 
-def encode_png(rgba: np.ndarray, compression: int = 3) -> bytes:
-    """8-bit PNG bytes of rgba [H, W, 4] (or [H, W, 3] / [H, W]) float in [0, 1]; equal input gives equal bytes."""
+def encode_png(rgba: np.ndarray, compression: int = 1) -> bytes:
+    """8-bit PNG bytes of rgba [H, W, 4] (or [H, W, 3] / [H, W]): float in [0, 1], or uint8; equal input gives equal bytes."""
+    if rgba.dtype == np.uint8:
+        return png_bytes(rgba, compression)
     if not np.isfinite(rgba).all():
         raise DataError("image holds numbers that are not finite and cannot be written", got=f"shape {rgba.shape}")
-    array = np.rint(np.clip(rgba, 0.0, 1.0) * 255.0).astype(np.uint8)
-    if array.ndim == 3:
-        array = cv2.cvtColor(array, cv2.COLOR_RGBA2BGRA if array.shape[2] == 4 else cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, compression])
-    if not done:
-        raise DataError("image cannot be encoded as PNG", got=f"shape {rgba.shape}")
-    return data.tobytes()
+    return png_bytes(np.rint(np.clip(rgba, 0.0, 1.0) * 255.0).astype(np.uint8), compression)
 
 
 def decode_rgba(data: bytes, where: str) -> np.ndarray:

@@ -32,7 +32,7 @@ class View:
     """One image with its camera.
 
     Args:
-        rgba: float32 [H, W, 4] in [0, 1], straight alpha.
+        rgba: float32 [H, W, 4] in [0, 1], straight alpha (uint8 0..255 is accepted for writing; reading gives float).
         camera: of the same size as the image.
         meta: JSON-able provenance of this view (parents, scores, seed ...).
     """
