@@ -53,12 +53,14 @@ class LaunchConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Training of one reconstructor.
+    """Section `train` of config.yaml: training of one reconstructor.
 
     init is a folder with model.safetensors and config.json (from `lrm import` or an earlier run): its weights are the
     start, and its sizes are used instead of the preset's. layers: `full` trains every weight, `frozen` keeps the first
     frozen_share of the transformer layers (and the patch embedder) fixed, `lora` trains low-rank additions to attention and
-    MLP only. precision `auto` is bf16 on a GPU and fp32 on a CPU.
+    MLP only. precision `auto` is bf16 on a GPU and fp32 on a CPU. validation_frames samples of validation_source in the val
+    split are judged every validate_every steps. keep is the model that a finished run gives out: its `last` weights or the
+    `best` by validation; the same for every arm of a sweep.
     """
 
     preset: str = "small"
@@ -75,8 +77,11 @@ class TrainConfig:
     guards: GuardConfig = field(default_factory=GuardConfig)
     validate_every: int = 100
     validation_frames: int = 12
+    validation_source: Literal["real", "distilled", "splat", "object", "scan"] = "real"
     save_every: int = 100
     keep_last: int = 2
+    keep: Literal["last", "best"] = "last"
+    workers: int = 0
     log_every: int = 10
     trackers: tuple[str, ...] = ("tensorboard",)
     launch: LaunchConfig = field(default_factory=LaunchConfig)

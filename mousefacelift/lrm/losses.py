@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -112,3 +113,21 @@ def foreground_psnr(rgb: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """PSNR per image [B] over the target's foreground, dB, render clamped to [0,1]."""
     error = ((rgb.clamp(0, 1) - target).square() * (mask > 0.5)).sum((1, 2, 3))
     return -10 * torch.log10((error / (3 * (mask > 0.5).sum((1, 2, 3)).clamp(min=1))).clamp(min=1e-10))
+
+
+def extra_terms(config: LossConfig, device: torch.device) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """The terms that need weights of another network, by name: those with a positive weight.
+
+    Raises:
+        MissingWeights: a term is asked for whose weights are not there.
+    """
+    terms: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
+    if config.perceptual > 0:
+        from mousefacelift.lrm.perceptual import PerceptualLoss
+
+        terms["perceptual"] = PerceptualLoss.from_file(Path(config.perceptual_weights)).to(device)
+    if config.lpips > 0:
+        from mousefacelift.lrm.lpips import load_lpips
+
+        terms["lpips"] = load_lpips("vgg").to(device)
+    return terms

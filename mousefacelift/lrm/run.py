@@ -1,0 +1,133 @@
+"""A training run between its steps: what it is made from, how it starts, how it resumes."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mousefacelift.config import config_hash
+from mousefacelift.dataset.arms import parse_arm, planned_steps
+from mousefacelift.dataset.config import LoaderConfig, MixtureConfig
+from mousefacelift.dataset.manifest import Manifest
+from mousefacelift.dataset.mixture import MixtureSampler
+from mousefacelift.errors import ConfigError
+from mousefacelift.lrm.adapt import choose_trainable, parameter_groups, start_model
+from mousefacelift.lrm.config import TrainConfig
+from mousefacelift.lrm.losses import extra_terms
+from mousefacelift.lrm.model import ModelConfig
+from mousefacelift.lrm.state import Checkpoints, RunState
+from mousefacelift.lrm.validation import ValidationSet, build_validation
+
+OPERATIONAL = ("launch", "trackers", "log_every", "save_every", "keep_last", "workers")  # do not change what is learnt
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """One training run: which arm, from where, to where, and the configuration sections it reads."""
+
+    arm: str
+    dataset: Path
+    out: Path
+    train: TrainConfig = TrainConfig()
+    mixture: MixtureConfig = MixtureConfig()
+    loader: LoaderConfig = LoaderConfig()
+    seed: int = 0
+
+
+@dataclass
+class Run:
+    """What a training loop holds between steps."""
+
+    request: TrainRequest
+    accelerator: Accelerator
+    manifest: Manifest
+    sampler: MixtureSampler
+    model: nn.Module
+    sizes: ModelConfig
+    optimizer: torch.optim.Optimizer
+    validation: ValidationSet
+    extra: dict[str, Callable[[Tensor, Tensor], Tensor]]
+    checkpoints: Checkpoints
+    state: RunState
+    sums: dict[str, float] = field(default_factory=dict)
+    since: int = 0
+    clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def steps(self) -> int:
+        return self.sampler.steps
+
+
+def prepare(request: TrainRequest) -> Run:
+    """Everything that a run needs before its first or next step: data, model, optimiser, the newest checkpoint."""
+    config, optimizer_config = request.train, request.train.optimizer
+    check_request(request)
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if torch.cuda.is_available() else "fp32"
+    accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=not torch.cuda.is_available(),
+                              log_with=list(config.trackers) or None, project_dir=str(Path(request.out) / "logs"))
+    manifest = Manifest.open_verified(request.dataset)
+    arm = parse_arm(request.arm, request.mixture)
+    batch = optimizer_config.batch * optimizer_config.accumulate * accelerator.num_processes
+    steps = planned_steps(arm, request.mixture, config.steps)
+    sampler = MixtureSampler(manifest, arm, request.seed, steps=steps, batch_size=batch, mixture=request.mixture,
+                             inputs=request.loader.inputs, min_views=request.loader.inputs[1] + 1,
+                             rank=accelerator.process_index, world_size=accelerator.num_processes)
+    model, sizes = start_model(config, request.seed)
+    model.checkpoints_activations = config.checkpoint_activations
+    if config.compile:
+        for layer in model.transformer_layers:
+            layer.compile()
+    model = choose_trainable(model, config)
+    optimizer = torch.optim.AdamW(parameter_groups(model, optimizer_config.weight_decay), lr=optimizer_config.learning_rate,
+                                  betas=optimizer_config.betas, fused=True)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    validation = build_validation(manifest, config.validation_source, config.validation_frames, request.loader.inputs[0],
+                                  request.loader.image_size)
+    checkpoints = Checkpoints(Path(request.out) / "checkpoints", config.keep_last)
+    run = Run(request, accelerator, manifest, sampler, model, sizes, optimizer, validation,
+              extra_terms(config.loss, accelerator.device), checkpoints, RunState(run_key(request, manifest, sampler)))
+    resume(run)
+    return run
+
+
+def check_request(request: TrainRequest) -> None:
+    """Raise ConfigError for settings that cannot work together."""
+    config = request.train
+    if min(config.steps, config.log_every, config.validate_every, config.save_every, config.keep_last,
+           config.optimizer.batch, config.optimizer.accumulate) < 1:
+        raise ConfigError("a count in train must be at least 1", where="train: steps, log_every, validate_every, save_every, "
+                          "keep_last, optimizer.batch, optimizer.accumulate")
+    if not request.loader.keep_alpha:
+        raise ConfigError("training needs the alpha of its targets", where="loader.keep_alpha", got=False, expected=True)
+
+
+def run_key(request: TrainRequest, manifest: Manifest, sampler: MixtureSampler) -> str:
+    """16 hexadecimal digits of everything that decides what is learnt; a checkpoint of another key is not resumed."""
+    settings = {k: v for k, v in dataclasses.asdict(request.train).items() if k not in OPERATIONAL}
+    return config_hash([settings, dataclasses.asdict(request.loader), sampler.fingerprint(), manifest.header["build"]])
+
+
+def resume(run: Run) -> None:
+    """Load the newest checkpoint of this configuration into `run`, if there is one."""
+    if run.accelerator.is_main_process:
+        Path(run.request.out).mkdir(parents=True, exist_ok=True)
+    found = run.checkpoints.resume(run.state.key)
+    if found is None:
+        return
+    run.state, tensors = found
+    run.accelerator.unwrap_model(run.model).load_state_dict(tensors["model"])
+    run.optimizer.load_state_dict(tensors["optimizer"])
+    if run.accelerator.scaler is not None and tensors.get("scaler"):
+        run.accelerator.scaler.load_state_dict(tensors["scaler"])
+    torch.set_rng_state(tensors["rng"])
+    print(f"resumed at step {run.state.step} of {run.steps}", file=sys.stderr)

@@ -1,0 +1,77 @@
+"""One step of training: loss of a batch, gradients, guards, update."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.render import render
+from mousefacelift.lrm.config import OptimizerConfig
+from mousefacelift.lrm.infer import RENDER
+from mousefacelift.lrm.losses import foreground_psnr, render_loss
+from mousefacelift.lrm.run import Run
+
+
+def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
+    """Linear warm-up to the peak, then cosine to zero at the end of the run; `step` counts finished steps."""
+    warmup = min(config.warmup_steps, max(steps - 1, 1))
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+def take_step(run: Run, batch: dict) -> None:
+    """One optimiser step: gradients over all batches of the step, guards, update. The step counts even when it is skipped."""
+    config, accelerator, state = run.request.train.optimizer, run.accelerator, run.state
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(config, state.step, run.steps)
+    count = len(batch["image"])
+    parts = [slice(i, i + config.batch) for i in range(0, count, config.batch)]
+    for part in parts:
+        quiet = nullcontext() if part is parts[-1] else accelerator.no_sync(run.model)
+        with quiet:
+            loss, terms = batch_loss(run, {k: v[part] for k, v in batch.items()})
+            share = (min(part.stop, count) - part.start) / count
+            accelerator.backward(loss * share)
+        for name, value in terms.items():
+            run.sums[name] = run.sums.get(name, 0.0) + float(value) * share
+    accelerator.unscale_gradients(run.optimizer)
+    norm = float(torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.grad is not None], config.clip_norm))
+    if norm <= config.skip_norm:  # false for NaN
+        run.optimizer.step()
+        state.applied += 1
+    else:
+        state.skipped += 1
+        if accelerator.scaler is not None:
+            accelerator.scaler.update()
+    run.optimizer.zero_grad(set_to_none=True)
+    run.sums["grad_norm"] = run.sums.get("grad_norm", 0.0) + (norm if norm == norm and norm < 1e9 else 0.0)
+    run.since += 1
+    state.step += 1
+
+
+def batch_loss(run: Run, batch: dict) -> tuple[Tensor, dict[str, Tensor]]:
+    """Mean loss of one batch (scalar) and its terms."""
+    device, loss_config = run.accelerator.device, run.request.train.loss
+    tensors = {k: v.to(device, non_blocking=True) for k, v in batch.items() if isinstance(v, Tensor)}
+    inputs = tensors["input_image"].shape[1]
+    with run.accelerator.autocast():
+        gaussians = run.model(tensors["input_image"], tensors["input_c2w"], tensors["fxfycxcy"][:, :inputs]).activated()
+    target = tensors["image"][:, inputs:].flatten(0, 1)  # [B*T, 4, H, W]
+    count, height, width = tensors["image"].shape[1] - inputs, *target.shape[-2:]
+    cameras = CameraTensors.from_c2w(tensors["c2w"][:, inputs:], tensors["fxfycxcy"][:, inputs:], width, height)
+    background = tensors["bg_color"][:, None].expand(-1, count, -1)
+    out = render(gaussians.map(Tensor.float), cameras, RENDER, background)
+    rgb = out.rgb.flatten(0, 1).permute(0, 3, 1, 2)
+    alpha = out.alpha.flatten(0, 1)[:, None]
+    extra = run.extra if run.state.step >= loss_config.warmup_steps else {}
+    loss, terms = render_loss(rgb, alpha, target[:, :3], target[:, 3:], loss_config, extra)
+    terms = {name: value.mean() for name, value in terms.items()}
+    unseen = tensors["unseen"].flatten()
+    psnr = foreground_psnr(rgb.detach(), target[:, :3], target[:, 3:])
+    terms |= {"loss": loss.mean().detach(), "fg_psnr": psnr[unseen].mean(), "fg_psnr_all": psnr.mean()}
+    return loss.mean(), terms
