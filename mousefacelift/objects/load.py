@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.errors import DataError
-from mousefacelift.objects.mesh import ALPHA_MODES, MASK, OPAQUE, Material, Mesh, check_mesh, make_mesh
+from mousefacelift.objects.mesh import ALPHA_MODES, MASK, OPAQUE, Material, Mesh, check_mesh, join_parts
 from mousefacelift.objects.texture import SRGB_TO_LINEAR
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
@@ -123,22 +123,3 @@ def read_pbr(material) -> Material:
 def read_picture(picture) -> np.ndarray | None:
     """[h, w, 4] uint8 of a PIL picture (palettes and greys expanded), or None."""
     return None if picture is None else np.ascontiguousarray(np.asarray(picture.convert("RGBA")))
-
-
-def join_parts(parts: list[dict], rotation: np.ndarray) -> Mesh:
-    """One mesh of all parts, turned by `rotation`; a part without vertex colours counts as white."""
-    has_colors = any(part["colors"] is not None for part in parts)
-    offsets = np.cumsum([0] + [len(part["vertices"]) for part in parts])
-    colors = None
-    if has_colors:
-        colors = np.concatenate([np.ones((len(p["vertices"]), 4)) if p["colors"] is None else p["colors"] for p in parts])
-    return make_mesh(
-        np.concatenate([part["vertices"] for part in parts]) @ rotation.T,
-        np.concatenate([part["faces"] + offset for part, offset in zip(parts, offsets)]),
-        normals=np.concatenate([part["normals"] for part in parts]) @ rotation.T,
-        uv=np.concatenate([part["uv"] for part in parts]),
-        colors=colors,
-        face_material=np.concatenate([np.full(len(part["faces"]), k) for k, part in enumerate(parts)]),
-        materials=[part["material"] for part in parts],
-        meta={"parts": len(parts)},
-    )

@@ -94,6 +94,30 @@ def make_mesh(vertices, faces, *, normals=None, uv=None, colors=None, face_mater
     )
 
 
+def join_parts(parts: list[dict], rotation: np.ndarray) -> Mesh:
+    """One mesh of all parts, turned by `rotation`; a part without vertex colours counts as white.
+
+    Args:
+        parts: dicts with vertices, faces, normals, uv, colors (or None) and one `Material` under "material".
+        rotation: [3, 3].
+    """
+    has_colors = any(part["colors"] is not None for part in parts)
+    offsets = np.cumsum([0] + [len(part["vertices"]) for part in parts])
+    colors = None
+    if has_colors:
+        colors = np.concatenate([np.ones((len(p["vertices"]), 4)) if p["colors"] is None else p["colors"] for p in parts])
+    return make_mesh(
+        np.concatenate([part["vertices"] for part in parts]) @ rotation.T,
+        np.concatenate([part["faces"] + offset for part, offset in zip(parts, offsets)]),
+        normals=np.concatenate([part["normals"] for part in parts]) @ rotation.T,
+        uv=np.concatenate([part["uv"] for part in parts]),
+        colors=colors,
+        face_material=np.concatenate([np.full(len(part["faces"]), k) for k, part in enumerate(parts)]),
+        materials=[part["material"] for part in parts],
+        meta={"parts": len(parts)},
+    )
+
+
 def smooth_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """[P, 3] float32 area-weighted vertex normals; vertices at one place share a normal (UV seams stay smooth)."""
     corners = vertices[faces]
