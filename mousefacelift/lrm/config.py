@@ -44,10 +44,14 @@ class GuardConfig:
 
 @dataclass(frozen=True)
 class LaunchConfig:
-    """Processes of one training job: GPUs per node (0: CPU) and nodes; more than one of either starts torchrun."""
+    """Processes of one training job: one per leased GPU (--gpus) on each of `nodes` nodes.
 
-    gpus_per_node: int = 0
+    Without GPUs there are cpu_processes per node. More than one process in all starts torchrun, on several nodes through
+    srun in the job's SLURM allocation; the processes meet on `port` of the first node.
+    """
+
     nodes: int = 1
+    cpu_processes: int = 1
     port: int = 29511
 
 
@@ -85,3 +89,21 @@ class TrainConfig:
     log_every: int = 10
     trackers: tuple[str, ...] = ("tensorboard",)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Section `predict` of config.yaml: what a trained model is asked to reconstruct for its evaluation.
+
+    Each frame of `splits` is reconstructed from `inputs` seen cameras (fixed, far apart): protocol A renders all seen
+    cameras, C the held-out one. Training frames, at most train_frames, give protocol B: the held-out camera at seen times.
+    swaps repeats A and C with another frame's input images (the input-swap test); the first splats_kept predictions also
+    keep their Gaussians as PLY. At most max_frames frames per split, evenly spread.
+    """
+
+    inputs: int = 4
+    splits: tuple[Literal["val", "test"], ...] = ("val", "test")
+    max_frames: int = 100
+    train_frames: int = 6
+    swaps: bool = True
+    splats_kept: int = 3

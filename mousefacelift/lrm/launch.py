@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from mousefacelift.config import load
 from mousefacelift.errors import ConfigError
 from mousefacelift.lrm.config import LaunchConfig
 
@@ -16,18 +17,20 @@ def is_worker(env: Mapping[str, str] = os.environ) -> bool:
     return "LOCAL_RANK" in env and "WORLD_SIZE" in env
 
 
-def launch_command(config: LaunchConfig, arguments: Sequence[str], env: Mapping[str, str] = os.environ,
+def launch_command(config: LaunchConfig, gpus: int, arguments: Sequence[str], env: Mapping[str, str] = os.environ,
                    head: str | None = None) -> list[str] | None:
     """Command that runs `mousefacelift ARGUMENTS` in every process of the job; None when this process is enough.
 
-    One node: torchrun. Several: `srun` starts torchrun once per node of the SLURM allocation, which meet on `head`.
+    One node: torchrun with one process per GPU (or `cpu_processes`). Several: `srun` starts torchrun once per node of the
+    SLURM allocation, which meet on `head`.
 
     Raises:
         ConfigError: several nodes outside a SLURM allocation, or more than it has.
     """
-    if config.nodes == 1 and config.gpus_per_node <= 1:
+    processes = gpus or config.cpu_processes
+    if config.nodes == 1 and processes == 1:
         return None
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(max(config.gpus_per_node, 1))]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
     target = ["-m", "mousefacelift", *arguments]
     if config.nodes == 1:
         return [*torchrun, "--standalone", *target]
@@ -39,6 +42,25 @@ def launch_command(config: LaunchConfig, arguments: Sequence[str], env: Mapping[
     meeting = ["--rdzv-backend", "c10d", "--rdzv-id", env["SLURM_JOB_ID"], "--rdzv-endpoint", f"{head}:{config.port}"]
     nodes = ["srun", f"--nodes={config.nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]
     return [*nodes, *torchrun, "--nnodes", str(config.nodes), *meeting, *target]
+
+
+def launch_job(settings: dict, gpus: int, arguments: Sequence[str]) -> bool:
+    """Run the job in several processes if its configuration asks for them; False when this process is the job.
+
+    Args:
+        settings: the `train.launch` mapping. gpus: leased GPUs of this node. arguments: of the `mousefacelift` command.
+    Raises:
+        ConfigError: the launch is not possible, or a process of the job failed.
+    """
+    config = load(LaunchConfig, settings, "train.launch")
+    command = launch_command(config, gpus, arguments, head=head_node())
+    if command is None:
+        return False
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise ConfigError("a process of the training job failed", got=f"exit code {code}", expected=0,
+                          hint="the error of the first process that failed is above")
+    return True
 
 
 def head_node(env: Mapping[str, str] = os.environ) -> str | None:

@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mousefacelift.config import config_hash
+from mousefacelift.core.samples import SOURCES
 from mousefacelift.dataset.arms import parse_arm, planned_steps
 from mousefacelift.dataset.config import LoaderConfig, MixtureConfig
 from mousefacelift.dataset.manifest import Manifest
@@ -76,12 +77,7 @@ def prepare(request: TrainRequest) -> Run:
     accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=not torch.cuda.is_available(),
                               log_with=list(config.trackers) or None, project_dir=str(Path(request.out) / "logs"))
     manifest = Manifest.open_verified(request.dataset)
-    arm = parse_arm(request.arm, request.mixture)
-    batch = optimizer_config.batch * optimizer_config.accumulate * accelerator.num_processes
-    steps = planned_steps(arm, request.mixture, config.steps)
-    sampler = MixtureSampler(manifest, arm, request.seed, steps=steps, batch_size=batch, mixture=request.mixture,
-                             inputs=request.loader.inputs, min_views=request.loader.inputs[1] + 1,
-                             rank=accelerator.process_index, world_size=accelerator.num_processes)
+    sampler = make_sampler(request, manifest, accelerator.process_index, accelerator.num_processes)
     model, sizes = start_model(config, request.seed)
     model.checkpoints_activations = config.checkpoint_activations
     if config.compile:
@@ -98,6 +94,31 @@ def prepare(request: TrainRequest) -> Run:
               extra_terms(config.loss, accelerator.device), checkpoints, RunState(run_key(request, manifest, sampler)))
     resume(run)
     return run
+
+
+def make_sampler(request: TrainRequest, manifest: Manifest, rank: int = 0, processes: int = 1) -> MixtureSampler:
+    """The sampler of a run: which samples stand in which step."""
+    arm, optimizer = parse_arm(request.arm, request.mixture), request.train.optimizer
+    return MixtureSampler(manifest, arm, request.seed, steps=planned_steps(arm, request.mixture, request.train.steps),
+                          batch_size=optimizer.batch * optimizer.accumulate * processes, mixture=request.mixture,
+                          inputs=request.loader.inputs, min_views=request.loader.inputs[1] + request.loader.unseen_targets,
+                          rank=rank, world_size=processes)
+
+
+def plan_sampler(request: TrainRequest) -> MixtureSampler:
+    """The sampler that a run would use, of a dataset that need not be verified yet."""
+    check_request(request)
+    return make_sampler(request, Manifest.open(request.dataset))
+
+
+def describe_plan(sampler: MixtureSampler) -> str:
+    """What a run will draw: steps, samples, and per source its share, draws and passes."""
+    lines = [f"arm {sampler.arm.name}: {sampler.steps} steps of {sampler.batch_size} samples"]
+    for source, row in sampler.realised(sampler.steps).items():
+        planned = sampler.shares[:, SOURCES.index(source)].mean()
+        lines.append(f"  {source:<10} planned {planned:6.1%}  drawn {row['share']:6.1%} = {row['count']:>7} samples, "
+                     f"{row['epochs']:.2f} passes over {len(sampler.sources[source].rows)}")
+    return "\n".join(lines)
 
 
 def check_request(request: TrainRequest) -> None:

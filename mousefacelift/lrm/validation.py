@@ -57,7 +57,7 @@ def build_validation(manifest: Manifest, source: str, frames: int, inputs: int, 
                         expected=f"at least 2 with {inputs + 1} usable views",
                         hint="a longer recording, a larger dataset.splits.val, or train.validation_source")
     usable = _usable_indices(manifest, chosen[0])
-    order = _spread(manifest.views_of(chosen[0]).azimuth[usable], inputs)
+    order = spread_order(manifest.views_of(chosen[0]).azimuth[usable], inputs)
     views = [usable[i] for i in order] + [usable[i] for i in range(len(usable)) if i not in order][:8]
     data = [load_views(manifest.folder_of(row), views, size) for row in chosen]
     train_rows = _complete_rows(manifest, source, "train", inputs + 1)
@@ -87,7 +87,7 @@ def _usable_indices(manifest: Manifest, row: int) -> list[int]:
     return [int(i) for i in np.flatnonzero(views.usable & (views.owner == row))]
 
 
-def _spread(azimuths: np.ndarray, count: int) -> list[int]:
+def spread_order(azimuths: np.ndarray, count: int) -> list[int]:
     """`count` views far apart in azimuth: the first, then always the one farthest from those chosen."""
     gap = np.abs((azimuths[:, None] - azimuths[None] + 180) % 360 - 180)
     chosen = [0]

@@ -1,0 +1,166 @@
+"""Predictions of a trained model on real frames, in the form that `check evaluate` reads (see `check.predictions`).
+
+    mousefacelift lrm predict --model results/train/80-20 --dataset results/dataset --out results/evaluate/80-20/predictions
+
+One folder per (protocol, frame): a FaceLift sample whose view i is the render for target i, straight alpha, with its camera;
+index.json names the inputs, the targets and their hashes.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mousefacelift.chunks import run_chunk
+from mousefacelift.config import config_hash
+from mousefacelift.core.ply import write_ply
+from mousefacelift.core.samples import Sample, View, read_sample, write_sample
+from mousefacelift.dataset.manifest import Manifest
+from mousefacelift.errors import DataError
+from mousefacelift.lrm.config import PredictConfig
+from mousefacelift.lrm.filters import FilterConfig, rows_to_keep
+from mousefacelift.lrm.infer import predict_gaussians, render_rgba, stack_views
+from mousefacelift.lrm.model import GSLRM
+from mousefacelift.lrm.validation import spread_order
+from mousefacelift.lrm.weights import file_hash, read_facts, read_model
+
+KEPT = FilterConfig(opacity_min=0.02, scale_max=None, floater=None, box=(-1.5, 1.5) * 3)
+
+
+@dataclass(frozen=True)
+class FrameViews:
+    """A real sample as prediction needs it: its row, and view index and rig camera of its inputs and other views."""
+
+    row: int
+    split: str
+    recording: str
+    frame: int
+    inputs: tuple[int, ...]
+    others: tuple[int, ...]
+    held_out: tuple[int, ...]
+    cameras: dict[int, int]
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One prediction: the cameras of `at`, the images of `shown` (the same frame, but for a swap)."""
+
+    protocol: str
+    at: FrameViews
+    shown: FrameViews
+
+    @property
+    def kind(self) -> str:
+        return "target" if self.at.row == self.shown.row else "swap"
+
+    @property
+    def name(self) -> str:
+        base = f"{self.protocol}-{self.at.recording}-{self.at.frame:06d}"
+        return base if self.kind == "target" else f"{base}-swap-{self.shown.frame:06d}"
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """View indices to render: the inputs, then the views that the protocol judges."""
+        return self.at.inputs + (self.at.others if self.protocol == "A" else self.at.held_out)
+
+
+def predict(model_folder: Path, dataset: Path, out: Path, config: PredictConfig, device: str = "cpu") -> dict:
+    """Write the predictions folder `out` and return its index.
+
+    Raises:
+        MissingWeights: no model there. DataError: no frame has the views that the protocols need.
+    """
+    model, sizes = read_model(model_folder, device)
+    model.eval()
+    manifest = Manifest.open_verified(dataset)
+    tasks = plan(manifest, config)
+    facts, digest = read_facts(model_folder), file_hash(Path(model_folder) / "model.safetensors")
+    kept = {task.name for task in [t for t in tasks if t.kind == "target"][: config.splats_kept]}
+    header = {"arm": facts.get("arm", Path(model_folder).name), "model_hash": digest, "step": facts.get("step"),
+              "size": sizes.image_size, "background": "alpha", "dataset_build": manifest.header["build"]}
+    make = functools.partial(make_prediction, model=model, manifest=manifest, size=sizes.image_size, kept=kept)
+    return run_chunk(Path(out) / "index.json", config_hash([digest, manifest.header["build"], config]),
+                     [(task.name, task) for task in tasks], make, header, "predictions")
+
+
+def plan(manifest: Manifest, config: PredictConfig) -> list[Task]:
+    """Every prediction to make, in order."""
+    tasks: list[Task] = []
+    for split in config.splits:
+        frames = frames_of(manifest, split, config.inputs, config.max_frames)
+        for i, frame in enumerate(frames):
+            other = frames[(i + max(len(frames) // 2, 1)) % len(frames)]
+            for protocol, judged in (("A", frame.others), ("C", frame.held_out)):
+                if judged:
+                    tasks.append(Task(protocol, frame, frame))
+                    if config.swaps and len(frames) > 1 and other.recording == frame.recording:
+                        tasks.append(Task(protocol, frame, other))
+    seen = frames_of(manifest, "train", config.inputs, config.train_frames) if config.train_frames else []
+    tasks += [Task("B", frame, frame) for frame in seen if frame.held_out]
+    if not tasks:
+        raise DataError("there is no real frame to predict", got=f"splits {', '.join(config.splits)}",
+                        expected=f"frames with {config.inputs} seen cameras and one more view",
+                        hint="lower predict.inputs, or lengthen dataset.splits.val and test")
+    return tasks
+
+
+def frames_of(manifest: Manifest, split: str, inputs: int, limit: int) -> list[FrameViews]:
+    """At most `limit` real frames of a split, evenly spread in time, whose seen cameras suffice for `inputs` inputs.
+
+    All frames of a recording use the same cameras as inputs, if they have them: those of its first frame.
+    """
+    rows, _ = manifest.pool("real", split, inputs)
+    if not len(rows):
+        return []
+    table = manifest.samples.iloc[rows]
+    rows = rows[np.lexsort([table["frame"].to_numpy(), table["recording"].astype(str).to_numpy()])]
+    cameras = camera_numbers(manifest)
+    chosen: dict[str, tuple[int, ...]] = {}
+    frames = []
+    for row in rows[np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int))]:
+        views = manifest.views_of(row)
+        own = np.flatnonzero(views.owner == row)
+        first = int(manifest.samples["first_view"].iat[row])
+        numbers = {int(views.index[i]): int(cameras[first + i]) for i in own}
+        seen = [int(i) for i in own if views.usable[i]]
+        recording = str(manifest.samples["recording"].iat[row])
+        if recording not in chosen:
+            chosen[recording] = tuple(numbers[seen[i]] for i in spread_order(views.azimuth[seen], inputs))
+        given = tuple(i for i in seen if numbers[i] in chosen[recording])
+        if len(given) < inputs:
+            continue  # a camera of the fixed inputs is missing in this frame
+        frames.append(FrameViews(int(row), split, recording, int(manifest.samples["frame"].iat[row]), given,
+                                 tuple(i for i in seen if i not in given),
+                                 tuple(int(i) for i in own if views.held_out[i]), numbers, views.hash))
+    return frames
+
+
+def camera_numbers(manifest: Manifest) -> np.ndarray:
+    """Rig camera of every view row (-1: none)."""
+    return manifest.view_table(["camera"])["camera"].to_numpy()
+
+
+def make_prediction(name: str, task: Task, folder: Path, *, model: GSLRM, manifest: Manifest, size: int, kept: set[str]) -> dict:
+    """Reconstruct one task, write its renders as a sample into `folder`, and return its row of the index."""
+    at, shown = (read_sample(manifest.folder_of(frame.row)) for frame in (task.at, task.shown))
+    image, _, _ = stack_views([shown.views[i] for i in task.shown.inputs], size)
+    _, c2w, fxfycxcy = stack_views([at.views[i] for i in task.at.inputs], size)
+    gaussians = predict_gaussians(model, image[None], c2w[None], fxfycxcy[None]).map(lambda tensor: tensor[0])
+    cameras = [at.views[i].camera.scaled_to(size, size) for i in task.targets]
+    images = render_rgba(gaussians, cameras)
+    views = tuple(View(rgba, camera, {"camera": task.at.cameras[i]}) for rgba, camera, i in zip(images, cameras, task.targets))
+    write_sample(folder, Sample(views, {"source": "splat", "recording": task.at.recording, "frame": task.at.frame}))
+    if name in kept:
+        write_ply(folder / "splat.ply", gaussians.select(rows_to_keep(gaussians, KEPT)).map(torch.Tensor.cpu))
+    place = str(manifest.folder_of(task.at.row))
+    return {"kind": task.kind, "protocol": task.protocol, "split": task.at.split, "recording": task.at.recording,
+            "frame": task.at.frame, "swap_frame": task.shown.frame if task.kind == "swap" else None,
+            "inputs": [{"sample": str(manifest.folder_of(task.shown.row)), "view": i, "camera": task.shown.cameras[i]}
+                       for i in task.shown.inputs],
+            "targets": [{"sample": place, "view": i, "camera": task.at.cameras[i], "hash": task.at.hashes[i],
+                         "is_input": i in task.at.inputs} for i in task.targets]}
