@@ -109,7 +109,7 @@ class Normaliser:
         records = []
         for v, (rgba, numbers) in enumerate(made):
             numbers |= {name: values[v] for name, values in row.items()}
-            facts = {"camera": self.rig.cameras[v].name, "view": v, "quality": numbers}
+            facts = {"camera": v, "camera_name": self.rig.cameras[v].name, "quality": numbers}
             records.append(View(rgba, views[v].stored, facts))
         return Sample(tuple(records), meta), {"frame": frame, "views": [numbers for _, numbers in made]}
 

@@ -1,0 +1,31 @@
+import pytest
+import torch
+from pytorch_msssim import ssim as reference
+
+from mousefacelift.core.ssim import ssim, ssim_map
+from mousefacelift.errors import DataError
+
+
+def test_it_equals_pytorch_msssim_and_so_do_its_gradients():
+    torch.manual_seed(0)
+    a, b = torch.rand(2, 3, 40, 37), torch.rand(2, 3, 40, 37)
+    b = 0.7 * a + 0.3 * b
+    mine, theirs = a.clone().requires_grad_(), a.clone().requires_grad_()
+    value, expected = ssim(mine, b), reference(theirs, b, data_range=1.0, size_average=True)
+    value.backward(), expected.backward()
+    assert abs(float((value - expected).detach())) < 1e-5
+    assert (mine.grad - theirs.grad).norm() / theirs.grad.norm() < 1e-4
+
+
+def test_equal_images_score_one_and_a_change_lowers_only_its_surroundings():
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    changed = image.clone()
+    changed[..., 3, 3] = 1 - changed[..., 3, 3]
+    values = ssim_map(image, changed)
+    assert abs(float(ssim(image, image)) - 1) < 1e-6
+    assert values[..., :4, :4].min() < 0.999 and (values[..., 10:, 10:] - 1).abs().max() < 1e-5
+
+
+def test_images_smaller_than_the_window_are_refused():
+    with pytest.raises(DataError, match="at least 11"):
+        ssim(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
