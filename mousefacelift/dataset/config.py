@@ -20,6 +20,7 @@ class SplitConfig:
         guard_frames_max_share: largest share of a recording that guards may take before the split is refused.
         held_out_camera: camera whose views are never used in training (protocols B and C); null for none.
         val_names, test_names: recordings or subjects of those splits when `by` is not `time`.
+        subjects: recording -> animal; a recording that is not named is its own animal.
         object_val, object_test: shares of objects and scans kept out of training, chosen by a hash of their name.
     """
 
@@ -29,10 +30,11 @@ class SplitConfig:
     test: float = 0.15
     blocks: int = 1
     guard_s: float = 0.2
-    guard_frames_max_share: float = 0.5
+    guard_frames_max_share: float = 0.6
     held_out_camera: int | None = 5
     val_names: tuple[str, ...] = ()
     test_names: tuple[str, ...] = ()
+    subjects: dict[str, str] = field(default_factory=dict)
     object_val: float = 0.1
     object_test: float = 0.1
 

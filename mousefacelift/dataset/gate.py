@@ -99,10 +99,11 @@ def _check_hull(masks, cameras, source, config: GateConfig, scores: dict, contai
     small_masks, small_cameras = _shrink(masks, cameras, config.mask_size)
     tolerance = 0 if len(cameras) < 12 else 1  # one silhouette of many may be wrong by a pixel
     extent = 1.5 * config.half_extent
+    agree = max(2, len(cameras) // 2)  # a corner that few views see is not carved and must not count as body
     found = silhouette_scores(small_masks, small_cameras, np.zeros(3), extent, config.resolution, tolerance, 2, config.margin)
     worst, mean = float(found["containment"].min()), float(found["containment"].mean())
     containment[:] = found["containment"][:len(containment)]
-    hull = carve_hull(small_masks, small_cameras, np.zeros(3), extent, config.resolution, tolerance, 2, config.margin)
+    hull = carve_hull(small_masks, small_cameras, np.zeros(3), extent, config.resolution, tolerance, agree, config.margin)
     points = hull.points()
     outside = float((np.abs(points) > config.half_extent).any(1).mean()) if len(points) else 1.0
     scores |= {"containment_worst": worst, "containment_mean": mean, "hull_iou": float(found["hull_iou"].mean()),

@@ -149,7 +149,7 @@ def _columns(table: pa.Table) -> dict[str, np.ndarray]:
     """Plain numpy arrays of the hot columns: words as objects by code, hashes as [rows, 16] bytes."""
     columns = {}
     for name in table.column_names:
-        column = table.column(name).combine_chunks()
+        column = table.column(name).unify_dictionaries().combine_chunks()
         if pa.types.is_dictionary(column.type):
             words = np.array(column.dictionary.to_pylist(), object)
             columns[name] = Words(column.indices.to_numpy(zero_copy_only=False), words)

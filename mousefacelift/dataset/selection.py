@@ -64,7 +64,7 @@ def _directions(views: ViewRows) -> np.ndarray:
 def background_colour(name: str | float, rng: np.random.Generator) -> np.ndarray:
     """[3] colour in [0, 1]: a name, a grey value, `random` (any colour) or `three_choices` (white, grey, black)."""
     if name == "random":
-        return rng.random(3)
+        return rng.integers(0, 256, 3) / 255.0  # exact in 8 bits: image and renderer get the same colour
     if name == "three_choices":
         name = ("white", "gray", "black")[int(rng.integers(3))]
     value = NAMED_BACKGROUNDS[name] if isinstance(name, str) else float(name)

@@ -1,0 +1,191 @@
+"""Building the manifest: parts of all chunks scanned in parallel, joined with the splits, written in one stroke.
+
+Reads chunk indexes of samples and `splits.json`; writes `views.parquet`, `samples.parquet` and, last, `dataset.json` into one
+folder (`mousefacelift dataset build`). What is refused stays in `samples.parquet` with the reason and weight 0.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from mousefacelift.config import config_hash
+from mousefacelift.core.images import write_text
+from mousefacelift.dataset.config import DatasetConfig, GateConfig
+from mousefacelift.dataset.join import assemble
+from mousefacelift.dataset.manifest import HEADER_FILE, SAMPLES_FILE, VIEWS_FILE
+from mousefacelift.dataset.scan import Scan, part_key, real_folders_of, scan_index
+from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
+from mousefacelift.errors import DataError, GateFailure
+
+ROW_GROUP = 262_144
+PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "torch")
+
+
+def build_dataset(indexes: Sequence[Path], splits: dict, out: Path, config: DatasetConfig, jobs: int = 1) -> dict:
+    """Build the manifest in `out` and return its header (`dataset.json`).
+
+    Args:
+        indexes: `index.json` of every chunk of samples, any source, any order.
+        splits: parsed splits.json.
+        jobs: processes that scan.
+    Raises:
+        DataError: damaged samples, a frame twice, a leak through the held-out camera, two writers, a full disk.
+        GateFailure: the gate refused more than `refuse_share_max` of a source.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with writing(out):
+        scan = scan_all(indexes, config.gate, out / "parts", jobs)
+        if scan.damaged:
+            shown = "\n  ".join(scan.damaged[:10])
+            raise DataError(f"{len(scan.damaged)} samples are damaged", got=f"\n  {shown}",
+                            hint="rerun the stages that made them; nothing was written")
+        samples, views = assemble(scan, splits, config, out)
+        header = _header(samples, views, splits, config, len(indexes))
+        write_manifest(out, samples, views, header)
+        _check_refused(samples, config)
+    return header
+
+
+def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) -> Scan:
+    """Rows of all chunks. Real samples come first: they are the context in which generated ones are judged."""
+    ordered = sorted({Path(index).resolve() for index in indexes})
+    first, later = [], []
+    for index in ordered:
+        (first if _source_of(index) == "real" else later).append(index)
+    parts.mkdir(parents=True, exist_ok=True)
+    real = _scan_many(first, gate, {}, parts, jobs)
+    folders = real_folders_of([row for scan in real for row in scan.samples])
+    rest = _scan_many(later, gate, folders, parts, jobs)
+    samples, views, damaged = [], [], []
+    for scan in [*real, *rest]:
+        views += [row | {"sample": row["sample"] + len(samples)} for row in scan.views]
+        samples += scan.samples
+        damaged += scan.damaged
+    return Scan(samples, views, damaged)
+
+
+def _source_of(index: Path) -> str:
+    """Source of a chunk, from its first sample; chunks without a sample are scanned late."""
+    from mousefacelift.chunks import read_index
+    from mousefacelift.core.samples import CAMERAS_FILE, read_document
+
+    for item in read_index(index)["items"]:
+        folder = index.parent / item["name"]
+        if (folder / CAMERAS_FILE).exists():
+            return read_document(folder).get("meta", {}).get("source", "")
+    return ""
+
+
+def _scan_many(indexes: list[Path], gate: GateConfig, folders: dict, parts: Path, jobs: int) -> list[Scan]:
+    context = config_hash(sorted(folders)) if folders else ""
+    scan_one = partial(_scan_cached, gate=gate, folders=folders, parts=parts, context=context)
+    progress = partial(tqdm, total=len(indexes), desc="scan", unit="chunk", mininterval=1.0)
+    if jobs <= 1 or len(indexes) <= 1:
+        return list(progress(map(scan_one, indexes)))
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return list(progress(pool.map(scan_one, indexes)))
+
+
+def _scan_cached(index: Path, gate: GateConfig, folders: dict, parts: Path, context: str) -> Scan:
+    """The scan of a chunk, from its part when one of the same index, gate and context is there."""
+    path = parts / f"{part_key(index, gate, context)}.json"
+    if path.exists():
+        stored = json.loads(path.read_text())
+        views = [row | {"hash": bytes.fromhex(row["hash"])} for row in stored["views"]]
+        return Scan(stored["samples"], views, [])
+    scan = scan_index(index, gate, folders)
+    if not scan.damaged:
+        views = [row | {"hash": row["hash"].hex()} for row in scan.views]
+        write_text(path, json.dumps({"samples": scan.samples, "views": views}))
+    return scan
+
+
+def write_manifest(out: Path, samples: pd.DataFrame, views: pd.DataFrame, header: dict) -> None:
+    """Write the three files: tables first under other names, then renamed, the header last."""
+    tables = {SAMPLES_FILE: (samples, SAMPLES), VIEWS_FILE: (views, VIEWS)}
+    made = []
+    try:
+        for name, (frame, schema) in tables.items():
+            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(schema.metadata)
+            temporary = out / f".{name}.{os.getpid()}.tmp"
+            made.append((temporary, out / name))
+            pq.write_table(table, temporary, row_group_size=ROW_GROUP, compression="lz4")
+        for temporary, final in made:
+            os.replace(temporary, final)
+    except OSError as error:
+        raise DataError(f"manifest {out} cannot be written", got=str(error), likely="a full disk or a read-only folder",
+                        hint="free space and rerun; the manifest that was there is untouched") from error
+    finally:
+        for temporary, _ in made:
+            temporary.unlink(missing_ok=True)
+    write_text(out / HEADER_FILE, json.dumps(header, indent=1))
+
+
+@contextmanager
+def writing(folder: Path):
+    """Hold the folder for one writer; DataError when another process has it."""
+    with open(folder / ".lock", "a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DataError(f"dataset {folder} is being written by another process", likely="two runs in one results folder",
+                            hint="wait for it, or stop it") from error
+        yield
+
+
+def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: dict, config: DatasetConfig, chunks: int) -> dict:
+    sources = {}
+    for source, rows in samples.groupby("source"):
+        own = views[views["sample"].isin(rows.index) & (views["owner"] == views["sample"])]
+        accepted = rows[rows["decision"] == "accepted"]
+        sources[str(source)] = {
+            "samples": len(rows), "accepted": len(accepted), "images": len(own), "bytes": int(own["bytes"].sum()),
+            "per_split": {str(k): int(v) for k, v in accepted["split"].value_counts().items()},
+            "angles": int((own["azimuth"].round() % 360).nunique()),
+            "without_licence": int((rows["licence"] == "").sum()), "without_config_hash": int((rows["config_hash"] == "").sum())}
+    hashes = pd.util.hash_pandas_object(views[["sample", "view", "file", "hash", "protocol"]], index=False).sum()
+    build = config_hash([SCHEMA_VERSION, int(hashes), samples["document_hash"].tolist(), samples["split"].tolist(),
+                         samples["weight"].round(6).tolist(), config_hash(config)])
+    return {"schema": SCHEMA_VERSION, "build": build, "config_hash": config_hash(config), "chunks": chunks,
+            "held_out_camera": splits.get("held_out_camera"),
+            "counts": {"samples": len(samples), "view_rows": len(views), "images": int((views["owner"] == views["sample"]).sum()),
+                       "accepted": int((samples["decision"] == "accepted").sum()), **expansion(samples, views)},
+            "sources": sources, "python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}
+
+
+def expansion(samples: pd.DataFrame, views: pd.DataFrame) -> dict[str, int]:
+    """Training samples of the mouse as stored, and as the loader varies them.
+
+    `mouse_items` counts (frame, view direction) pairs of accepted training samples, every view being able to be the reference;
+    `mouse_items_augmented` counts each also mirrored. Yaw, colour and background vary without end and are not counted.
+    """
+    train = samples.index[(samples["split"] == "train") & (samples["decision"] == "accepted")
+                          & samples["source"].isin(["real", "distilled", "splat"])]
+    own = views[views["sample"].isin(train) & (views["owner"] == views["sample"]) & ~views["held_out"]]
+    return {"mouse_samples": len(train), "mouse_items": len(own), "mouse_items_augmented": 2 * len(own)}
+
+
+def _check_refused(samples: pd.DataFrame, config: DatasetConfig) -> None:
+    for source, rows in samples.groupby("source"):
+        refused = rows[rows["decision"] == "refused"]
+        if len(refused) > config.refuse_share_max * len(rows):
+            reasons = refused["reason"].str.slice(0, 160).value_counts().head(3)
+            raise GateFailure(f"the geometry gate refuses {len(refused)} of {len(rows)} samples of source '{source}'",
+                              got="; ".join(f"{count} x {text}" for text, count in reasons.items()),
+                              expected=f"at most {config.refuse_share_max:.0%}",
+                              hint="look at samples.parquet (column reason); thresholds are dataset.gate")

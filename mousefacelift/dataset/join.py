@@ -1,0 +1,103 @@
+"""Joining scanned chunks into the manifest's two tables: splits, held-out views, attached photos, row numbers.
+
+Pure functions of rows; order of chunks does not matter, samples are sorted by source, set, recording and frame.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mousefacelift.dataset.config import DatasetConfig
+from mousefacelift.dataset.scan import Scan
+from mousefacelift.dataset.schema import SAMPLES, VIEWS
+from mousefacelift.dataset.splits import object_split, protocol_of
+from mousefacelift.errors import DataError
+
+KEY = ["source", "set", "recording", "frame"]
+
+
+def assemble(scan: Scan, splits: dict, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(samples, views) with every column of the schema, in its order; folders relative to `out`.
+
+    Raises:
+        DataError: nothing to list, the same frame twice, a recording without a split.
+    """
+    if not scan.samples:
+        raise DataError("the dataset has no samples", hint="give the index.json of at least one chunk of samples")
+    samples = pd.DataFrame(scan.samples)
+    order = samples.sort_values(KEY, kind="stable").index.to_numpy()
+    samples = samples.loc[order].reset_index(drop=True)
+    _check_twice(samples)
+    samples["split"] = _splits_of(samples, splits, config)
+    views = pd.DataFrame(scan.views)
+    new_row = np.empty(len(order), np.int64)
+    new_row[order] = np.arange(len(order))
+    views["sample"] = new_row[views["sample"].to_numpy()]
+    views["owner"] = views["sample"]
+    views = views.sort_values(["sample", "view"], kind="stable").reset_index(drop=True)
+    views["held_out"] = _held_out(views, splits.get("held_out_camera"))
+    if config.attach_real_views:
+        views = attach_photos(samples, views)
+    views["protocol"] = [protocol_of(split, held) for split, held in
+                         zip(samples["split"].to_numpy()[views["sample"]], views["held_out"])]
+    counts = np.bincount(views["sample"], minlength=len(samples))
+    samples["views"] = counts
+    samples["first_view"] = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    samples["folder"] = [os.path.relpath(folder, out.resolve()) for folder in samples["folder"]]
+    return samples[SAMPLES.names], views[VIEWS.names]
+
+
+def attach_photos(samples: pd.DataFrame, views: pd.DataFrame) -> pd.DataFrame:
+    """View rows in which accepted distilled and splat samples also list the real photos of their frame.
+
+    A photo whose direction (within a degree) a sample already has is not added again: distillation put it there.
+    """
+    real = samples[(samples["source"] == "real") & (samples["decision"] == "accepted")]
+    row_of = {key: row for row, key in zip(real.index, zip(real["recording"], real["frame"]))}
+    generated = samples[samples["source"].isin(["distilled", "splat"]) & (samples["decision"] == "accepted")]
+    starts = np.searchsorted(views["sample"], np.arange(len(samples) + 1))
+    azimuth, elevation = views["azimuth"].to_numpy(), views["elevation"].to_numpy()
+    parts = [views]
+    for row, key in zip(generated.index, zip(generated["recording"], generated["frame"])):
+        if key not in row_of:
+            continue
+        own, photos = slice(starts[row], starts[row + 1]), np.arange(starts[row_of[key]], starts[row_of[key] + 1])
+        apart = np.abs((azimuth[photos][:, None] - azimuth[own] + 180) % 360 - 180) + np.abs(elevation[photos][:, None] - elevation[own])
+        photos = photos[apart.min(1) > 1.0]
+        count = starts[row + 1] - starts[row]
+        parts.append(views.iloc[photos].assign(sample=row, view=np.arange(count, count + len(photos))))
+    return pd.concat(parts).sort_values(["sample", "view"], kind="stable").reset_index(drop=True)
+
+
+def _check_twice(samples: pd.DataFrame) -> None:
+    twice = samples.duplicated(KEY, keep=False)
+    if twice.any():
+        pair = samples[twice].head(2)
+        raise DataError("a frame is in the dataset twice", got=" and ".join(pair["folder"]),
+                        where=", ".join(f"{name} {pair[name].iloc[0]}" for name in KEY),
+                        likely="overlapping chunks, or results of an older chunk size left behind")
+
+
+def _splits_of(samples: pd.DataFrame, splits: dict, config: DatasetConfig) -> list[str]:
+    labels, recordings = [], splits["recordings"]
+    for source, recording, frame in zip(samples["source"], samples["recording"], samples["frame"]):
+        if source in ("object", "scan"):
+            labels.append(object_split(recording, config.splits))
+        elif recording not in recordings:
+            raise DataError(f"recording '{recording}' has no split", expected=f"one of {sorted(recordings)}",
+                            hint="mousefacelift dataset split with the track.json of every recording")
+        else:
+            labels.append(recordings[recording].get(str(frame), "none"))
+    return labels
+
+
+def _held_out(views: pd.DataFrame, camera: int | None) -> np.ndarray:
+    """Views of the held-out camera, and generated views that were made from one of its photos (and nothing else)."""
+    if camera is None:
+        return np.zeros(len(views), bool)
+    made_from = views["parents"].map(lambda text: f'"camera":{camera}}}' in text or f'"camera":{camera},' in text)
+    return ((views["camera"] == camera) | made_from).to_numpy()

@@ -1,0 +1,215 @@
+"""The manifest: what goes in comes out, and everything that could leak or rot is refused or named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from mousefacelift.cli import main
+from mousefacelift.core.samples import read_document
+from mousefacelift.dataset.build import build_dataset, writing
+from mousefacelift.dataset.config import DatasetConfig, GateConfig
+from mousefacelift.dataset.manifest import Manifest
+from mousefacelift.dataset.splits import write_splits
+from mousefacelift.dataset.verify import verify_dataset
+from mousefacelift.errors import DataError
+from tests.dataset.conftest import rig_cameras, toy_sample, write_chunk
+
+QUICK = DatasetConfig(gate=GateConfig(resolution=40, mask_size=32))
+
+
+@pytest.fixture(scope="module")
+def built(toy_chunks, tmp_path_factory):
+    root = tmp_path_factory.mktemp("built")
+    indexes, splits = toy_chunks
+    folders = []
+    for index in indexes:
+        folders.append(root / index.parent.parent.name / index.parent.name)
+        shutil.copytree(index.parent, folders[-1])
+    build_dataset([folder / "index.json" for folder in folders], splits, root / "dataset", QUICK)
+    return root
+
+
+def test_every_sample_is_listed_with_its_source_split_and_camera(built):
+    manifest = Manifest.open(built / "dataset")
+    assert manifest.samples["source"].value_counts().to_dict() == {"real": 24, "object": 8, "distilled": 6}
+    assert set(manifest.samples["reason"]) == {""}
+    views = manifest.view_table()
+    first = read_document(manifest.folder_of(0))["frames"][0]
+    row = views.iloc[0]
+    np.testing.assert_array_equal([row["fx"], row["w2c_03"], row["w2c_23"]], [first["fx"], first["w2c"][0][3], first["w2c"][2][3]])
+    assert bytes(row["hash"]).hex() == first["hash"]
+
+
+def test_held_out_camera_never_reaches_training(built):
+    views = Manifest.open(built / "dataset").view_table()
+    held = views[views["held_out"]]
+    assert set(held["camera"]) == {5} and "train" not in set(held["protocol"])
+    assert {"B", "C"} <= set(held["protocol"])
+
+
+def test_distilled_samples_offer_the_photos_of_their_frame_without_copies(built):
+    manifest = Manifest.open(built / "dataset")
+    rows = np.flatnonzero(manifest.samples["source"] == "distilled")
+    views = manifest.views_of(rows[0])
+    assert len(views) == 11 and views.usable.sum() == 10
+    owners = set(views.owner.tolist()) - {int(rows[0])}
+    assert {manifest.samples["source"].iat[o] for o in owners} == {"real"}
+    assert {manifest.samples["frame"].iat[o] for o in owners} == {manifest.samples["frame"].iat[rows[0]]}
+
+
+def test_order_of_chunks_changes_nothing(built, toy_chunks, tmp_path):
+    indexes = sorted(built.glob("*/*/index.json"), reverse=True)
+    build_dataset(indexes, toy_chunks[1], tmp_path / "dataset", QUICK)
+    first, second = Manifest.open(built / "dataset"), Manifest.open(tmp_path / "dataset")
+    assert first.header["build"] == second.header["build"]
+
+
+def test_verify_passes_and_training_may_open(built):
+    assert verify_dataset(built / "dataset")["passed"]
+    assert len(Manifest.open_verified(built / "dataset")) == 38
+
+
+@pytest.mark.parametrize("place", ["image", "camera", "meta"])
+def test_verify_names_any_flipped_byte(built, place):
+    folder = built / "real" / "000000-000023" / "000003"
+    path = folder / ("images/cam_002.png" if place == "image" else "opencv_cameras.json")
+    before = path.read_bytes()
+    position = len(before) // 2 if place == "image" else before.index(b'"fx"') + 7 if place == "camera" else before.index(b"CC0")
+    changed = bytearray(before)
+    changed[position] = changed[position] ^ 1
+    path.write_bytes(bytes(changed))
+    try:
+        verdict = verify_dataset(built / "dataset")
+        assert not verdict["passed"] and any(str(path) in problem for problem in verdict["problems"])
+        with pytest.raises(DataError, match="did not pass"):
+            Manifest.open_verified(built / "dataset")
+    finally:
+        path.write_bytes(before)
+
+
+def test_verify_names_missing_files_and_orphans(built):
+    folder = built / "objects" / "0" / "o1"
+    image, extra = folder / "images/cam_001.png", folder / "images/cam_999.png"
+    before = image.read_bytes()
+    image.unlink()
+    extra.write_bytes(before)
+    orphan = folder.with_name("o_extra")
+    shutil.copytree(built / "objects" / "0" / "o2", orphan)
+    try:
+        problems = verify_dataset(built / "dataset")["problems"]
+        assert any("cam_001.png: missing" in p for p in problems) and any("cam_999.png: not in" in p for p in problems)
+        assert any("o_extra" in p for p in problems)
+    finally:
+        image.write_bytes(before)
+        extra.unlink()
+        shutil.rmtree(orphan)
+
+
+def test_a_rebuild_must_be_verified_again(built, toy_chunks):
+    verify_dataset(built / "dataset")
+    path = built / "dataset" / "verify.json"
+    stale = json.loads(path.read_text()) | {"build": "other"}
+    path.write_text(json.dumps(stale))
+    with pytest.raises(DataError, match="verified before its last build"):
+        Manifest.open_verified(built / "dataset")
+
+
+def test_older_schema_is_refused(built, tmp_path):
+    shutil.copytree(built / "dataset", tmp_path / "old")
+    header = json.loads((tmp_path / "old" / "dataset.json").read_text())
+    (tmp_path / "old" / "dataset.json").write_text(json.dumps(header | {"schema": 0}))
+    with pytest.raises(DataError, match="another schema version"):
+        Manifest.open(tmp_path / "old")
+
+
+def test_two_writers_at_once_are_refused(built, toy_chunks):
+    with writing(built / "dataset"):
+        pass
+    import subprocess
+    import sys
+
+    code = ("import sys; from pathlib import Path; from mousefacelift.dataset.build import writing\n"
+            "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", code, str(built / "dataset")], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline().strip() == "held"
+        with pytest.raises(DataError, match="being written by another process"), writing(built / "dataset"):
+            pass
+        other.stdin.close()
+
+
+def test_the_same_frame_twice_is_refused(toy_chunks, tmp_path):
+    indexes, splits = toy_chunks
+    again = write_chunk(tmp_path / "again", {"000003": toy_sample(rig_cameras(32), frame=3)})
+    with pytest.raises(DataError, match="twice"):
+        build_dataset([indexes[0], again], splits, tmp_path / "dataset", QUICK)
+
+
+@pytest.mark.parametrize("fault, message", [
+    ("truncated", "cut short"), ("sixteen", "16-bit"), ("no_alpha", "no alpha"), ("other_size", "differ in size"),
+    ("missing", "cannot be read"), ("swapped_files", "not those that were written")])
+def test_damaged_images_are_named_and_nothing_is_written(toy_chunks, tmp_path, fault, message):
+    import cv2
+
+    sample = toy_sample(rig_cameras(32), frame=0)
+    index = write_chunk(tmp_path / "chunk", {"000000": sample})
+    path = tmp_path / "chunk" / "000000" / "images" / "cam_001.png"
+    document = tmp_path / "chunk" / "000000" / "opencv_cameras.json"
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if fault == "truncated":
+        path.write_bytes(path.read_bytes()[:-40])
+    elif fault == "sixteen":
+        cv2.imwrite(str(path), pixels.astype(np.uint16) * 257)
+    elif fault == "no_alpha":
+        cv2.imwrite(str(path), pixels[..., :3])
+    elif fault == "other_size":
+        cv2.imwrite(str(path), cv2.resize(pixels, (16, 16)))
+        frames = json.loads(document.read_text())
+        [frame.pop("hash") for frame in frames["frames"]]
+        document.write_text(json.dumps(frames))
+    elif fault == "missing":
+        path.unlink()
+    else:
+        other = path.with_name("cam_002.png")
+        first, second = path.read_bytes(), other.read_bytes()
+        path.write_bytes(second)
+        other.write_bytes(first)
+    with pytest.raises(DataError, match=message):
+        build_dataset([index], toy_chunks[1], tmp_path / "dataset", QUICK)
+    assert not (tmp_path / "dataset" / "dataset.json").exists()
+
+
+def test_a_full_disk_leaves_the_old_manifest(built, toy_chunks, tmp_path, monkeypatch):
+    import pyarrow.parquet as pq
+
+    before = {p.name: p.read_bytes() for p in (built / "dataset").glob("*.parquet")}
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(DataError, match="cannot be written"):
+        build_dataset(sorted(built.glob("*/*/index.json")), toy_chunks[1], built / "dataset", QUICK)
+    assert {p.name: p.read_bytes() for p in (built / "dataset").glob("*.parquet")} == before
+
+
+def test_commands_split_build_verify(toy_chunks, tmp_path, capsys):
+    indexes, splits = toy_chunks
+    track = {"recording": "m1", "fps": 10.0, "frames": list(range(24)), "cuts": [], "correlation_time_s": 0.2}
+    (tmp_path / "track.json").write_text(json.dumps(track))
+    config = json.dumps({"dataset": {"gate": {"resolution": 40, "mask_size": 32}}, "seed": 0})
+    out = tmp_path / "dataset"
+    assert main(["dataset", "split", "--track", str(tmp_path / "track.json"), "--out", str(out / "splits.json"),
+                 "--config-json", config]) == 0
+    assert json.loads((out / "splits.json").read_text()) == splits
+    assert main(["dataset", "build", "--index", *map(str, indexes), "--splits", str(out / "splits.json"), "--out", str(out),
+                 "--config-json", config]) == 0
+    assert main(["dataset", "verify", str(out)]) == 0
+    assert "all as the manifest says" in capsys.readouterr().out
+    write_splits(out / "splits.json", splits | {"recordings": {"m1": {str(i): ("train", "val")[i % 2] for i in range(24)}}})
+    assert main(["dataset", "build", "--index", *map(str, indexes), "--splits", str(out / "splits.json"), "--out", str(out)]) == 2
+    assert "shuffled" in capsys.readouterr().err
