@@ -28,6 +28,7 @@ class FilterConfig:
 
 
 FILTERS = {
+    "body": FilterConfig(opacity_min=0.02, scale_max=None, floater=None, box=(-1.0, 1.0) * 3),
     "cli": FilterConfig(),
     "gradio": FilterConfig(scale_max=0.2, floater=0.75),
     "train_eval": FilterConfig(opacity_min=0.02, scale_max=None, floater=None, box=(-0.91, 0.91) * 3),

@@ -22,13 +22,11 @@ from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 from mousefacelift.lrm.config import PredictConfig
-from mousefacelift.lrm.filters import FilterConfig, rows_to_keep
+from mousefacelift.lrm.filters import FILTERS, rows_to_keep
 from mousefacelift.lrm.infer import predict_gaussians, render_rgba, stack_views
 from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.validation import spread_order
 from mousefacelift.lrm.weights import file_hash, read_facts, read_model
-
-KEPT = FilterConfig(opacity_min=0.02, scale_max=None, floater=None, box=(-1.5, 1.5) * 3)
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def make_prediction(name: str, task: Task, folder: Path, *, model: GSLRM, manife
     views = tuple(View(rgba, camera, {"camera": task.at.cameras[i]}) for rgba, camera, i in zip(images, cameras, task.targets))
     write_sample(folder, Sample(views, {"source": "splat", "recording": task.at.recording, "frame": task.at.frame}))
     if name in kept:
-        write_ply(folder / "splat.ply", gaussians.select(rows_to_keep(gaussians, KEPT)).map(torch.Tensor.cpu))
+        write_ply(folder / "splat.ply", gaussians.select(rows_to_keep(gaussians, FILTERS["body"])).map(torch.Tensor.cpu))
     place = str(manifest.folder_of(task.at.row))
     return {"kind": task.kind, "protocol": task.protocol, "split": task.at.split, "recording": task.at.recording,
             "frame": task.at.frame, "swap_frame": task.shown.frame if task.kind == "swap" else None,

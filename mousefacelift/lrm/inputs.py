@@ -1,0 +1,92 @@
+"""A user's picture as an input view: its foreground, cut out and framed like the pictures the networks know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, canonical_fxfycxcy, orbit
+from mousefacelift.core.images import mask_bbox, premultiply, unpremultiply
+from mousefacelift.core.samples import View
+from mousefacelift.errors import DataError
+
+Matting = Callable[[np.ndarray], np.ndarray]  # rgb uint8 [H, W, 3] -> soft mask float [H, W]
+EXTENT = 0.7  # longest side of the animal's box, share of the image
+
+
+def read_picture(path: Path, mask: Path | None = None, matting: Matting | None = None) -> np.ndarray:
+    """Straight-alpha rgba [H, W, 4] of a picture: its own alpha, else `mask`, else automatic `matting`.
+
+    Raises:
+        DataError: not an image, no way to tell the foreground, a mask of another size, or no foreground.
+    """
+    image = _open(path)
+    if mask is not None:
+        shape = _open(mask).convert("L")
+        if shape.size != image.size:
+            raise DataError(f"mask {mask} does not fit its picture", got=f"{shape.size[0]}x{shape.size[1]}",
+                            expected=f"{image.size[0]}x{image.size[1]}")
+        alpha = np.asarray(shape, np.float32) / 255
+        rgba = np.dstack([np.asarray(image.convert("RGB"), np.float32) / 255, alpha])
+    elif image.mode in ("RGBA", "LA", "PA"):
+        rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
+    elif matting is not None:
+        rgb = np.asarray(image.convert("RGB"))
+        rgba = np.dstack([rgb.astype(np.float32) / 255, matting(rgb)]).astype(np.float32)
+    else:
+        raise DataError(f"picture {path} has no alpha channel", got=image.mode, expected="RGBA, or a mask beside it",
+                        hint="--mask MASK.png, or --matting auto")
+    area = float((rgba[..., 3] > 0.5).mean())
+    if not 0.001 < area < 0.98:
+        raise DataError(f"picture {path} shows no animal to cut out", got=f"foreground {area:.1%} of the image",
+                        expected="between 0.1% and 98%", likely="an empty or inverted mask",
+                        hint="give a mask that is white on the animal: --mask MASK.png")
+    return rgba.astype(np.float32)
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        image = Image.open(path)
+        image.load()
+        return image
+    except (UnidentifiedImageError, OSError) as error:
+        raise DataError(f"picture {path} cannot be read", got=str(error)) from error
+
+
+def frame_picture(rgba: np.ndarray, size: int, elevation: float, name: str) -> View:
+    """The picture as a square view of `size` pixels, with the animal's box in the middle, EXTENT of the image wide.
+
+    Nobody knows the true camera of a picture: it is placed at azimuth 0, the given elevation, distance 2.7, and everything
+    that follows is relative to it.
+    """
+    x0, y0, x1, y1 = mask_bbox(rgba[..., 3] > 0.5)
+    scale = EXTENT * size / max(x1 - x0, y1 - y0)
+    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+    picture = _scale_about(rgba, scale, middle, size)
+    camera = orbit(0.0, elevation, CANONICAL_DISTANCE, canonical_fxfycxcy(size), size, size)
+    return View(picture, camera, {"picture": name, "scale": scale})
+
+
+def reframe(view: View, size: int) -> View:
+    """The view through canonical intrinsics at `size` pixels: same place and direction, an affine map of the pixels."""
+    wanted = canonical_fxfycxcy(size)
+    fx, fy, cx, cy = view.camera.fxfycxcy
+    scale = wanted[0] / fx
+    picture = _scale_about(view.rgba, scale, np.array([cx, cy]), size, aspect=(wanted[1] / fy) / scale)
+    return View(picture, Camera(view.camera.w2c, wanted, size, size), view.meta)
+
+
+def _scale_about(rgba: np.ndarray, scale: float, middle: np.ndarray, size: int, aspect: float = 1.0) -> np.ndarray:
+    """[size, size, 4]: pixels scaled so that the point `middle` (pixel corners at integers) comes to the centre."""
+    times = max(1, int(np.ceil(1 / scale)))  # shrinking averages over the pixel
+    zoom = np.array([scale, scale * aspect]) * times
+    shift = size * times / 2 - zoom * middle + 0.5 * zoom - 0.5  # OpenCV counts from pixel centres
+    matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
+    warped = cv2.warpAffine(premultiply(rgba).astype(np.float32), matrix, (size * times,) * 2, flags=cv2.INTER_LINEAR)
+    if times > 1:
+        warped = cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
+    return unpremultiply(warped)

@@ -1,0 +1,222 @@
+"""`mousefacelift reconstruct`: one picture, or several posed views, to a splat.
+
+    mousefacelift reconstruct mouse.png --out DIR            picture -> multi-view generator -> reconstructor
+    mousefacelift reconstruct --views SAMPLE_DIR --out DIR   real views with cameras (a FaceLift sample folder)
+
+Writes per picture DIR/{name}/: gaussians.ply (and .spz), turntable.mp4, sheet.png, views/ (what the reconstructor was shown),
+reconstruction.json. Several pictures share one load of the models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mousefacelift.commandline import add_config_argument
+from mousefacelift.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mousefacelift.core.cameras import Camera
+    from mousefacelift.core.gaussians import Gaussians
+    from mousefacelift.core.samples import Sample
+    from mousefacelift.lrm.model import GSLRM
+
+
+@dataclass(frozen=True)
+class ReconstructOptions:
+    """What to write: post filter by name, file formats, turntable frames, size in pixels, and elevation in degrees."""
+
+    filter: str = "body"
+    layout: str = "facelift"
+    spz: bool = False
+    turntable_frames: int = 90
+    turntable_size: int = 256
+    turntable_elevation: float = 15.0
+    fps: float = 30.0
+
+
+def add_command(subparsers) -> None:
+    """Add `reconstruct` to the top-level parser."""
+    parser = subparsers.add_parser("reconstruct", help="one picture -> Gaussians, turntable",
+                                   description="One picture, or several posed views, to a splat.")
+    parser.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="RGBA picture, or RGB with --mask or --matting")
+    parser.add_argument("--views", type=Path, nargs="+", default=[], metavar="DIR",
+                        help="sample folders with opencv_cameras.json; the generator is skipped")
+    parser.add_argument("--use-views", type=_numbers, default=None, metavar="I,J,..", help="only these views of each folder")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", type=Path, default=Path("results/train/80-20"), help="reconstructor (default: %(default)s)")
+    parser.add_argument("--generator", default="results/distill/generator",
+                        help="multi-view generator's folder (default: %(default)s)")
+    parser.add_argument("--mask", type=Path, nargs="+", default=[], help="one mask per picture, white on the animal")
+    parser.add_argument("--matting", choices=("none", "auto"), default="none", help="auto: U2-Net cuts out RGB pictures")
+    parser.add_argument("--elevation", type=float, default=15.0, help="degrees the picture was taken from above the horizon")
+    parser.add_argument("--filter", choices=("body", "cli", "gradio", "train_eval", "none"), default="body",
+                        help="which Gaussians are kept (default: those inside [-1,1]^3 that are not transparent)")
+    parser.add_argument("--layout", choices=("facelift", "inria"), default="facelift", help="PLY layout")
+    parser.add_argument("--spz", action="store_true", help="also write gaussians.spz")
+    parser.add_argument("--frames", type=int, default=90, help="turntable frames; 0 writes none")
+    parser.add_argument("--size", type=int, default=256, help="turntable pixels")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gpus", type=int, default=0)
+    add_config_argument(parser)
+    parser.set_defaults(run=_run)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _run(args: argparse.Namespace) -> None:
+    from mousefacelift import devices
+
+    _check(args)
+    devices.acquire(args.gpus)
+    from tqdm import tqdm
+
+    from mousefacelift.lrm.weights import read_model
+
+    model, sizes = read_model(args.model, "cuda" if args.gpus else "cpu")
+    options = ReconstructOptions(args.filter, args.layout, args.spz, args.frames, args.size)
+    inputs = _samples_of_folders(args) if args.views else _samples_of_pictures(args, sizes.image_size)
+    total = len(args.views) or len(args.images)
+    for name, sample in tqdm(inputs, total=total, desc="reconstruct", unit="scene", file=sys.stderr):
+        folder = reconstruct(model.eval(), sizes.image_size, sample, args.out / name, options)
+        tqdm.write(f"{folder}/gaussians.ply")
+
+
+def _check(args: argparse.Namespace) -> None:
+    if bool(args.images) == bool(args.views):
+        raise ConfigError("reconstruct takes pictures or --views", got=f"{len(args.images)} pictures, {len(args.views)} folders",
+                          expected="one of the two")
+    if args.mask and len(args.mask) != len(args.images):
+        raise ConfigError("there must be one mask per picture", got=f"{len(args.mask)} masks for {len(args.images)} pictures")
+    names = [path.stem if args.images else path.name for path in (args.images or args.views)]
+    if len(set(names)) < len(names):
+        raise ConfigError("two inputs would be written to one folder", got=", ".join(sorted(names)),
+                          hint="run them with different --out")
+
+
+def _samples_of_folders(args: argparse.Namespace) -> Iterator[tuple[str, Sample]]:
+    from mousefacelift.core.samples import read_sample
+
+    for folder in args.views:
+        yield folder.resolve().name, read_sample(folder, args.use_views)
+
+
+def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[str, Sample]]:
+    """Pictures -> generated views. The command composes the two stages; the library modules do not know each other."""
+    from mousefacelift.core.samples import Sample
+    from mousefacelift.distill.generators import load_generator
+    from mousefacelift.lrm.inputs import frame_picture, read_picture, reframe
+
+    generator = load_generator(args.generator)
+    matting = _matting() if args.matting == "auto" else None
+    masks = args.mask or [None] * len(args.images)
+    for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
+        view = frame_picture(read_picture(path, mask, matting), 512, args.elevation, path.name)
+        painted = generator.generate([view], [args.seed + number])[0]
+        shown = [reframe(view, size), *(reframe(other, size) for other in painted)]
+        meta = {"source": "distilled", "picture": path.name, "generator": generator.name, "weights": generator.weights,
+                "licence": generator.licence, "seed": args.seed + number}
+        yield path.stem, Sample(_without_duplicates(shown), meta)
+
+
+def _without_duplicates(views: Sequence) -> tuple:
+    """The picture itself and the painted views at other angles (a generator may repaint its input's own angle)."""
+    from mousefacelift.core.cameras import angle_between
+
+    return (views[0], *(view for view in views[1:] if angle_between(view.camera, views[0].camera) > 5.0))
+
+
+def _matting():
+    """Soft masks by U2-Net: on the whole picture, then on the crop around what it found."""
+    import numpy as np
+
+    from mousefacelift.capture.masks import load_network, refine_mask
+
+    net = load_network()
+
+    def cut_out(rgb: np.ndarray) -> np.ndarray:
+        whole = refine_mask(rgb, np.ones(rgb.shape[:2], np.uint8), net)
+        return (refine_mask(rgb, whole, net) if whole.any() else whole).astype(np.float32)
+
+    return cut_out
+
+
+def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: ReconstructOptions) -> Path:
+    """Reconstruct one sample and write everything into `out`.
+
+    Args:
+        size: pixels at which the model reads its inputs.
+    Raises:
+        DataError: images that the model cannot take, or nothing left after the filter.
+    """
+    from mousefacelift.core.ply import write_ply, write_spz
+    from mousefacelift.core.samples import write_sample
+    from mousefacelift.lrm.filters import FILTERS, rows_to_keep
+    from mousefacelift.lrm.infer import predict_gaussians, stack_views
+
+    started = time.perf_counter()
+    image, c2w, fxfycxcy = stack_views(sample.views, size)
+    gaussians = predict_gaussians(model, image[None], c2w[None], fxfycxcy[None]).map(lambda tensor: tensor[0].float().cpu())
+    elapsed_s = time.perf_counter() - started
+    keep = rows_to_keep(gaussians, FILTERS[options.filter], c2w[:, :3, 3])
+    if not keep.any():
+        raise DataError(f"reconstruction {out.name} is empty", got=f"0 of {len(keep)} Gaussians pass filter '{options.filter}'",
+                        likely="an untrained or collapsed model, or cameras in another unit", hint="--filter none shows all")
+    kept = gaussians.select(keep)
+    out.mkdir(parents=True, exist_ok=True)
+    write_sample(out / "views", sample)
+    write_ply(out / "gaussians.ply", kept, options.layout)
+    if options.spz:
+        write_spz(out / "gaussians.spz", kept)
+    if options.turntable_frames:
+        write_turntable(out / "turntable.mp4", kept, options)
+    write_sheet(out / "sheet.png", sample, kept, size)
+    facts = {"gaussians": int(keep.sum()), "before_filter": len(keep), "filter": options.filter, "views": len(sample.views),
+             "seconds": round(elapsed_s, 3), "input": sample.meta}
+    (out / "reconstruction.json").write_text(json.dumps(facts, indent=1, default=str))
+    return out
+
+
+def turntable_cameras(count: int, size: int, elevation: float) -> list[Camera]:
+    """`count` cameras once around, from azimuth -90 degrees on, distance 2.7."""
+    from mousefacelift.core.cameras import CANONICAL_DISTANCE, canonical_fxfycxcy, orbit
+
+    return [orbit((270 + 360 * i / count) % 360, elevation, CANONICAL_DISTANCE, canonical_fxfycxcy(size), size, size)
+            for i in range(count)]
+
+
+def write_turntable(path: Path, gaussians: Gaussians, options: ReconstructOptions) -> None:
+    """One turn around the splat on white as H.264."""
+    import numpy as np
+
+    from mousefacelift.core.images import composite
+    from mousefacelift.core.video import write_mp4
+    from mousefacelift.lrm.infer import render_rgba
+
+    size = options.turntable_size - options.turntable_size % 2
+    cameras = turntable_cameras(options.turntable_frames, size, options.turntable_elevation)
+    frames = (composite(rgba) for i in range(0, len(cameras), 10) for rgba in render_rgba(gaussians, cameras[i : i + 10]))
+    write_mp4(path, (np.rint(frame * 255).clip(0, 255).astype(np.uint8) for frame in frames), options.fps)
+
+
+def write_sheet(path: Path, sample: Sample, gaussians: Gaussians, size: int) -> None:
+    """Picture: the input views, the splat from the same cameras, and from as many new ones."""
+    from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png
+    from mousefacelift.lrm.infer import render_rgba
+
+    shown = list(sample.views)[:8]
+    cameras = [view.camera.scaled_to(size, size) for view in shown]
+    between = turntable_cameras(len(shown), size, 30.0)
+    rows = [resize_rgba(view.rgba, size, size) for view in shown]
+    rows += [*render_rgba(gaussians, cameras), *render_rgba(gaussians, between)]
+    write_png(path, contact_sheet([composite(rgba) for rgba in rows], len(shown)))
