@@ -12,7 +12,6 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import premultiply
 from mousefacelift.core.render import Render
-from mousefacelift.core.ssim import ssim
 from mousefacelift.splats.config import OptimiseConfig
 from mousefacelift.splats.frames import FrameViews
 
@@ -80,7 +79,9 @@ def fit_loss(
 
 def ssim_per_image(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Mean SSIM [B] of images [B, 3, H, W]."""
-    return ssim(a.contiguous(), b.contiguous(), reduction="none")
+    from mousefacelift.core.ssim import ssim_map
+
+    return ssim_map(a.contiguous(), b.contiguous()).mean((1, 2, 3))
 
 
 @torch.no_grad()

@@ -1,0 +1,211 @@
+"""Fit one Gaussian splat to each of B frames at once: fixed N, all views in every step, one Adam over [B, N, ...]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.render import Render, render
+from mousefacelift.errors import DataError
+from mousefacelift.splats import corrections as camera_corrections
+from mousefacelift.splats.config import CameraConfig, OptimiseConfig, SplatsConfig
+from mousefacelift.splats.frames import FrameViews, crop_together
+from mousefacelift.splats.parameters import Parameters, activate, make_optimiser, relocate_dead, set_rates, stack_parameters
+from mousefacelift.splats.score import score_views
+from mousefacelift.splats.start import carve_frame, hull_start
+from mousefacelift.splats.targets import Targets, fit_loss, heldout_error, make_targets
+
+DIVERGED_BY = 3.0  # times the held-out error at the start
+WORSE_BY = 1.02  # an earlier state is returned only when the last is worse than it by this factor
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fitted frame.
+
+    Attributes:
+        gaussians: [N], on the CPU, degree 0.
+        scores: of the views it was fitted to, see `score_views`; their means.
+        steps: steps taken.
+        diverged: why the fit is unusable, or None.
+        corrections: [V, 8] of the cameras, or None when they were taken as they are.
+        curve: mean loss every `check_every` steps.
+    """
+
+    name: str
+    gaussians: Gaussians
+    scores: dict[str, float]
+    steps: int
+    diverged: str | None = None
+    corrections: np.ndarray | None = None
+    curve: tuple[float, ...] = field(default=())
+
+
+def fit_frames(
+    frames: Sequence[FrameViews],
+    config: SplatsConfig,
+    seed: int,
+    device: str = "cpu",
+    starts: Sequence[Gaussians] | None = None,
+    steps: int | None = None,
+) -> list[Fit]:
+    """Fit every frame (equal numbers of views, equal image sizes), independently of each other.
+
+    A frame whose fit diverges is reported in its `diverged`; the others are not touched by it.
+
+    Args:
+        seed: decides the start, the backgrounds and the held-out pixels.
+        starts: Gaussians to start from; by default on the visual hull of each frame.
+    Raises:
+        DataError: the views of a frame see no common volume.
+    """
+    rng = np.random.default_rng(seed)
+    if starts is None:
+        starts = [hull_start(f, carve_frame(f, config.hull), config.count, rng) for f in frames]
+    cut = crop_together(frames)
+    targets = make_targets(cut, config.optimise.heldout, rng, device)
+    run = _Run(stack_parameters(starts, device), targets, config.optimise, config.cameras, steps or config.optimise.steps, seed)
+    run.go()
+    return [_finish(run, frame, index) for index, frame in enumerate(frames)]
+
+
+def fit_frame(frame: FrameViews, config: SplatsConfig, seed: int, device: str = "cpu") -> Fit:
+    """Fit one frame.
+
+    Raises:
+        DataError: the fit diverged, or the frame cannot be fitted.
+    """
+    fit = fit_frames([frame], config, seed, device)[0]
+    if fit.diverged:
+        raise DataError(
+            f"the fit of frame '{frame.name}' diverged",
+            got=fit.diverged,
+            likely="cameras and images that do not belong together, or learning rates that are too high",
+            hint="mousefacelift capture audit; lower splats.optimise.lr_means",
+        )
+    return fit
+
+
+class _Run:
+    """The state of one batch of fits."""
+
+    def __init__(self, parameters: Parameters, targets: Targets, config: OptimiseConfig, cameras: CameraConfig, steps: int, seed: int):
+        self.parameters, self.targets, self.config, self.cameras, self.steps = parameters, targets, config, cameras, steps
+        self.optimiser = make_optimiser(parameters, config)
+        self.random = torch.Generator().manual_seed(seed)
+        self.device = targets.rgb.device
+        self.corrections = torch.zeros(targets.rgb.shape[1], camera_corrections.SIZE, device=self.device)
+        if cameras.refine:
+            self.corrections.requires_grad_()
+            self.optimiser.add_param_group({"params": [self.corrections], "lr": 0.0, "name": "corrections"})
+        self.best = {name: value.detach().clone() for name, value in parameters.items()}
+        self.first_error = self._heldout(self._render(activate(parameters)))
+        self.best_error, self.last_error = self.first_error.clone(), self.first_error.clone()
+        self.unusable: dict[int, str] = {}
+        self.curve: list[np.ndarray] = []
+        self.taken = 0
+
+    def go(self) -> None:
+        stale = 0
+        for step in range(self.steps):
+            loss = self._step(step)
+            self.taken = step + 1
+            if self.taken % self.config.check_every == 0 or self.taken == self.steps:
+                self.curve.append(loss.cpu().numpy())
+                improved = self._check(loss)
+                stale = 0 if improved or self.taken < self.steps / 2 else stale + 1
+                if (self.config.heldout > 0 and stale >= self.config.patience) or len(self.unusable) == len(loss):
+                    break
+
+    def _step(self, step: int) -> torch.Tensor:
+        progress = step / max(1, self.steps - 1)
+        set_rates(self.optimiser, progress, self.config)
+        self._set_camera_rate(progress)
+        background = torch.rand((*self.targets.rgb.shape[:2], 3), generator=self.random).to(self.device)
+        gaussians = self._dropped(activate(self.parameters), self.config.dropout * progress)
+        picture = self._render(gaussians, background)
+        loss = fit_loss(picture, background, self.targets, gaussians, self.config, progress >= self.config.ssim_from)
+        total = loss.sum()
+        if self.cameras.refine:
+            total = total + self.cameras.weight * 1e-3 * camera_corrections.penalty(self.corrections, self.cameras.scale)
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        self.optimiser.step()
+        if self.steps > self.config.relocate_from_steps and (step + 1) % self.config.relocate_every == 0 and progress < 0.8:
+            relocate_dead(self.parameters, self.optimiser, self.random)
+        return loss.detach()
+
+    def _set_camera_rate(self, progress: float) -> None:
+        if self.cameras.refine:
+            moving = progress >= self.cameras.start
+            self.optimiser.param_groups[-1]["lr"] = self.cameras.lr * self.config.lr_decay**progress if moving else 0.0
+
+    def _dropped(self, gaussians: Gaussians, share: float) -> Gaussians:
+        if share <= 0:
+            return gaussians
+        keep = (torch.rand(gaussians.opacities.shape, generator=self.random) >= share).to(self.device)
+        gaussians.opacities = (gaussians.opacities * keep / (1 - share)).clamp(max=1.0)
+        return gaussians
+
+    def _render(self, gaussians: Gaussians, background: torch.Tensor | None = None) -> Render:
+        cameras = self.targets.cameras
+        if self.cameras.refine:
+            moved, single = camera_corrections.move_to_views(gaussians, cameras, self.corrections)
+            background = None if background is None else background[:, :, None]
+            picture = render(moved, single, background=background)
+            return Render(picture.rgb.squeeze(2), picture.alpha.squeeze(2), picture.depth.squeeze(2))
+        return render(gaussians, cameras, background=background)
+
+    @torch.no_grad()
+    def _heldout(self, picture: Render) -> torch.Tensor:
+        black = torch.zeros((*self.targets.rgb.shape[:2], 3), device=self.device)
+        return heldout_error(picture, black, self.targets)
+
+    @torch.no_grad()
+    def _check(self, loss: torch.Tensor) -> bool:
+        """Keep the best state of every frame; note those that diverged; say whether any frame got better."""
+        error = self._heldout(self._render(activate(self.parameters)))
+        self.last_error = error
+        finite = torch.isfinite(error) & torch.isfinite(loss)
+        for index in range(len(error)):
+            if index in self.unusable:
+                continue
+            if not finite[index]:
+                self.unusable[index] = f"NaN or infinite loss at step {self.taken}"
+            elif error[index] > DIVERGED_BY * self.first_error[index] + 0.05:
+                self.unusable[index] = f"error {error[index]:.3f} at step {self.taken}, {self.first_error[index]:.3f} at the start"
+        better = finite & (error < self.best_error)
+        for name, value in self.parameters.items():
+            self.best[name][better] = value.detach()[better]
+        self.best_error = torch.where(better, error, self.best_error)
+        return bool(better.any())
+
+    @torch.no_grad()
+    def result(self, index: int) -> Gaussians:
+        """The last state of a frame, or the best one when the last is clearly worse on held-out pixels."""
+        use_best = not bool(self.last_error[index] <= WORSE_BY * self.best_error[index])
+        source = self.best if use_best and self.config.heldout > 0 else self.parameters
+        return activate({name: value[index].detach() for name, value in source.items()}).to("cpu").detach()
+
+
+def _finish(run: _Run, frame: FrameViews, index: int) -> Fit:
+    gaussians = run.result(index)
+    curve = tuple(float(losses[index]) for losses in run.curve)
+    refined = run.corrections.detach().cpu().numpy().copy() if run.cameras.refine else None
+    if index in run.unusable:
+        return Fit(frame.name, gaussians, {}, run.taken, run.unusable[index], refined, curve)
+    scores = score_views(gaussians, frame, run.device, refined)
+    means = {name: float(np.mean(values)) for name, values in scores.items()}
+    if not all(np.isfinite(value) for value in means.values()):
+        return Fit(frame.name, gaussians, {}, run.taken, "NaN in the fitted Gaussians", refined, curve)
+    return Fit(frame.name, gaussians, means, run.taken, None, refined, curve)
+
+
+def frame_cameras(frame: FrameViews, device="cpu") -> CameraTensors:
+    """The frame's cameras as tensors [V]."""
+    return CameraTensors.from_cameras(frame.cameras, device)

@@ -1,0 +1,79 @@
+"""How well Gaussians explain views: the numbers by which fits are compared, flagged and trusted."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.images import composite, mask_iou
+from mousefacelift.core.render import render
+from mousefacelift.splats import corrections as camera_corrections
+from mousefacelift.splats.frames import FrameViews
+
+WHITE = (1.0, 1.0, 1.0)
+DILATE = 0.02  # of the image width: how far outside the silhouette alpha may lie
+
+
+@torch.no_grad()
+def render_views(gaussians: Gaussians, cameras, device="cpu", corrections: np.ndarray | None = None):
+    """Straight-alpha rgba float32 [V, H, W, 4] and expected depth [V, H, W] (0 where there is nothing)."""
+    tensors = CameraTensors.from_cameras(list(cameras), device)
+    moved = gaussians.to(device)
+    if corrections is not None:
+        batch = CameraTensors(tensors.w2c[None], tensors.fxfycxcy[None], tensors.width, tensors.height)
+        one = moved.map(lambda tensor: tensor[None])
+        moved, tensors = camera_corrections.move_to_views(one, batch, torch.from_numpy(corrections).to(device))
+    picture = render(moved, tensors)
+    rgb, alpha, depth = (
+        t.reshape(len(cameras), *t.shape[-n:]).cpu().numpy()
+        for t, n in ((picture.rgb, 3), (picture.alpha, 2), (picture.depth, 2))
+    )
+    present = alpha > 1 / 255
+    weight = np.where(present, alpha, 1.0)
+    straight = np.where(present[..., None], np.clip(rgb / weight[..., None], 0, 1), 0.0)
+    rgba = np.concatenate([straight, np.clip(alpha, 0, 1)[..., None]], -1).astype(np.float32)
+    return rgba, np.where(present, depth / weight, 0.0).astype(np.float32)
+
+
+def score_views(gaussians: Gaussians, frame: FrameViews, device="cpu", corrections: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Scores [V] of the Gaussians rendered into the cameras of `frame`, see `compare_views`."""
+    rgba, _ = render_views(gaussians, frame.cameras, device, corrections)
+    return compare_views(rgba, frame.rgba)
+
+
+def compare_views(rendered: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores [V] of straight-alpha images [V, H, W, 4] against the truth.
+
+    Returns:
+        psnr: over the truth's mask, both over white (a dark animal: an error of shape costs the most), dB.
+        psnr_black: the same over black.
+        iou: of the masks.
+        error: mean absolute colour error over white where either image has foreground, 0 to 1.
+        outside: share of the rendered alpha outside the dilated mask of the truth.
+    """
+    rows = [_compare(a, b) for a, b in zip(rendered, truth, strict=True)]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _compare(rendered: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    mask, drawn = truth[..., 3] > 0.5, rendered[..., 3] > 0.5
+    either = mask | drawn
+    white = np.abs(composite(rendered, WHITE) - composite(truth, WHITE))
+    black = np.abs(composite(rendered, (0, 0, 0)) - composite(truth, (0, 0, 0)))
+    radius = max(1, round(DILATE * truth.shape[1]))
+    allowed = cv2.dilate((truth[..., 3] > 0.02).astype(np.uint8), np.ones((2 * radius + 1,) * 2, np.uint8)) > 0
+    alpha = rendered[..., 3]
+    return {
+        "psnr": _psnr(white[mask]),
+        "psnr_black": _psnr(black[mask]),
+        "iou": mask_iou(mask, drawn),
+        "error": float(white[either].mean()) if either.any() else 0.0,
+        "outside": float(alpha[~allowed].sum() / max(alpha.sum(), 1e-9)),
+    }
+
+
+def _psnr(difference: np.ndarray) -> float:
+    return float(-10 * np.log10(max(float(np.square(difference, dtype=np.float64).mean()), 1e-10)))
