@@ -29,7 +29,7 @@ class Puppet:
     """
 
     def __init__(self, mesh: MouseMesh, track: Track) -> None:
-        self._mesh, self._track = mesh, track
+        self._mesh, self.track = mesh, track
         self._index = {name: i for i, name in enumerate(mesh.joint_names)}
         self._size = float(mesh.joints[self._index["pelvis"], 2] / 20.0)
         homes = np.array([self._bind(f"{foot.split('_')[0]}_{'toes' if 'hind' in foot else 'digits'}")[:2] for foot in FEET])
@@ -59,7 +59,7 @@ class Puppet:
 
     def _pelvis(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Rotation and position of the pelvis."""
-        track = self._track
+        track = self.track
         shift = sum(np.array(_PELVIS_SHIFT[name]) * getattr(track, name)[step] for name in _PELVIS_SHIFT) * self._size
         phase = 2 * np.pi * self.steps.phase[step]
         walking = np.clip(track.speed[step] / 80.0, 0, 1)
@@ -70,7 +70,7 @@ class Puppet:
 
     def _spine_turn(self, step: int, name: str) -> np.ndarray:
         """Local rotation of a spine joint."""
-        track = self._track
+        track = self.track
         pitch = np.radians(sum(_PITCH[b].get(name, 0.0) * getattr(track, b)[step] for b in _PITCH))
         walking = np.clip(track.speed[step] / 80.0, 0, 1)
         sway = 0.07 * walking * np.sin(2 * np.pi * self.steps.phase[step] + 0.6)
@@ -106,7 +106,7 @@ class Puppet:
             pitch += 0.04
         sole = yaw @ _turn_y(pitch)
         middle = 0.5 * (self._bind(f"{side}_hip") + self._bind(f"{side}_ankle"))
-        pole = _turn_z(self._track.heading[step]) @ (self._bind(f"{side}_knee") - middle)
+        pole = _turn_z(self.track.heading[step]) @ (self._bind(f"{side}_knee") - middle)
         self._bend_limb(side, ("hip", "knee", "ankle"), "pelvis", toes + sole @ offset, pole, rotations, positions)
         ankle, tip = self._index[f"{side}_ankle"], self._index[f"{side}_toes"]
         rotations[ankle], rotations[tip] = sole, yaw @ _turn_y(0.35 * pitch * min(self.steps.lift[step, foot] / 4.5, 1.0))
@@ -137,7 +137,7 @@ class Puppet:
 
     def _free_wrist(self, step: int, side: str, sign: float, rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Where a free forepaw is: tucked under the chest when rearing, circling at the snout when grooming."""
-        track, index = self._track, self._index
+        track, index = self.track, self._index
         groom = track.groom[step] / max(track.groom[step] + track.rear[step], 1e-6)
         chest = positions[index[f"{side}_shoulder"]] + rotations[index["withers"]] @ np.array([4.5, -0.5 * sign, -9.0]) * self._size
         beat = 2 * np.pi * 5.0 * step / RATE
@@ -168,7 +168,7 @@ class Puppet:
 
     def _trail_tail(self) -> np.ndarray:
         """[T, 13, 3] points of the tail: a stiff rope that the pelvis drags, lying on the floor after its first third."""
-        count, length = len(self._track), np.linalg.norm(self._bind("tail_1") - self._bind("tail_0"))
+        count, length = len(self.track), np.linalg.norm(self._bind("tail_1") - self._bind("tail_0"))
         tails, root = np.zeros((count, TAIL_JOINTS + 1, 3)), self._bind("tail_0") - self._bind("pelvis")
         s = np.arange(TAIL_JOINTS + 1) / TAIL_JOINTS
         for step in range(count):
