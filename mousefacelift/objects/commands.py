@@ -1,0 +1,47 @@
+"""Commands of the objects stage: select, render, scans, plan."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from mousefacelift.commandline import add_config_argument, parse_frames, read_config, read_seed
+from mousefacelift.objects.config import ObjectsConfig
+
+
+def add_commands(subparsers) -> None:
+    """Add the stage's sub-commands."""
+    parser = subparsers.add_parser("select", help="which objects: writes selection.json")
+    parser.add_argument("--out", required=True, type=Path, metavar="SELECTION.json")
+    add_config_argument(parser)
+    parser.set_defaults(run=run_select)
+
+    parser = subparsers.add_parser("render", help="one chunk of the selection -> samples")
+    parser.add_argument("--selection", required=True, type=Path, metavar="SELECTION.json")
+    parser.add_argument("--objects", required=True, metavar="A:B", help="rows of the selection, B excluded")
+    parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder")
+    parser.add_argument("--threads", type=int, default=2)
+    add_config_argument(parser)
+    parser.set_defaults(run=run_render)
+
+
+def run_select(args: argparse.Namespace) -> None:
+    """Write the selection."""
+    from mousefacelift.core.images import write_text
+    from mousefacelift.objects.select import select_objects
+
+    selection = select_objects(read_config(args, ObjectsConfig, "objects"), read_seed(args))
+    write_text(args.out, json.dumps(selection, indent=1))
+    print(f"{len(selection['items'])} objects of source {selection['source']}, left out {selection['left_out']}")
+
+
+def run_render(args: argparse.Namespace) -> None:
+    """Render one chunk of the selection."""
+    from mousefacelift.objects.batch import describe, render_chunk
+    from mousefacelift.objects.select import read_selection
+
+    first, last, _ = parse_frames(args.objects)
+    config = read_config(args, ObjectsConfig, "objects")
+    index = render_chunk(read_selection(args.selection), range(first, last), config, args.out, args.threads)
+    print(describe(index))

@@ -1,0 +1,72 @@
+"""One object -> one sample folder: load, check, normalise, render, write. Also one frame of a scan.
+
+Part of the objects stage. These functions run inside the sandbox's worker for foreign files, in the job itself for
+meshes that the project made.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mousefacelift.config import config_hash
+from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.objects.backends import render
+from mousefacelift.objects.config import ObjectsConfig
+from mousefacelift.objects.light import Light, make_light
+from mousefacelift.objects.load import load_mesh
+from mousefacelift.objects.mesh import Mesh, check_mesh, normalise
+from mousefacelift.objects.procedural import procedural_object
+from mousefacelift.objects.views import object_cameras
+
+
+def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, threads: int = 1) -> dict:
+    """Render one row of a selection into `folder` and return its row for the index.
+
+    Args:
+        item: a row of selection.json; a `path` names a file, a `number` an object of the procedural collection.
+        folder: sample folder, replaced.
+    Raises:
+        DataError: the asset is refused; says why.
+    """
+    started = time.perf_counter()
+    mesh = load_mesh(Path(item["path"])) if "path" in item else procedural_object(seed, item["number"])
+    check_mesh(mesh, item["uid"])
+    mesh, similarity = normalise(mesh)
+    loaded = time.perf_counter()
+    number = int(item["name"])
+    light = object_light(config, [seed, number])
+    cameras = object_cameras(config.views, config.size, [seed, number, 1])
+    meta = {
+        "source": "object", "asset": item["uid"], "licence": item.get("license", "unknown"),
+        "collection": mesh.meta.get("collection", "objaverse" if "group" in item else "local"),
+        "family": mesh.meta.get("family"), "seed": seed, "backend": config.backend,
+        "config_hash": config_hash([config.views, config.light, config.size, config.supersampling, config.backend]),
+        "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
+        "faces": len(mesh.faces),
+    }  # fmt: skip
+    coverage = write_views(mesh, cameras, light, config, meta, folder, threads)
+    return {
+        "status": "done", "uid": item["uid"], "licence": meta["licence"], "views": len(cameras), "faces": len(mesh.faces),
+        "coverage": coverage, "load_s": round(loaded - started, 3), "total_s": round(time.perf_counter() - started, 3),
+        "mb": round(folder_megabytes(folder), 3),
+    }  # fmt: skip
+
+
+def object_light(config: ObjectsConfig, seed: list[int]) -> Light:
+    """The configured light, varied by the object's own seed where that is asked for."""
+    chosen = int(np.random.default_rng([*seed, 2]).integers(2**31)) if config.light.vary else None
+    return make_light(config.light.kind, config.light.environment, config.light.strength, chosen)
+
+
+def write_views(mesh: Mesh, cameras, light: Light, config: ObjectsConfig, meta: dict, folder: Path, threads: int) -> float:
+    """Render and write a sample; returns the mean share of the image that the object covers."""
+    pictures = render(mesh, cameras, light, config, threads)
+    views = tuple(View(picture.rgba, camera, {}) for picture, camera in zip(pictures, cameras))
+    write_sample(folder, Sample(views, meta))
+    return round(float(np.mean([picture.rgba[..., 3].mean() for picture in pictures])), 4)
+
+
+def folder_megabytes(folder: Path) -> float:
+    """Size of a folder's files, MB of 10^6 bytes."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
