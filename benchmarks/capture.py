@@ -25,15 +25,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mousefacelift.capture.audit import audit  # noqa: E402
-from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfig, RecordingSource  # noqa: E402
-from mousefacelift.capture.locate import locate_recording  # noqa: E402
-from mousefacelift.capture.normalise import Normaliser, normalise_chunk  # noqa: E402
-from mousefacelift.capture.readers import opencv_json  # noqa: E402
-from mousefacelift.capture.recording import open_recording  # noqa: E402
-from mousefacelift.capture.rig import Rig  # noqa: E402
-from mousefacelift.capture.track import Track  # noqa: E402
-from tests.capture.scenes import random_rig, raw, write_recording  # noqa: E402
+from mousefacelift.capture.audit import audit
+from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfig, RecordingSource
+from mousefacelift.capture.locate import locate_recording
+from mousefacelift.capture.normalise import Normaliser, normalise_chunk
+from mousefacelift.capture.readers import opencv_json
+from mousefacelift.capture.recording import open_recording
+from mousefacelift.capture.rig import Rig
+from mousefacelift.capture.track import Track
+from tests.capture.scenes import random_rig, raw, write_recording
 
 
 def prepare(folder: Path, frames: int) -> None:
@@ -114,7 +114,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("prepare", "plain", "ours", "parts"))
     args = parser.parse_args()
     if args.part:
-        work = {"prepare": lambda: prepare(args.folder, args.frames), "plain": lambda: plain_loop(args.folder, args.frames, args.size),
+        work = {"prepare": lambda: prepare(args.folder, args.frames),
+                "plain": lambda: plain_loop(args.folder, args.frames, args.size),
                 "ours": lambda: ours(args.folder, args.frames, args.size, args.threads),
                 "parts": lambda: parts(args.folder, args.frames, args.size)}
         start = time.perf_counter()

@@ -93,12 +93,14 @@ def run_audit(args: argparse.Namespace) -> None:
     """Audit a recording."""
     from mousefacelift.capture.audit import audit
     from mousefacelift.capture.drawing import describe_rig, draw_rig
+    from mousefacelift.capture.masks import ensure_masks
     from mousefacelift.capture.recording import open_recording
     from mousefacelift.core.images import write_bytes
 
     config = read_config(args, CaptureConfig, "capture")
     name, source = read_source(args)
-    rig = audit(open_recording(name, args.folder, source), source, config.audit)
+    recording = ensure_masks(open_recording(name, args.folder, source), config, args.out.parent / "masks")
+    rig = audit(recording, source, config.audit)
     rig.write(args.out, args.folder)
     write_bytes(args.out.with_suffix(".png"), draw_rig(rig))
     print(describe_rig(rig))

@@ -89,9 +89,9 @@ def _best_path(costs: np.ndarray, max_offset: int) -> np.ndarray:
     typical = np.nanmedian(np.nanmin(np.where(known, costs, np.inf), axis=1)[known.any(1)])
     spread = np.nanmedian(costs[known])
     filled = np.where(known, np.minimum(costs, 4 * spread), np.nan)
-    row_mean = np.nanmedian(np.where(known, filled, np.nan), axis=1, keepdims=True) if known.any(1).all() else spread
-    filled = np.where(np.isnan(filled), row_mean, filled)
-    switch = SWITCH_COST * max(typical, 0.25 * spread)
+    cheapest = np.min(np.where(known, filled, np.inf), axis=1, keepdims=True)  # an unread frame must not force a change
+    filled = np.where(known, filled, np.where(np.isfinite(cheapest), cheapest, 0.0) + 0.5 * typical)
+    switch = SWITCH_COST * max(typical, 0.1 * spread)
     total, back = filled[0].copy(), np.zeros(costs.shape, int)
     for t in range(1, len(costs)):
         jump = int(np.argmin(total))

@@ -1,0 +1,87 @@
+"""Tracks: smoothing that does not lag or cross cuts, cuts, the floor, and the zoom."""
+
+import numpy as np
+import pytest
+
+from mousefacelift.capture.config import LocateConfig, RecordingSource
+from mousefacelift.capture.place import Place
+from mousefacelift.capture.track import correlation_time, find_cuts, make_track, smooth, upright
+from mousefacelift.core.cameras import project
+from mousefacelift.errors import DataError
+
+
+def place(frame, center, change=0.1):
+    return Place(frame, center, np.ones(3), np.ones(3), np.full(3, 1000), np.zeros(3), np.zeros((3, 4, 2)), change)
+
+
+def test_smoothing_keeps_a_straight_walk_exactly_even_at_its_ends():
+    frames = np.array([0, 1, 2, 3, 5, 6, 9, 10, 11, 12])
+    walk = frames[:, None] * np.array([1.0, -2.0, 0.1])
+    np.testing.assert_allclose(smooth(frames, walk, [], 2.0), walk, atol=1e-9)
+
+
+def test_smoothing_reduces_noise(rng):
+    frames = np.arange(200)
+    truth = np.stack([np.sin(frames / 40), np.cos(frames / 40), np.zeros(200)], 1) * 30
+    noisy = truth + rng.normal(0, 1, truth.shape)
+    assert np.abs(smooth(frames, noisy, [], 4.0) - truth).std() < 0.5 * np.abs(noisy - truth).std()
+
+
+def test_smoothing_never_crosses_a_cut():
+    frames = np.arange(40)
+    jump = np.where(frames[:, None] < 20, 0.0, 110.0) * np.ones(3)
+    np.testing.assert_allclose(smooth(frames, jump, [20], 3.0), jump, atol=1e-9)
+    assert np.abs(smooth(frames, jump, [], 3.0) - jump).max() > 10
+
+
+def test_a_jump_or_a_sudden_change_or_the_users_word_is_a_cut():
+    frames = np.arange(30)
+    centers = frames[:, None] * np.array([1.0, 0, 0]) + np.where(frames[:, None] >= 12, [110.0, 0, 0], 0)
+    places = [place(f, c, 0.9 if f == 20 else 0.1) for f, c in zip(frames, centers)]
+    assert find_cuts(places, frames, centers, RecordingSource(cuts=(7, 400)), LocateConfig()) == [7, 12, 20]
+
+
+def test_a_fast_animal_filmed_slowly_is_no_cut():
+    frames = np.arange(30)
+    centers = 40.0 * np.stack([np.cos(frames), np.sin(frames), 0 * frames], 1)
+    places = [place(f, c, 0.4) for f, c in zip(frames, centers)]
+    assert find_cuts(places, frames, centers, RecordingSource(), LocateConfig()) == []
+
+
+@pytest.mark.parametrize("normal", [[0, 0, 1], [0, 1, 0], [0.3, -0.2, 0.9], [0, 0, -1]])
+def test_upright_turns_the_floor_normal_to_z(normal):
+    R = upright(np.array(normal))
+    np.testing.assert_allclose(R @ np.array(normal) / np.linalg.norm(normal), [0, 0, 1], atol=1e-12)
+    assert np.linalg.det(R) == pytest.approx(1)
+
+
+def test_correlation_time_of_a_known_walk():
+    frames = np.arange(1000)
+    circle = np.stack([np.cos(frames / 100), np.sin(frames / 100), 0 * frames], 1)
+    assert correlation_time(frames, circle, [], 100.0) == pytest.approx(np.arccos(0.5), rel=0.1)
+
+
+def test_a_world_whose_z_is_not_up_is_noticed(toy_rig, toy_track):
+    from dataclasses import replace
+    places = [Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), np.zeros((5, 4, 2)), 0.1)
+              for f, c in zip(toy_track.frames, toy_track.centers_raw)]
+    sideways = replace(toy_rig, up=np.array([1.0, 0, 0]))
+    with pytest.raises(DataError, match="floor normal"):
+        make_track(sideways, places, RecordingSource(), LocateConfig(zoom=1.0))
+    with pytest.raises(DataError, match="cannot be told"):
+        make_track(toy_rig, places, RecordingSource(up="track"), LocateConfig(zoom=1.0))
+
+
+def test_the_similarity_changes_no_pixel(toy_rig, toy_track, rng):
+    frame = int(toy_track.frames[3])
+    similarity = toy_track.canonical(frame)
+    points = toy_track.centers[3] + rng.normal(0, 30, (20, 3))
+    for camera in toy_rig.cameras:
+        before, _ = project(camera.pinhole(), points)
+        after, _ = project(similarity.apply_camera(camera.pinhole()), similarity.apply(points))
+        np.testing.assert_allclose(after, before, atol=1e-7)
+
+
+def test_a_frame_outside_the_track_says_why(toy_track):
+    with pytest.raises(DataError, match="not in the track"):
+        toy_track.canonical(99)
