@@ -18,8 +18,8 @@ Random = np.random.Generator
 
 
 def power(x: np.ndarray, exponent: float) -> np.ndarray:
-    """Signed power."""
-    return np.sign(x) * np.abs(x) ** exponent
+    """Signed power; rounding noise about zero counts as zero (its small power would tear a seam)."""
+    return np.where(np.abs(x) < 1e-9, 0.0, np.sign(x) * np.abs(x) ** exponent)
 
 
 def superquadric(random: Random) -> list[dict]:
