@@ -42,8 +42,8 @@ rule audit_rig:
         mem_mb=4000,
         runtime=60,
     params:
-        folder=recording_folder,
         **stage("capture recordings", "capture.audit"),
+        folder=recording_folder,
     shell:
         "python -m mousefacelift capture audit {params.folder:q} --recording {wildcards.recording} --out {output.rig:q}"
         " --config-json {params.config:q} >>{log:q} 2>&1"
@@ -66,8 +66,8 @@ rule locate_animal:
         mem_mb=4000,
         runtime=120,
     params:
-        folder=recording_folder,
         **stage("capture recordings", "capture.locate"),
+        folder=recording_folder,
     shell:
         "python -m mousefacelift capture locate {params.folder:q} --recording {wildcards.recording} --rig {input.rig:q}"
         " --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
@@ -91,9 +91,9 @@ rule normalise_frames:
         mem_mb=3000,
         runtime=60,
     params:
+        **stage("capture recordings", "capture.normalise"),
         folder=recording_folder,
         frames=lambda wildcards: FRAMES[wildcards.recording][wildcards.chunk],
-        **stage("capture recordings", "capture.normalise"),
     shell:
         "python -m mousefacelift capture normalise {params.folder:q} --recording {wildcards.recording}"
         " --frames {params.frames} --rig {input.rig:q} --track {input.track:q} --out {output:q}"
@@ -102,7 +102,10 @@ rule normalise_frames:
 
 rule quality_table:
     input:
-        lambda wildcards: chunks_of("results/capture/{recording}/samples/{chunk}/index.json", wildcards.recording),
+        lambda wildcards: chunks_of(
+            "results/capture/{recording}/samples/{chunk}/index.json",
+            wildcards.recording,
+        ),
     output:
         table="results/capture/{recording}/quality.csv",
         plot=report(

@@ -8,9 +8,16 @@ from mousefacelift import workflow as flow
 flow.use_checkout()
 
 RECORDINGS = config["recordings"]
-VIRTUAL = [name for name, recording in RECORDINGS.items() if recording["path"] == "virtual"]
-FRAMES = {name: flow.frame_ranges(recording["frames"], config["jobs"]["frames_per_job"]) for name, recording in RECORDINGS.items()}
-OBJECTS = flow.count_ranges(config["objects"]["count"], config["jobs"]["objects_per_job"])
+VIRTUAL = [
+    name for name, recording in RECORDINGS.items() if recording["path"] == "virtual"
+]
+FRAMES = {
+    name: flow.frame_ranges(recording["frames"], config["jobs"]["frames_per_job"])
+    for name, recording in RECORDINGS.items()
+}
+OBJECTS = flow.count_ranges(
+    config["objects"]["count"], config["jobs"]["objects_per_job"]
+)
 
 
 wildcard_constraints:
@@ -21,7 +28,11 @@ wildcard_constraints:
 
 def stage(sections, modules):
     """Parameters of a rule: its sections of config.yaml as JSON and the version of its code."""
-    return flow.stage_params(config, sections.split(), [f"mousefacelift.{module}" for module in modules.split()])
+    return flow.stage_params(
+        config,
+        sections.split(),
+        [f"mousefacelift.{module}" for module in modules.split()],
+    )
 
 
 def recording_folder(wildcards):
@@ -32,10 +43,30 @@ def recording_folder(wildcards):
 
 def recording_made(wildcards):
     """What must exist before a recording is read: for a virtual one, its last-written file."""
-    return f"results/recordings/{wildcards.recording}/recording.json" if wildcards.recording in VIRTUAL else []
+    return (
+        f"results/recordings/{wildcards.recording}/recording.json"
+        if wildcards.recording in VIRTUAL
+        else []
+    )
 
 
 def chunks_of(pattern, recording=None):
     """`pattern` filled in for every chunk of one recording, or of all."""
     names = [recording] if recording else RECORDINGS
-    return [pattern.format(recording=name, chunk=chunk) for name in names for chunk in FRAMES[name]]
+    return [
+        pattern.format(recording=name, chunk=chunk)
+        for name in names
+        for chunk in FRAMES[name]
+    ]
+
+
+def sample_indexes():
+    """Index of every chunk of samples that goes into the dataset, of all sources."""
+    frames = [
+        "results/capture/{recording}/samples/{chunk}/index.json",
+        "results/distill/{recording}/samples/{chunk}/index.json",
+        "results/splats/{recording}/samples/{chunk}/index.json",
+        "results/splats/{recording}/ring/{chunk}/index.json",
+    ]
+    objects = [f"results/objects/samples/{chunk}/index.json" for chunk in OBJECTS]
+    return [path for pattern in frames for path in chunks_of(pattern)] + objects

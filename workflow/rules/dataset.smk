@@ -1,0 +1,67 @@
+# Splits before anything learns, then one manifest of every image with its camera and its origin.
+
+
+rule split_frames:
+    input:
+        expand("results/capture/{recording}/track.json", recording=RECORDINGS),
+    output:
+        "results/dataset/splits.json",
+    log:
+        "results/logs/split_frames.log",
+    benchmark:
+        "results/benchmarks/split_frames.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        **stage("dataset", "dataset.splits"),
+    shell:
+        "python -m mousefacelift dataset split --track {input:q} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule build_manifest:
+    input:
+        indexes=sample_indexes(),
+        splits="results/dataset/splits.json",
+    output:
+        "results/dataset/dataset.json",
+        "results/dataset/samples.parquet",
+        "results/dataset/views.parquet",
+    log:
+        "results/logs/build_manifest.log",
+    benchmark:
+        "results/benchmarks/build_manifest.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        **stage("dataset", "dataset.build"),
+    shell:
+        "python -m mousefacelift dataset build --index-list <(printf '%s\\n' {input.indexes:q}) --splits {input.splits:q}"
+        " --out results/dataset --jobs {threads} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule verify_dataset:
+    input:
+        "results/dataset/dataset.json",
+    output:
+        "results/dataset/verify.json",
+    log:
+        "results/logs/verify_dataset.log",
+    benchmark:
+        "results/benchmarks/verify_dataset.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        **stage("", "dataset.verify"),
+    shell:
+        "python -m mousefacelift dataset verify results/dataset --jobs {threads} >>{log:q} 2>&1"

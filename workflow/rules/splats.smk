@@ -1,0 +1,98 @@
+# One Gaussian splat per frame, and the views that no camera filmed.
+
+
+rule fit_splats:
+    input:
+        index="results/capture/{recording}/samples/{chunk}/index.json",
+    output:
+        "results/splats/{recording}/fits/{chunk}/index.json",
+    log:
+        "results/logs/fit_splats/{recording}/{chunk}.log",
+    benchmark:
+        "results/benchmarks/fit_splats/{recording}/{chunk}.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=config["jobs"]["gpus"]["splats"],
+    params:
+        **stage("splats", "splats.fit"),
+    shell:
+        "python -m mousefacelift splats fit {input.index:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule calibrate_trust:
+    input:
+        indexes=lambda wildcards: chunks_of(
+            "results/capture/{recording}/samples/{chunk}/index.json",
+            wildcards.recording,
+        ),
+    output:
+        "results/splats/{recording}/trust.json",
+    log:
+        "results/logs/calibrate_trust/{recording}.log",
+    benchmark:
+        "results/benchmarks/calibrate_trust/{recording}.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=config["jobs"]["gpus"]["splats"],
+    params:
+        **stage("splats", "splats.trust"),
+    shell:
+        "python -m mousefacelift splats trust {input.indexes:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule render_novel:
+    input:
+        fits="results/splats/{recording}/fits/{chunk}/index.json",
+        samples="results/capture/{recording}/samples/{chunk}/index.json",
+        trust="results/splats/{recording}/trust.json",
+    output:
+        "results/splats/{recording}/samples/{chunk}/index.json",
+    log:
+        "results/logs/render_novel/{recording}/{chunk}.log",
+    benchmark:
+        "results/benchmarks/render_novel/{recording}/{chunk}.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=config["jobs"]["gpus"]["splats"],
+    params:
+        **stage("splats", "splats.novel"),
+    shell:
+        "python -m mousefacelift splats novel {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
+        " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule render_ring:
+    input:
+        fits="results/splats/{recording}/fits/{chunk}/index.json",
+        samples="results/capture/{recording}/samples/{chunk}/index.json",
+        trust="results/splats/{recording}/trust.json",
+    output:
+        "results/splats/{recording}/ring/{chunk}/index.json",
+    log:
+        "results/logs/render_ring/{recording}/{chunk}.log",
+    benchmark:
+        "results/benchmarks/render_ring/{recording}/{chunk}.tsv"
+    conda:
+        "../../envs/gpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=config["jobs"]["gpus"]["splats"],
+    params:
+        **stage("splats", "splats.novel"),
+    shell:
+        "python -m mousefacelift splats ring {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
+        " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
