@@ -17,34 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, azimuth_elevation, canonical_fxfycxcy
+from mousefacelift.distill.config import NetworkConfig
 
 POSE_FEATURES = 11
 RAY_CHANNELS = 6
 IMAGE_CHANNELS = 4  # premultiplied RGB and alpha
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Size of the denoiser.
-
-    Args:
-        size: image edge in pixels, a multiple of 2 * patch.
-        patch: edge of the square of pixels that becomes one position of the finest grid.
-        width: channels of the finest grid; the coarse grid has twice as many.
-        blocks: residual blocks per level and side.
-        heads: attention heads of the coarse grid.
-    """
-
-    size: int = 64
-    patch: int = 4
-    width: int = 96
-    blocks: int = 1
-    heads: int = 4
-
-    def __post_init__(self) -> None:
-        if self.size % (2 * self.patch) or self.width % 16 or (2 * self.width) % self.heads:
-            raise ValueError(f"size {self.size} must be a multiple of 2 * patch {self.patch}, width {self.width} of 16 "
-                             f"and 2 * width of heads {self.heads}")
 
 
 def pose_features(source: Camera, targets: Sequence[Camera]) -> np.ndarray:
@@ -139,6 +116,27 @@ class Attention(nn.Module):
         return x + self.out(read).transpose(1, 2).reshape(rows, channels, height, width)
 
 
+class GlobalMixer(nn.Module):
+    """Every position of the coarse grid reads every other through one narrow dense layer.
+
+    The animal is always centred, so a dense map is no handicap, and it costs a hundredth of what convolutions need to
+    carry the head of a mouse across the image when the camera goes round it.
+    """
+
+    def __init__(self, channels: int, grid: int, hidden: int, embedding: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, channels)
+        self.inward, self.modulate = nn.Linear(channels * grid * grid, hidden), nn.Linear(embedding, 2 * hidden)
+        self.outward = nn.Linear(hidden, channels * grid * grid)
+        nn.init.zeros_(self.outward.weight)
+        nn.init.zeros_(self.outward.bias)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:  # x [N, C, h, w]
+        scale, shift = self.modulate(embedding).chunk(2, dim=1)
+        hidden = F.silu(self.inward(self.norm(x).flatten(1)) * (1 + scale) + shift)
+        return x + self.outward(hidden).reshape(x.shape)
+
+
 @dataclass(frozen=True)
 class Condition:
     """What the denoiser knows of B input photos: tokens [B, L, D] and a vector [B, E]. Computed once per photo."""
@@ -162,7 +160,7 @@ class PoseNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         fine, coarse = config.width, 2 * config.width
-        embedding, patch = coarse, config.patch
+        embedding, patch = config.hidden, config.patch
         self.config, self.embedding_width = config, embedding
         self.grid = config.size // patch
         pixels = IMAGE_CHANNELS * patch * patch
@@ -171,15 +169,18 @@ class PoseNetwork(nn.Module):
         self.source_down = nn.Conv2d(fine, coarse, 4, stride=2, padding=1)
         self.source_coarse = nn.ModuleList(ResidualBlock(coarse, embedding) for _ in range(config.blocks))
         self.source_attention = Attention(coarse, config.heads)
-        self.source_vector = nn.Linear(2 * coarse, embedding)
+        self.source_vector = nn.Linear(coarse * (self.grid // 2) ** 2, embedding)
         self.source_rays = nn.Linear(RAY_CHANNELS, coarse)
         self.stem = nn.Conv2d(pixels + RAY_CHANNELS, fine, 3, padding=1)
         self.pose = PoseEmbedding(embedding, 2 * embedding, zero=False)
         self.time = nn.Sequential(nn.Linear(64, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.join = nn.Sequential(nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU())
         self.down_fine = nn.ModuleList(ResidualBlock(fine, embedding) for _ in range(config.blocks))
         self.down = nn.Conv2d(fine, coarse, 4, stride=2, padding=1)
         self.coarse = nn.ModuleList(ResidualBlock(coarse, embedding) for _ in range(2 * config.blocks))
         self.attention = nn.ModuleList(Attention(coarse, config.heads) for _ in range(2 * config.blocks))
+        self.mixers = nn.ModuleList(GlobalMixer(coarse, self.grid // 2, config.hidden, embedding)
+                                    for _ in range(2 * config.blocks))
         self.target_rays = nn.Linear(RAY_CHANNELS, coarse)
         self.up = nn.Conv2d(coarse, 4 * fine, 1)
         self.up_fine = nn.ModuleList(ResidualBlock(fine, embedding, 2 * fine if i == 0 else fine)
@@ -203,9 +204,8 @@ class PoseNetwork(nn.Module):
         for block in self.source_coarse:
             x = block(x, embedding)
         x = self.source_attention(x, None)
-        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
         where = self.source_rays(F.avg_pool2d(rays, 2).flatten(2).transpose(1, 2))
-        return Condition(x.flatten(2).transpose(1, 2) + where, self.source_vector(pooled))
+        return Condition(x.flatten(2).transpose(1, 2) + where, self.source_vector(x.flatten(1)))
 
     def forward(self, noisy: Tensor, time: Tensor, condition: Condition, rays: Tensor, pose: Tensor) -> Tensor:
         """Predicted v [N, 4, S, S] of N wanted views.
@@ -214,15 +214,16 @@ class PoseNetwork(nn.Module):
             noisy: [N, 4, S, S]; time: [N] in [0, 1], 1 is pure noise; condition: N rows (see `Condition.repeat`);
             rays: [N, 6, S/patch, S/patch] of the wanted cameras; pose: [N, 11].
         """
-        embedding = F.silu(self.pose(pose) + self.time(time_features(time)) + condition.vector)
+        pose = self.pose(pose)
+        embedding = self.join(condition.vector * (1 + pose) + pose + self.time(time_features(time)))
         fine = self.stem(torch.cat([F.pixel_unshuffle(noisy, self.config.patch), rays], 1))
         for block in self.down_fine:
             fine = block(fine, embedding)
         where = self.target_rays(F.avg_pool2d(rays, 2).flatten(2).transpose(1, 2))
         x = self.down(fine)
         x = x + where.transpose(1, 2).reshape(x.shape)
-        for block, attention in zip(self.coarse, self.attention, strict=True):
-            x = attention(block(x, embedding), condition.tokens)
+        for block, mixer, attention in zip(self.coarse, self.mixers, self.attention, strict=True):
+            x = attention(mixer(block(x, embedding), embedding), condition.tokens)
         x = torch.cat([F.pixel_shuffle(self.up(x), 2), fine], 1)
         for block in self.up_fine:
             x = block(x, embedding)

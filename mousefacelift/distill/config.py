@@ -1,0 +1,172 @@
+"""Configuration of the distil stage: section `distill` of config.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Size of the denoiser.
+
+    Args:
+        size: image edge in pixels, a multiple of 2 * patch.
+        patch: edge of the square of pixels that becomes one position of the finest grid.
+        width: channels of the finest grid; the coarse grid has twice as many.
+        blocks: residual blocks per level and side.
+        heads: attention heads of the coarse grid.
+        hidden: width of the pose and input embedding and of the dense layers that mix the whole coarse grid.
+    """
+
+    size: int = 64
+    patch: int = 4
+    width: int = 32
+    blocks: int = 1
+    heads: int = 4
+    hidden: int = 256
+
+    def __post_init__(self) -> None:
+        if self.size % (2 * self.patch) or self.width % 16 or (2 * self.width) % self.heads:
+            raise ValueError(f"size {self.size} must be a multiple of 2 * patch {self.patch}, width {self.width} of 16 "
+                             f"and 2 * width of heads {self.heads}")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the generator is trained on the recording's own photos.
+
+    Args:
+        minutes: wall-clock budget; training stops at the first of `minutes` and `steps`.
+        steps: optimiser updates.
+        batch: input photos per update and process.
+        views: wanted views per input photo and update.
+        learning_rate, weight_decay, clip: of AdamW and of the gradient norm; cosine decay over the budget.
+        warmup: updates of linear warm-up.
+        full_noise: share of the photos that are trained at pure noise, where the pose is decided; the others get a time
+            drawn uniformly.
+        snr_gamma: weight min(SNR, gamma)/SNR of the v loss; see the specification of the published training.
+        foreground_weight: loss weight of pixels near the animal over background pixels.
+        condition_drop: p; the photo's vector is dropped below 2p of a uniform draw, its tokens between p and 3p.
+        ema: largest decay of the exponential moving average; the average is what is saved and used.
+        mirror: also learn from every frame mirrored together with its cameras.
+        save_every: updates between checkpoints from which an interrupted training goes on exactly.
+        mixed_precision: of the training arithmetic.
+        max_frames: train frames used at most, evenly spaced.
+        validation_frames: validation frames scored at most, evenly spaced.
+        gradient_checkpointing, accumulate: less memory for more time (published generator).
+        mode: full fine-tuning, or LoRA adapters of rank `lora_rank` (published generator only).
+    """
+
+    minutes: float = 1.5
+    steps: int = 20000
+    batch: int = 8
+    views: int = 5
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    warmup: int = 30
+    full_noise: float = 0.7
+    snr_gamma: float = 5.0
+    foreground_weight: float = 4.0
+    condition_drop: float = 0.05
+    ema: float = 0.995
+    mirror: bool = True
+    save_every: int = 500
+    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    mode: Literal["full", "lora"] = "full"
+    lora_rank: int = 16
+    gradient_checkpointing: bool = False
+    accumulate: int = 1
+    max_frames: int = 4000
+    validation_frames: int = 12
+
+    def __post_init__(self) -> None:
+        if self.minutes <= 0 or min(self.steps, self.batch, self.views, self.save_every, self.accumulate) < 1:
+            raise ValueError("minutes, steps, batch, views, save_every and accumulate must be positive")
+        if not (0 <= self.full_noise <= 1 and 0 <= self.condition_drop <= 1 / 3):
+            raise ValueError("full_noise must lie in 0..1 and condition_drop in 0..1/3")
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Steps, guidance and eta of the sampler. Published generator: 50, 3.0, 1.0; small: few steps, no guidance."""
+
+    steps: int = 2
+    guidance: float = 1.0
+    eta: float = 0.0
+
+
+@dataclass(frozen=True)
+class DedupeConfig:
+    """Which angles count as one, and who wins.
+
+    Args:
+        tolerance: degrees; angles of one cluster all lie within it of one another.
+        weights: of agreement with the duplicates, hull IoU, and closeness to the input photo.
+    """
+
+    tolerance: float = 10.0
+    weights: tuple[float, float, float] = (1.0, 1.0, 0.25)
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What a generated view must show to be kept.
+
+    Args:
+        quantile: share of the rig's own held-out photos that each threshold would refuse.
+        voxels: hull grid along its longest axis.
+        frames: train frames that the thresholds are learnt from, at most.
+        coverage: smallest and largest foreground over that of the hull's silhouette.
+        saturation: largest share of foreground pixels with a channel at 0 or 1.
+        contrast: smallest standard deviation of the foreground's colour (a blank view has none).
+        max_quarantine: share of refused views above which the command fails; 1.0 never fails.
+    """
+
+    quantile: float = 0.01
+    voxels: int = 72
+    frames: int = 40
+    coverage: tuple[float, float] = (0.4, 1.6)
+    saturation: float = 0.5
+    contrast: float = 0.004
+    max_quarantine: float = 1.0
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Section `distill`.
+
+    Args:
+        generator: pose (the project's own), facelift (a published pipeline folder) or zero123plus.
+        weights: folder of the published weights (facelift, zero123plus).
+        prompt_embeddings: file of the published per-view prompt embeddings (facelift).
+        view_set: name in `distill/views.py`, or "custom" with `azimuths`.
+        azimuths: degrees relative to the input photo, for "custom".
+        elevation: degrees above the horizon of the wanted views ("custom"); null asks for the input's own.
+        output_size: edge of the written images; 0 keeps the photos' size, -1 the generator's own.
+        batch_inputs: photos per generator call; 1 makes every view bit-identical when it is made alone.
+        precision: of the published generators' arithmetic.
+        network: size of the `pose` generator.
+    """
+
+    generator: Literal["pose", "facelift", "zero123plus"] = "pose"
+    weights: str = ""
+    prompt_embeddings: str = ""
+    view_set: str = "sixty_between"
+    azimuths: tuple[float, ...] = ()
+    elevation: float | None = 15.0
+    output_size: int = 0
+    batch_inputs: int = 1
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    dedupe: DedupeConfig = field(default_factory=DedupeConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+
+    def __post_init__(self) -> None:
+        if (self.view_set == "custom") != bool(self.azimuths):
+            raise ValueError("view_set 'custom' needs azimuths, and azimuths need view_set 'custom'")
+        if self.output_size < -1 or self.batch_inputs < 1:
+            raise ValueError("output_size must be -1, 0 or a size in pixels, and batch_inputs at least 1")

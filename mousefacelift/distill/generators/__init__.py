@@ -1,0 +1,1 @@
+"""Multi-view generators behind one protocol: facelift, zero123plus, pose."""

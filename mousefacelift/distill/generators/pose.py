@@ -1,0 +1,147 @@
+"""The `pose` generator: the project's own small denoiser, asked for any cameras.
+
+Reads results/distill/generator/{generator.json, model.safetensors} that `mousefacelift distill train` wrote. Images are
+premultiplied RGBA in [-1, 1] seen through the generator's own field of view: the photos are cropped to it (a change of
+intrinsics, exact), so that few pixels are spent on background.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mousefacelift.config import load
+from mousefacelift.core.cameras import Camera, azimuth_elevation
+from mousefacelift.core.images import premultiply, unpremultiply
+from mousefacelift.core.samples import View
+from mousefacelift.distill.config import NetworkConfig, SamplerConfig
+from mousefacelift.distill.generators.pose_network import PoseNetwork, pose_features, ray_maps
+from mousefacelift.distill.generators.protocol import change_camera, check_foreground, hash_files, noise_source, require_files
+from mousefacelift.distill.views import ViewSet
+
+FILES = ("generator.json", "model.safetensors")
+HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"
+
+
+def noise_levels(time: Tensor) -> tuple[Tensor, Tensor]:
+    """Signal and noise amplitudes (alpha, sigma) of the cosine schedule; alpha^2 + sigma^2 = 1, time 1 is pure noise."""
+    return torch.cos(time * torch.pi / 2), torch.sin(time * torch.pi / 2)
+
+
+def own_camera(camera: Camera, size: int, focal: float) -> Camera:
+    """The camera with the generator's intrinsics: `focal` image widths, principal point in the middle."""
+    return replace(camera, fxfycxcy=np.array([focal * size, focal * size, size / 2, size / 2]), width=size, height=size)
+
+
+def to_tensor(rgba: np.ndarray) -> Tensor:
+    """[4, S, S] premultiplied in [-1, 1] of straight-alpha rgba [S, S, 4]."""
+    return torch.from_numpy(np.ascontiguousarray(premultiply(rgba).transpose(2, 0, 1), dtype=np.float32) * 2 - 1)
+
+
+def to_rgba(image: Tensor) -> np.ndarray:
+    """Straight-alpha rgba [S, S, 4] of a premultiplied tensor [4, S, S] in [-1, 1]."""
+    array = ((image.float().clamp(-1, 1) + 1) / 2).permute(1, 2, 0).cpu().numpy()
+    return unpremultiply(array, floor=0.02)
+
+
+def geometry(source: Camera, targets: Sequence[Camera], grid: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Network inputs of cameras: source rays [1, 6, g, g], source pose [1, 11], rays [V, 6, g, g], poses [V, 11]."""
+    azimuth = azimuth_elevation(source)[0]
+    arrays = (ray_maps([source], azimuth, grid), pose_features(source, [source]), ray_maps(targets, azimuth, grid),
+              pose_features(source, targets))
+    return tuple(torch.from_numpy(array) for array in arrays)
+
+
+@torch.no_grad()
+def sample_ddim(network: PoseNetwork, source: Tensor, shapes: tuple[Tensor, ...], noise: Tensor,
+                config: SamplerConfig, draws: Sequence[torch.Generator]) -> Tensor:
+    """Views [B * V, 4, S, S] of B photos by DDIM (Song et al. 2021, eq. 12) on the cosine schedule; the photo is encoded once.
+
+    Args:
+        source: [B, 4, S, S]; shapes: see `geometry`, rows of all photos; noise: [B * V, 4, S, S];
+        draws: the B noise sources, read again when eta > 0.
+    """
+    source_rays, source_pose, rays, pose = shapes
+    views = noise.shape[0] // source.shape[0]
+    known = network.encode(source, source_rays, source_pose)
+    condition = known.repeat(views)
+    nothing = known.drop(torch.ones(source.shape[0], dtype=torch.bool)).repeat(views) if config.guidance != 1 else None
+    times = torch.linspace(1, 0, config.steps + 1)
+    x = noise
+    for time, after in zip(times[:-1], times[1:], strict=True):
+        row_time = time.expand(x.shape[0])
+        v = network(x, row_time, condition, rays, pose)
+        if nothing is not None:
+            without = network(x, row_time, nothing, rays, pose)
+            v = without + config.guidance * (v - without)
+        (a, s), (a_next, s_next) = noise_levels(time), noise_levels(after)
+        clean = (a * x - s * v).clamp(-1, 1)
+        noise_part = (x - a * clean) / s
+        sigma = config.eta * s_next / s * torch.sqrt((1 - (a / a_next) ** 2).clamp(min=0))
+        x = a_next * clean + torch.sqrt((s_next**2 - sigma**2).clamp(min=0)) * noise_part
+        if config.eta > 0:
+            x = x + sigma * torch.cat([torch.randn(views, *x.shape[1:], generator=draw) for draw in draws])
+    return x
+
+
+class PoseGenerator:
+    """The trained small generator."""
+
+    name = "pose"
+    licence = "as the project; trained on the user's recording"
+
+    def __init__(self, network: PoseNetwork, focal: float, view_set: ViewSet, sampler: SamplerConfig,
+                 weights: dict[str, str]) -> None:
+        self.network, self.focal, self.view_set, self.sampler, self.weights = network.eval(), focal, view_set, sampler, weights
+        self.resolution = network.config.size
+
+    @classmethod
+    def load(cls, folder: str | Path, view_set: ViewSet, sampler: SamplerConfig) -> PoseGenerator:
+        """The generator that `distill train` wrote into `folder`.
+
+        Raises:
+            MissingWeights: the folder is not complete.
+        """
+        from safetensors.torch import load_file
+
+        root = require_files(folder, FILES, "the pose generator", HINT)
+        document = json.loads((root / "generator.json").read_text())
+        network = PoseNetwork(load(NetworkConfig, document["network"], "generator.json.network"))
+        network.load_state_dict(load_file(root / "model.safetensors"))
+        return cls(network, float(document["focal"]), view_set, sampler, hash_files(root, FILES[1:]))
+
+    def own_camera(self, camera: Camera) -> Camera:
+        """`camera` with this generator's field of view and size."""
+        return own_camera(camera, self.resolution, self.focal)
+
+    def generate(self, inputs: Sequence[View], seeds: Sequence[int]) -> list[list[View]]:
+        """Views of the declared set for each input; see `Generator.generate`."""
+        wanted = [self.view_set.cameras(view.camera, self.resolution) for view in inputs]
+        return self.generate_at(inputs, wanted, seeds)
+
+    def generate_at(self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]],
+                    seeds: Sequence[int]) -> list[list[View]]:
+        """Views at the `wanted` absolute cameras (equally many per input), through the generator's field of view."""
+        check_foreground(inputs)
+        views, size, grid = len(wanted[0]), self.resolution, self.network.grid
+        sources = [self.own_camera(view.camera) for view in inputs]
+        targets = [[self.own_camera(camera) for camera in cameras] for cameras in wanted]
+        pictures = torch.stack([to_tensor(change_camera(v.rgba, v.camera, c)) for v, c in zip(inputs, sources, strict=True)])
+        shapes = tuple(torch.cat(part) for part in zip(*(geometry(s, t, grid) for s, t in zip(sources, targets, strict=True)),
+                                                       strict=True))
+        draws = [noise_source(seed) for seed in seeds]
+        noise = torch.cat([torch.randn(views, 4, size, size, generator=draw) for draw in draws])
+        images = sample_ddim(self.network, pictures, shapes, noise, self.sampler, draws)
+        return [[View(to_rgba(images[b * views + v]), camera, {"generator": self.name, "seed": seeds[b]})
+                 for v, camera in enumerate(cameras)] for b, cameras in enumerate(targets)]
+
+
+def describe(network: NetworkConfig, focal: float, facts: dict) -> dict:
+    """The content of generator.json."""
+    return {"kind": "pose", "network": asdict(network), "focal": focal, **facts}

@@ -1,0 +1,128 @@
+"""What a multi-view generator is, and what every generator needs: seeds, weight hashes, foreground checks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from mousefacelift.core.cameras import Camera
+from mousefacelift.core.images import premultiply, unpremultiply
+from mousefacelift.core.samples import View
+from mousefacelift.distill.views import ViewSet
+from mousefacelift.errors import DataError, MissingWeights
+
+
+class Generator(Protocol):
+    """Paints more views of what a photo shows.
+
+    Attributes:
+        name, licence: for provenance.
+        resolution: edge in pixels of what it paints.
+        view_set: the cameras it paints, relative to the input.
+        weights: {file: SHA-256} of every weight file used.
+    """
+
+    name: str
+    licence: str
+    resolution: int
+    view_set: ViewSet
+    weights: dict[str, str]
+
+    def generate(self, inputs: Sequence[View], seeds: Sequence[int]) -> list[list[View]]:
+        """Views with absolute cameras (world = the inputs' world), one list per input.
+
+        Raises:
+            DataError: an input without foreground.
+        """
+        ...
+
+
+def view_seed(seed: int, recording: str, frame: int, view: int) -> int:
+    """Seed in [0, 2^63) of one input photo; any view can be made again alone from these four."""
+    text = f"{seed}/{recording}/{frame}/{view}".encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
+
+
+def noise_source(seed: int) -> torch.Generator:
+    """CPU generator of one input photo: draws do not depend on the device or on what else is in the batch."""
+    return torch.Generator("cpu").manual_seed(seed)
+
+
+def hash_files(folder: Path, files: Sequence[str]) -> dict[str, str]:
+    """{file: SHA-256} of files of a weights folder, for provenance."""
+    hashes = {}
+    for name in files:
+        digest = hashlib.sha256()
+        with open(folder / name, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        hashes[name] = digest.hexdigest()
+    return hashes
+
+
+def require_files(folder: str | Path, files: Sequence[str], what: str, hint: str) -> Path:
+    """The weights folder, when every expected file is in it.
+
+    Raises:
+        MissingWeights: names the folder, the missing files and how to get them.
+    """
+    root = Path(folder)
+    missing = [name for name in files if not (root / name).is_file()]
+    if not str(folder) or missing:
+        raise MissingWeights(f"weights of {what} are not complete", where=str(root) if str(folder) else "no folder given",
+                             got=f"no {', '.join(missing)}", expected=", ".join(files), hint=hint)
+    return root
+
+
+def check_foreground(inputs: Sequence[View]) -> None:
+    """Raise DataError for an input without foreground."""
+    for index, view in enumerate(inputs):
+        if not (view.rgba[..., 3] > 0.5).any():
+            raise DataError("input photo has no foreground", where=f"input {index}, {view.meta}",
+                            likely="the animal is outside the frame or the mask was lost", hint="exclude the frame")
+
+
+def change_camera(rgba: np.ndarray, camera: Camera, new: Camera) -> np.ndarray:
+    """Straight-alpha rgba seen by `camera`, as `new` sees it: same place and direction, other intrinsics or size.
+
+    A camera that only changes its intrinsics moves pixels by an affine map; shrinking averages over the pixel.
+    """
+    scale = np.array([new.fxfycxcy[0] / camera.fxfycxcy[0], new.fxfycxcy[1] / camera.fxfycxcy[1]])
+    times = max(1, int(np.ceil(1.0 / scale.min())))
+    middle, new_middle = camera.fxfycxcy[2:] - 0.5, new.fxfycxcy[2:] * times - 0.5  # OpenCV: pixel centres at integers
+    scale = scale * times
+    shift = new_middle - scale * middle
+    matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+    size = (new.width * times, new.height * times)
+    warped = cv2.warpAffine(premultiply(rgba).astype(np.float32), matrix, size, flags=cv2.INTER_LINEAR)
+    if times > 1:
+        warped = cv2.resize(warped, (new.width, new.height), interpolation=cv2.INTER_AREA)
+    return unpremultiply(warped)
+
+
+def matte(rgb: np.ndarray, background: float, low: float = 0.02, high: float = 0.10) -> np.ndarray:
+    """Straight-alpha rgba of an image painted on a plain background.
+
+    Alpha rises from 0 to 1 as the largest channel difference from the background goes from `low` to `high`; holes are
+    filled and only the largest component stays.
+
+    Args:
+        rgb: [H, W, 3] in [0, 1]; background: its grey level.
+    """
+    alpha = np.clip((np.abs(rgb - background).max(-1) - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.5).astype(np.uint8), connectivity=8)
+    if count < 2:
+        return np.concatenate([np.zeros_like(rgb), np.zeros_like(alpha)[..., None]], -1)
+    body = (labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
+    contours, _ = cv2.findContours(body, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros_like(body), contours, -1, 1, cv2.FILLED)
+    near = cv2.dilate(filled, np.ones((3, 3), np.uint8))
+    alpha = np.where(filled & (body == 0), 1.0, alpha * near)[..., None].astype(np.float32)
+    colour = np.where(alpha > 1e-3, (rgb - background * (1 - alpha)) / np.maximum(alpha, 1e-3), 0.0)
+    return np.concatenate([np.clip(colour, 0, 1), alpha], -1).astype(np.float32)
