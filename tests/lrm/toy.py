@@ -39,6 +39,7 @@ def rig(size):
 
 def build_toy_dataset(folder, size=32, frames=24, objects=6, with_objects=True, seed=0):
     """A verified dataset: `frames` real samples (first half train, then guard, val, test) and `objects` object samples."""
+    folder.mkdir(parents=True, exist_ok=True)
     rng, rows, views = np.random.default_rng(seed), [], []
     color = (0.8, 0.3, 0.2)
     for frame in range(frames):

@@ -1,0 +1,158 @@
+"""The network's properties: equivariance, resolution, alpha, precision, and a golden output that guards the numbers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mousefacelift.core.cameras import canonical_fxfycxcy, ring
+from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.lrm.model import GSLRM, ModelConfig, select_tokens
+from mousefacelift.lrm.presets import PRESETS, preset
+
+PLAIN = ModelConfig(image_size=32, dim=64, head_dim=32, layers=2, head_init_std=0.2)
+
+
+def scene(views=4, size=32, batch=1, channels=4, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    cameras = ring(views, size)
+    image = torch.rand(batch, views, channels, size, size, generator=rng)
+    if channels == 4:
+        image[:, :, 3] = 0
+        image[:, :, 3, 8:24, 8:24] = 1
+    c2w = torch.from_numpy(np.stack([camera.c2w for camera in cameras])).float().expand(batch, -1, -1, -1)
+    fxfycxcy = torch.from_numpy(canonical_fxfycxcy(size)).float().expand(batch, views, -1)
+    return image, c2w, fxfycxcy
+
+
+def build(config, seed=0):
+    torch.manual_seed(seed)
+    return GSLRM(config).eval()
+
+
+@torch.no_grad()
+def test_swapping_views_swaps_the_gaussians_and_nothing_else():
+    model, (image, c2w, fxfycxcy) = build(PLAIN), scene(channels=3)
+    order = [2, 0, 3, 1]
+    first, second = model(image, c2w, fxfycxcy), model(image[:, order], c2w[:, order], fxfycxcy[:, order])
+    pixels = first.xyz[:, 2:].reshape(1, 4, -1, 3)[:, order].reshape(1, -1, 3)
+    torch.testing.assert_close(second.xyz[:, 2:], pixels, atol=1e-5, rtol=0)
+    torch.testing.assert_close(second.xyz[:, :2], first.xyz[:, :2], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("views,size,degree", [(1, 16, 0), (3, 32, 1), (6, 24, 2)])
+def test_any_number_of_views_any_size_that_the_patch_divides(views, size, degree):
+    model = build(dataclasses.replace(PLAIN, sh_degree=degree))
+    raw = model(*scene(views, size, batch=2, channels=3))
+    assert raw.xyz.shape == (2, 2 + views * size * size, 3)
+    assert raw.activated().sh.shape[-2:] == ((degree + 1) ** 2, 3)
+
+
+@torch.no_grad()
+def test_pixel_gaussians_lie_on_their_rays():
+    image, c2w, fxfycxcy = scene(channels=3)
+    xyz = build(PLAIN)(image, c2w, fxfycxcy).xyz[0, 2:].double()
+    cameras = ring(4, 32)
+    tile = xyz.reshape(4, 4, 4, 8, 8, 3).permute(0, 1, 3, 2, 4, 5).reshape(4, 32, 32, 3).numpy()
+    rows, columns = np.mgrid[0:32, 0:32] + 0.5
+    for camera, points in zip(cameras, tile):
+        local = points @ camera.R.T + camera.t
+        fx, fy, cx, cy = camera.fxfycxcy
+        np.testing.assert_allclose(fx * local[..., 0] / local[..., 2] + cx, columns, atol=2e-4)
+        np.testing.assert_allclose(fy * local[..., 1] / local[..., 2] + cy, rows, atol=2e-4)
+
+
+@torch.no_grad()
+def test_with_alpha_only_foreground_pixels_are_visible_and_a_batch_equals_its_items():
+    model = build(PRESETS["tiny"])
+    image, c2w, fxfycxcy = scene(batch=2)
+    image[1, :, 3] = 0
+    image[1, :, 3, 12:16, 2:30] = 1  # another number of tokens than the first scene
+    together = model(image, c2w, fxfycxcy).activated()
+    for i in range(2):
+        alone = model(image[i : i + 1], c2w[i : i + 1], fxfycxcy[i : i + 1]).activated()
+        count = alone.means.shape[1]
+        torch.testing.assert_close(together.means[i, :count], alone.means[0], atol=1e-5, rtol=0)
+        assert (together.opacities[i, count:] == 0).all()
+        assert int((alone.opacities[0, 2:] > 0).sum()) == int((image[i, :, 3] > 0).sum())
+
+
+def test_select_tokens_keeps_order_and_pads():
+    index, real = select_tokens(torch.tensor([[0, 1, 1, 0], [1, 0, 0, 0]], dtype=torch.bool))
+    assert index[0].tolist() == [1, 2] and index[1, 0] == 0 and real.tolist() == [[True, True], [True, False]]
+
+
+@torch.no_grad()
+def test_an_untrained_small_model_already_shows_the_colours_of_its_input():
+    model = build(PRESETS["tiny"])
+    image, c2w, fxfycxcy = scene()
+    raw = model(image, c2w, fxfycxcy)
+    seen = raw.alpha[0, :, 0] > 0
+    colors = (raw.sh[0, seen, 0] * 0.28209479177387814 + 0.5)[2:]
+    true = image[0, :, :3][:, :, 8:24, 8:24].permute(0, 2, 3, 1).reshape(-1, 3)
+    assert abs(colors.mean() - true.mean()) < 0.05
+
+
+def test_activation_checkpointing_changes_no_gradient():
+    image, c2w, fxfycxcy = scene(channels=3)
+    gradients = []
+    for saves in (False, True):
+        model = build(PLAIN).train()
+        model.checkpoints_activations = saves
+        model(image, c2w, fxfycxcy).xyz.square().mean().backward()
+        gradients.append(model.transformer_layers[0].attn.to_qkv.weight.grad)
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_keeps_depth_in_full_precision(dtype):
+    model, inputs = build(PLAIN), scene(channels=3)
+    want = model(*inputs)
+    with torch.autocast("cpu", dtype):
+        got = model(*inputs)
+    assert got.xyz.dtype == torch.float32
+    assert (got.xyz - want.xyz).abs().max() < 0.1
+
+
+@torch.no_grad()
+def test_golden_output_of_a_fixed_network():
+    """Numbers of this implementation when it matched the reference to 2e-5; weights by formula, no random generator."""
+    model = GSLRM(ModelConfig(image_size=16, dim=32, head_dim=16, layers=2))
+    for number, parameter in enumerate(model.parameters()):
+        ramp = torch.arange(parameter.numel(), dtype=torch.float64)
+        parameter.copy_((torch.sin(ramp * 0.7 + number) * (0.3 if parameter.ndim > 1 else 0.1)
+                         + (parameter.ndim == 1)).reshape(parameter.shape).float())
+    image = torch.sin(torch.arange(2 * 3 * 16 * 16).float() * 0.01).reshape(1, 2, 3, 16, 16) / 2 + 0.5
+    _, c2w, fxfycxcy = scene(2, 16, channels=3)
+    raw = model(image, c2w, fxfycxcy)
+    got = [raw.xyz[0, 100], raw.sh[0, 200, 0], raw.scale_log[0, 300], raw.quats[0, 400], raw.opacity_logit[0, 500]]
+    np.testing.assert_allclose(torch.cat(got).numpy(), GOLDEN, atol=2e-5)
+
+
+GOLDEN = [0.051448, 0.358825, 0.553320, -0.412379, 0.354631, -0.238425, -2.275926, -2.538138, -1.887053,
+          0.152146, -0.330329, 0.454059, -0.502941, -1.633546]
+
+
+def test_presets_have_the_sizes_they_promise():
+    def count(name):
+        with torch.device("meta"):
+            return sum(p.numel() for p in GSLRM(preset(name)).parameters())
+
+    assert count("facelift") == 303_565_824  # the published network without its perceptual part
+    assert 7e6 < count("small") < 10e6
+    assert preset("facelift") == ModelConfig()
+
+
+def test_wrong_inputs_are_named():
+    image, c2w, fxfycxcy = scene()
+    with pytest.raises(DataError, match="multiples of 8"):
+        build(PLAIN)(image[..., :30], c2w, fxfycxcy)
+    with pytest.raises(DataError, match="reads alpha"):
+        build(PRESETS["tiny"])(image[:, :, :3], c2w, fxfycxcy)
+    with pytest.raises(ConfigError, match="whole number of heads"):
+        GSLRM(dataclasses.replace(PLAIN, dim=65))
+    with pytest.raises(ConfigError, match="unknown model preset"):
+        preset("huge")
