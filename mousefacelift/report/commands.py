@@ -1,0 +1,24 @@
+"""`mousefacelift report build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mousefacelift.commandline import add_config_argument, read_config
+
+
+def add_commands(subparsers) -> None:
+    parser = subparsers.add_parser("build", help="one HTML file with pictures and numbers of every stage")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--out", type=Path, default=Path("results/report/index.html"))
+    add_config_argument(parser)
+    parser.set_defaults(run=_build)
+
+
+def _build(args) -> None:
+    from mousefacelift.report.build import build_report
+    from mousefacelift.report.config import ReportConfig
+
+    sections = build_report(args.results, args.out, read_config(args, ReportConfig, "report"))
+    print(f"{args.out}: {sum(len(section.blocks) for section in sections)} blocks in {len(sections)} sections, "
+          f"{args.out.stat().st_size / 1e6:.1f} MB")

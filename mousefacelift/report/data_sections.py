@@ -1,0 +1,80 @@
+"""Sections about the dataset and the training runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from mousefacelift.report.config import ReportConfig
+from mousefacelift.report.figures import curves_uri, histogram_uri
+from mousefacelift.report.page import Section, number, png_uri, read_json, read_rows
+
+
+def dataset(results: Path, config: ReportConfig) -> Section:
+    """Counts per source and split, refusals, angles."""
+    section = Section("dataset", "Dataset: every image with its camera and its origin")
+    folder = results / "dataset"
+    if not (folder / "samples.parquet").is_file():
+        return section.not_run("dataset build")
+    samples = pd.read_parquet(folder / "samples.parquet")
+    views = pd.read_parquet(folder / "views.parquet", columns=["sample", "source", "azimuth", "elevation", "owner"])
+    accepted = samples[samples["decision"] == "accepted"]
+    counts = accepted.groupby(["source", "split"], observed=True).size().unstack(fill_value=0)
+    rows = [("source", *map(str, counts.columns), "samples", "view rows", "refused")]
+    for source, row in counts.iterrows():
+        own = views["sample"].isin(accepted.index[accepted["source"] == source])
+        refused = int(((samples["source"] == source) & (samples["decision"] != "accepted")).sum())
+        rows.append((str(source), *(str(int(v)) for v in row), str(int(row.sum())), str(int(own.sum())), str(refused)))
+    section.add("table", title="accepted samples per source and split", rows=tuple(rows))
+    refusals = samples.loc[samples["decision"] != "accepted", ["source", "folder", "reason"]].head(12)
+    if len(refusals):
+        section.add("table", title="refused by the geometry gate", rows=(("source", "sample", "reason"),
+                    *(tuple(map(str, row)) for row in refusals.itertuples(index=False))))
+    for source, part in views[views["sample"] == views["owner"]].groupby("source", observed=True):
+        if len(part) and source != "object":
+            section.add("picture", title=f"azimuths of {source} views", uri=histogram_uri(part["azimuth"], "azimuth, degrees", 36))
+    verdict = folder / "verify.json"
+    if verdict.is_file():
+        passed = read_json(verdict).get("passed")
+        section.add("text" if passed else "alarm", text=f"Verification of every file's hash: {'passed' if passed else 'FAILED'}.")
+    return section
+
+
+def training(results: Path, config: ReportConfig) -> Section:
+    """Curves, curriculum and realised mixture of every run."""
+    section = Section("training", "Training: what the optimiser saw, and how it went")
+    runs = sorted(path.parent for path in (results / "train").glob("*/metrics.csv"))
+    if not runs:
+        return section.not_run("training")
+    for run in runs:
+        for name, title in (("curriculum.png", "planned mixture"), ("mixture.png", "planned and realised mixture"),
+                            ("training.png", "loss and validation"), ("validation.png", "validation views: truth and model")):
+            if (run / name).is_file():
+                section.add("picture", title=f"{run.name}: {title}", uri=png_uri(run / name))
+        rows = read_rows(run / "metrics.csv")
+        if rows and not (run / "training.png").is_file():
+            steps = [float(row["step"]) for row in rows]
+            section.add("picture", title=f"{run.name}: so far", uri=curves_uri(steps, {"loss": [float(r["loss"]) for r in rows]}, "step"))
+        if (run / "mixture.json").is_file():
+            _mixture(section, run.name, read_json(run / "mixture.json"))
+        if (run / "config.json").is_file():
+            facts = read_json(run / "config.json")
+            facts = facts.get("facts", facts)
+            alarms = facts.get("alarms", [])
+            last = facts.get("validation", {}).get("collapses", [])
+            if last:
+                section.add("alarm", text=f"{run.name}: the collapse alarm is on at the last validation: {', '.join(last)}.")
+            section.add("text", text=f"{run.name}: applied-step ratio {number(facts.get('applied_ratio'))}, "
+                        f"{len(alarms)} alarms during training.")
+    return section
+
+
+def _mixture(section: Section, name: str, mixture: dict) -> None:
+    realised = mixture.get("realised", {})
+    rows = [("source", "share of arm", "draws", "share drawn", "epochs")]
+    total = sum(facts.get("count", 0) for facts in realised.values()) or 1
+    for source, facts in realised.items():
+        rows.append((source, number(mixture.get("shares", {}).get(source, 0.0), 3), number(facts.get("count")),
+                     number(facts.get("count", 0) / total, 3), number(facts.get("epochs"))))
+    section.add("table", title=f"{name}: realised mixture over {mixture.get('steps')} steps", rows=tuple(rows))

@@ -1,0 +1,58 @@
+"""The first section: what the trained arms are worth. The model never stands without the ladder, findings come first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mousefacelift.report.config import ReportConfig
+from mousefacelift.report.page import Section, number, png_uri, read_json
+
+SHOWN = (("fg_psnr", "fg PSNR", 2), ("fg_psnr_shared", "fg PSNR, shared pixels", 2), ("full_psnr", "full PSNR", 2),
+         ("fg_ssim", "fg SSIM", 3), ("iou", "IoU", 3), ("coverage", "coverage", 2))
+PROTOCOLS = {"A": "new time, seen cameras", "B": "held-out camera, training time", "C": "held-out camera, new time"}
+
+
+def evaluation(results: Path, config: ReportConfig) -> Section:
+    """Every evaluated arm: collapse findings, ladder per protocol, consistency, pictures."""
+    section = Section("evaluation", "Does it work?")
+    summaries = sorted((results / "evaluate").glob("*/summary.json"))
+    if not summaries:
+        return section.not_run("evaluation (snakemake results/evaluate/80-20/summary.json)")
+    for path in summaries:
+        summary = read_json(path)
+        for protocol, entry in summary["protocols"].items():
+            _protocol(section, summary["arm"], protocol, entry)
+        sheet = path.parent / "sheet.png"
+        if sheet.is_file():
+            section.add("picture", title=f"arm {summary['arm']}: truth, model, white, mean image, nearest input, visual hull",
+                        uri=png_uri(sheet))
+    return section
+
+
+def _protocol(section: Section, arm: str, protocol: str, entry: dict) -> None:
+    collapse, consistency = entry["collapse"], entry["consistency"]
+    where = f"arm {arm}, protocol {protocol} ({PROTOCOLS.get(protocol, protocol)})"
+    if not collapse["judged"]:
+        section.add("text", text=f"{where}: collapse not judged, {collapse['why']}.")
+    elif collapse["findings"]:
+        section.add("alarm", text=f"{where}: collapse found: {', '.join(collapse['findings'])}.")
+    part = "held_out" if entry["held_out"] else "inputs"
+    for name, label in (("held_out", "views the network was not shown"), ("inputs", "views it was shown")):
+        if not entry[name]:
+            continue
+        rows = [("method", *(text for _, text, _ in SHOWN), "fg PSNR 95% interval", "worst tenth", "frames", "n eff")]
+        for method, values in entry[name].items():
+            fg = values["fg_psnr"]
+            rows.append((method.replace("_", " "), *(number(values[key]["mean"], digits) for key, _, digits in SHOWN if key in values),
+                         f"{number(fg['low'])} to {number(fg['high'])}", number(fg["worst"]), number(fg["n"]), number(fg["n_eff"], 1)))
+        section.add("table", title=f"{where}: {label}", rows=tuple(rows))
+    if collapse["judged"] and part == "held_out":
+        names = ("skill_over_mean", "skill_over_white", "variance_ratio", "anomaly_correlation", "retrieval_at_1", "retrieval_chance",
+                 "view_copy", "input_swap", "sharpness_ratio", "rank_ratio")
+        metrics = [(name, collapse["metrics"][name]) for name in names if name in collapse["metrics"]]
+        section.add("table", title=f"{where}: collapse detectors ({collapse['frames']} frames)",
+                    rows=(tuple(name.replace("_", " ") for name, _ in metrics), tuple(number(value) for _, value in metrics)))
+    numbers = [(name, value) for name, value in consistency.items() if name != "frames"]
+    if numbers:
+        section.add("table", title=f"{where}: silhouette consistency of the rendered views, and of the photos themselves",
+                    rows=(tuple(name.replace("_", " ") for name, _ in numbers), tuple(number(v, 3) for _, v in numbers)))

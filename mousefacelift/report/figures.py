@@ -1,0 +1,40 @@
+"""Small plots as data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+
+def histogram_uri(values: Sequence[float], label: str, bins: int) -> str:
+    """Histogram of angles in [0, 360) as a PNG data URI."""
+    figure, axes = plt.subplots(figsize=(7, 1.8), dpi=110)
+    axes.hist(values, bins=bins, range=(0, 360), color="#4878a8")
+    axes.set_xlabel(label)
+    axes.set_ylabel("views")
+    axes.spines[["top", "right"]].set_visible(False)
+    return _uri(figure)
+
+
+def curves_uri(x: Sequence[float], curves: dict[str, Sequence[float]], label: str) -> str:
+    """Curves over a common x as a PNG data URI."""
+    figure, axes = plt.subplots(figsize=(7, 2.6), dpi=110)
+    for name, values in curves.items():
+        axes.plot(x, values, label=name)
+    axes.set_xlabel(label)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _uri(figure)
+
+
+def _uri(figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight")
+    plt.close(figure)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

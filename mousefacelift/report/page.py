@@ -1,0 +1,99 @@
+"""What a report is made of: sections of blocks (text, table, picture), plain data that the template draws."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mousefacelift.chunks import read_index
+from mousefacelift.core.images import composite, contact_sheet, encode_png, resize_rgba
+from mousefacelift.core.samples import CAMERAS_FILE, read_sample
+from mousefacelift.errors import DataError
+
+
+@dataclass(frozen=True)
+class Block:
+    """One thing on the page. kind: text, alarm, table (rows of cells, the first is the head) or picture (data URI)."""
+
+    kind: str
+    title: str = ""
+    text: str = ""
+    rows: tuple[tuple[str, ...], ...] = ()
+    uri: str = ""
+
+
+@dataclass
+class Section:
+    """A stage of the report."""
+
+    name: str
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+
+    def add(self, kind: str, **content) -> None:
+        self.blocks.append(Block(kind, **content))
+
+    def not_run(self, what: str) -> Section:
+        self.add("text", text=f"Not run: {what}.")
+        return self
+
+
+def read_json(path: Path) -> dict:
+    """Parsed JSON of a result file; DataError when it is broken."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(f"result {path} cannot be read", got=str(error), hint="rerun the stage that makes it") from error
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file."""
+    try:
+        return list(csv.DictReader(io.StringIO(path.read_text())))
+    except OSError as error:
+        raise DataError(f"result {path} cannot be read", got=str(error)) from error
+
+
+def png_uri(source: Path | np.ndarray) -> str:
+    """Data URI of a PNG file or of an rgb image [H, W, 3] in [0, 1]."""
+    data = source.read_bytes() if isinstance(source, Path) else encode_png(source, compression=6)
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def sample_folders(indexes: list[Path]) -> list[Path]:
+    """Sample folders of several chunks, in order; items without a sample (nothing accepted) are left out."""
+    folders = [index.parent / item["name"] for index in sorted(indexes) for item in read_index(index)["items"]]
+    return [folder for folder in folders if (folder / CAMERAS_FILE).exists()]
+
+
+def spread(things: list, count: int) -> list:
+    """At most `count` of `things`, evenly spread."""
+    if len(things) <= count:
+        return list(things)
+    return [things[int(i)] for i in np.linspace(0, len(things) - 1, count).round()]
+
+
+def thumbnails(folder: Path, size: int, count: int, background: float = 1.0) -> list[np.ndarray]:
+    """rgb pictures [size, size, 3] of at most `count` views of a sample."""
+    views = spread(list(read_sample(folder).views), count)
+    return [composite(resize_rgba(view.rgba, size, size), (background,) * 3) for view in views]
+
+
+def sheet_uri(rows: list[list[np.ndarray]]) -> str:
+    """Data URI of pictures in rows; short rows are filled up with white."""
+    columns = max(len(row) for row in rows)
+    blank = np.ones_like(rows[0][0])
+    return png_uri(contact_sheet([image for row in rows for image in [*row, *[blank] * (columns - len(row))]], columns))
+
+
+def number(value, digits: int = 2) -> str:
+    """Text of a number for a table; '-' for none."""
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return "-"
+    return str(value) if isinstance(value, (int, str)) else f"{value:.{digits}f}"
