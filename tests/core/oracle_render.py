@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from mousefacelift.core.render import Render
+
 
 def rotation_matrices(quats):
     """[..., 3, 3] of wxyz quaternions of any norm."""
@@ -64,3 +66,14 @@ def render_views(means, quats, scales, opacities, colors, cameras, config, backg
     images = [render_view(means, quats, scales, opacities, colors[v if colors.shape[0] > 1 else 0], cameras.w2c[v],
                           cameras.fxfycxcy[v], cameras.width, cameras.height, config, background[v]) for v in views]
     return tuple(torch.stack(parts) for parts in zip(*images))
+
+
+def render_oracle(gaussians, colors, cameras, config, background):
+    """The seam's `render` by this oracle; colors [..., V or 1, N, 3], background [3] or [..., V, 3]."""
+    lead, views = gaussians.means.shape[:-2], cameras.w2c.shape[-3]
+    background = background.expand(*lead, views, 3)
+    raw = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, colors)
+    if not lead:
+        return Render(*render_views(*raw, cameras, config, background))
+    scenes = [render_views(*(a[s] for a in raw), cameras, config, background[s]) for s in range(lead[0])]
+    return Render(*(torch.stack(parts) for parts in zip(*scenes)))

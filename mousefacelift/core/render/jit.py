@@ -34,23 +34,15 @@ def _source_digest() -> str:
 _STAMP = _source_digest()
 
 
-class _InTree(caching._InTreeCacheLocator):
-    def get_source_stamp(self):
-        return _STAMP
-
-
-class _UserWide(caching._UserWideCacheLocator):
-    def get_source_stamp(self):
-        return _STAMP
-
-
-class _Chosen(caching._UserProvidedCacheLocator):  # NUMBA_CACHE_DIR
-    def get_source_stamp(self):
-        return _STAMP
+def _stamped(name: str) -> type:
+    """numba's cache locator `name` (private, renamed between versions) with this package's digest as its stamp."""
+    base = getattr(caching, name, None) or getattr(caching, "_" + name)
+    return type(name, (base,), {"get_source_stamp": lambda self: _STAMP})
 
 
 class _CacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_Chosen, _InTree, _UserWide]
+    _locator_classes = [_stamped(name) for name in
+                        ("UserProvidedCacheLocator", "InTreeCacheLocator", "UserWideCacheLocator")]
 
 
 class _Cache(caching.FunctionCache):

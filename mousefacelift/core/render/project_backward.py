@@ -33,7 +33,6 @@ from mousefacelift.core.render.simd import (
     scatter,
     select,
     store,
-    sum_each,
     take_ticket,
 )
 
