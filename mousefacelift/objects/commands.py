@@ -25,6 +25,17 @@ def add_commands(subparsers) -> None:
     add_config_argument(parser)
     parser.set_defaults(run=run_render)
 
+    parser = subparsers.add_parser("scans", help="frames of a mesh sequence -> samples with their truth mesh")
+    parser.add_argument("--sequence", required=True, type=Path, metavar="PATH",
+                        help=".npz, truth folder of a virtual recording, folder of mesh files, or MAMMAL text files")
+    parser.add_argument("--name", required=True, help="of the sequence; for a recording's truth the recording's name")
+    parser.add_argument("--poses", type=Path, metavar="POSES.npz", help="poses of an articulated mesh")
+    parser.add_argument("--frames", metavar="A:B[:STEP]", help="a chunk of the sequence; default: all of it")
+    parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
+    parser.add_argument("--threads", type=int, default=2)
+    add_config_argument(parser)
+    parser.set_defaults(run=run_scans)
+
 
 def run_select(args: argparse.Namespace) -> None:
     """Write the selection."""
@@ -44,4 +55,16 @@ def run_render(args: argparse.Namespace) -> None:
     first, last, _ = parse_frames(args.objects)
     config = read_config(args, ObjectsConfig, "objects")
     index = render_chunk(read_selection(args.selection), range(first, last), config, args.out, args.threads)
+    print(describe(index))
+
+
+def run_scans(args: argparse.Namespace) -> None:
+    """Render frames of a mesh sequence."""
+    from mousefacelift.objects.batch import describe
+    from mousefacelift.objects.scans import render_scans
+
+    frames = range(*parse_frames(args.frames)) if args.frames else None
+    config = read_config(args, ObjectsConfig, "objects")
+    index = render_scans(args.sequence, args.name, config, read_seed(args), args.out, poses=args.poses, frames=frames,
+                         threads=args.threads)
     print(describe(index))

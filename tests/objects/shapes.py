@@ -16,7 +16,7 @@ def square(half=0.5, z=0.0, material=None, uv=True):
 def join(*meshes):
     """Several one-material meshes as one."""
     parts = [
-        {"vertices": m.vertices, "faces": m.faces, "normals": m.normals, "uv": m.uv, "colors": m.colors, "material": m.materials[0]}
+        dict(vertices=m.vertices, faces=m.faces, normals=m.normals, uv=m.uv, colors=m.colors, material=m.materials[0])
         for m in meshes
     ]
     return join_parts(parts, np.eye(3))
