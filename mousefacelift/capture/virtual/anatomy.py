@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 TAIL_JOINTS = 12
+TAIL_MM = 66.0  # before the body's scale
+BODY_SCALE = 0.94  # from the tables below to the average animal (trunk of 38 cm3 with its fur)
 SPINE = ("pelvis", "lumbar", "loin", "thorax", "withers", "neck", "head", "snout")
 SIDES = (("left", 1.0), ("right", -1.0))
 
@@ -74,7 +76,7 @@ def joint_table(animal: Animal) -> tuple[tuple[str, ...], np.ndarray, np.ndarray
         for name, ((x, y, z), parent) in _LIMB_JOINTS.items():
             full_parent = parent if parent in _SPINE_JOINTS else f"{side}_{parent}"
             joints[f"{side}_{name}"] = ((x, sign * y, z), full_parent)
-    step = 82.0 * animal.tail / TAIL_JOINTS
+    step = TAIL_MM * animal.tail / TAIL_JOINTS
     for i in range(TAIL_JOINTS):
         joints[f"tail_{i}"] = ((-39.0 - step * i, 0.0, 18.6), "pelvis" if i == 0 else f"tail_{i - 1}")
     names = tuple(joints)
@@ -85,4 +87,4 @@ def joint_table(animal: Animal) -> tuple[tuple[str, ...], np.ndarray, np.ndarray
 
 def body_scale(animal: Animal) -> np.ndarray:
     """[3] factors from the average body frame to this animal's; heights follow the length so that limbs keep their shape."""
-    return np.array([animal.length, animal.length * (1 + 0.6 * (animal.girth - 1)), animal.length])
+    return BODY_SCALE * animal.length * np.array([1.0, 1 + 0.6 * (animal.girth - 1), 1.0])

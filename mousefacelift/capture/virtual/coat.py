@@ -12,6 +12,8 @@ from mousefacelift.capture.virtual.anatomy import Animal
 _HAIR = {"black": ((0.030, 0.027, 0.025), (0.040, 0.036, 0.033)), "agouti": ((0.105, 0.075, 0.045), (0.26, 0.215, 0.16)),
          "white": ((0.62, 0.60, 0.56), (0.66, 0.64, 0.60))}
 _SKIN_PINK = np.array([0.50, 0.235, 0.195])
+FULL_STRANDS = 70_000  # a full coat; fewer strands are wider
+WIDTH_MM = 0.09
 _SKIN_UNDER_FUR = 0.55  # skin under the fur as a factor on the hair's colour
 
 
@@ -123,7 +125,7 @@ def seed_strands(mesh, count: int, seed: int) -> Strands:
     direction = direction * np.cos(lift) + unit * np.sin(lift)
     lie = np.linalg.solve(np.stack([e1[face], e2[face], unit], -1), direction[..., None])[..., 0]
     length = mix(mesh.fur_length) * rng.uniform(0.62, 1.0, count) * np.clip(0.5 + mix(mesh.fur), 0, 1)
-    colour = mix(mesh.hair) * np.exp(0.28 * rng.normal(size=(count, 1))) * (1 + 0.04 * rng.normal(size=(count, 3)))
+    colour = mix(mesh.hair) * np.exp(0.42 * rng.normal(size=(count, 1))) * (1 + 0.04 * rng.normal(size=(count, 3)))
     return Strands(face.astype(np.int32), bary.astype(np.float32), lie.astype(np.float32), length.astype(np.float32),
-                   np.clip(colour, 0.004, 0.8).astype(np.float32), np.full(count, 0.085, np.float32),
+                   np.clip(colour, 0.004, 0.8).astype(np.float32), np.full(count, WIDTH_MM * np.sqrt(FULL_STRANDS / count), np.float32),
                    rng.uniform(0.1, 0.5, count).astype(np.float32))

@@ -28,10 +28,11 @@ def _spoil_lens(lens: Lens, degradations: Degradations, rng: np.random.Generator
     direction, axis = rng.uniform(0, 2 * np.pi), rng.normal(size=3)
     angle = np.radians(rng.uniform(*degradations.extrinsic_jitter_deg))
     offset = [0, 0, shift * np.cos(direction), shift * np.sin(direction), 0]
-    rotation = lens.rotation
-    if angle:
-        rotation = cv2.Rodrigues(axis / np.linalg.norm(axis) * angle)[0] @ rotation
-    return replace(lens, rotation=rotation, translation=-rotation @ lens.center, intrinsics=lens.intrinsics + offset)
+    shifted = replace(lens, intrinsics=lens.intrinsics + offset)
+    if not angle:
+        return shifted
+    rotation = cv2.Rodrigues(axis / np.linalg.norm(axis) * angle)[0] @ lens.rotation
+    return replace(shifted, rotation=rotation, translation=-rotation @ lens.center)
 
 
 def mask_changes(degradations: Degradations, cameras: int, width: int, seed: int) -> np.ndarray:

@@ -13,7 +13,7 @@ _OFFSET = np.array([0.0, 0.25, 0.5, 0.75])
 _GIRDLE = np.array([0, 1, 0, 1])
 STRIDE_MM = 58.0
 SWING_SHARE = 0.30
-_MAX_ERROR = {"xy": 15.0, "yaw": 0.55}
+_MAX_ERROR = {"xy": np.array([14.0, 10.0, 14.0, 10.0]), "yaw": 0.5}
 _LIFT_MM = np.array([4.5, 4.0, 4.5, 4.0])
 
 
@@ -48,10 +48,14 @@ def plan_steps(track: Track, homes: np.ndarray) -> Steps:
     free = free * free * (3 - 2 * free)
     now = _homes_at(track, homes, 0)
     angle = np.full(4, track.heading[0])
+    due = np.zeros(4, bool)
     swing_until, swing_from = np.full(4, -1), np.zeros(4, int)
     start, start_yaw, goal, goal_yaw = now.copy(), angle.copy(), now.copy(), angle.copy()
     for step in range(count):
-        for foot in range(4):
+        errors = np.linalg.norm(now - _homes_at(track, homes, step), axis=1)
+        if step > 0 and cycles[step] > 0.0025:
+            due |= np.floor(phase[step] + _OFFSET) > np.floor(phase[step - 1] + _OFFSET)
+        for foot in np.argsort(-errors):
             if _GIRDLE[foot] == 1 and free[step] > 0.98:
                 landing = _landing(free, step)
                 now[foot], angle[foot] = _homes_at(track, homes, landing)[foot], track.heading[landing]
@@ -63,7 +67,10 @@ def plan_steps(track: Track, homes: np.ndarray) -> Steps:
                 now[foot] = start[foot] + ease * (goal[foot] - start[foot])
                 angle[foot] = start_yaw[foot] + ease * (goal_yaw[foot] - start_yaw[foot])
                 lift[step, foot] = _LIFT_MM[foot] * np.sin(np.pi * t) ** 1.3
-            elif free[step] < 0.02 and _wants_step(track, homes, phase, cycles, step, foot, now, angle, swing_until):
+            elif (free[step] < 0.02 or _GIRDLE[foot] == 0) and _may_step(
+                    step, foot, swing_until) and (due[foot] or _must_step(
+                        foot, errors[foot], angle[foot] - track.heading[step], cycles[step])):
+                due[foot] = False
                 length, ahead = _timing(cycles[step])
                 swing_from[foot], swing_until[foot] = step + 1, step + length
                 start[foot], start_yaw[foot] = now[foot], angle[foot]
@@ -91,16 +98,13 @@ def _timing(cycles_per_step: float) -> tuple[int, int]:
     return int(np.clip(SWING_SHARE * period, 9, 20)), int(np.clip(0.5 * (1 - SWING_SHARE) * period, 3, 22))
 
 
-def _wants_step(track, homes, phase, cycles, step, foot, now, angle, swing_until) -> bool:
-    """Whether a standing foot lifts now: its turn in the walk has come, or it is too far from where it should be."""
+def _may_step(step: int, foot: int, swing_until: np.ndarray) -> bool:
+    """Whether a foot is free to lift: at most two are in the air, and never both of one girdle."""
     busy = swing_until >= step
-    if busy.sum() >= 2 or np.any(busy & (_GIRDLE == _GIRDLE[foot])):
-        return False
-    if step > 0 and cycles[step] > 0.0025:
-        turn = np.floor(phase[step] + _OFFSET[foot]) > np.floor(phase[step - 1] + _OFFSET[foot])
-        if turn:
-            return True
-    error = np.linalg.norm(now[foot] - _homes_at(track, homes, step)[foot])
-    twist = abs(angle[foot] - track.heading[step])
-    slack = 1.0 if cycles[step] < 0.004 else 1.5
-    return error > slack * _MAX_ERROR["xy"] or twist > slack * _MAX_ERROR["yaw"]
+    return busy.sum() < 2 and not np.any(busy & (_GIRDLE == _GIRDLE[foot]))
+
+
+def _must_step(foot: int, error_mm: float, twist: float, cycles_per_step: float) -> bool:
+    """Whether a foot is too far from where it should stand, though its turn in the walk has not come."""
+    slack = 1.0 if cycles_per_step < 0.004 else 1.5
+    return bool(error_mm > slack * _MAX_ERROR["xy"][foot] or abs(twist) > slack * _MAX_ERROR["yaw"])

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from mousefacelift.capture.virtual import coat, loft
-from mousefacelift.capture.virtual.anatomy import SIDES, SPINE, TAIL_JOINTS, TRUNK, Animal, body_scale, joint_table
+from mousefacelift.capture.virtual.anatomy import BODY_SCALE, SIDES, SPINE, TAIL_JOINTS, TAIL_MM, TRUNK, Animal, body_scale, joint_table
 from mousefacelift.capture.virtual.loft import Part
 
 FUR, BARE, EYE = 0, 1, 2
@@ -98,7 +98,7 @@ def _trunk(skeleton: _Skeleton, animal: Animal) -> _Piece:
     at = np.linspace(0, arc[-1], 120)
     at += 1.2 * np.sin(2 * np.pi * at / arc[-1])  # more rings at the head
     x, z, width, above, below = PchipInterpolator(arc, TRUNK)(at).T
-    width = width * animal.girth / body_scale(Animal(girth=animal.girth))[1]
+    width = width * animal.girth * BODY_SCALE / body_scale(Animal(girth=animal.girth))[1]
     tangent = np.stack([np.gradient(x), 0 * x, np.gradient(z)], -1)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     up = np.stack([-tangent[:, 2], 0 * x, tangent[:, 0]], -1)
@@ -115,7 +115,7 @@ def _trunk(skeleton: _Skeleton, animal: Animal) -> _Piece:
 
 
 def _tail(skeleton: _Skeleton, animal: Animal) -> _Piece:
-    length = 82.0 * animal.tail
+    length = TAIL_MM * animal.tail
     s = np.linspace(-0.035, 1.0, 84)
     points = np.stack([-39.0 - length * s, 0 * s, 18.6 + 0 * s], -1)
     radii = 2.5 * (1 - np.clip(s, 0, 1)) ** 0.75 + 0.62
@@ -263,7 +263,7 @@ def _keypoint_rows(vertices: np.ndarray, names: np.ndarray, along: np.ndarray, j
         rows[row, ids[np.argmax(along[ids])]] = 1
     for row, point in ((2, (56.0, 0, 16.2)), (3, (27.0, 0, 30.0)), (4, (-6.0, 0, 33.0))):
         nearest(row, "trunk", point)
-    nearest(7, "tail", (-39.0 - 82.0 * animal.tail, 0, 18.6))
+    nearest(7, "tail", (-39.0 - TAIL_MM * animal.tail, 0, 18.6))
     at_joint = {5: "tail_0", 6: f"tail_{TAIL_JOINTS // 2}"}
     for start, side in ((8, "left"), (12, "right")):
         at_joint |= {start + i: f"{side}_{j}" for i, j in enumerate(("digits", "wrist", "elbow", "shoulder"))}

@@ -10,10 +10,10 @@ from scipy.signal import butter, sosfiltfilt
 from mousefacelift.capture.virtual.rig import ARENA_CENTER
 
 RATE = 100.0  # steps per second
-ROAM_RADIUS = 56.0  # mm around the arena's centre that the mid body keeps to
+ROAM_RADIUS = 53.0  # mm around the arena's centre that the mid body keeps to
 CUT_MM = 110.0  # the largest cut of the public recording
 BEHAVIOURS = ("walk", "turn", "sniff", "rear", "groom")
-_DURATION = {"walk": (1.0, 2.4), "turn": (0.7, 1.3), "sniff": (0.8, 2.0), "rear": (1.5, 2.6), "groom": (1.8, 3.4)}
+_DURATION = {"walk": (1.0, 2.4), "turn": (0.7, 1.3), "sniff": (0.6, 1.5), "rear": (1.5, 2.6), "groom": (1.5, 2.8)}
 _NEXT = {"walk": (0.30, 0.12, 0.28, 0.20, 0.10), "turn": (0.62, 0.0, 0.22, 0.10, 0.06), "sniff": (0.50, 0.16, 0.0, 0.18, 0.16),
          "rear": (0.42, 0.24, 0.26, 0.0, 0.08), "groom": (0.36, 0.24, 0.34, 0.06, 0.0)}
 
@@ -53,30 +53,32 @@ def make_track(steps: int, seed: int) -> Track:
     position, heading, speed, turning = _roam(programme, rng)
     gaze = _gaze(programme, rng)
     is_walk = behaviour == 0
-    hunch = np.where(is_walk | (behaviour == 1), 0.25, 0.85) * (behaviour < 3)
+    hunch = np.where(is_walk | (behaviour == 1), 0.45, 1.0) * (behaviour < 3)
     return Track(position, heading, speed, turning, _smooth(behaviour == 3, 1.5), _smooth(behaviour == 4, 1.7),
                  _smooth(hunch, 1.6), _smooth(gaze[:, 0], 2.2), _smooth(gaze[:, 1], 2.4),
                  _smooth(np.clip(turning * 0.22, -0.5, 0.5), 3.0), _smooth(gaze[:, 2], 2.5), behaviour)
 
 
 def frame_steps(track: Track, frames: int, fps: float, cut: bool) -> np.ndarray:
-    """[frames] step of each video frame; with a cut, the second half goes on from where the animal is 110 mm away.
+    """[frames] step of each video frame; with a cut, two stretches of the track whose ends are 110 mm apart.
 
     A `cut` needs a track longer than the recording (see `steps_needed`).
     """
     steps = np.round(np.arange(frames) * RATE / fps).astype(int)
-    if cut and frames > 1:
-        middle = frames // 2
-        before, rest = steps[middle - 1], steps[-1] - steps[middle]
-        candidates = np.arange(steps[middle], len(track) - rest)
-        jump = np.linalg.norm(track.position[candidates] - track.position[before], axis=1)
-        steps[middle:] += candidates[np.argmin(np.abs(jump - CUT_MM))] - steps[middle]
-    return steps
+    if not cut or frames < 2:
+        return steps
+    middle = frames // 2
+    first, rest = steps[middle - 1], steps[-1] - steps[middle]
+    before = np.arange(first, len(track) // 2, 20)
+    after = np.arange(len(track) // 2, len(track) - rest, 5)
+    jump = np.linalg.norm(track.position[before][:, None] - track.position[after], axis=-1)
+    i, j = np.unravel_index(np.argmin(np.abs(jump - CUT_MM)), jump.shape)
+    return np.concatenate([steps[:middle] + before[i] - first, steps[middle:] + after[j] - steps[middle]])
 
 
 def steps_needed(frames: int, fps: float, cut: bool) -> int:
-    """Steps of a track that covers the recording (and, for a cut, two minutes to choose from)."""
-    return int(np.ceil(frames * RATE / fps)) + 40 + (12000 if cut else 0)
+    """Steps of a track that covers the recording (and, for a cut, stretches to choose from)."""
+    return int(np.ceil(frames * RATE / fps)) + 40 + (2 * int(frames * RATE / fps) + 4000 if cut else 0)
 
 
 def _programme(steps: int, rng: np.random.Generator) -> list[str]:
@@ -101,7 +103,7 @@ def _roam(programme: list[str], rng: np.random.Generator) -> tuple[np.ndarray, .
     goal, cruise, dt = _point_on_disc(rng, ROAM_RADIUS), 110.0, 1.0 / RATE
     for step, name in enumerate(programme):
         if step == 0 or programme[step - 1] != name or (name == "walk" and np.linalg.norm(goal - place) < 14.0):
-            goal, cruise = _new_goal(place, rng), float(rng.uniform(80, 165))
+            goal, cruise = _new_goal(place, rng), float(rng.uniform(90, 185))
         offset = goal - place
         error = (np.arctan2(offset[1], offset[0]) - angle + np.pi) % (2 * np.pi) - np.pi
         wanted_speed = {"walk": cruise * max(np.cos(error), 0.12), "turn": 14.0}.get(name, 0.0)
@@ -133,8 +135,8 @@ def _gaze(programme: list[str], rng: np.random.Generator) -> np.ndarray:
     gaze, current, until = np.zeros((len(programme), 3)), np.zeros(3), 0
     for step, name in enumerate(programme):
         if step >= until:
-            wide = 0.55 if name in ("sniff", "rear") else 0.22
-            current = np.array([rng.uniform(-wide, wide), rng.uniform(-0.35, 0.25), rng.uniform(0.3, 1.0)])
+            wide = 0.65 if name in ("sniff", "rear") else 0.22
+            current = np.array([rng.uniform(-wide, wide), rng.uniform(-0.4, 0.35), rng.uniform(0.3, 1.0)])
             until = step + int(RATE * rng.uniform(0.3, 0.8))
         gaze[step] = current * (0.15 if name == "groom" else 1.0)
     return gaze

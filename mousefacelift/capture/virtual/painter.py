@@ -167,7 +167,7 @@ def _shade_strands(points, pixels, light, colour, width, normals, faces, face, e
             gleam = max(1.0 - along_half * along_half, 0.0) ** 18
             depth_in_fur = 0.50 + 0.28 * k  # roots lie in the shade of the other hairs
             diffuse = light[s, 0] * depth_in_fur * (0.45 + 0.55 * sine)
-            shine = 0.055 * gleam * light[s, 1] * depth_in_fur * min(light[s, 0] * 1.3, 1.0)
+            shine = 0.085 * gleam * light[s, 1] * depth_in_fur * min(light[s, 0] * 1.3, 1.0)
             veil = band * max(1.0 - points[s, k, 2] / 25.0, 0.0) ** 0.6
             for d in range(3):
                 linear = min(colour[s, d] * diffuse + shine * (0.7 + colour[s, d]), 1.0)

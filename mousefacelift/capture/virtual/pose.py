@@ -12,13 +12,13 @@ from mousefacelift.capture.virtual.skin import Pose
 
 # Pitch in degrees (nose up positive) that each behaviour adds at each spine joint.
 _PITCH = {
-    "rear": {"pelvis": 42.0, "lumbar": 8.0, "loin": 8.0, "thorax": 6.0, "withers": 2.0, "neck": -16.0, "head": -22.0},
-    "groom": {"pelvis": 34.0, "lumbar": 6.0, "loin": -10.0, "thorax": -20.0, "withers": -22.0, "neck": -16.0, "head": -14.0},
-    "hunch": {"pelvis": 24.0, "lumbar": 2.0, "loin": -16.0, "thorax": -20.0, "withers": -3.0, "neck": 9.0, "head": -2.0},
+    "rear": {"pelvis": 50.0, "lumbar": 10.0, "loin": 10.0, "thorax": 8.0, "withers": 2.0, "neck": -8.0, "head": -12.0},
+    "groom": {"pelvis": 47.0, "lumbar": 6.0, "loin": -12.0, "thorax": -26.0, "withers": -25.0, "neck": -18.0, "head": -12.0},
+    "hunch": {"pelvis": 33.0, "lumbar": 0.0, "loin": -22.0, "thorax": -26.0, "withers": -4.0, "neck": 14.0, "head": 0.0},
 }
 _BEND = {"pelvis": -0.45, "lumbar": 0.25, "loin": 0.35, "thorax": 0.35, "withers": 0.3, "neck": 0.3, "head": 0.2}
 # Shift in mm of the pelvis, forward and up.
-_PELVIS_SHIFT = {"rear": (6.0, 5.5), "groom": (5.0, -3.0), "hunch": (3.5, -1.2)}
+_PELVIS_SHIFT = {"rear": (7.5, 8.5), "groom": (6.5, -2.0), "hunch": (4.5, -3.0)}
 
 
 class Puppet:
@@ -106,7 +106,7 @@ class Puppet:
             pitch += 0.04
         sole = yaw @ _turn_y(pitch)
         middle = 0.5 * (self._bind(f"{side}_hip") + self._bind(f"{side}_ankle"))
-        pole = _turn_z(self.track.heading[step]) @ (self._bind(f"{side}_knee") - middle)
+        pole = _turn_z(self.track.heading[step]) @ (self._bind(f"{side}_knee") - middle + [0.0, 0.0, 4.0 * self._size])
         self._bend_limb(side, ("hip", "knee", "ankle"), "pelvis", toes + sole @ offset, pole, rotations, positions)
         ankle, tip = self._index[f"{side}_ankle"], self._index[f"{side}_toes"]
         rotations[ankle], rotations[tip] = sole, yaw @ _turn_y(0.35 * pitch * min(self.steps.lift[step, foot] / 4.5, 1.0))
@@ -124,6 +124,7 @@ class Puppet:
         while np.linalg.norm(digits + yaw @ _turn_y(pitch) @ offset - shoulder) > reach and pitch < 1.2 and free < 0.5:
             pitch += 0.04
         palm = yaw @ _turn_y(pitch)
+        self._slide_shoulder(side, (1 - free) * (digits + palm @ offset - shoulder), reach, positions)
         wrist = (1 - free) * (digits + palm @ offset) + free * self._free_wrist(step, side, sign, rotations, positions)
         withers = rotations[self._index["withers"]]
         middle = 0.5 * (self._bind(f"{side}_shoulder") + self._bind(f"{side}_wrist"))
@@ -135,11 +136,19 @@ class Puppet:
         rotations[tip] = _orthonormal((1 - free) * yaw + free * hanging @ _turn_y(0.5))
         positions[tip] = positions[hand] - rotations[hand] @ offset
 
+    def _slide_shoulder(self, side: str, line: np.ndarray, reach: float, positions: np.ndarray) -> None:
+        """Let the shoulder blade glide toward a paw that is out of reach by up to 9 mm, as a mouse's does."""
+        distance = np.linalg.norm(line)
+        glide = line / max(distance, 1e-9) * np.clip(distance - reach, 0.0, 9.0 * self._size)
+        positions[self._index[f"{side}_scapula"]] += 0.5 * glide
+        positions[self._index[f"{side}_shoulder"]] += glide
+
     def _free_wrist(self, step: int, side: str, sign: float, rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Where a free forepaw is: tucked under the chest when rearing, circling at the snout when grooming."""
         track, index = self.track, self._index
         groom = track.groom[step] / max(track.groom[step] + track.rear[step], 1e-6)
-        chest = positions[index[f"{side}_shoulder"]] + rotations[index["withers"]] @ np.array([4.5, -0.5 * sign, -9.0]) * self._size
+        tucked = np.array([4.5, -0.5 * sign, -9.0]) * self._size
+        chest = positions[index[f"{side}_shoulder"]] + rotations[index["withers"]] @ tucked
         beat = 2 * np.pi * 5.0 * step / RATE
         stroke = np.array([1.0 + 2.2 * np.cos(beat), sign * (4.2 + 0.8 * np.sin(beat)), -4.0 + 2.2 * np.sin(beat)]) * self._size
         face = positions[index["snout"]] + rotations[index["head"]] @ stroke

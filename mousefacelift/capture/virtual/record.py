@@ -72,7 +72,7 @@ def _film(stage: Stage, shots: list[_Shot], truth: TruthWriter, workers: int) ->
         running = []
         for frame in tqdm(range(stage.config.frames), desc=f"filming {stage.name}", unit="frame"):
             pose = stage.pose(frame)
-            vertices = stage.skinner.vertices(pose)
+            vertices = stage.vertices(pose)
             truth.add(frame, vertices, pose)
             scene = stage.scene(vertices)
             for future in running:

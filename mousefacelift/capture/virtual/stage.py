@@ -15,7 +15,8 @@ from mousefacelift.capture.virtual.pose import Puppet
 from mousefacelift.capture.virtual.skin import Pose, Skinner
 from mousefacelift.errors import ConfigError
 
-FULL_STRANDS = 70_000  # at 1152 px width
+
+FLOOR_MM = 0.15  # lowest height of the skin
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Stage:
     def pose(self, frame: int) -> Pose:
         """Joint transforms of a video frame."""
         return self.puppet.pose(int(self.steps[frame]))
+
+    def vertices(self, pose: Pose) -> np.ndarray:
+        """[N, 3] mm posed vertices; what would sink into the floor lies flat on it, as flesh does."""
+        vertices = self.skinner.vertices(pose)
+        vertices[:, 2] = np.maximum(vertices[:, 2], FLOOR_MM)
+        return vertices
 
     def scene(self, vertices: np.ndarray) -> Scene:
         """A posed mesh [N, 3], lit and with its fur."""
@@ -71,7 +78,7 @@ def mix_seed(name: str, seed: int) -> int:
 
 def strand_count(config: VirtualConfig) -> int:
     """Number of strands that suits the resolution."""
-    return config.strands or max(int(FULL_STRANDS * (config.width / rig.RIG_SIZE[0]) ** 1.4), 4000)
+    return config.strands or max(int(coat.FULL_STRANDS * (config.width / rig.RIG_SIZE[0]) ** 1.4), 4000)
 
 
 def check_config(config: VirtualConfig) -> None:

@@ -154,7 +154,7 @@ def _vertices(folder: Path, stage: Stage, frame: int) -> np.ndarray:
         raise DataError(f"recording {folder} has no frame {frame}", expected=f"0 to {stage.config.frames - 1}")
     path = _truth(folder) / f"vertices_{frame // CHUNK * CHUNK:06d}.npz"
     if not path.is_file():
-        return stage.skinner.vertices(stage.pose(frame)).astype(np.float32)
+        return stage.vertices(stage.pose(frame)).astype(np.float32)
     with np.load(path) as content:
         return content["vertices_mm"][frame % CHUNK]
 
