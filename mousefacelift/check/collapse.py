@@ -10,7 +10,8 @@ several detectors look from different sides, and `diagnose` names the collapse t
 | view_copy | predictions lie nearer to the input image than to their own targets |
 | mean_image | next to no variation between frames |
 | half_mean | variation there, but shrunk toward the mean |
-| wrong_frame | right variation, wrong answer: no skill, input not followed, or targets not found by retrieval |
+| wrong_frame | right variation, wrong answer: input not followed, or targets not found by retrieval |
+| no_skill | no better than the mean image by PSNR, without any of the signs above |
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mousefacelift.check.fidelity import as_mask, as_tensor, coverage, fg_psnr, full_psnr, psnr_of_error
+from mousefacelift.check.fidelity import as_mask, as_tensor, fg_psnr, full_psnr, psnr_of_error, soft_coverage
 from mousefacelift.errors import DataError
 
 
@@ -159,12 +160,12 @@ def sharpness_ratio(prediction, target, mask) -> float:
     return float(energies[0] / energies[1].clamp_min(1e-12))
 
 
-def collapse_metrics(prediction, target, mask, predicted_mask, mean, *, input_image=None, swapped=None) -> dict[str, float]:
+def collapse_metrics(prediction, target, mask, predicted_alpha, mean, *, input_image=None, swapped=None) -> dict[str, float]:
     """Everything the alarm looks at, on one fixed validation set.
 
     Args:
         prediction, target: [N, V, 3, H, W] in [0, 1] on one background; N frames further apart than the correlation time.
-        mask, predicted_mask: [N, V, H, W].
+        mask, predicted_alpha: [N, V, H, W]; alpha soft, so that a mean image is not taken for a white-out.
         mean: [V, 3, H, W] or [3, H, W], mean *training* image of each view.
         input_image: [N, 3, H, W] or [N, V, 3, H, W], for the copy score; V must then not contain the input views.
         swapped: (swapped_prediction, target_of_input, target_of_cameras) for the input-swap test.
@@ -186,7 +187,7 @@ def collapse_metrics(prediction, target, mask, predicted_mask, mean, *, input_im
         "anomaly_correlation": anomaly_correlation(prediction, target),
         "view_variance_ratio": view_variance_ratio(prediction, target),
         **retrieval(prediction, target),
-        "coverage": float(coverage(predicted_mask, mask).nanmean()),
+        "coverage": float(soft_coverage(predicted_alpha, mask).nanmean()),
         "sharpness_ratio": sharpness_ratio(prediction, target, mask),
         "rank_ratio": effective_rank(prediction) / max(effective_rank(target), 1e-9),
     }

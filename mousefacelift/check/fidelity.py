@@ -123,6 +123,14 @@ def coverage(predicted_mask, mask) -> torch.Tensor:
     return torch.where(area > 0, predicted.sum((-2, -1)) / area.clamp_min(1), torch.nan)
 
 
+def soft_coverage(predicted_alpha, mask) -> torch.Tensor:
+    """Sum of the predicted alpha over the target's foreground area [...]: the mean image scores about 1, white-out 0."""
+    predicted, mask = as_tensor(predicted_alpha), as_mask(mask)
+    _same_shape(predicted, mask)
+    area = mask.sum((-2, -1))
+    return torch.where(area > 0, predicted.sum((-2, -1)) / area.clamp_min(1), torch.nan)
+
+
 def per_image(prediction, target, mask, predicted_alpha=None) -> dict[str, torch.Tensor]:
     """Every fidelity metric for every image.
 

@@ -54,15 +54,15 @@ class ContainmentConfig:
     `worst` bounds the worst view of a sample, `mean` the mean of its views. Generated views are never exactly one body.
     """
 
-    real_worst: float = 0.85
-    real_mean: float = 0.93
-    distilled_worst: float = 0.70
-    distilled_mean: float = 0.85
-    splat_worst: float = 0.85
-    splat_mean: float = 0.93
-    object_worst: float = 0.85
+    real_worst: float = 0.90
+    real_mean: float = 0.95
+    distilled_worst: float = 0.75
+    distilled_mean: float = 0.88
+    splat_worst: float = 0.90
+    splat_mean: float = 0.95
+    object_worst: float = 0.90
     object_mean: float = 0.95
-    scan_worst: float = 0.85
+    scan_worst: float = 0.90
     scan_mean: float = 0.95
 
     def of(self, source: str) -> tuple[float, float]:
@@ -92,7 +92,7 @@ class GateConfig:
     mask_size: int = 96
     margin: float = 1.0
     half_extent: float = 1.0
-    outside_share_max: float = 0.02
+    outside_share_max: float = 0.05
     z_min: float = 0.2
     border_share_max: float = 0.0
     focal_aspect_tolerance: float = 0.03

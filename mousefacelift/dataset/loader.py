@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mousefacelift.core.cameras import check_camera, Camera
+from mousefacelift.core.cameras import Camera, check_camera
 from mousefacelift.core.samples import read_document, view_hash
 from mousefacelift.dataset.augment import distort_grid, jitter_camera, jitter_colours, mirror_cameras, yaw_world
 from mousefacelift.dataset.config import AugmentConfig, LoaderConfig

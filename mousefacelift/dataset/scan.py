@@ -47,7 +47,7 @@ def scan_index(index: Path, gate: GateConfig, real_folders: dict[tuple[str, int]
     samples, views, damaged = [], [], []
     for item in read_index(index)["items"]:
         folder = index.parent / item["name"]
-        if not (folder / CAMERAS_FILE).exists() and item.get("views", item.get("n_views", 1)) in (0, []):
+        if not (folder / CAMERAS_FILE).exists() and has_no_sample(item):
             continue
         try:
             sample_row, view_rows = scan_sample(folder, gate, real_folders or {})
@@ -57,6 +57,11 @@ def scan_index(index: Path, gate: GateConfig, real_folders: dict[tuple[str, int]
         views += [row | {"sample": len(samples)} for row in view_rows]
         samples.append(sample_row)
     return Scan(samples, views, damaged)
+
+
+def has_no_sample(item: dict) -> bool:
+    """Whether an index row says that its stage accepted nothing for this item."""
+    return item.get("views", 1) in (0, []) or item.get("status", "done") != "done" or bool(item.get("excluded"))
 
 
 def scan_sample(folder: Path, gate: GateConfig, real_folders: dict[tuple[str, int], str]) -> tuple[dict, list[dict]]:
@@ -82,7 +87,7 @@ def scan_sample(folder: Path, gate: GateConfig, real_folders: dict[tuple[str, in
     real_cameras = context.cameras if context is not None else (sample.cameras if meta["source"] == "real" else [])
     rows = [_view_row(sample, index, files[index], result.containment[index], real_cameras) for index in range(len(views))]
     data = (folder / CAMERAS_FILE).read_bytes()
-    row = _sample_row(folder, meta, result, rows) | {
+    row = _sample_row(folder, sample, result, rows) | {
         "document_hash": hashlib.sha256(data).hexdigest()[:32], "document_bytes": len(data)}
     return row, rows
 
@@ -141,11 +146,17 @@ def check_png(data: bytes, path: Path) -> None:
                         hint="delete the sample folder and rerun the stage that made it")
 
 
-def _sample_row(folder: Path, meta: dict, result, views: list[dict]) -> dict:
-    accepted = result.accepted
+def set_of(sample: Sample) -> str:
+    """Kind of a sample within its source: what its meta says, else the kinds of its views (splats: in-between or ring)."""
+    kinds = sorted({str(view.meta["kind"]) for view in sample.views if "kind" in view.meta})
+    return str(sample.meta.get("set") or "+".join(kinds))
+
+
+def _sample_row(folder: Path, sample: Sample, result, views: list[dict]) -> dict:
+    accepted, meta = result.accepted, sample.meta
     weight = float(np.mean([row["score"] for row in views])) * float(meta.get("weight", 1.0))
     return {
-        "folder": str(folder), "source": meta["source"], "set": str(meta.get("set", "")), "recording": recording_of(meta),
+        "folder": str(folder), "source": meta["source"], "set": set_of(sample), "recording": recording_of(meta),
         "subject": str(meta.get("subject") or meta.get("asset") or recording_of(meta)), "frame": int(meta.get("frame", 0)),
         "time_s": float(meta["time_s"]) if meta.get("time_s") is not None else float("nan"), "views": len(views),
         "weight": weight if accepted else 0.0, "decision": "accepted" if accepted else "refused",
@@ -161,18 +172,36 @@ def _view_row(sample: Sample, index: int, file: tuple[str, int, str], containmen
     camera, meta = view.camera, view.meta
     azimuth, elevation, distance = azimuth_elevation(camera)
     path, size, digest = file
-    score = float(meta.get("score", 1.0 if source in ("real", "object", "scan") or not np.isfinite(containment) else containment))
+    score = view_score(meta, source, containment)
     row = {
         "view": index, "index": index, "file": path, "source": meta.get("source", source),
         "camera": int(meta.get("camera", -1)) if isinstance(meta.get("camera", -1), int) else -1,
         "width": camera.width, "height": camera.height, **dict(zip(("fx", "fy", "cx", "cy"), camera.fxfycxcy.tolist())),
         **dict(zip(W2C_COLUMNS, camera.w2c[:3].ravel().tolist())), "azimuth": azimuth, "elevation": elevation,
         "distance": distance, "angle_to_real": _nearest_angle(camera, real_cameras), "parents": _json(meta.get("parents")),
-        "generator": str(meta.get("generator", "")), "offset": float(meta.get("offset", np.nan)), "score": score,
+        "generator": str(meta.get("generator", "")), "offset": declared_offset(meta), "score": score,
         "containment": float(containment), "weight": float(meta.get("weight", 1.0)) if score > 0 else 0.0,
         "seed": int(meta.get("seed", -1)), "bytes": size, "hash": bytes.fromhex(digest),
     }
     return row
+
+
+def view_score(meta: dict, source: str, containment: float) -> float:
+    """Consistency of a view in [0, 1]: 1 for photos and mesh renders; for others what their stage measured, else containment."""
+    if source in ("real", "object", "scan"):
+        return 1.0
+    stated = meta.get("score", meta.get("consensus"))
+    if stated is None:
+        stated = containment if np.isfinite(containment) else 1.0
+    return float(np.clip(stated, 0.0, 1.0))
+
+
+def declared_offset(meta: dict) -> float:
+    """Relative azimuth that a generator or a plan was asked for, degrees; NaN where none."""
+    for key in ("offset", "relative_azimuth", "angle_from_input"):
+        if meta.get(key) is not None:
+            return float(meta[key])
+    return float("nan")
 
 
 def _nearest_angle(camera: Camera, others: list[Camera]) -> float:

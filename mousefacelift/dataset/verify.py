@@ -24,13 +24,12 @@ from mousefacelift.dataset.schema import CAMERA_COLUMNS, W2C_COLUMNS
 
 FRAME_KEYS = ("w", "h", "fx", "fy", "cx", "cy")
 BATCH = 256  # samples handed to a process at a time
-IGNORED = (".row.json",)
 
 
 def verify_dataset(folder: Path, jobs: int = 1, find_orphans: bool = True) -> dict:
     """Verdict on the manifest in `folder`, written to `verify.json`: passed, problems (one sentence each), files, bytes.
 
-    Checks that every sample folder holds exactly the files listed, that every image, its camera and the whole camera file hash
+    Checks that every sample's `images` folder holds exactly the files listed, that every image, its camera and the whole camera file hash
     to what the manifest says, and that the manifest's camera numbers are those of the file.
     """
     manifest = Manifest.open(folder)
@@ -120,9 +119,9 @@ def check_folder(folder: Path, document_hash: str, views: list[tuple], find_orph
         elif not np.array_equal(_numbers(frame), camera):
             problems.append(f"{path}: the manifest's camera is not the file's")
     if find_orphans:
-        listed = {str(name) for _, name, _, _ in views} | {CAMERAS_FILE, *IGNORED}
-        problems += [f"{path}: not in the manifest" for path in sorted(folder.rglob("*"))
-                     if path.is_file() and path.relative_to(folder).as_posix() not in listed]
+        listed = {str(name) for _, name, _, _ in views}
+        problems += [f"{path}: not in the manifest" for path in sorted((folder / "images").glob("*"))
+                     if f"images/{path.name}" not in listed]
     return problems, files, size
 
 

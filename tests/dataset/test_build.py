@@ -18,7 +18,7 @@ from mousefacelift.dataset.verify import verify_dataset
 from mousefacelift.errors import DataError
 from tests.dataset.conftest import rig_cameras, toy_sample, write_chunk
 
-QUICK = DatasetConfig(gate=GateConfig(resolution=40, mask_size=32))
+QUICK = DatasetConfig(gate=GateConfig(mask_size=32))
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_commands_split_build_verify(toy_chunks, tmp_path, capsys):
     indexes, splits = toy_chunks
     track = {"recording": "m1", "fps": 10.0, "frames": list(range(24)), "cuts": [], "correlation_time_s": 0.2}
     (tmp_path / "track.json").write_text(json.dumps(track))
-    config = json.dumps({"dataset": {"gate": {"resolution": 40, "mask_size": 32}}, "seed": 0})
+    config = json.dumps({"dataset": {"gate": {"mask_size": 32}}, "seed": 0})
     out = tmp_path / "dataset"
     assert main(["dataset", "split", "--track", str(tmp_path / "track.json"), "--out", str(out / "splits.json"),
                  "--config-json", config]) == 0
