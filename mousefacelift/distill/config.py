@@ -8,28 +8,24 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Size of the denoiser.
+    """Size of the `pose` denoiser.
 
     Args:
-        size: image edge in pixels, a multiple of 2 * patch.
-        patch: edge of the square of pixels that becomes one position of the finest grid.
-        width: channels of the finest grid; the coarse grid has twice as many.
-        blocks: residual blocks per level and side.
-        heads: attention heads of the coarse grid.
-        hidden: width of the pose and input embedding and of the dense layers that mix the whole coarse grid.
+        size: image edge in pixels, a multiple of `pool`.
+        pool: inputs are averaged over squares of this edge before the first layer; outputs are at full size.
+        width: of the dense layers.
+        encoder_blocks, blocks: residual blocks on the photo and on each wanted view.
     """
 
     size: int = 64
-    patch: int = 4
-    width: int = 32
-    blocks: int = 1
-    heads: int = 4
-    hidden: int = 256
+    pool: int = 2
+    width: int = 384
+    encoder_blocks: int = 2
+    blocks: int = 3
 
     def __post_init__(self) -> None:
-        if self.size % (2 * self.patch) or self.width % 16 or (2 * self.width) % self.heads:
-            raise ValueError(f"size {self.size} must be a multiple of 2 * patch {self.patch}, width {self.width} of 16 "
-                             f"and 2 * width of heads {self.heads}")
+        if self.size < 8 or self.size % self.pool or self.width < 8:
+            raise ValueError(f"size {self.size} must be a multiple of pool {self.pool} and at least 8, width {self.width} too")
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class TrainingConfig:
             drawn uniformly.
         snr_gamma: weight min(SNR, gamma)/SNR of the v loss; see the specification of the published training.
         foreground_weight: loss weight of pixels near the animal over background pixels.
-        condition_drop: p; the photo's vector is dropped below 2p of a uniform draw, its tokens between p and 3p.
+        condition_drop: p; share of photos hidden from the pose generator; for the published one see `draw_condition_drop`.
         ema: largest decay of the exponential moving average; the average is what is saved and used.
         mirror: also learn from every frame mirrored together with its cameras.
         save_every: updates between checkpoints from which an interrupted training goes on exactly.
@@ -60,17 +56,17 @@ class TrainingConfig:
 
     minutes: float = 1.5
     steps: int = 20000
-    batch: int = 8
+    batch: int = 16
     views: int = 5
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.01
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
     clip: float = 1.0
     warmup: int = 30
     full_noise: float = 0.7
     snr_gamma: float = 5.0
     foreground_weight: float = 4.0
-    condition_drop: float = 0.05
-    ema: float = 0.995
+    condition_drop: float = 0.02
+    ema: float = 0.98
     mirror: bool = True
     save_every: int = 500
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
@@ -92,7 +88,7 @@ class TrainingConfig:
 class SamplerConfig:
     """Steps, guidance and eta of the sampler. Published generator: 50, 3.0, 1.0; small: few steps, no guidance."""
 
-    steps: int = 2
+    steps: int = 1
     guidance: float = 1.0
     eta: float = 0.0
 

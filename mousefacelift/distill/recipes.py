@@ -61,10 +61,11 @@ def _train_pose(train: FrameStore, held: FrameStore, out: Path, config: DistillC
     from mousefacelift.distill.validate import validate
 
     torch.manual_seed(seed)
-    network = PoseNetwork(config.network).to(memory_format=torch.channels_last)
+    network = PoseNetwork(config.network)
     focal = fit_focal(train)
     key = config_hash([asdict(config.network), asdict(config.training), seed, focal, [i.frame for i in train.items]])
-    batches = PoseBatches(train, network, focal, config.training, seed)
+    batches = PoseBatches(train, config.network, focal, config.training, seed)
+    network.mean.copy_(batches.mean())
 
     def loss(module, step, process):
         device = next(module.parameters()).device
@@ -73,7 +74,7 @@ def _train_pose(train: FrameStore, held: FrameStore, out: Path, config: DistillC
 
     checkpoint = out.parent / f".{out.name}.checkpoint.pt"
     state = run_training(network, loss, config.training, checkpoint, key)
-    network = network.to("cpu").to(memory_format=torch.contiguous_format)
+    network = network.to("cpu")
     (out / "generator.json").unlink(missing_ok=True)
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, out / "model.safetensors")
     write_losses(out / "losses.csv", state, config.training)

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from mousefacelift.config import load
-from mousefacelift.core.cameras import Camera, azimuth_elevation
+from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import premultiply, unpremultiply
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NetworkConfig, SamplerConfig
-from mousefacelift.distill.generators.pose_network import PoseNetwork, pose_features, ray_maps
+from mousefacelift.distill.generators.pose_network import PoseNetwork, pose_features
 from mousefacelift.distill.generators.protocol import change_camera, check_foreground, hash_files, noise_source, require_files
 from mousefacelift.distill.views import ViewSet
 
@@ -50,38 +50,27 @@ def to_rgba(image: Tensor) -> np.ndarray:
     return unpremultiply(array, floor=0.02)
 
 
-def geometry(source: Camera, targets: Sequence[Camera], grid: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Network inputs of cameras: source rays [1, 6, g, g], source pose [1, 11], rays [V, 6, g, g], poses [V, 11]."""
-    azimuth = azimuth_elevation(source)[0]
-    arrays = (ray_maps([source], azimuth, grid), pose_features(source, [source]), ray_maps(targets, azimuth, grid),
-              pose_features(source, targets))
-    return tuple(torch.from_numpy(array) for array in arrays)
-
-
 @torch.no_grad()
-def sample_ddim(network: PoseNetwork, source: Tensor, shapes: tuple[Tensor, ...], noise: Tensor,
-                config: SamplerConfig, draws: Sequence[torch.Generator]) -> Tensor:
-    """Views [B * V, 4, S, S] of B photos by DDIM (Song et al. 2021, eq. 12) on the cosine schedule; the photo is encoded once.
+def sample_ddim(network: PoseNetwork, source: Tensor, pose: Tensor, noise: Tensor, config: SamplerConfig,
+                draws: Sequence[torch.Generator]) -> Tensor:
+    """Views [B * V, 4, S, S] of B photos by DDIM (Song et al. 2021, eq. 12) on the cosine schedule.
 
     Args:
-        source: [B, 4, S, S]; shapes: see `geometry`, rows of all photos; noise: [B * V, 4, S, S];
+        source: [B, 4, S, S]; pose: [B * V, 11]; noise: [B * V, 4, S, S];
         draws: the B noise sources, read again when eta > 0.
     """
-    source_rays, source_pose, rays, pose = shapes
     views = noise.shape[0] // source.shape[0]
-    known = network.encode(source, source_rays, source_pose)
-    condition = known.repeat(views)
-    nothing = known.drop(torch.ones(source.shape[0], dtype=torch.bool)).repeat(views) if config.guidance != 1 else None
-    times = torch.linspace(1, 0, config.steps + 1)
+    known = network.encode(source).repeat_interleave(views, 0)
     x = noise
+    times = torch.linspace(1, 0, config.steps + 1)
     for time, after in zip(times[:-1], times[1:], strict=True):
         row_time = time.expand(x.shape[0])
-        v = network(x, row_time, condition, rays, pose)
-        if nothing is not None:
-            without = network(x, row_time, nothing, rays, pose)
-            v = without + config.guidance * (v - without)
+        clean = network(x, row_time, known, pose)
+        if config.guidance != 1:
+            without = network(x, row_time, torch.zeros_like(known), pose)
+            clean = without + config.guidance * (clean - without)
+        clean = clean.clamp(-1, 1)
         (a, s), (a_next, s_next) = noise_levels(time), noise_levels(after)
-        clean = (a * x - s * v).clamp(-1, 1)
         noise_part = (x - a * clean) / s
         sigma = config.eta * s_next / s * torch.sqrt((1 - (a / a_next) ** 2).clamp(min=0))
         x = a_next * clean + torch.sqrt((s_next**2 - sigma**2).clamp(min=0)) * noise_part
@@ -129,15 +118,14 @@ class PoseGenerator:
                     seeds: Sequence[int]) -> list[list[View]]:
         """Views at the `wanted` absolute cameras (equally many per input), through the generator's field of view."""
         check_foreground(inputs)
-        views, size, grid = len(wanted[0]), self.resolution, self.network.grid
+        views, size = len(wanted[0]), self.resolution
         sources = [self.own_camera(view.camera) for view in inputs]
         targets = [[self.own_camera(camera) for camera in cameras] for cameras in wanted]
         pictures = torch.stack([to_tensor(change_camera(v.rgba, v.camera, c)) for v, c in zip(inputs, sources, strict=True)])
-        shapes = tuple(torch.cat(part) for part in zip(*(geometry(s, t, grid) for s, t in zip(sources, targets, strict=True)),
-                                                       strict=True))
+        pose = torch.cat([torch.from_numpy(pose_features(c, t)) for c, t in zip(sources, targets, strict=True)])
         draws = [noise_source(seed) for seed in seeds]
         noise = torch.cat([torch.randn(views, 4, size, size, generator=draw) for draw in draws])
-        images = sample_ddim(self.network, pictures, shapes, noise, self.sampler, draws)
+        images = sample_ddim(self.network, pictures, pose, noise, self.sampler, draws)
         return [[View(to_rgba(images[b * views + v]), camera, {"generator": self.name, "seed": seeds[b]})
                  for v, camera in enumerate(cameras)] for b, cameras in enumerate(targets)]
 
