@@ -1,8 +1,8 @@
 """Chunks of objects and of scan frames as resumable jobs, and their summaries.
 
 Part of the objects stage. Reads selection.json; writes <chunk>/index.json with one row per object: `done` with its
-numbers, or `refused` / `failed` with the reason. A chunk ends well whatever its assets are; only a chunk in which
-nothing at all could be done is an error, because then the fault is not the assets'.
+numbers, or `refused` / `failed` / `missing` with the reason. A chunk ends well whatever its assets are; only a chunk of
+which no file is on this machine is an error.
 """
 
 from collections import Counter
@@ -13,15 +13,17 @@ from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import ObjectsConfig
-from mousefacelift.objects.make import make_object
-from mousefacelift.objects.sandbox import DONE, Sandbox
+from mousefacelift.objects.make import asset_path, make_object
+from mousefacelift.objects.sandbox import DONE, FAILED, REFUSED, Sandbox
+
+MISSING = "missing"
 
 
 def render_chunk(selection: dict, rows: range, config: ObjectsConfig, out: Path, threads: int) -> dict:
     """Render rows of a selection into `out`'s folder; returns the index.
 
     Raises:
-        DataError: rows beyond the selection, or not one object of the chunk could be rendered.
+        DataError: rows beyond the selection, or none of the chunk's files is there.
     """
     chosen = selection["items"][rows.start : rows.stop]
     if len(chosen) < len(rows):
@@ -41,20 +43,22 @@ def make_row(name: str, item: dict, folder: Path, *, config: ObjectsConfig, seed
     """One object: the project's own meshes here, foreign files in the sandbox; `views` is 0 where there is no sample."""
     if "number" in item:
         return make_object(item, config, seed, folder, threads)
+    if not asset_path(item, config).is_file():
+        return {"status": MISSING, "uid": item["uid"], "views": 0, "reason": "not downloaded"}
     row = sandbox.run(make_object, item, config, seed, folder, threads)
     return row if row["status"] == DONE else {"uid": item["uid"], "views": 0, **row}
 
 
 def refuse_empty(index: dict, out: Path) -> None:
-    """An error if no item of a chunk was done.
+    """An error if not one object of a chunk has a file: then the download is at fault, not the assets.
 
     Raises:
-        DataError: names the most frequent reason.
+        DataError: says how to fetch them.
     """
     rows = index["items"]
-    if rows and not any(row["status"] == DONE for row in rows):
-        reason, times = Counter(row["reason"] for row in rows).most_common(1)[0]
-        raise DataError("no object of the chunk could be rendered", where=str(out), got=f"{times} of {len(rows)}: {reason}")
+    if rows and all(row["status"] == MISSING for row in rows):
+        raise DataError("none of the chunk's objects is on this machine", where=str(out), got=f"{len(rows)} missing",
+                        hint="mousefacelift objects download --selection SELECTION.json, on a machine with a network")
 
 
 def describe(index: dict) -> str:
@@ -62,7 +66,7 @@ def describe(index: dict) -> str:
     rows = index["items"]
     counts = Counter(row["status"] for row in rows)
     done = [row for row in rows if row["status"] == DONE]
-    lines = [f"{counts['done']} done, {counts['refused']} refused, {counts['failed']} failed"]
+    lines = [f"{counts[DONE]} done, {counts[REFUSED]} refused, {counts[FAILED]} failed, {counts[MISSING]} missing"]
     lines += [f"  {row['status']} {row.get('uid', row['name'])}: {row['reason']}" for row in rows if row["status"] != DONE]
     if done:
         seconds, megabytes = (sum(row[k] for row in done) / len(done) for k in ("total_s", "mb"))

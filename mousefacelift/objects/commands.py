@@ -1,4 +1,4 @@
-"""Commands of the objects stage: select, render, scans, plan."""
+"""Commands of the objects stage: select, download, render, scans, plan."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="SELECTION.json")
     add_config_argument(parser)
     parser.set_defaults(run=run_select)
+
+    parser = subparsers.add_parser("download", help="fetch the listed objects that are not here yet")
+    parser.add_argument("--selection", required=True, type=Path, metavar="SELECTION.json")
+    add_config_argument(parser)
+    parser.set_defaults(run=run_download)
 
     parser = subparsers.add_parser("render", help="one chunk of the selection -> samples")
     parser.add_argument("--selection", required=True, type=Path, metavar="SELECTION.json")
@@ -45,6 +50,21 @@ def run_select(args: argparse.Namespace) -> None:
     selection = select_objects(read_config(args, ObjectsConfig, "objects"), read_seed(args))
     write_text(args.out, json.dumps(selection, indent=1))
     print(f"{len(selection['items'])} objects of source {selection['source']}, left out {selection['left_out']}")
+
+
+def run_download(args: argparse.Namespace) -> None:
+    """Fetch the objects of a selection."""
+    from mousefacelift.objects.download import download_objects, local_path
+    from mousefacelift.objects.select import read_selection
+
+    config = read_config(args, ObjectsConfig, "objects").download
+    items = [item for item in read_selection(args.selection)["items"] if "group" in item]
+    failed = download_objects(items, config)["failed"]
+    here = sum(local_path(item, config).is_file() for item in items)
+    print(f"{here} of {len(items)} listed objects are in {config.folder}")
+    for item in items:
+        if item["uid"] in failed:
+            print(f"  {item['uid']}: {failed[item['uid']]}")
 
 
 def run_render(args: argparse.Namespace) -> None:

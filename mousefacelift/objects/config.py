@@ -92,7 +92,7 @@ class LimitsConfig:
     """What one asset may cost before it is refused; the batch goes on.
 
     Args:
-        file_mb: size of the file, and of everything inside an archive when unpacked.
+        file_mb: size of the file.
         faces: triangles, counted in the file's header where it has one.
         texture_px: pixels of one texture.
         memory_gb: address space that the worker may add for one asset.

@@ -13,6 +13,8 @@ from mousefacelift.config import config_hash
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.objects.backends import render
 from mousefacelift.objects.config import ObjectsConfig
+from mousefacelift.objects.download import local_path
+from mousefacelift.objects.inspect import inspect_asset
 from mousefacelift.objects.light import Light, make_light
 from mousefacelift.objects.load import load_mesh
 from mousefacelift.objects.mesh import Mesh, check_mesh, normalise
@@ -30,7 +32,12 @@ def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, thre
         DataError: the asset is refused; says why.
     """
     started = time.perf_counter()
-    mesh = load_mesh(Path(item["path"])) if "path" in item else procedural_object(seed, item["number"])
+    if "number" in item:
+        mesh = procedural_object(seed, item["number"])
+    else:
+        path = asset_path(item, config)
+        inspect_asset(path, config.limits)
+        mesh = load_mesh(path)
     check_mesh(mesh, item["uid"])
     mesh, similarity = normalise(mesh)
     loaded = time.perf_counter()
@@ -51,6 +58,11 @@ def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, thre
         "coverage": coverage, "load_s": round(loaded - started, 3), "total_s": round(time.perf_counter() - started, 3),
         "mb": round(folder_megabytes(folder), 3),
     }  # fmt: skip
+
+
+def asset_path(item: dict, config: ObjectsConfig) -> Path:
+    """The file of a selected object: its own path, or its place in the download folder."""
+    return Path(item["path"]) if "path" in item else local_path(item, config.download)
 
 
 def object_light(config: ObjectsConfig, seed: list[int]) -> Light:
