@@ -6,9 +6,23 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from mousefacelift.check.collapse import (anomaly_correlation, collapse_metrics, diagnose, effective_rank, gain_of_constant, input_swap,
-                                          mean_image, r2_of_gain, retrieval, sharpness_ratio, skill_decomposition, skill_over_mean,
-                                          variance_ratio, view_copy, view_variance_ratio)
+from mousefacelift.check.collapse import (
+    anomaly_correlation,
+    collapse_metrics,
+    diagnose,
+    effective_rank,
+    gain_of_constant,
+    input_swap,
+    mean_image,
+    r2_of_gain,
+    retrieval,
+    sharpness_ratio,
+    skill_decomposition,
+    skill_over_mean,
+    variance_ratio,
+    view_copy,
+    view_variance_ratio,
+)
 from mousefacelift.errors import DataError
 
 FRAMES, VIEWS, SIZE = 24, 5, 40

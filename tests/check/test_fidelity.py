@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from mousefacelift.check.fidelity import (PSNR_CEILING, coverage, fg_l1, fg_psnr, fg_ssim, fidelity, full_psnr, mask_box, mask_iou,
-                                          per_image, soft_iou, spread)
+from mousefacelift.check.fidelity import (
+    PSNR_CEILING,
+    coverage,
+    fg_l1,
+    fg_psnr,
+    fg_ssim,
+    fidelity,
+    full_psnr,
+    mask_box,
+    mask_iou,
+    per_image,
+    soft_iou,
+    spread,
+)
 from mousefacelift.errors import DataError
 
 
