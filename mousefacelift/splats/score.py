@@ -38,7 +38,7 @@ def render_views(gaussians: Gaussians, cameras, device="cpu", corrections: np.nd
     return rgba, np.where(present, depth / weight, 0.0).astype(np.float32)
 
 
-def score_views(gaussians: Gaussians, frame: FrameViews, device="cpu", corrections: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def score_views(gaussians: Gaussians, frame: FrameViews, device="cpu", corrections: np.ndarray | None = None):
     """Scores [V] of the Gaussians rendered into the cameras of `frame`, see `compare_views`."""
     rgba, _ = render_views(gaussians, frame.cameras, device, corrections)
     return compare_views(rgba, frame.rgba)

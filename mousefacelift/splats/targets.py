@@ -12,6 +12,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import premultiply
 from mousefacelift.core.render import Render
+from mousefacelift.core.ssim import ssim_map
 from mousefacelift.splats.config import OptimiseConfig
 from mousefacelift.splats.frames import FrameViews
 
@@ -79,8 +80,6 @@ def fit_loss(
 
 def ssim_per_image(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Mean SSIM [B] of images [B, 3, H, W]."""
-    from mousefacelift.core.ssim import ssim_map
-
     return ssim_map(a.contiguous(), b.contiguous()).mean((1, 2, 3))
 
 

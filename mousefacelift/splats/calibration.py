@@ -1,0 +1,55 @@
+"""Trust of a recording: reads some of its samples, writes trust.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mousefacelift.chunks import read_index
+from mousefacelift.core.images import write_text
+from mousefacelift.core.samples import read_sample
+from mousefacelift.errors import DataError
+from mousefacelift.splats.config import SplatsConfig
+from mousefacelift.splats.frames import frame_views
+from mousefacelift.splats.trust import Trust, calibrate, held_out_rows
+
+
+def calibrate_recording(captures: Sequence[Path], out: Path, config: SplatsConfig, seed: int, held_out: int | None = None,
+                        device: str = "cpu") -> dict:  # fmt: skip
+    """Refit `config.trust.frames` frames spread over the recording and write the calibration with its evidence.
+
+    Raises:
+        DataError: the chunks hold no frame, or every fit failed.
+    """
+    items = [(index, item["name"]) for index in captures for item in read_index(index)["items"]]
+    if not items:
+        raise DataError("no frame to calibrate trust on", where=", ".join(map(str, captures)))
+    rows = []
+    for position in spread(len(items), config.trust.frames):
+        index, name = items[position]
+        sample = read_sample(Path(index).parent / name)
+        views = [v for v in range(len(sample.views)) if v != held_out]
+        rows += held_out_rows(frame_views(name, sample, config.size, views), config, seed, device)
+    trust = calibrate(rows, config.novel.max_error, config.outlier)
+    single = [row for row in rows if row["left_out"] == 1]
+    names = ("psnr", "psnr_black", "iou", "error", "outside", "hull_psnr", "hull_iou")
+    means = {name: float(np.mean([row[name] for row in single])) for name in names} if single else {}
+    document = {"trust": trust.to_dict(), "left_out_one": means, "rows": rows}
+    write_text(out, json.dumps(document, indent=1))
+    return document
+
+
+def spread(total: int, wanted: int) -> list[int]:
+    """Up to `wanted` positions spread evenly over range(total), ends avoided when there are enough."""
+    return sorted({int((k + 0.5) * total / min(wanted, total)) for k in range(min(wanted, total))})
+
+
+def read_trust(path: Path) -> Trust:
+    """The calibration of trust.json."""
+    try:
+        return Trust.from_dict(json.loads(Path(path).read_text())["trust"])
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise DataError(f"trust '{path}' cannot be read", got=str(error), hint="mousefacelift splats trust") from error

@@ -1,0 +1,163 @@
+"""A chunk of frames fitted in batches, resumable frame by frame, with outliers refitted and failures named.
+
+An item folder holds `splat.npz` (Gaussians), `fit.json` (the fit's record with its cameras) and, if asked for,
+`splat.ply`. An item whose fit failed holds `fit.json` alone, and its index row says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from mousefacelift.chunks import read_index, run_chunk
+from mousefacelift.config import config_hash
+from mousefacelift.core.cameras import Camera
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.ply import write_ply
+from mousefacelift.core.samples import Sample, read_document, read_sample
+from mousefacelift.errors import DataError, GateFailure
+from mousefacelift.splats.config import SplatsConfig
+from mousefacelift.splats.fit import Fit, fit_frames
+from mousefacelift.splats.frames import FrameViews, frame_views
+from mousefacelift.splats.start import carve_frame, hull_start
+from mousefacelift.splats.trust import outlier_limit
+from mousefacelift.splats.warm import warm_start
+
+ENOUGH = 5  # fits before their distribution says what an outlier is
+CODE = "splats-1"  # version of what a fit means; part of every chunk's key
+
+
+def fit_chunk(capture_index: Path, out: Path, config: SplatsConfig, seed: int, held_out: int | None = None, device="cpu") -> dict:
+    """Fit every sample of a capture chunk and write the chunk of fits.
+
+    Args:
+        held_out: index of a camera that no fit may see (the evaluation's), or None.
+    Raises:
+        GateFailure: more than `config.max_failed` of the frames failed.
+    """
+    folder = Path(capture_index).parent
+    items = [(item["name"], folder / item["name"]) for item in read_index(capture_index)["items"] if not item.get("excluded")]
+    parents = [view["hash"] for _, sample in items for view in read_document(sample)["frames"]]
+    reads = replace(config, gpu=0, trust=type(config.trust)(), novel=type(config.novel)())
+    key = config_hash({"code": CODE, "config": asdict(reads), "seed": seed, "held_out": held_out, "parents": parents})
+    fitter = ChunkFitter([path for _, path in items], config, seed, held_out, device)
+    header = {"stage": "splats fit", "source": "splat", "config": config_hash(reads), "held_out": held_out,
+              "samples": str(folder)}  # fmt: skip
+    document = run_chunk(out, key, items, fitter.make, header, label="frames")
+    failed = [item["name"] for item in document["items"] if item.get("failed")]
+    for name in failed:
+        print(f"no splat for frame {name}: {next(i['failed'] for i in document['items'] if i['name'] == name)}", file=sys.stderr)
+    if len(failed) > config.max_failed * max(1, len(items)):
+        raise GateFailure(f"too many frames of chunk '{out.parent.name}' could not be fitted", got=f"{len(failed)} of {len(items)}",
+                          expected=f"at most {config.max_failed:.0%}", likely="cameras and images that do not belong together",
+                          hint="mousefacelift capture audit")  # fmt: skip
+    return document
+
+
+class ChunkFitter:
+    """Fits frames in batches as they are asked for one by one."""
+
+    def __init__(self, folders: Sequence[Path], config: SplatsConfig, seed: int, held_out: int | None, device: str):
+        self.folders, self.config, self.seed, self.held_out, self.device = list(folders), config, seed, held_out, device
+        self.ready: dict[Path, Fit] = {}
+        self.errors: list[float] = []
+        self.before: Gaussians | None = None
+        self.since_cold = 0
+
+    def make(self, name: str, sample_folder: Path, folder: Path) -> dict:
+        """One item of `run_chunk`."""
+        document = read_document(sample_folder)
+        base = {"frame": document.get("meta", {}).get("frame", name)}
+        try:
+            if sample_folder not in self.ready:
+                self._fit_batch(sample_folder)
+            fit, how = self._settle(sample_folder, self.ready.pop(sample_folder))
+        except DataError as error:
+            fit, how = None, str(error)
+        record = self._record(name, document, fit)
+        if fit is None or fit.diverged:
+            record["failed"] = fit.diverged if fit is not None else how
+            (folder / "fit.json").write_text(json.dumps(record, indent=1))
+            return base | {"failed": record["failed"]}
+        fit.gaussians.save(folder / "splat.npz")
+        record["hash"] = hashlib.sha256((folder / "splat.npz").read_bytes()).hexdigest()[:32]
+        record["how"] = how
+        if self.config.write_ply:
+            write_ply(folder / "splat.ply", fit.gaussians)
+        (folder / "fit.json").write_text(json.dumps(record, indent=1))
+        return base | {key: record[key] for key in ("hash", "scores", "steps", "how")}
+
+    def _load(self, sample_folder: Path) -> FrameViews:
+        sample: Sample = read_sample(sample_folder)
+        views = [v for v in range(len(sample.views)) if v != self.held_out]
+        return frame_views(sample_folder.name, sample, self.config.size, views)
+
+    def _fit_batch(self, first: Path) -> None:
+        start = self.folders.index(first)
+        batch = [self._load(path) for path in self.folders[start : start + 1]]
+        for path in self.folders[start + 1 : start + self.config.batch]:
+            try:  # a bad neighbour is reported when its own turn comes
+                other = self._load(path)
+                if other.rgba.shape == batch[0].rgba.shape:
+                    carve_frame(other, self.config.hull)
+                    batch.append(other)
+            except DataError:
+                continue
+        fits = fit_frames(batch, self.config, self._seed(batch[0]), self.device, self._warm(batch))
+        self.ready = {path: fit for path in self.folders for fit in fits if fit.name == path.name}
+
+    def _warm(self, batch: list[FrameViews]) -> list[Gaussians] | None:
+        if self.config.start != "warm" or self.before is None or self.since_cold >= self.config.cold_every:
+            self.since_cold = 0
+            return None
+        self.since_cold += 1
+        hull = carve_frame(batch[0], self.config.hull)
+        return [warm_start(self.before, batch[0], hull, np.random.default_rng(self._seed(batch[0])))]
+
+    def _settle(self, path: Path, fit: Fit) -> tuple[Fit, str]:
+        """The fit, or a second, longer one from a fresh hull when the first is an outlier of the chunk so far."""
+        how = "first"
+        if fit.diverged or (len(self.errors) >= ENOUGH and fit.scores["error"] > self._limit()):
+            frame = self._load(path)
+            tolerant = replace(self.config.hull, tolerance=self.config.hull.tolerance + 1)
+            rng = np.random.default_rng(self._seed(frame) + 1)
+            start = hull_start(frame, carve_frame(frame, tolerant), self.config.count, rng)
+            again = fit_frames([frame], self.config, self._seed(frame) + 1, self.device, [start], 2 * self.config.optimise.steps)[0]
+            if fit.diverged or (not again.diverged and again.scores["error"] < fit.scores["error"]):
+                fit, how = again, "refitted"
+            if not fit.diverged and len(self.errors) >= ENOUGH and fit.scores["error"] > self._limit():
+                how = "flagged"
+        if not fit.diverged:
+            self.errors.append(fit.scores["error"])
+            self.before = fit.gaussians
+        return fit, how
+
+    def _limit(self) -> float:
+        return outlier_limit(self.errors, self.config.outlier)
+
+    def _seed(self, frame: FrameViews) -> int:
+        digits = "".join(c for c in frame.name if c.isdigit())
+        return self.seed * 1_000_003 + int(digits or 0)
+
+    def _record(self, name: str, document: dict, fit: Fit | None) -> dict:
+        meta = document.get("meta", {})
+        kept = [frame for index, frame in enumerate(document["frames"]) if index != self.held_out]
+        record = {key: meta[key] for key in ("recording", "time_s", "segment", "licence") if key in meta}
+        record |= {"name": name, "frame": meta.get("frame", name), "parents": [f["hash"] for f in kept if "hash" in f],
+                   "cameras": [Camera.from_frame(f).to_frame(f["file_path"]) for f in kept], "held_out": self.held_out}  # fmt: skip
+        if fit is not None:
+            corrections = None if fit.corrections is None else fit.corrections.tolist()
+            record |= {"scores": fit.scores, "steps": fit.steps, "curve": list(fit.curve), "corrections": corrections}
+        return record
+
+
+def read_fit(folder: Path) -> tuple[Gaussians, dict, list[Camera]]:
+    """Gaussians, record and fitted cameras of an item folder."""
+    record = json.loads((Path(folder) / "fit.json").read_text())
+    return Gaussians.read(Path(folder) / "splat.npz"), record, [Camera.from_frame(frame) for frame in record["cameras"]]

@@ -1,0 +1,62 @@
+"""A chunk of in-between or ring views, rendered from a chunk of fits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Literal
+
+from mousefacelift.chunks import read_index, run_chunk
+from mousefacelift.config import config_hash
+from mousefacelift.errors import DataError
+from mousefacelift.splats.calibration import read_trust
+from mousefacelift.splats.chunk import read_fit
+from mousefacelift.splats.config import SplatsConfig
+from mousefacelift.splats.novel import plan_ring, plan_views, write_views
+
+
+def render_chunk(fits: Path, trust_path: Path, out: Path, config: SplatsConfig, kind: Literal["novel", "ring"],
+                 samples: Path | None = None, device: str = "cpu") -> dict:  # fmt: skip
+    """Render the in-between views or the ring of every frame with a good fit.
+
+    Nothing is refitted: the outputs depend on the fits, the calibration and `config.novel` alone. Frames whose fit failed
+    or was flagged as an outlier are named in the header and not rendered.
+
+    Args:
+        samples: index of the real samples; when given, fits of older samples are refused.
+    """
+    trust = replace(read_trust(trust_path), allowed=config.novel.max_error)
+    entries = read_index(fits)["items"]
+    if samples is not None:
+        _check_parents(entries, Path(fits).parent, Path(samples))
+    left_out = {item["name"]: why for item in entries if (why := _why_not(item, trust.limit))}
+    items = [item for item in entries if item["name"] not in left_out]
+    key = config_hash({"kind": kind, "novel": asdict(config.novel), "trust": trust.to_dict(), "fits": [i["hash"] for i in items]})
+    plan = plan_ring if kind == "ring" else plan_views
+
+    def make(name: str, folder: Path, target: Path) -> dict:
+        gaussians, record, cameras = read_fit(folder)
+        return write_views(target, gaussians, plan(cameras, config.novel), trust, record, config.novel, device)
+
+    named = [(item["name"], Path(fits).parent / item["name"]) for item in items]
+    header = {"stage": f"splats {kind}", "source": "splat", "left_out": left_out, "fits": str(Path(fits).parent)}
+    return run_chunk(out, key, named, make, header, label="frames")
+
+
+def _why_not(item: dict, limit: float) -> str | None:
+    if item.get("failed"):
+        return item["failed"]
+    if item["how"] == "flagged":
+        return "the fit is an outlier of its chunk even after a second try"
+    error = item["scores"]["error"]
+    return f"error {error:.3f} on the fitted cameras, limit {limit:.3f}" if error > limit else None
+
+
+def _check_parents(entries: list[dict], folder: Path, samples: Path) -> None:
+    known = {item["name"]: set(item.get("hashes", [])) for item in read_index(samples)["items"]}
+    for item in entries:
+        parents = json.loads((folder / item["name"] / "fit.json").read_text())["parents"]
+        if known.get(item["name"]) and not set(parents) <= known[item["name"]]:
+            raise DataError(f"the fit of frame '{item['name']}' was made from other images than {samples.parent} holds",
+                            likely="the samples were made again after the fit", hint="mousefacelift splats fit")  # fmt: skip

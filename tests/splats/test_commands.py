@@ -1,0 +1,141 @@
+"""The stage through its commands, on chunk folders as capture writes them."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from conftest import toy_frame
+
+from mousefacelift.cli import main
+from mousefacelift.core.ply import read_ply
+from mousefacelift.core.samples import Sample, View, read_sample, write_sample
+
+CONFIG = {
+    "splats": {
+        "size": 48, "count": 400, "batch": 2, "hull": {"grid": 40},
+        "optimise": {"steps": 12, "check_every": 6}, "trust": {"frames": 1, "pairs": False, "steps": 8},
+        "novel": {"size": 48, "max_error": 0.9, "ring_views": 8},
+    },
+    "seed": 1,
+}  # fmt: skip
+
+
+def write_chunk(folder, frames):
+    items = []
+    for number, frame in enumerate(frames):
+        views = tuple(View(image, camera, {"camera": k}) for k, (image, camera) in enumerate(zip(frame.rgba, frame.cameras)))
+        meta = {"source": "real", "recording": "toy", "frame": number, "time_s": number / 10}
+        hashes = write_sample(folder / f"{number:06d}", Sample(views, meta))
+        items.append({"name": f"{number:06d}", "frame": number, "hashes": hashes})
+    (folder / "index.json").write_text(json.dumps({"key": "x", "header": {}, "items": items}))
+    return folder / "index.json"
+
+
+def run(*words, config=CONFIG):
+    return main(["splats", *map(str, words), "--config-json", json.dumps(config)])
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A whole run: fits, trust, in-between views, ring."""
+    root = tmp_path_factory.mktemp("splats")
+    samples = write_chunk(root / "capture" / "000000-000002", [toy_frame(48, turn=10.0 * k) for k in range(3)])
+    fits, trust = root / "fits" / "000000-000002" / "index.json", root / "trust.json"
+    assert run("fit", samples, "--out", fits) == 0
+    assert run("trust", samples, "--out", trust) == 0
+    for kind in ("novel", "ring"):
+        out = root / kind / "000000-000002" / "index.json"
+        assert run(kind, fits, "--samples", samples, "--trust", trust, "--out", out) == 0
+    return root
+
+
+def test_every_frame_has_a_splat_with_its_record(results):
+    chunk = results / "fits" / "000000-000002"
+    items = json.loads((chunk / "index.json").read_text())["items"]
+    assert [item["name"] for item in items] == ["000000", "000001", "000002"]
+    for item in items:
+        record = json.loads((chunk / item["name"] / "fit.json").read_text())
+        assert (chunk / item["name"] / "splat.npz").exists()
+        assert len(record["cameras"]) == len(record["parents"]) == 6
+        assert record["hash"] == item["hash"] and record["recording"] == "toy"
+
+
+def test_rendered_views_carry_camera_angle_trust_depth_and_parents(results):
+    chunk = results / "novel" / "000000-000002"
+    item = json.loads((chunk / "index.json").read_text())["items"][0]
+    sample = read_sample(chunk / item["name"])
+    fits = json.loads((results / "fits" / "000000-000002" / "index.json").read_text())["items"]
+    assert sample.meta["source"] == "splat" and sample.meta["recording"] == "toy"
+    assert len(sample.views) == item["views"] == 12
+    for view in sample.views:
+        assert view.meta["parents"] == [fits[0]["hash"]]
+        assert 0 < view.meta["nearest_real_angle"] < 60 and 0 <= view.meta["trust"] <= 1
+        assert (view.rgba[..., 3] > 0.5).sum() > 20
+        depth = cv2.imread(str(chunk / item["name"] / view.meta["depth"]), cv2.IMREAD_UNCHANGED) * view.meta["depth_unit"]
+        solid = view.rgba[..., 3] > 0.9
+        assert 1.5 < np.median(depth[solid]) < 3.6
+
+
+def test_the_ring_has_its_views(results):
+    chunk = results / "ring" / "000000-000002"
+    assert {i["views"] for i in json.loads((chunk / "index.json").read_text())["items"]} == {8}
+
+
+def test_trust_reports_fit_and_hull_on_left_out_cameras(results):
+    document = json.loads((results / "trust.json").read_text())
+    assert len(document["rows"]) == 6 and {"psnr", "iou", "hull_psnr"} <= set(document["left_out_one"])
+
+
+def test_views_above_the_allowed_error_are_not_written(results, tmp_path):
+    strict = json.loads(json.dumps(CONFIG))
+    strict["splats"]["novel"]["max_error"] = 1e-6
+    out = tmp_path / "strict" / "index.json"
+    assert run("novel", results / "fits/000000-000002/index.json", "--trust", results / "trust.json", "--out", out, config=strict) == 0
+    items = json.loads(out.read_text())["items"]
+    assert all(item["views"] == 0 and len(item["refused"]) == 12 and "excluded" in item for item in items)
+    assert not list(out.parent.glob("*/images/*"))
+
+
+def test_the_evaluations_camera_is_kept_out_of_the_fits(results, tmp_path):
+    (tmp_path / "splits.json").write_text(json.dumps({"held_out_camera": 5}))
+    samples = results / "capture" / "000000-000002" / "index.json"
+    out = tmp_path / "fits" / "index.json"
+    assert run("fit", samples, "--splits", tmp_path / "splits.json", "--out", out) == 0
+    record = json.loads((out.parent / "000000" / "fit.json").read_text())
+    assert len(record["cameras"]) == 5 and record["held_out"] == 5
+
+
+def test_a_frame_that_cannot_be_fitted_is_named_and_leaves_no_splat(tmp_path, capsys):
+    frames = [toy_frame(48), toy_frame(48, turn=8.0), toy_frame(48, turn=12.0)]
+    frames[1].rgba[2, ..., 3] = 0
+    samples = write_chunk(tmp_path / "capture", frames)
+    out = tmp_path / "fits" / "index.json"
+    loose = json.loads(json.dumps(CONFIG))
+    loose["splats"]["max_failed"] = 0.5
+    assert run("fit", samples, "--out", out, config=loose) == 0
+    items = json.loads(out.read_text())["items"]
+    assert "no foreground" in items[1]["failed"] and items[0].get("hash") and items[2].get("hash")
+    assert not (out.parent / "000001" / "splat.npz").exists()
+    assert "000001" in capsys.readouterr().err
+    assert run("fit", samples, "--out", tmp_path / "again" / "index.json") == 3
+
+
+def test_stale_fits_are_refused(results, tmp_path):
+    samples = write_chunk(tmp_path / "capture", [toy_frame(48, turn=90.0 + k) for k in range(3)])
+    words = ("novel", results / "fits/000000-000002/index.json", "--samples", samples, "--trust", results / "trust.json")
+    assert run(*words, "--out", tmp_path / "out" / "index.json") == 2
+
+
+@pytest.mark.parametrize("layout", ["facelift", "inria"])
+def test_export_writes_one_file_per_frame(results, tmp_path, layout):
+    assert run("export", results / "fits/000000-000002/index.json", "--out", tmp_path / layout, "--format", layout) == 0
+    files = sorted((tmp_path / layout).iterdir())
+    assert [f.name for f in files] == ["000000.ply", "000001.ply", "000002.ply"]
+    assert read_ply(files[0]).count == 400
+
+
+def test_export_writes_a_film(results, tmp_path):
+    out = tmp_path / "film.mp4"
+    assert run("export", results / "fits/000000-000002/index.json", "--out", out, "--format", "mp4", "--size", "64") == 0
+    assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) == 3
