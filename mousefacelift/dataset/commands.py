@@ -1,4 +1,4 @@
-"""The commands `mousefacelift dataset ...`: split, build, verify, schedule, export, import, pack."""
+"""The commands `mousefacelift dataset ...`: split, build, verify, export, import, pack."""
 
 from __future__ import annotations
 
@@ -29,6 +29,33 @@ def add_commands(subparsers) -> None:
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.set_defaults(run=run_verify)
+    _add_exchange(subparsers)
+
+
+def _add_exchange(subparsers) -> None:
+    parser = subparsers.add_parser("export", help="samples in a foreign format, or FaceLift lists")
+    parser.add_argument("dataset", type=Path, help="folder of the manifest")
+    parser.add_argument("--format", required=True, help="facelift, nerfstudio, colmap, gobjaverse, zero123 or openlrm")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--source", nargs="*", default=[], help="only these sources")
+    parser.add_argument("--limit", type=int, default=0, help="at most so many samples; 0 is all")
+    parser.set_defaults(run=run_export)
+
+    parser = subparsers.add_parser("import", help="foreign folders -> a chunk of samples, through the geometry gate")
+    parser.add_argument("folders", type=Path, nargs="+", help="one folder per object or scene, or one FaceLift list (.txt)")
+    parser.add_argument("--format", required=True, help="facelift, nerfstudio, colmap, gobjaverse, zero123 or openlrm")
+    parser.add_argument("--out", type=Path, required=True, help="index.json of the new chunk")
+    parser.add_argument("--source", required=True, help="real, distilled, splat, object or scan")
+    parser.add_argument("--licence", required=True, help="licence of the material")
+    parser.add_argument("--recording", default="", help="recording of real samples")
+    add_config_argument(parser)
+    parser.set_defaults(run=run_import)
+
+    parser = subparsers.add_parser("pack", help="webdataset shards of a split, for slow file systems")
+    parser.add_argument("dataset", type=Path, help="folder of the manifest")
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.set_defaults(run=run_pack)
 
 
 def run_split(args: argparse.Namespace) -> None:
@@ -78,6 +105,40 @@ def run_verify(args: argparse.Namespace) -> None:
         raise DataError(f"dataset {args.dataset} does not verify", got="\n  ".join([f"{verdict['problem_count']} problems",
                         *verdict["problems"][:20]]), hint="rerun the stages that made these, then mousefacelift dataset build")
     print(f"{verdict['files']} files, {verdict['bytes'] / 1e6:.1f} MB: all as the manifest says")
+
+
+def run_export(args: argparse.Namespace) -> None:
+    """Export and print the number of samples per split."""
+    from mousefacelift.dataset.exchange import export_samples
+    from mousefacelift.dataset.manifest import Manifest
+
+    counts = export_samples(Manifest.open(args.dataset), args.format, args.out, tuple(args.source), args.limit)
+    print(f"{args.out}: " + ", ".join(f"{split} {count}" for split, count in counts.items()))
+
+
+def run_import(args: argparse.Namespace) -> None:
+    """Import and print what was refused."""
+    from mousefacelift.dataset.config import DatasetConfig
+    from mousefacelift.dataset.exchange import import_folders
+    from mousefacelift.dataset.formats.facelift import read_list
+
+    config = read_config(args, DatasetConfig, "dataset")
+    folders = read_list(args.folders[0]) if len(args.folders) == 1 and args.folders[0].suffix == ".txt" else args.folders
+    meta = {"source": args.source, "licence": args.licence} | ({"recording": args.recording} if args.recording else {})
+    document = import_folders(folders, args.format, args.out, meta, config.gate)
+    refused = [item for item in document["items"] if item["status"] != "done"]
+    print(f"{args.out}: {len(document['items']) - len(refused)} imported, {len(refused)} refused")
+    for item in refused[:20]:
+        print(f"  {item['name']}: {item['reason']}")
+
+
+def run_pack(args: argparse.Namespace) -> None:
+    """Pack a split and print the shards."""
+    from mousefacelift.dataset.manifest import Manifest
+    from mousefacelift.dataset.shards import write_shards
+
+    for path in write_shards(Manifest.open_verified(args.dataset), args.out, args.split):
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
 def _read_track(path: Path) -> dict:

@@ -77,7 +77,8 @@ def _tasks(manifest: Manifest) -> Iterator[list[tuple]]:
 def _check_batch(batch: list[tuple], root: Path, find_orphans: bool) -> tuple[list[str], int, int]:
     problems, files, size = [], 0, 0
     for folder, document_hash, index, names, hashes, cameras in batch:
-        found, count, length = check_folder((root / folder).resolve(), document_hash, list(zip(index, names, hashes, cameras)), find_orphans)
+        views = list(zip(index, names, hashes, cameras))
+        found, count, length = check_folder((root / folder).resolve(), document_hash, views, find_orphans)
         problems += found
         files += count
         size += length

@@ -114,7 +114,8 @@ def test_seed_changes_the_draws_and_the_fingerprint():
 
 
 @pytest.mark.parametrize("arm, message", [("85-20", "does not sum to 100"), ("mostly-mice", "not known"),
-                                          (ArmConfig("x", {"cats": 1.0}), "unknown source"), (ArmConfig("x", {"real": 0.0}), "not a mixture")])
+                                          (ArmConfig("x", {"cats": 1.0}), "unknown source"),
+                                          (ArmConfig("x", {"real": 0.0}), "not a mixture")])
 def test_unusable_arms_are_refused(arm, message):
     with pytest.raises(ConfigError, match=message):
         MixtureSampler(ALL, arm, 0, steps=10, batch_size=1)

@@ -1,0 +1,79 @@
+"""Export of samples to foreign formats, import of foreign folders as chunks of samples.
+
+An import is a chunk like any other: `index.json` beside sample folders, each one through the geometry gate first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mousefacelift.chunks import run_chunk
+from mousefacelift.config import config_hash
+from mousefacelift.core.samples import CAMERAS_FILE, Sample, read_sample, write_sample
+from mousefacelift.dataset.config import GateConfig
+from mousefacelift.dataset.formats import colmap, facelift, nerfstudio, objaverse
+from mousefacelift.dataset.gate import check_sample
+from mousefacelift.dataset.manifest import Manifest
+from mousefacelift.errors import ConfigError, DataError
+
+WRITERS: dict[str, Callable[[Path, Sample], None]] = {
+    "nerfstudio": nerfstudio.write, "colmap": colmap.write, "gobjaverse": objaverse.write_gobjaverse,
+    "zero123": objaverse.write_zero123, "openlrm": objaverse.write_openlrm}
+READERS: dict[str, Callable[[Path, dict], Sample]] = {
+    "facelift": facelift.read, "nerfstudio": nerfstudio.read, "colmap": colmap.read, "gobjaverse": objaverse.read_gobjaverse,
+    "zero123": objaverse.read_zero123, "openlrm": objaverse.read_openlrm}
+
+
+def export_samples(manifest: Manifest, name: str, out: Path, sources: tuple[str, ...] = (), limit: int = 0) -> dict[str, int]:
+    """Write the manifest's accepted samples in a foreign format under `out/<split>/`, or FaceLift lists; counts per split."""
+    if name == "facelift":
+        return facelift.write_lists(manifest, out, sources)
+    if name not in WRITERS:
+        raise ConfigError(f"format '{name}' cannot be written", expected=", ".join(["facelift", *WRITERS]))
+    table = manifest.samples[manifest.samples["decision"] == "accepted"]
+    table = table[table["source"].isin(sources)] if sources else table
+    counts: dict[str, int] = {}
+    for row in (table.index[:limit] if limit else table.index):
+        entry = manifest.samples.loc[row]
+        views = manifest.views_of(row)
+        kept = views.index[(views.owner == row) & views.usable].tolist()
+        target = out / str(entry["split"]) / f"{entry['source']}_{entry['recording']}_{entry['frame']:06d}{entry['set']}"
+        if kept:
+            WRITERS[name](target, read_sample(manifest.folder_of(row), kept))
+            counts[str(entry["split"])] = counts.get(str(entry["split"]), 0) + 1
+    return counts
+
+
+def import_folders(folders: Sequence[Path], name: str, index: Path, meta: dict, gate: GateConfig = GateConfig()) -> dict:
+    """Import foreign folders as the chunk of `index`; refused ones are listed in it with their reason.
+
+    Args:
+        meta: source, licence, and optionally recording, that every sample gets; the asset is the folder's name.
+    Raises:
+        DataError: no source or licence, or the gate refuses every folder.
+    """
+    if name not in READERS:
+        raise ConfigError(f"format '{name}' cannot be read", expected=", ".join(READERS))
+    if not meta.get("source") or not meta.get("licence"):
+        raise DataError("an import needs to say what it is", got=str(meta), expected="source and licence")
+
+    def make(item: str, folder: Path, out: Path) -> dict:
+        sample = READERS[name](folder, {"asset": folder.name} | meta)
+        result = check_sample(sample, gate)
+        if result.accepted:
+            write_sample(out / "sample", sample)
+            for path in (out / "sample").iterdir():
+                path.rename(out / path.name)
+            (out / "sample").rmdir()
+        return {"status": "done" if result.accepted else "refused", "views": len(sample.views) if result.accepted else 0,
+                "reason": "; ".join(result.reasons), "from": str(folder)}
+
+    items = [(folder.name, folder) for folder in folders]
+    document = run_chunk(index, config_hash([name, meta, [str(f) for f in folders]]), items, make, {"format": name, **meta})
+    accepted = [item for item in document["items"] if (index.parent / item["name"] / CAMERAS_FILE).exists()]
+    if not accepted:
+        raise DataError(f"the geometry gate refuses every folder of this {name} import",
+                        got=document["items"][0]["reason"] if document["items"] else "no folder",
+                        likely="another axis or pose convention than the format's name says")
+    return document

@@ -1,0 +1,51 @@
+"""FaceLift lists: text files with one sample folder a line, one file per split. The folders are the project's own samples."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mousefacelift.core.images import write_text
+from mousefacelift.core.samples import Sample, View, read_sample
+from mousefacelift.dataset.manifest import Manifest
+from mousefacelift.errors import DataError
+
+
+def write_lists(manifest: Manifest, out: Path, sources: tuple[str, ...] = ()) -> dict[str, int]:
+    """Write `train.txt`, `val.txt` and `test.txt` with the accepted samples' folders; returns how many each has.
+
+    The published loader draws from all views of a folder: with a held-out camera, only lists of samples that do not hold it are
+    safe, so real samples are refused here while one is configured.
+    """
+    held_out = manifest.header.get("held_out_camera")
+    table = manifest.samples[manifest.samples["decision"] == "accepted"]
+    table = table[table["source"].isin(sources)] if sources else table
+    if held_out is not None and (table["source"] == "real").any():
+        raise DataError("the published loader would train on the held-out camera", got=f"held_out_camera {held_out}",
+                        hint="export other sources, or build with dataset.splits.held_out_camera: null")
+    counts = {}
+    for split in ("train", "val", "test"):
+        folders = [os.path.abspath(manifest.folder / folder) for folder in table[table["split"] == split]["folder"]]
+        write_text(out / f"{split}.txt", "".join(f"{folder}\n" for folder in folders))
+        counts[split] = len(folders)
+    return counts
+
+
+def read_list(path: Path) -> list[Path]:
+    """The sample folders that a list names, relative ones from the list's own folder; blank lines are dropped."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise DataError(f"list {path} cannot be read", got=str(error)) from error
+    folders = [path.parent / line.strip() for line in lines if line.strip()]
+    missing = [str(folder) for folder in folders if not folder.is_dir()]
+    if not folders or missing:
+        raise DataError(f"list {path} names folders that are not there", got=", ".join(missing[:3]) or "no folder at all",
+                        likely="a list made on another machine")
+    return folders
+
+
+def read(folder: Path, meta: dict) -> Sample:
+    """A FaceLift sample folder with provenance added; 16-bit images become 8-bit as the published loader reads them."""
+    sample = read_sample(folder)
+    return Sample(tuple(View(v.rgba, v.camera, v.meta) for v in sample.views), sample.meta | meta)

@@ -1,0 +1,155 @@
+"""Every format gives back the images and the cameras that went in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import partial
+
+import numpy as np
+import pytest
+
+from mousefacelift.cli import main
+from mousefacelift.core.cameras import orbit
+from mousefacelift.core.samples import read_sample
+from mousefacelift.dataset.build import build_dataset
+from mousefacelift.dataset.config import DatasetConfig, GateConfig
+from mousefacelift.dataset.exchange import READERS, WRITERS, export_samples, import_folders
+from mousefacelift.dataset.formats import facelift
+from mousefacelift.dataset.formats.objaverse import ZERO123_FOV
+from mousefacelift.dataset.manifest import Manifest
+from mousefacelift.dataset.shards import read_shards, write_shards
+from mousefacelift.dataset.verify import verify_dataset
+from mousefacelift.errors import DataError
+from tests.dataset.conftest import toy_sample
+
+META = {"source": "object", "asset": "toy", "licence": "CC0-1.0"}
+GATE = GateConfig(mask_size=48)
+
+
+@pytest.fixture(scope="module")
+def ring():
+    """Eight views with Zero123's field of view, which every format can hold."""
+    focal = 24 / np.tan(ZERO123_FOV / 2)
+    numbers = np.array([focal, focal, 24, 24])
+    return toy_sample([orbit(a, 20, 2.7, numbers, 48, 48) for a in range(0, 360, 45)], 20, **META)
+
+
+@pytest.fixture(scope="module")
+def manifest(toy_chunks, tmp_path_factory):
+    root = tmp_path_factory.mktemp("formats")
+    folders = []
+    for index in toy_chunks[0]:
+        folders.append(root / index.parent.parent.name / index.parent.name)
+        shutil.copytree(index.parent, folders[-1])
+    build_dataset([f / "index.json" for f in folders], toy_chunks[1], root / "dataset", DatasetConfig(gate=GateConfig(mask_size=32)))
+    verify_dataset(root / "dataset")
+    return Manifest.open_verified(root / "dataset")
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_round_trip(ring, tmp_path, name):
+    WRITERS[name](tmp_path / "toy", ring)
+    back = READERS[name](tmp_path / "toy", META)
+    assert len(back.views) == 8 and back.meta["licence"] == "CC0-1.0"
+    for before, after in zip(ring.views, back.views):
+        np.testing.assert_allclose(after.camera.w2c, before.camera.w2c, atol=1e-6)
+        np.testing.assert_allclose(after.camera.fxfycxcy, before.camera.fxfycxcy, atol=1e-6)
+        np.testing.assert_array_equal(np.rint(after.rgba * 255), np.rint(before.rgba * 255))
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS))
+def test_an_import_goes_through_the_gate_into_a_chunk(ring, tmp_path, name):
+    WRITERS[name](tmp_path / "toy", ring)
+    document = import_folders([tmp_path / "toy"], name, tmp_path / "chunk" / "index.json", META, GATE)
+    assert document["items"][0]["status"] == "done"
+    assert read_sample(tmp_path / "chunk" / "toy").meta["source"] == "object"
+
+
+def test_a_wrong_pose_convention_is_refused_at_import(ring, tmp_path):
+    WRITERS["openlrm"](tmp_path / "toy", ring)
+    for path in (tmp_path / "toy" / "pose").glob("*.npy"):
+        c2w = np.vstack([np.load(path), [0, 0, 0, 1]])
+        np.save(path, np.linalg.inv(c2w)[:3])
+    with pytest.raises(DataError, match="refuses every folder"):
+        import_folders([tmp_path / "toy"], "openlrm", tmp_path / "chunk" / "index.json", META, GATE)
+
+
+def test_formats_refuse_what_they_cannot_hold(ring, tmp_path):
+    from dataclasses import replace
+
+    from mousefacelift.core.samples import Sample
+
+    camera = replace(ring.views[0].camera, fxfycxcy=ring.views[0].camera.fxfycxcy + [0, 0, 3, 0])
+    shifted = Sample((replace(ring.views[0], camera=camera), *ring.views[1:]), ring.meta)
+    for name, message in (("gobjaverse", "principal point"), ("zero123", "principal point"), ("openlrm", "one set of intrinsics")):
+        with pytest.raises(DataError, match=message):
+            WRITERS[name](tmp_path / name, shifted)
+    WRITERS["nerfstudio"](tmp_path / "n", ring)
+    document = json.loads((tmp_path / "n" / "transforms.json").read_text())
+    (tmp_path / "n" / "transforms.json").write_text(json.dumps(document | {"k1": 0.1}))
+    with pytest.raises(DataError, match="distortion"):
+        READERS["nerfstudio"](tmp_path / "n", META)
+    WRITERS["colmap"](tmp_path / "c", ring)
+    cameras = tmp_path / "c" / "sparse" / "0" / "cameras.txt"
+    cameras.write_text(cameras.read_text().replace("PINHOLE", "OPENCV"))
+    with pytest.raises(DataError, match="distortion"):
+        READERS["colmap"](tmp_path / "c", META)
+    with pytest.raises(DataError, match="no cameras"):
+        READERS["zero123"](tmp_path / "c", META)
+
+
+def test_facelift_lists_name_accepted_samples_and_guard_the_held_out_camera(manifest, tmp_path):
+    counts = facelift.write_lists(manifest, tmp_path, ("object",))
+    assert sum(counts.values()) == 8
+    listed = facelift.read_list(tmp_path / "train.txt")
+    assert len(listed) == counts["train"] and all(len(read_sample(folder).views) == 8 for folder in listed)
+    with pytest.raises(DataError, match="held-out camera"):
+        facelift.write_lists(manifest, tmp_path)
+    (tmp_path / "bad.txt").write_text("nowhere\n")
+    with pytest.raises(DataError, match="not there"):
+        facelift.read_list(tmp_path / "bad.txt")
+
+
+def test_published_sample_is_imported(shared, tmp_path):
+    folder = shared / "fixtures" / "facelift" / "gslrm_loader"
+    sample = facelift.read(facelift.read_list(folder / "list.txt")[0], META)
+    assert len(sample.views) == 5 and sample.meta["source"] == "object"
+
+
+def test_exports_leave_out_the_held_out_camera(manifest, tmp_path):
+    counts = export_samples(manifest, "nerfstudio", tmp_path, ("real",), limit=2)
+    assert sum(counts.values()) == 2
+    documents = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/transforms.json")]
+    assert all(len(d["frames"]) == 5 and all(f["mousefacelift_meta"]["camera"] != 5 for f in d["frames"]) for d in documents)
+
+
+def test_shards_give_back_every_sample_byte_for_byte(manifest, tmp_path):
+    shards = write_shards(manifest, tmp_path, "train", max_bytes=60_000)
+    assert len(shards) > 1 and not list(tmp_path.glob(".*"))
+    found = dict(read_shards(shards))
+    assert sorted(found) == np.flatnonzero((manifest.samples["split"] == "train").to_numpy()).tolist()
+    row = sorted(found)[0]
+    for a, b in zip(found[row].views, read_sample(manifest.folder_of(row)).views):
+        np.testing.assert_array_equal(a.rgba, b.rgba)
+        np.testing.assert_array_equal(a.camera.w2c, b.camera.w2c)
+
+
+def test_a_changed_shard_is_named(manifest, tmp_path):
+    shard = write_shards(manifest, tmp_path, "train")[0]
+    data = bytearray(shard.read_bytes())
+    data[data.index(b"IDAT") + 20] ^= 1
+    shard.write_bytes(bytes(data))
+    with pytest.raises(DataError, match="differs"):
+        list(read_shards([shard]))
+
+
+def test_commands_export_import_and_pack(manifest, tmp_path, capsys):
+    run = partial(main)
+    assert run(["dataset", "export", str(manifest.folder), "--format", "colmap", "--out", str(tmp_path / "c"), "--source", "object"]) == 0
+    folders = sorted(str(path) for path in (tmp_path / "c").glob("*/*"))
+    config = json.dumps({"dataset": {"gate": {"mask_size": 32}}})
+    assert run(["dataset", "import", *folders, "--format", "colmap", "--out", str(tmp_path / "chunk" / "index.json"), "--source",
+                "object", "--licence", "CC0-1.0", "--config-json", config]) == 0
+    assert run(["dataset", "pack", str(manifest.folder), "--out", str(tmp_path / "shards")]) == 0
+    assert "8 imported, 0 refused" in capsys.readouterr().out
