@@ -53,7 +53,7 @@ def run_train(args: argparse.Namespace) -> None:
     from mousefacelift.distill.recipes import train_generator
 
     report = train_generator(args.frames, args.splits, args.out, config, read_seed(args))
-    for name in ("generator", "copy", "mean"):
+    for name in (n for n in ("generator", "copy", "mean") if n in report):
         print(f"{name:<10} foreground PSNR {report[name]['psnr']:.2f} dB, IoU {report[name]['iou']:.3f}")
     for alarm in report["alarms"]:
         print(f"alarm: {alarm}")

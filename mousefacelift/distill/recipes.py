@@ -15,7 +15,7 @@ from mousefacelift.distill.data import FrameStore, Splits, choose_frames, fit_fo
 from mousefacelift.distill.dedupe import check_tolerance
 from mousefacelift.distill.gate import Thresholds, learn_thresholds
 from mousefacelift.distill.generators.protocol import Generator, change_camera, require_files
-from mousefacelift.distill.views import ViewSet, wanted_views
+from mousefacelift.distill.views import VIEW_SETS, ViewSet, wanted_views
 from mousefacelift.errors import DataError, GateFailure
 
 TRAIN_HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"
@@ -39,9 +39,9 @@ def train_generator(indexes: Sequence[Path], splits_path: Path, out: Path, confi
     held = FrameStore(choose_frames(items, splits, "val", config.training.validation_frames),
                       splits.held_out_camera)
     out.mkdir(parents=True, exist_ok=True)
-    if config.generator != "pose":
-        raise DataError(f"generator '{config.generator}' is not trained by this command yet")
-    document, validation = _train_pose(train, held, out, config, seed)
+    (out / "generator.json").unlink(missing_ok=True)
+    recipe = {"pose": _train_pose, "facelift": _train_facelift, "zero123plus": _check_zero123plus}[config.generator]
+    document, validation = recipe(train, held, out, config, seed)
     learn_gate(indexes, splits_path, out / "gate.json", config)
     write_text(out / "validation.json", json.dumps(validation, indent=1))
     write_text(out / "generator.json", json.dumps(document | {"held_out_camera": splits.held_out_camera}, indent=1))
@@ -75,7 +75,6 @@ def _train_pose(train: FrameStore, held: FrameStore, out: Path, config: DistillC
     checkpoint = out.parent / f".{out.name}.checkpoint.pt"
     state = run_training(network, loss, config.training, checkpoint, key)
     network = network.to("cpu")
-    (out / "generator.json").unlink(missing_ok=True)
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, out / "model.safetensors")
     write_losses(out / "losses.csv", state, config.training)
     views = wanted_views(config.view_set, config.azimuths, config.elevation)
@@ -88,6 +87,54 @@ def _train_pose(train: FrameStore, held: FrameStore, out: Path, config: DistillC
     document = describe(config.network, focal, {"weights": hash_files(out, FILES[1:]), "key": key, "validation": report})
     checkpoint.unlink(missing_ok=True)
     return document, report
+
+
+def _train_facelift(train: FrameStore, held: FrameStore, out: Path, config: DistillConfig, seed: int) -> tuple[dict, dict]:
+    from safetensors.torch import save_file
+
+    from mousefacelift.distill.facelift_training import TRAINED_FILE, FaceLiftBatches, Trainable
+    from mousefacelift.distill.generators.facelift import FaceLiftGenerator
+    from mousefacelift.distill.generators.protocol import hash_files
+    from mousefacelift.distill.train import train as run_training
+    from mousefacelift.distill.train import write_losses
+    from mousefacelift.distill.validate import validate
+
+    parts = _facelift_parts(config)
+    module = Trainable(parts, config.training)
+    batches = FaceLiftBatches(parts, train, VIEW_SETS["facelift"], config.training, seed)
+    key = config_hash([asdict(config.training), parts.weights, seed, [i.frame for i in train.items]])
+    checkpoint = out.parent / f".{out.name}.checkpoint.pt"
+    state = run_training(module, lambda m, step, process: batches.loss(m, step * 64 + process), config.training, checkpoint, key)
+    save_file(module.trained(), out / TRAINED_FILE)
+    write_losses(out / "losses.csv", state, config.training)
+    views = wanted_views(config.view_set, config.azimuths, config.elevation)
+    generator = FaceLiftGenerator(parts, views, config.sampler, VIEW_SETS["facelift"], module.adapter.eval())
+    report = validate(lambda photo, cameras: generator.generate_at([photo], [cameras], [seed])[0], generator.own_camera,
+                      train, held)
+    _draw_validation(generator, held, out / "validation.png", seed)
+    report |= {"updates": state.step, "skipped": state.skipped, "elapsed_s": state.elapsed_s, "train_frames": len(train)}
+    document = {"kind": "facelift", "mode": config.training.mode, "lora_rank": config.training.lora_rank, "base": parts.weights,
+                "weights": hash_files(out, [TRAINED_FILE]), "key": key, "validation": report}
+    checkpoint.unlink(missing_ok=True)
+    return document, report
+
+
+def _facelift_parts(config: DistillConfig):
+    import torch
+
+    from mousefacelift.distill.generators.facelift_folder import load_facelift
+
+    dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[config.precision]
+    return load_facelift(config.weights, config.prompt_embeddings, dtype, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _check_zero123plus(train: FrameStore, held: FrameStore, out: Path, config: DistillConfig, seed: int) -> tuple[dict, dict]:
+    """Zero123++ is used as published: nothing is trained, its weights are checked, and validation has nothing to compare."""
+    from mousefacelift.distill.generators.zero123plus import Zero123PlusGenerator
+
+    generator = Zero123PlusGenerator.load(config.weights, wanted_views(config.view_set, (), None), config.sampler)
+    report = {"alarms": [], "note": "used as published; its views lie between the rig's cameras, the gate judges them"}
+    return {"kind": "zero123plus", "weights": generator.weights, "validation": report}, report
 
 
 def _draw_validation(generator, held: FrameStore, path: Path, seed: int) -> None:
@@ -104,10 +151,44 @@ def _draw_validation(generator, held: FrameStore, path: Path, seed: int) -> None
 
 
 def load_generator(folder: Path, config: DistillConfig) -> Generator:
-    """The configured generator; `folder` is what `distill train` wrote."""
-    from mousefacelift.distill.generators.pose import PoseGenerator
+    """The configured generator; `folder` is what `distill train` wrote.
 
-    return PoseGenerator.load(folder, wanted_views(config.view_set, config.azimuths, config.elevation), config.sampler)
+    Raises:
+        DataError: the folder holds another kind of generator than the configuration asks for.
+    """
+    root = require_files(folder, ("generator.json",), "the generator", TRAIN_HINT)
+    document = json.loads((root / "generator.json").read_text())
+    if document["kind"] != config.generator:
+        raise DataError(f"generator folder {folder} holds another generator", got=document["kind"],
+                        expected=config.generator, hint=TRAIN_HINT)
+    views = wanted_views(config.view_set, config.azimuths, config.elevation)
+    if config.generator == "pose":
+        from mousefacelift.distill.generators.pose import PoseGenerator
+
+        return PoseGenerator.load(folder, views, config.sampler)
+    if config.generator == "zero123plus":
+        from mousefacelift.distill.generators.zero123plus import Zero123PlusGenerator
+
+        return Zero123PlusGenerator.load(config.weights, views, config.sampler)
+    return _load_facelift(root, document, views, config)
+
+
+def _load_facelift(root: Path, document: dict, views: ViewSet, config: DistillConfig) -> Generator:
+    from dataclasses import replace
+
+    from mousefacelift.distill.facelift_training import TRAINED_FILE, Trainable
+    from mousefacelift.distill.generators.facelift import FaceLiftGenerator
+
+    require_files(root, (TRAINED_FILE,), "the fine-tuned generator", TRAIN_HINT)
+    parts = _facelift_parts(config)
+    if parts.weights != document["base"]:
+        raise DataError("the fine-tuned generator was made from other published weights", where=config.weights,
+                        hint=TRAIN_HINT)
+    training = replace(config.training, mode=document["mode"], lora_rank=document["lora_rank"], gradient_checkpointing=False)
+    module = Trainable(parts, training)
+    module.load_trained(root / TRAINED_FILE)
+    parts.weights = parts.weights | document["weights"]
+    return FaceLiftGenerator(parts, views, config.sampler, VIEW_SETS["facelift"], module.adapter.eval())
 
 
 def check_views(views: ViewSet, tolerance: float) -> None:

@@ -11,7 +11,9 @@ checkpoint: learning rates depend on the update number alone.
 from __future__ import annotations
 
 import csv
+import math
 import os
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,7 +45,8 @@ class TrainingState:
 def learning_rate(step: int, planned: int, config: TrainingConfig) -> float:
     """Linear warm-up, then cosine to 2% at the last planned update."""
     warm = min(1.0, (step + 1) / max(1, config.warmup))
-    return config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(1.0, step / max(1, planned)))))
+    decay = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, planned))))
+    return config.learning_rate * warm * (0.02 + 0.98 * decay)
 
 
 class Average:
@@ -146,7 +149,7 @@ def _save(path: Path, key: str, module: nn.Module, optimizer, average: Average, 
 def _resume(path: Path, key: str, module: nn.Module, optimizer, average: Average) -> TrainingState:
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise DataError(f"checkpoint {path} cannot be read", got=str(error), hint="delete it to start over") from error
     if document["key"] != key:
         return TrainingState()  # of another configuration or other data: the run counts its own updates from zero

@@ -18,6 +18,7 @@ from mousefacelift.core.cameras import Camera, azimuth_elevation, circular_diffe
 from mousefacelift.core.images import composite
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import SamplerConfig
+from mousefacelift.distill.generators.facelift_attention import SparseViewAttention, set_view_attention
 from mousefacelift.distill.generators.facelift_folder import FaceLiftParts
 from mousefacelift.distill.generators.pose_network import PoseEmbedding, pose_features
 from mousefacelift.distill.generators.protocol import check_foreground, matte, noise_source
@@ -74,8 +75,9 @@ def sample_views(parts: FaceLiftParts, pictures: Sequence[Image.Image], draws: S
         offsets: of a trained PoseAdapter, rows [B * V]; None is the published network.
         prompts: [B * V, L, C]; None is the published prompt of every view.
     """
-    unet, vae, views = parts.unet, parts.vae, parts.views
+    unet, vae = parts.unet, parts.vae
     device, dtype, photos = unet.device, unet.dtype, len(pictures)
+    views = parts.views if prompts is None else len(prompts) // photos
 
     def noise(shape: tuple[int, ...]) -> Tensor:
         return torch.cat([draw(shape) for draw in draws]).to(device, torch.float32)
@@ -118,15 +120,28 @@ class FaceLiftGenerator:
 
     def generate(self, inputs: Sequence[View], seeds: Sequence[int]) -> list[list[View]]:
         """Views of the view set for each input; see `Generator.generate`."""
+        return self.generate_at(inputs, [self.view_set.cameras(view.camera, self.resolution) for view in inputs], seeds)
+
+    def generate_at(self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]],
+                    seeds: Sequence[int]) -> list[list[View]]:
+        """Views at `wanted` cameras. Without a trained adapter only the declared ones mean anything to the weights; with
+        one, the input's own camera is painted first (the view that all others read) and dropped."""
         check_foreground(inputs)
         pictures = [to_picture(view, self.resolution) for view in inputs]
         sources = [noise_source(seed) for seed in seeds]
         draws = [lambda shape, source=source: torch.randn(shape, generator=source) for source in sources]
-        cameras = [self.view_set.cameras(view.camera, self.resolution) for view in inputs]
+        extra = 0 if self.adapter is None else 1
+        cameras = [[self.own_camera(view.camera)] * extra + [self.own_camera(camera) for camera in row]
+                   for view, row in zip(inputs, wanted, strict=True)]
         offsets, prompts = self._pose([view.camera for view in inputs], cameras)
+        set_view_attention(self.parts.unet, SparseViewAttention(len(cameras[0])))
         images = sample_views(self.parts, pictures, draws, self.sampler, offsets, prompts).permute(0, 1, 3, 4, 2).cpu().numpy()
-        return [[View(matte(images[b, v], 1.0), camera, {"generator": self.name, "seed": seeds[b]})
-                 for v, camera in enumerate(row)] for b, row in enumerate(cameras)]
+        return [[View(matte(images[b, v], 1.0), row[v], {"generator": self.name, "seed": seeds[b]})
+                 for v in range(extra, len(row))] for b, row in enumerate(cameras)]
+
+    def own_camera(self, camera: Camera) -> Camera:
+        """`camera` at this generator's resolution."""
+        return camera.scaled_to(self.resolution, self.resolution)
 
     def _pose(self, sources: Sequence[Camera], cameras: Sequence[Sequence[Camera]]):
         if self.adapter is None:
