@@ -48,6 +48,9 @@ class CollapseThresholds:
     swap_db: float = 0.0
 
 
+DEFAULTS = CollapseThresholds()
+
+
 def mean_image(targets) -> torch.Tensor:
     """Mean training image per view [V, 3, H, W] of targets [N, V, 3, H, W]: the answer that needs no input."""
     return as_tensor(targets).mean(0)
@@ -198,7 +201,7 @@ def collapse_metrics(prediction, target, mask, predicted_alpha, mean, *, input_i
     return values
 
 
-def diagnose(metrics: dict[str, float], thresholds: CollapseThresholds = CollapseThresholds()) -> tuple[str, ...]:
+def diagnose(metrics: dict[str, float], thresholds: CollapseThresholds = DEFAULTS) -> tuple[str, ...]:
     """Names of the collapses that `metrics` (of `collapse_metrics`) show; empty for a healthy model.
 
     The most specific explanation wins: a white image also has no variance, no skill and no retrieval, but the finding is

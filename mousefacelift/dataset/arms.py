@@ -15,11 +15,12 @@ from mousefacelift.core.samples import SOURCES
 from mousefacelift.dataset.config import ArmConfig, MixtureConfig
 from mousefacelift.errors import ConfigError
 
+DEFAULTS = MixtureConfig()
 CONTROL_ARMS = ("real-only", "distilled-only", "splat-only", "no-synthetic", "distortion-only")
 MOUSE_SOURCES = ("real", "distilled", "splat")
 
 
-def parse_arm(name: str, mixture: MixtureConfig = MixtureConfig()) -> ArmConfig:
+def parse_arm(name: str, mixture: MixtureConfig = DEFAULTS) -> ArmConfig:
     """The arm called `name`.
 
     Raises:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from mousefacelift.config import config_hash
 from mousefacelift.core.images import write_text
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
-from mousefacelift.dataset.join import assemble
+from mousefacelift.dataset.join import Rows, assemble, merge
 from mousefacelift.dataset.manifest import HEADER_FILE, SAMPLES_FILE, VIEWS_FILE
 from mousefacelift.dataset.scan import Scan, part_key, real_folders_of, scan_index
 from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
@@ -49,19 +49,19 @@ def build_dataset(indexes: Sequence[Path], splits: dict, out: Path, config: Data
     """
     out.mkdir(parents=True, exist_ok=True)
     with writing(out):
-        scan = scan_all(indexes, config.gate, out / "parts", jobs)
-        if scan.damaged:
-            shown = "\n  ".join(scan.damaged[:10])
-            raise DataError(f"{len(scan.damaged)} samples are damaged", got=f"\n  {shown}",
+        rows = scan_all(indexes, config.gate, out / "parts", jobs)
+        if rows.damaged:
+            shown = "\n  ".join(rows.damaged[:10])
+            raise DataError(f"{len(rows.damaged)} samples are damaged", got=f"\n  {shown}",
                             hint="rerun the stages that made them; nothing was written")
-        samples, views = assemble(scan, splits, config, out)
+        samples, views = assemble(rows, splits, config, out)
         header = _header(samples, views, splits, config, len(indexes))
         write_manifest(out, samples, views, header)
         _check_refused(samples, config)
     return header
 
 
-def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) -> Scan:
+def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) -> Rows:
     """Rows of all chunks. Real samples come first: they are the context in which generated ones are judged."""
     ordered = sorted({Path(index).resolve() for index in indexes})
     first, later = [], []
@@ -71,12 +71,7 @@ def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) 
     real = _scan_many(first, gate, {}, parts, jobs)
     folders = real_folders_of([row for scan in real for row in scan.samples])
     rest = _scan_many(later, gate, folders, parts, jobs)
-    samples, views, damaged = [], [], []
-    for scan in [*real, *rest]:
-        views += [row | {"sample": row["sample"] + len(samples)} for row in scan.views]
-        samples += scan.samples
-        damaged += scan.damaged
-    return Scan(samples, views, damaged)
+    return merge([*real, *rest])
 
 
 def _source_of(index: Path) -> str:

@@ -13,7 +13,7 @@ from mousefacelift.config import config_hash
 from mousefacelift.core.samples import CAMERAS_FILE, Sample, read_sample, write_sample
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.dataset.formats import colmap, facelift, nerfstudio, objaverse
-from mousefacelift.dataset.gate import check_sample
+from mousefacelift.dataset.gate import DEFAULTS, check_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import ConfigError, DataError
 
@@ -45,7 +45,7 @@ def export_samples(manifest: Manifest, name: str, out: Path, sources: tuple[str,
     return counts
 
 
-def import_folders(folders: Sequence[Path], name: str, index: Path, meta: dict, gate: GateConfig = GateConfig()) -> dict:
+def import_folders(folders: Sequence[Path], name: str, index: Path, meta: dict, gate: GateConfig = DEFAULTS) -> dict:
     """Import foreign folders as the chunk of `index`; refused ones are listed in it with their reason.
 
     Args:

@@ -18,6 +18,8 @@ from mousefacelift.core.samples import Sample
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.errors import GateFailure
 
+DEFAULTS = GateConfig()
+
 
 @dataclass(frozen=True)
 class GateResult:
@@ -38,7 +40,7 @@ class GateResult:
         return not self.reasons
 
 
-def check_sample(sample: Sample, config: GateConfig = GateConfig(), context: Sample | None = None) -> GateResult:
+def check_sample(sample: Sample, config: GateConfig = DEFAULTS, context: Sample | None = None) -> GateResult:
     """Verdict of the gate on `sample`.
 
     Args:
@@ -58,7 +60,7 @@ def check_sample(sample: Sample, config: GateConfig = GateConfig(), context: Sam
     return GateResult(tuple(reasons), scores, containment)
 
 
-def require(sample: Sample, config: GateConfig = GateConfig(), where: str = "sample") -> GateResult:
+def require(sample: Sample, config: GateConfig = DEFAULTS, where: str = "sample") -> GateResult:
     """The verdict on `sample`, or GateFailure with its reasons."""
     result = check_sample(sample, config)
     if not result.accepted:

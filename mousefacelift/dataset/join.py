@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +20,51 @@ from mousefacelift.dataset.splits import object_split, protocol_of
 from mousefacelift.errors import DataError
 
 HASH = re.compile("[0-9a-f]{32}")  # a view hash inside a JSON column
+WORD_COLUMNS = ("file", "source", "parents", "generator")
 KEY = ["source", "set", "recording", "frame"]
 
 
-def assemble(scan: Scan, splits: dict, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+@dataclass(frozen=True)
+class Rows:
+    """Rows of many chunks as data frames; a view's `sample` is its row in `samples`."""
+
+    samples: pd.DataFrame
+    views: pd.DataFrame
+    damaged: list[str]
+
+
+def merge(scans: list[Scan]) -> Rows:
+    """Rows of all scans, chunk by chunk as data frames whose words are shared: millions of views stay small."""
+    samples, views, damaged, count = [], [], [], 0
+    for scan in scans:
+        damaged += scan.damaged
+        if scan.samples:
+            samples.append(pd.DataFrame(scan.samples))
+            frame = pd.DataFrame(scan.views)
+            for name in WORD_COLUMNS:
+                frame[name] = frame[name].astype("category").astype(object)
+            frame["sample"] += count
+            views.append(frame)
+            count += len(scan.samples)
+    empty = pd.DataFrame()
+    return Rows(pd.concat(samples, ignore_index=True) if samples else empty,
+                pd.concat(views, ignore_index=True) if views else empty, damaged)
+
+
+def assemble(rows: Rows, splits: dict, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(samples, views) with every column of the schema, in its order; folders relative to `out`.
 
     Raises:
         DataError: nothing to list, the same frame twice, a recording without a split.
     """
-    if not scan.samples:
+    if not len(rows.samples):
         raise DataError("the dataset has no samples", hint="give the index.json of at least one chunk of samples")
-    samples = pd.DataFrame(scan.samples)
+    samples = rows.samples
     order = samples.sort_values(KEY, kind="stable").index.to_numpy()
     samples = samples.loc[order].reset_index(drop=True)
     _check_twice(samples)
     samples["split"] = _splits_of(samples, splits, config)
-    views = pd.DataFrame(scan.views)
+    views = rows.views
     new_row = np.empty(len(order), np.int64)
     new_row[order] = np.arange(len(order))
     views["sample"] = new_row[views["sample"].to_numpy()]
