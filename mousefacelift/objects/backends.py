@@ -26,5 +26,5 @@ def render(mesh: Mesh, cameras: list[Camera], light: Light, config: ObjectsConfi
     if config.backend == "blender":
         from mousefacelift.objects.blender import render_views_blender
 
-        return render_views_blender(mesh, cameras, light, config.blender)
+        return render_views_blender(mesh, cameras, light, config, threads)
     return render_views(mesh, cameras, light, config.supersampling, threads)

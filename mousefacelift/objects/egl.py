@@ -51,7 +51,7 @@ void main() {
     light = max(light, 0);
     for (int k = 0; k < lamps; k++) light += max(dot(lamp_direction[k], n), 0) * lamp_color[k];
     vec3 emitted = glow * (has_glow ? texture(glow_texture, coordinate).rgb : vec3(1));
-    float alpha = mode == 0 ? 1.0 : clamp(surface.a, 0, 1);
+    float alpha = mode != 2 ? 1.0 : clamp(surface.a, 0, 1);
     out_color = vec4(min(surface.rgb * light + emitted, 1) * alpha, alpha);
     out_geometry = vec4(n, distance);
 }

@@ -35,6 +35,7 @@ def load_mesh(path: Path, up: str | None = None) -> Mesh:
         raise DataError("the asset has no triangles", where=str(path), likely="an animation, a camera or points only")
     mesh = join_parts(parts, UP_ROTATIONS[up or ("z" if suffix in (".ply", ".stl") else "y")])
     check_mesh(mesh, str(path))
+    mesh.meta["path"] = str(path)
     return mesh
 
 

@@ -47,7 +47,8 @@ class Mesh:
         colors: [P, 4] float32 linear vertex colours, multiplied in; or None.
         face_material: [F] int32 into `materials`.
         materials: at least one.
-        meta: what the loader knows: licence, generator, counts.
+        meta: what the loader knows: file, family, counts.
+        placement: how the mesh was moved since it was loaded.
     """
 
     vertices: np.ndarray
@@ -58,6 +59,7 @@ class Mesh:
     face_material: np.ndarray
     materials: tuple[Material, ...] = (Material(),)
     meta: dict = field(default_factory=dict)
+    placement: Similarity = field(default_factory=Similarity)
 
     @property
     def used_vertices(self) -> np.ndarray:
@@ -187,6 +189,7 @@ def transform_mesh(mesh: Mesh, similarity: Similarity) -> Mesh:
         mesh,
         vertices=np.ascontiguousarray(similarity.apply(mesh.vertices), np.float64),
         normals=np.ascontiguousarray(mesh.normals @ similarity.rotation.T, np.float32),
+        placement=mesh.placement.then(similarity),
     )
 
 

@@ -90,7 +90,7 @@ def bin_faces(screen, faces, columns, rows, band_rows):
     return starts, listed
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def push_layer(layer_face, layer_inverse, row, column, face, inverse):
     """Keep the LAYERS nearest translucent surfaces of a sample, nearest first."""
     k = LAYERS - 1
@@ -104,7 +104,7 @@ def push_layer(layer_face, layer_inverse, row, column, face, inverse):
     layer_face[row, column, k] = face
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def is_cut_out(faces, corners, materials, texels, levels, f, b1, b2, i0, i1, i2):
     """True where the alpha test of a MASK material removes face f at screen barycentrics (1 - b1 - b2, b1, b2)."""
     w0, w1, w2 = (1.0 - b1 - b2) * i0, b1 * i1, b2 * i2
@@ -113,7 +113,7 @@ def is_cut_out(faces, corners, materials, texels, levels, f, b1, b2, i0, i1, i2)
     return alpha < materials[faces[f, 3], CUTOFF]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def draw_face(
     band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels, screen, f, first_row
 ):
@@ -150,7 +150,7 @@ def draw_face(
                 band_face[row, column] = f
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def draw_band(
     band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels, screen, listed, first_row
 ):

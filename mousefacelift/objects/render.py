@@ -4,14 +4,17 @@ Part of the objects stage. Views run in threads (the compiled code releases the 
 The other backends (egl, blender) return the same `MeshRender`.
 """
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numba
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
 from mousefacelift.errors import CameraError
+from mousefacelift.objects import raster, shade, texture
 from mousefacelift.objects.light import Light, three_point_light
 from mousefacelift.objects.mesh import Mesh
 from mousefacelift.objects.raster import bin_faces, draw_band, new_band, project_vertices
@@ -29,27 +32,46 @@ class MeshRender:
         rgba: [H, W, 4] float32, sRGB, straight alpha, [0, 1]; colour is 0 where alpha is 0.
         depth: [H, W] float32 camera z averaged over the covered samples, world units; 0 where nothing is seen.
         normal: [H, W, 3] float32 unit world normal of the nearest surface; 0 where nothing is seen.
+            Depth and normal are None where the backend does not make them (blender).
     """
 
     rgba: np.ndarray
-    depth: np.ndarray
-    normal: np.ndarray
+    depth: np.ndarray | None
+    normal: np.ndarray | None
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def render_bands(
-    band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
-    screen, starts, listed, light, eye, supersampling, rgba, depth, normal,
-):  # fmt: skip
-    """All bands of one picture, one after another in the same buffers."""
-    for k in range(starts.shape[0] - 1):
-        if starts[k + 1] == starts[k]:
-            continue
-        first_row = k * band_face.shape[0]
-        draw_band(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
-                  screen, listed[starts[k] : starts[k + 1]], first_row)
-        resolve_band(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
-                     screen, light, eye, supersampling, first_row, rgba, depth, normal)
+def compile_kernel(version: str):
+    """The compiled loop over bands; a change of `version` is a change of the cached kernel.
+
+    Numba notices a change of this file only, and would go on with stale code after a change of raster, shade or texture.
+    """
+
+    @numba.njit(cache=True, nogil=True, error_model="numpy")
+    def render_bands(
+        band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
+        screen, starts, listed, light, eye, supersampling, rgba, depth, normal,
+    ):  # fmt: skip
+        """All bands of one picture, one after another in the same buffers."""
+        _ = version  # a captured value is part of the key under which numba caches this kernel
+        for k in range(starts.shape[0] - 1):
+            if starts[k + 1] == starts[k]:
+                continue
+            first_row = k * band_face.shape[0]
+            draw_band(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
+                      screen, listed[starts[k] : starts[k + 1]], first_row)
+            resolve_band(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
+                         screen, light, eye, supersampling, first_row, rgba, depth, normal)
+
+    return render_bands
+
+
+def sources_version() -> str:
+    """Hash of the sources that the kernel is compiled from."""
+    files = [Path(module.__file__).read_bytes() for module in (raster, shade, texture)]
+    return hashlib.sha256(b"".join(files)).hexdigest()[:16]
+
+
+render_bands = compile_kernel(sources_version())
 
 
 def render_surface(surface: Surface, camera: Camera, light: Light, supersampling: int = 3) -> MeshRender:

@@ -6,6 +6,7 @@ is started for the next one.
 """
 
 import multiprocessing
+import os
 import resource
 import signal
 import sys
@@ -67,16 +68,25 @@ class Sandbox:
 
     def _stop(self) -> None:
         if self._process is not None:
-            self._process.kill()
+            kill_session(self._process.pid)
             self._process.join(5)
             self._pipe.close()
         self._process = self._pipe = None
+
+
+def kill_session(pid: int) -> None:
+    """End a worker and the programs that it started (they are in its session)."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
 
 
 def serve(pipe, memory_gb: float) -> None:
     """The worker's loop: receive (function, args), send a row; ends when the parent is gone."""
     import mousefacelift.objects.make  # noqa: F401 - loaded before the memory limit is set
 
+    os.setsid()
     limit_memory(memory_gb)
     pipe.send("ready")
     while True:

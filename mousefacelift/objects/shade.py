@@ -2,6 +2,7 @@
 
 Part of the objects stage. Linear light throughout: base colour (factor x texture x vertex colour) times lamps and
 ambient, translucent layers over it, S x S samples averaged premultiplied, divided by alpha, then encoded to sRGB.
+These functions are compiled into the kernel of render.py, which alone is cached.
 """
 
 import math
@@ -9,12 +10,12 @@ import math
 import numba
 import numpy as np
 
-from mousefacelift.objects.mesh import OPAQUE
+from mousefacelift.objects.mesh import BLEND
 from mousefacelift.objects.raster import LAYERS
 from mousefacelift.objects.texture import BASE_TEXTURE, GLOW_TEXTURE, MODE, choose_level, encode_srgb, fetch_bilinear
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def light_at(light, channel, x, y, z):
     """Light that a white matt surface with normal (x, y, z) returns; rows of light: 9 ambient, then lamps in pairs."""
     total = (
@@ -29,7 +30,7 @@ def light_at(light, channel, x, y, z):
     return total
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def face_normal(faces, corners, eye, f, w0, w1, w2):
     """Unit normal on the side of the face that the eye sees: smooth where the mesh has normals, else flat."""
     a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -49,7 +50,7 @@ def face_normal(faces, corners, eye, f, w0, w1, w2):
     return x * scale, y * scale, z * scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def shade_face(faces, corners, materials, texels, levels, screen, light, eye, f, x, y, out):
     """Colour of face f at sample (x, y): out [8] = linear r, g, b, alpha, normal x, y, z, inverse depth."""
     a, b, c, m = faces[f, 0], faces[f, 1], faces[f, 2], faces[f, 3]
@@ -84,11 +85,11 @@ def shade_face(faces, corners, materials, texels, levels, screen, light, eye, f,
     out[0] = min(1.0, red * light_at(light, 0, nx, ny, nz) + glow_red * materials[m, 4])
     out[1] = min(1.0, green * light_at(light, 1, nx, ny, nz) + glow_green * materials[m, 5])
     out[2] = min(1.0, blue * light_at(light, 2, nx, ny, nz) + glow_blue * materials[m, 6])
-    out[3] = 1.0 if int(materials[m, MODE]) == OPAQUE else min(1.0, max(0.0, alpha))
+    out[3] = 1.0 if int(materials[m, MODE]) != BLEND else min(1.0, max(0.0, alpha))
     out[4], out[5], out[6], out[7] = nx, ny, nz, inverse
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def add_sample(total, color, share):
     """total [9] += share of a shaded surface: premultiplied r, g, b; alpha."""
     weight = share * color[3]
@@ -98,7 +99,7 @@ def add_sample(total, color, share):
     total[3] += weight
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def add_geometry(total, color):
     """total [9] += the nearest surface's coverage, depth and normal."""
     total[4] += 1.0
@@ -108,7 +109,7 @@ def add_geometry(total, color):
     total[8] += color[6]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def resolve_band(
     band_face, band_inverse, layer_face, layer_inverse,
     faces, corners, materials, texels, levels, screen, light, eye, supersampling, first_row, rgba, depth, normal,
@@ -144,7 +145,7 @@ def resolve_band(
                 write_pixel(total, supersampling, first_row // supersampling + row, column, rgba, depth, normal)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def write_pixel(total, supersampling, row, column, rgba, depth, normal):
     """One pixel from the sums of its samples."""
     if total[3] > 0.0:

@@ -123,7 +123,7 @@ def encode_srgb(linear):
 LINEAR_TO_SRGB = np.array([round(encode_srgb(k / 16383.0) * 255) for k in range(16384)], np.uint8)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def fetch_bilinear(texels, levels, level, u, v):
     """Linear RGB and alpha of one level at (u, v), repeating outside [0, 1]."""
     offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
@@ -145,7 +145,7 @@ def fetch_bilinear(texels, levels, level, u, v):
     return red, green, blue, alpha / 255.0
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def choose_level(levels, first, uv_area, sample_area):
     """The level of the pyramid at `first` whose texels are about as large as a sample (areas of one face)."""
     texels_per_sample = uv_area * levels[first, 1] * levels[first, 2] / max(sample_area, 1e-12)
@@ -154,7 +154,7 @@ def choose_level(levels, first, uv_area, sample_area):
     return first + min(levels[first, 3], int(0.5 * math.log2(texels_per_sample) + 0.5))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy")
 def sample_alpha(faces, corners, materials, texels, levels, f, w0, w1, w2):
     """Alpha of face f at perspective-correct weights: factor x vertex colour x finest texture level."""
     a, b, c, m = faces[f, 0], faces[f, 1], faces[f, 2], faces[f, 3]

@@ -97,6 +97,11 @@ def test_mask_cuts_and_opaque_ignores_alpha():
     assert cut / solid == pytest.approx(0.5, abs=0.01)
 
 
+def test_what_a_mask_leaves_is_opaque():
+    texture = np.full((64, 64, 4), 200, np.uint8)
+    assert shoot(square(material=Material(texture=texture, alpha_mode=MASK))).rgba[32, 32, 3] == 1
+
+
 @pytest.mark.parametrize("heights", [(0.0, 0.2), (0.2, 0.0)])
 def test_blended_layers_mix_by_depth_not_by_order(heights):
     red = square(z=heights[0], material=Material(base=(1.0, 0, 0, 0.5), alpha_mode=BLEND))

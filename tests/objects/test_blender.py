@@ -1,0 +1,89 @@
+"""The Blender backend: its job, its asset, and (where a Blender is given) its agreement with the rasteriser.
+
+Set MOUSEFACELIFT_BLENDER to a `blender` program or a Python with bpy to run the agreement tests.
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+from mousefacelift.core.cameras import orbit, ring
+from mousefacelift.core.images import mask_iou
+from mousefacelift.errors import ConfigError
+from mousefacelift.objects.blender import asset_for_blender, export_glb, render_views_blender
+from mousefacelift.objects.config import BlenderConfig, ObjectsConfig
+from mousefacelift.objects.light import three_point_light
+from mousefacelift.objects.load import load_mesh
+from mousefacelift.objects.mesh import normalise
+from mousefacelift.objects.procedural import FAMILIES, procedural_object
+from mousefacelift.objects.render import render_views
+
+from . import assets
+from .shapes import join, sphere
+from .test_render import OFF_CENTRE
+
+
+def family(name):
+    return normalise(procedural_object(0, [f.__name__ for f in FAMILIES].index(name)))[0]
+
+
+@pytest.mark.parametrize("name", ["vase", "creature", "plant", "lantern", "crystal"])
+def test_an_exported_mesh_loads_back_and_looks_the_same(tmp_path, name):
+    mesh, cameras = family(name), ring(2, 64, start=30)
+    export_glb(mesh, tmp_path / "a.glb")
+    for before, after in zip(render_views(mesh, cameras), render_views(load_mesh(tmp_path / "a.glb"), cameras)):
+        assert mask_iou(before.rgba[..., 3] > 0.5, after.rgba[..., 3] > 0.5) > 0.999
+        assert np.abs(before.rgba - after.rgba).mean() < 2e-3  # colours and factors are stored in 8 bits
+
+
+def test_a_glb_is_given_to_blender_as_it_is_with_its_placement(tmp_path):
+    path = assets.glb(tmp_path / "a.glb")
+    loaded = load_mesh(path)
+    moved, similarity = normalise(loaded)
+    source, placement = asset_for_blender(moved, tmp_path)
+    assert source == path.resolve()
+    assert np.allclose(loaded.vertices @ placement[:3, :3].T + placement[:3, 3], moved.vertices)
+
+
+def test_a_missing_blender_says_what_to_do():
+    config = ObjectsConfig(blender=BlenderConfig(python="/nowhere/python"))
+    with pytest.raises(ConfigError, match="envs/blender.yaml"):
+        render_views_blender(sphere(), ring(1, 16), three_point_light(), config)
+
+
+@pytest.fixture(scope="module")
+def blender():
+    program = os.environ.get("MOUSEFACELIFT_BLENDER")
+    if not program:
+        pytest.skip("needs Blender: set MOUSEFACELIFT_BLENDER to its program or to a python with bpy")
+    return ObjectsConfig(blender=BlenderConfig(python=program, samples=64))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vase", "creature", "furniture", "knot"])
+def test_silhouettes_agree_with_blender(blender, name):
+    mesh = family(name)
+    cameras = [ring(8, 256)[1], orbit(50, 30, 2.7, OFF_CENTRE * 2, 256, 256)]
+    ours = render_views(mesh, cameras, three_point_light(), 4)
+    for a, b in zip(ours, render_views_blender(mesh, cameras, three_point_light(), blender)):
+        assert mask_iou(a.rgba[..., 3] > 0.5, b.rgba[..., 3] > 0.5) >= 0.995
+        whole = (a.rgba[..., 3] == 1) & (b.rgba[..., 3] == 1)
+        assert np.abs(a.rgba - b.rgba)[whole].mean() < 0.06  # light bounces there, and casts shadows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [False, True])
+def test_cameras_agree_with_blender_to_a_tenth_of_a_pixel(blender, offset):
+    pins = np.array([[0.5, 0.1, 0.2], [-0.4, 0.3, -0.1], [0.1, -0.5, 0.4], [0.0, 0.0, 0.0]])
+    camera = orbit(33, 20, 2.7, OFF_CENTRE * 2, 256, 256) if offset else orbit(33, 20, 2.7, ring(1, 256)[0].fxfycxcy, 256, 256)
+    mesh = join(*(sphere(pin, 0.03, 3) for pin in pins))
+    ours = render_views(mesh, [camera], three_point_light(), 6)[0].rgba[..., 3]
+    theirs = render_views_blender(mesh, [camera], three_point_light(), blender)[0].rgba[..., 3]
+    from scipy.ndimage import center_of_mass, label
+
+    spots, count = label(np.maximum(ours, theirs) > 0)
+    assert count == len(pins)
+    for k in range(1, count + 1):
+        difference = np.subtract(center_of_mass(ours * (spots == k)), center_of_mass(theirs * (spots == k)))
+        assert np.abs(difference).max() < 0.1
