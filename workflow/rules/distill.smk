@@ -19,7 +19,7 @@ rule train_generator:
         runtime=720,
         gpu=config["jobs"]["gpus"]["generator"],
     params:
-        **stage("distill", "distill.train"),
+        **stage("distill", "distill.recipes"),
     shell:
         "python -m mousefacelift distill train --frames {input.indexes:q} --splits {input.splits:q} --out $(dirname {output:q})"
         " --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"

@@ -21,7 +21,7 @@ rule fit_splats:
     params:
         **stage("splats", "splats.fit"),
     shell:
-        "python -m mousefacelift splats fit --input {input.index:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift splats fit {input.index:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule calibrate_trust:
@@ -29,9 +29,6 @@ rule calibrate_trust:
         indexes=lambda wildcards: chunks_of(
             "results/capture/{recording}/samples/{chunk}/index.json",
             wildcards.recording,
-        ),
-        fits=lambda wildcards: chunks_of(
-            "results/splats/{recording}/fits/{chunk}/index.json", wildcards.recording
         ),
         splits="results/dataset/splits.json",
     output:
@@ -50,12 +47,13 @@ rule calibrate_trust:
     params:
         **stage("splats", "splats.trust"),
     shell:
-        "python -m mousefacelift splats trust --input {input.indexes:q} --fits {input.fits:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift splats trust {input.indexes:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule render_novel:
     input:
         fits="results/splats/{recording}/fits/{chunk}/index.json",
+        samples="results/capture/{recording}/samples/{chunk}/index.json",
         trust="results/splats/{recording}/trust.json",
     output:
         "results/splats/{recording}/samples/{chunk}/index.json",
@@ -73,13 +71,14 @@ rule render_novel:
     params:
         **stage("splats", "splats.novel"),
     shell:
-        "python -m mousefacelift splats novel --fits {input.fits:q} --trust {input.trust:q}"
+        "python -m mousefacelift splats novel {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule render_ring:
     input:
         fits="results/splats/{recording}/fits/{chunk}/index.json",
+        samples="results/capture/{recording}/samples/{chunk}/index.json",
         trust="results/splats/{recording}/trust.json",
     output:
         "results/splats/{recording}/ring/{chunk}/index.json",
@@ -97,5 +96,5 @@ rule render_ring:
     params:
         **stage("splats", "splats.novel"),
     shell:
-        "python -m mousefacelift splats ring --fits {input.fits:q} --trust {input.trust:q}"
+        "python -m mousefacelift splats ring {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"

@@ -1,0 +1,126 @@
+"""What a change reruns, over dry runs on a finished run whose result files are stand-ins (only names and times matter here)."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOWN = {"build_manifest", "verify_dataset", "train_lrm", "predict_arm", "evaluate_arm", "compare_arms", "build_report", "all"}
+JUDGED = {"evaluate_arm", "compare_arms", "build_report", "all"}
+TRAINED = {"train_lrm", "predict_arm"} | JUDGED
+
+
+def snakemake(folder, *arguments):
+    return subprocess.run([sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder), "--cores", "1",
+                           *arguments], capture_output=True, text=True, timeout=120)
+
+
+def write_config(folder, change=()):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for path, value in change:
+        node = config
+        *parents, last = path.split(".")
+        for name in parents:
+            node = node[name]
+        node[last] = value
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    write_config(folder)
+    summary = snakemake(folder, "--summary")
+    assert summary.returncode == 0, summary.stderr
+    for line in summary.stdout.splitlines()[1:]:
+        path = folder / line.split("\t")[0]
+        if path.name != "-":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(path.name)
+    touched = snakemake(folder, "--touch")
+    assert touched.returncode == 0, touched.stderr
+    return folder
+
+
+def plan(folder):
+    """{rule: jobs} of a dry run."""
+    run = snakemake(folder, "-n", "--quiet", "host")
+    assert run.returncode == 0, run.stderr + run.stdout
+    table = re.search(r"job\s+count\n[-\s]+\n(.*?)\ntotal", run.stdout, re.S)
+    return {name: int(count) for name, count in re.findall(r"(\w+)\s+(\d+)", table[1])} if table else {}
+
+
+def test_a_fresh_run_plans_every_rule(tmp_path):
+    write_config(tmp_path)
+    rules = set(plan(tmp_path))
+    assert {"virtual_recording", "audit_rig", "train_generator", "fit_splats", "render_objects"} | DOWN <= rules
+
+
+def test_a_finished_run_has_nothing_to_do(finished):
+    assert plan(finished) == {}
+
+
+@pytest.mark.parametrize("change, expected", [
+    (("train.steps", 7), TRAINED),
+    (("evaluate.sheet_rows", 3), JUDGED),
+    (("report.title", "other"), {"build_report", "all"}),
+    (("splats.optimise.steps", 7), {"fit_splats", "calibrate_trust", "render_novel", "render_ring"} | DOWN),
+    (("distill.sampler.steps", 7), {"train_generator", "distill_views"} | DOWN),
+    (("objects.supersampling", 2), {"select_objects", "render_objects"} | DOWN),
+    (("mixture.scan_share", 0.5), TRAINED),
+    (("jobs.gpus.train", 1), set()),
+])
+def test_a_change_reruns_what_reads_it_and_nothing_else(finished, tmp_path, change, expected):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder, copy_function=shutil.copy2)
+    write_config(folder, [change])
+    assert set(plan(folder)) == expected
+
+
+def test_more_frames_add_chunks_and_keep_the_old_ones(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder, copy_function=shutil.copy2)
+    write_config(folder, [("recordings.mouse1.exclude", [3])])
+    changed = plan(folder)
+    assert "virtual_recording" in changed and "render_objects" not in changed
+
+
+@pytest.mark.parametrize("change, word", [
+    (("train.stepz", 7), "stepz"),
+    (("train.optimizer.learning_rate", "1e-4"), "1e-4"),
+    (("recordings", {}), "recordings"),
+])
+def test_a_wrong_config_is_refused_when_the_snakefile_loads(tmp_path, change, word):
+    write_config(tmp_path, [change])
+    run = snakemake(tmp_path, "-n")
+    assert run.returncode != 0 and word in run.stderr + run.stdout
+
+
+def test_the_schema_file_is_the_dataclasses():
+    from mousefacelift.schema import pipeline_schema
+
+    written = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    assert written == yaml.safe_load(yaml.safe_dump(pipeline_schema())), "run: mousefacelift schema --out workflow/schemas/config.schema.yaml"
+
+
+def test_config_yaml_loads_into_the_dataclasses():
+    from mousefacelift.config import load
+    from mousefacelift.schema import PipelineConfig
+
+    assert load(PipelineConfig, yaml.safe_load((ROOT / "config.yaml").read_text()), "config").arms == ("80-20",)
+
+
+def test_imports_only_go_down():
+    """The import graph of the house: distill, splats and lrm meet in the manifest, not in imports."""
+    allowed = {"core": set(), "capture": {"core"}, "distill": {"core", "capture"}, "splats": {"core", "capture"}, "objects": {"core"},
+               "dataset": {"core"}, "check": {"core", "dataset"}, "lrm": {"core", "dataset", "check"}, "report": {"core", "check"}}
+    for package, below in allowed.items():
+        for path in (ROOT / "mousefacelift" / package).rglob("*.py"):
+            for match in re.finditer(r"^(?:from|import) mousefacelift\.(\w+)", path.read_text(), re.M):
+                if match[1] in allowed and match[1] != package:
+                    assert match[1] in below, f"{path.relative_to(ROOT)} imports mousefacelift.{match[1]}"
