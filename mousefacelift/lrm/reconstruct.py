@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mousefacelift.commandline import add_config_argument
+from mousefacelift.commandline import add_config_argument, read_config
 from mousefacelift.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_command(subparsers) -> None:
     parser.add_argument("--use-views", type=_numbers, default=None, metavar="I,J,..", help="only these views of each folder")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=Path("results/train/80-20"), help="reconstructor (default: %(default)s)")
-    parser.add_argument("--generator", default="results/distill/generator",
+    parser.add_argument("--generator", type=Path, default=Path("results/distill/generator"),
                         help="multi-view generator's folder (default: %(default)s)")
     parser.add_argument("--mask", type=Path, nargs="+", default=[], help="one mask per picture, white on the animal")
     parser.add_argument("--matting", choices=("none", "auto"), default="none", help="auto: U2-Net cuts out RGB pictures")
@@ -114,10 +114,11 @@ def _samples_of_folders(args: argparse.Namespace) -> Iterator[tuple[str, Sample]
 def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[str, Sample]]:
     """Pictures -> generated views. The command composes the two stages; the library modules do not know each other."""
     from mousefacelift.core.samples import Sample
-    from mousefacelift.distill.generators import load_generator
+    from mousefacelift.distill.config import DistillConfig
+    from mousefacelift.distill.recipes import load_generator
     from mousefacelift.lrm.inputs import frame_picture, read_picture, reframe
 
-    generator = load_generator(args.generator)
+    generator = load_generator(args.generator, read_config(args, DistillConfig, "distill"))
     matting = _matting() if args.matting == "auto" else None
     masks = args.mask or [None] * len(args.images)
     for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
