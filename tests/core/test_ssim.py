@@ -2,7 +2,7 @@ import pytest
 import torch
 from pytorch_msssim import ssim as reference
 
-from mousefacelift.core.ssim import ssim, ssim_map
+from mousefacelift.core.ssim import ssim, ssim_map, ssim_map_torch
 from mousefacelift.errors import DataError
 
 
@@ -29,3 +29,19 @@ def test_equal_images_score_one_and_a_change_lowers_only_its_surroundings():
 def test_images_smaller_than_the_window_are_refused():
     with pytest.raises(DataError, match="at least 11"):
         ssim(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 40, 37), (1, 1, 11, 26), (1, 2, 64, 80)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
+def test_the_fused_kernels_equal_their_torch_twin_for_both_images(shape, dtype, tolerance):
+    g = torch.Generator().manual_seed(2)
+    a, weight = torch.rand(shape, generator=g, dtype=dtype), None
+    b = 0.6 * a + 0.4 * torch.rand(shape, generator=g, dtype=dtype)
+    results = []
+    for function in (ssim_map, ssim_map_torch):
+        p, q = a.clone().requires_grad_(), b.clone().requires_grad_()
+        values = function(p, q)
+        weight = torch.randn(values.shape, generator=g, dtype=dtype) if weight is None else weight
+        results.append([values.detach(), *torch.autograd.grad((values * weight).sum(), [p, q])])
+    for mine, theirs in zip(*results):
+        assert (mine - theirs).norm() < tolerance * theirs.norm()
