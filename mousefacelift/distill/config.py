@@ -67,7 +67,7 @@ class TrainingConfig:
     foreground_weight: float = 4.0
     condition_drop: float = 0.02
     ema: float = 0.98
-    mirror: bool = True
+    mirror: bool = False
     save_every: int = 500
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
     mode: Literal["full", "lora"] = "full"

@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mousefacelift.core.cameras import circular_difference
-from mousefacelift.distill.dedupe import (check_tolerance, circular_middle, cluster_angles, count_distinct,
-                                          image_agreement, nearest_real, pick_winner)
+from mousefacelift.distill.dedupe import (
+    check_tolerance,
+    circular_middle,
+    cluster_angles,
+    count_distinct,
+    image_agreement,
+    nearest_real,
+    pick_winner,
+)
 from mousefacelift.errors import ConfigError
 
 REAL_RIG = (-142.9, 29.9, 96.1, -25.3, 160.0, -78.8)  # the public rig about the mean mouse position

@@ -1,0 +1,186 @@
+"""Gate, 6x6 self-distillation and the commands on a toy rig with known truth."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mousefacelift.cli import main
+from mousefacelift.core.cameras import azimuth_elevation, canonical_fxfycxcy, orbit
+from mousefacelift.core.samples import View, read_sample
+from mousefacelift.distill.config import DistillConfig, GateConfig
+from mousefacelift.distill.data import FrameItem, Splits, usable_views
+from mousefacelift.distill.gate import FrameJudge, learn_thresholds, refusal
+from mousefacelift.distill.generators.protocol import change_camera, matte, require_files, view_seed
+from mousefacelift.distill.selfdistill import Distiller, distill_chunk
+from mousefacelift.distill.views import VIEW_SETS, wanted_views
+from mousefacelift.errors import ConfigError, DataError, MissingWeights
+from tests.distill.conftest import toy_photos, toy_view
+
+GATE = GateConfig(voxels=48, quantile=0.0)
+CONFIG = DistillConfig(gate=GATE)
+
+
+class TruthGenerator:
+    """Paints the truth of the toy animal; output 1 comes from another heading, output 2 is blank."""
+
+    name, licence, weights, resolution = "truth", "test", {}, 64
+    view_set = VIEW_SETS["sixty_between"]
+
+    def __init__(self):
+        self.calls = 0
+
+    def generate(self, inputs, seeds):
+        self.calls += len(inputs)
+        return [[self._paint(view, output, camera, seed) for output, camera in enumerate(self.view_set.cameras(view.camera, 64))]
+                for view, seed in zip(inputs, seeds, strict=True)]
+
+    def _paint(self, view, output, camera, seed):
+        heading = view.meta.get("heading", HEADING) + (90 if output == 1 else 0)
+        made = toy_view(camera, heading, {"seed": seed})
+        return View(made.rgba * 0, camera, made.meta) if output == 2 else made
+
+
+HEADING = 0.0
+
+
+@pytest.fixture(scope="module")
+def thresholds():
+    return learn_thresholds([toy_photos(heading) for heading in (0.0, 50.0, 100.0)], GATE)
+
+
+def test_true_views_pass_and_other_headings_do_not(thresholds):
+    judge = FrameJudge(toy_photos(20.0), GATE)
+    for azimuth in (0, 65, 130, 230):
+        camera = orbit(azimuth, 15, 2.7, canonical_fxfycxcy(64), 64, 64)
+        assert refusal(judge.scores(toy_view(camera, 20.0)), thresholds, GATE) == []
+        assert refusal(judge.scores(toy_view(camera, 60.0)), thresholds, GATE)
+
+
+def test_blank_and_saturated_views_are_refused(thresholds):
+    judge = FrameJudge(toy_photos(20.0), GATE)
+    camera = orbit(0, 15, 2.7, canonical_fxfycxcy(64), 64, 64)
+    blank = View(np.zeros((64, 64, 4), np.float32), camera)
+    assert any("coverage" in reason for reason in refusal(judge.scores(blank), thresholds, GATE))
+    view = toy_view(camera, 20.0)
+    burnt = View(np.where(view.rgba[..., 3:] > 0, np.ones_like(view.rgba), 0).astype(np.float32), camera)
+    assert any("saturation" in reason for reason in refusal(judge.scores(burnt), thresholds, GATE))
+
+
+def test_a_rig_with_one_camera_is_refused():
+    from mousefacelift.core.samples import Sample
+
+    with pytest.raises(DataError, match="two cameras"):
+        usable_views(Sample((toy_photos(0.0)[0],), {"source": "real"}), None)
+    with pytest.raises(DataError, match="two cameras"):
+        FrameJudge(toy_photos(0.0)[:1], GATE)
+
+
+def test_one_frame_gives_one_true_view_per_angle_and_every_loser_is_recorded(thresholds, tmp_path):
+    photos = toy_photos(HEADING)
+    distiller = Distiller(TruthGenerator(), thresholds, CONFIG, 0, None)
+    candidates = distiller.candidates(FrameItem("toy", 0, tmp_path), photos, tmp_path / "cache")
+    distiller.judge(candidates, photos)
+    assert len(candidates) == 36 and {c.row["status"] for c in candidates} >= {"accepted", "refused", "duplicate"}
+    accepted = [c for c in candidates if c.row["status"] == "accepted"]
+    assert len({c.row["cluster"] for c in accepted}) == len(accepted)
+    assert all(c.row["output"] not in (1, 2) for c in accepted)
+    assert all(c.row["reason"] for c in candidates if c.row["status"] != "accepted")
+    calls = distiller.generator.calls
+    distiller.candidates(FrameItem("toy", 0, tmp_path), photos, tmp_path / "cache")
+    assert distiller.generator.calls == calls  # kept view by view
+    (tmp_path / "cache/03.npz").unlink()
+    distiller.candidates(FrameItem("toy", 0, tmp_path), photos, tmp_path / "cache")
+    assert distiller.generator.calls == calls + 1
+
+
+def test_the_photo_wins_where_a_camera_stands(thresholds, tmp_path):
+    photos = toy_photos(HEADING)
+
+    class AtThePhotos(TruthGenerator):
+        view_set = wanted_views("custom", (0.0, 180.0), None)
+
+    distiller = Distiller(AtThePhotos(), thresholds, CONFIG, 0, None)
+    candidates = distiller.candidates(FrameItem("toy", 0, tmp_path), photos, tmp_path / "cache")
+    distiller.judge(candidates, photos)
+    assert all(c.row["status"] == "photo" for c in candidates if c.row["output"] == 0)
+
+
+def test_a_chunk_is_written_with_true_cameras_and_provenance(toy_chunk, thresholds, tmp_path):
+    chunk = tmp_path / "one"
+    source = json.loads((toy_chunk / "chunk/index.json").read_text())
+    source["items"] = source["items"][:1]
+    (toy_chunk / "chunk/one.json").write_text(json.dumps(source))
+    distiller = Distiller(TruthGenerator(), thresholds, CONFIG, 0, 5)
+    document = distill_chunk(toy_chunk / "chunk/one.json", chunk / "index.json", distiller)
+    row = document["items"][0]
+    sample = read_sample(chunk / row["name"])
+    assert sample.meta["source"] == "distilled" and len(sample.views) == row["views"] == row["accepted"] > 0
+    for view in sample.views:
+        truth = toy_view(view.camera, HEADING)
+        assert ((view.rgba[..., 3] > 0.5) == (truth.rgba[..., 3] > 0.5)).mean() > 0.99
+        assert view.meta["input"] != 5 and view.meta["scores"]["containment"] > 0.8 and view.meta["parents"]
+    record = json.loads((chunk / "candidates.json").read_text())
+    assert record["summary"]["candidates"] == 30 and sum(record["summary"]["status"].values()) == 30
+    assert not list(tmp_path.glob(".one.*"))
+
+
+def test_commands_train_and_distil_from_files(toy_chunk, tmp_path, capsys):
+    config = {"distill": {"network": {"size": 16, "width": 32, "blocks": 1, "encoder_blocks": 1},
+                          "training": {"steps": 4, "batch": 2, "validation_frames": 1}, "gate": {"voxels": 32, "frames": 2}}}
+    text = json.dumps(config)
+    index = str(toy_chunk / "chunk/index.json")
+    assert main(["distill", "train", "--frames", index, "--splits", str(toy_chunk / "splits.json"), "--out",
+                 str(tmp_path / "gen"), "--config-json", text]) in (0, None)
+    assert "foreground PSNR" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "gen").iterdir()} >= {"generator.json", "gate.json", "validation.png", "losses.csv"}
+    source = json.loads((toy_chunk / "chunk/index.json").read_text())
+    source["items"] = source["items"][:2]
+    (toy_chunk / "chunk/two.json").write_text(json.dumps(source))
+    assert main(["distill", "views", "--frames", str(toy_chunk / "chunk/two.json"), "--generator", str(tmp_path / "gen"),
+                 "--out", str(tmp_path / "out/two/index.json"), "--config-json", text]) in (0, None)
+    document = json.loads((tmp_path / "out/two/index.json").read_text())
+    assert [row["candidates"] for row in document["items"]] == [30, 30]
+    assert document["header"]["weights"] and document["header"]["view_set"]["source"]
+
+
+def test_view_sets_give_absolute_cameras_from_the_input():
+    source = orbit(100, 20, 2.5, canonical_fxfycxcy(64), 64, 64)
+    published = [azimuth_elevation(c) for c in VIEW_SETS["facelift"].cameras(source, 64)]
+    np.testing.assert_allclose([p[0] for p in published], [100, 55, 10, 280, 190, 145], atol=1e-9)
+    np.testing.assert_allclose([p[1:] for p in published], [[0, 2.7]] * 6, atol=1e-9)
+    ring = [azimuth_elevation(c) for c in VIEW_SETS["sixty"].cameras(source, 64)]
+    np.testing.assert_allclose([p[1] for p in ring], 20, atol=1e-9)
+    with pytest.raises(ConfigError, match="not declared"):
+        wanted_views("eighty", (), None)
+
+
+def test_seeds_belong_to_the_view_and_to_nothing_else():
+    seeds = {view_seed(0, r, f, v) for r in ("a", "b") for f in range(3) for v in range(3)}
+    assert len(seeds) == 18 and view_seed(0, "a", 1, 2) == view_seed(0, "a", 1, 2)
+
+
+def test_a_matte_finds_what_was_painted_on_white():
+    view = toy_photos(0.0)[0]
+    rgb = view.rgba[..., :3] * view.rgba[..., 3:] + (1 - view.rgba[..., 3:])
+    again = matte(rgb, 1.0)
+    assert ((again[..., 3] > 0.5) == (view.rgba[..., 3] > 0.5)).mean() > 0.995
+
+
+def test_changing_intrinsics_and_back_keeps_the_picture():
+    view = toy_photos(30.0)[0]
+    wide = view.camera.scaled_to(128, 128)
+    back = change_camera(change_camera(view.rgba, view.camera, wide), wide, view.camera)
+    assert np.abs(back[..., 3] - view.rgba[..., 3]).mean() < 0.02
+
+
+def test_missing_weights_name_folder_files_and_remedy(tmp_path):
+    with pytest.raises(MissingWeights, match="gate.json") as caught:
+        require_files(tmp_path, ("gate.json",), "the gate", "train it")
+    assert "train it" in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+def test_splits_that_are_not_splits_are_refused(tmp_path):
+    (tmp_path / "s.json").write_text("[]")
+    with pytest.raises(DataError, match="splits"):
+        Splits.read(tmp_path / "s.json")
