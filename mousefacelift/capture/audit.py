@@ -25,6 +25,7 @@ from mousefacelift.capture.tangency import Poses, pair_errors, tangency
 from mousefacelift.capture.volume import describe_volume
 from mousefacelift.errors import CalibrationError, DataError
 
+ROUNDS = 3  # of synchronisation and refinement in turn
 HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
 
 
@@ -56,10 +57,9 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     convention = _choose_convention(scores, recording, config)
     w2c = np.stack([convention.w2c(c.R, c.t) for c in recording.cameras])
     poses = Poses.of(w2c, [lens.fxfycxcy[:2].mean() for lens in lenses])
-    offsets, sync = find_offsets(silhouettes, poses, config.max_offset)
+    offsets, sync, correction = synchronise_and_refine(silhouettes, poses, config, width)
     silhouettes = apply_offsets(silhouettes, offsets)
     _require_no_suspect(silhouettes, poses, width, config, recording)
-    correction = refine(silhouettes, poses, config.refine, width)
     poses = apply_correction(poses, correction.shift, correction.rotation)
 
     cameras = _corrected(recording, lenses, w2c, correction, clip)
@@ -73,6 +73,28 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     up = np.array(source.up if isinstance(source.up, tuple) else (0.0, 0.0, 1.0), np.float64)
     return Rig(recording.name, tuple(cameras), recording.videos, recording.masks, int(frames),
                source.fps or clip.fps, tuple(offsets), up / np.linalg.norm(up), report)
+
+
+def synchronise_and_refine(silhouettes: Silhouettes, poses: Poses, config: AuditConfig,
+                           width: float) -> tuple[list, dict, Refinement]:
+    """Time offsets per camera, the numbers behind them, and the correction of the cameras.
+
+    The two hide each other: a calibration that is off by more than the animal moves in a frame covers a lost frame, and
+    a lost frame pulls the correction. So offsets are searched again under the corrected cameras, and the correction is
+    then made anew, until the offsets stay.
+    """
+    offsets, sync = find_offsets(silhouettes, poses, config.max_offset)
+    correction = refine(apply_offsets(silhouettes, offsets), poses, config.refine, width)
+    for _ in range(ROUNDS):
+        if correction.kind == "off":
+            break
+        corrected = apply_correction(poses, correction.shift, correction.rotation)
+        again, numbers = find_offsets(silhouettes, corrected, config.max_offset)
+        if again == offsets:
+            break
+        offsets, sync = again, numbers
+        correction = refine(apply_offsets(silhouettes, offsets), poses, config.refine, width)
+    return offsets, sync, correction
 
 
 def inspect_files(recording: Recording, max_difference: int) -> Clip:

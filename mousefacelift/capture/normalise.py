@@ -145,14 +145,14 @@ def normalise_chunk(index: str | Path, rig: Rig, track: Track, frames: Sequence[
     wanted = [frame for frame in frames if frame in kept]
     header = {"recording": rig.recording, "source": "real", "fps": rig.fps, "size": config.size, "mode": config.mode,
               "zoom": track.zoom, "scale": track.scale, "cameras": [camera.name for camera in rig.cameras],
-              "cuts": track.cuts,
+              "cuts": track.cuts, "png_compression": config.png_compression,
               "excluded": {str(f): track.excluded[f] for f in frames if f in track.excluded}}
     key = config_hash([header, rig.to_key(), [(f, track.centers[np.searchsorted(track.frames, f)].tolist()) for f in wanted]])
     normaliser = Normaliser(rig, track, config, threads)
 
     def make(name: str, frame: int, folder: Path) -> dict:
         sample, row = normaliser.sample(frame, normaliser.pictures(frame, [f for f in wanted if f >= frame]))
-        hashes = write_sample(folder, sample)
+        hashes = write_sample(folder, sample, config.png_compression)
         return row | {"hashes": hashes, "time_s": sample.meta["time_s"], "segment": sample.meta["segment"]}
 
     try:

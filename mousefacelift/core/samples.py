@@ -66,10 +66,10 @@ def view_hash(png: bytes, frame: dict) -> str:
     return hashlib.sha256(png + canonical_json(camera).encode()).hexdigest()[:32]
 
 
-def write_sample(folder: str | Path, sample: Sample) -> list[str]:
+def write_sample(folder: str | Path, sample: Sample, compression: int = 1) -> list[str]:
     """Write `sample` as a FaceLift folder, whole or not at all, and return the hash of every view.
 
-    An existing folder is replaced in one rename.
+    An existing folder is replaced in one rename. `compression` is the PNG level, 0 to 9.
 
     Raises:
         DataError: unknown source, no views, or the disk refuses.
@@ -84,7 +84,7 @@ def write_sample(folder: str | Path, sample: Sample) -> list[str]:
         (work / "images").mkdir(parents=True)
         for index, view in enumerate(sample.views):
             file_path = f"images/cam_{index:03d}.png"
-            png, frame = encode_png(view.rgba), view.camera.to_frame(file_path)
+            png, frame = encode_png(view.rgba, compression), view.camera.to_frame(file_path)
             hashes.append(view_hash(png, frame))
             (work / file_path).write_bytes(png)
             frames.append(frame | {"hash": hashes[-1], "meta": view.meta})

@@ -109,11 +109,11 @@ def test_a_killed_chunk_goes_on_where_it_stopped(toy_rig, toy_track, toy_chunk, 
     from mousefacelift.capture import normalise
     calls, real = [], normalise.write_sample
 
-    def dying(folder, sample):
+    def dying(folder, sample, compression):
         calls.append(folder)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(folder, sample)
+        return real(folder, sample, compression)
 
     index, config = tmp_path / "000000-000011" / "index.json", CaptureConfig(size=128)
     monkeypatch.setattr(normalise, "write_sample", dying)

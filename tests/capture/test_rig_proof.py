@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mousefacelift.capture.audit import synchronise_and_refine
+from mousefacelift.capture.config import AuditConfig
 from mousefacelift.capture.conventions import CONVENTIONS, OPENGL, Convention, choose_unit, raw_lenses, score_conventions
 from mousefacelift.capture.refine import apply_correction, refine
 from mousefacelift.capture.rig import RawCamera
@@ -154,6 +156,20 @@ def test_a_dropped_frame_is_found_where_it_was_lost():
     offsets, _ = find_offsets(apply_offsets(found, lost), poses_of(cameras), 10)
     assert offsets[1] == [[0, 0], [20, -1]] or abs(offsets[1][1][0] - 20) <= 1 and offsets[1][1][1] == -1
     assert all(runs == [[0, 0]] for v, runs in enumerate(offsets) if v != 1)
+
+
+def test_a_lost_frame_hidden_by_a_bad_calibration_is_found():
+    """At 25 fps the animal moves less per frame than the calibration is off; only both corrections together fit."""
+    cameras, rng = random_rig(8, 6, 384), np.random.default_rng(8)
+    found = silhouettes_of(cameras, np.arange(48) / 25, 8)
+    lost = [[[0, 0]] for _ in cameras]
+    lost[2] = [[0, 0], [24, 1]]
+    error = rng.normal(0, 3.0, (6, 2))
+    poses = apply_correction(poses_of(cameras), error, np.zeros((6, 3)))
+    offsets, _, correction = synchronise_and_refine(apply_offsets(found, lost), poses, AuditConfig(), 384)
+    assert offsets[2][-1][1] == -1 and abs(offsets[2][-1][0] - 24) <= 2
+    assert all(runs == [[0, 0]] for v, runs in enumerate(offsets) if v != 2)
+    assert correction.kind != "off" and correction.after < 0.5
 
 
 def test_synchronised_cameras_stay_so():
