@@ -10,10 +10,17 @@ from mousefacelift.lrm.losses import LossConfig
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with linear warm-up and cosine decay to zero; published values but for the learning rate of `small`.
+    """AdamW with linear warm-up and cosine decay to zero; published values but for rate and warm-up, which suit `small`.
 
-    Matrices are decayed, vectors are not. A step whose gradient norm before clipping is not finite or exceeds
-    skip_norm is not applied; the schedule advances all the same.
+    Args:
+        learning_rate: at the peak (published: 4e-4 from scratch, 1e-4 afterwards).
+        warmup_steps: of linear rise.
+        betas: of AdamW.
+        weight_decay: of matrices; vectors are not decayed.
+        clip_norm: gradients are scaled down to this norm.
+        skip_norm: a step whose norm before clipping is larger or not finite is not applied; the schedule goes on.
+        batch: samples per device and accumulation.
+        accumulate: batches per step.
     """
 
     learning_rate: float = 1.0e-3
@@ -22,17 +29,20 @@ class OptimizerConfig:
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     skip_norm: float = 20.0
-    batch: int = 1  # samples per step, device and accumulation
-    accumulate: int = 2  # batches per step
+    batch: int = 1
+    accumulate: int = 2
 
 
 @dataclass(frozen=True)
 class GuardConfig:
     """When training stops by itself.
 
-    applied_ratio_min is the least share of steps that must be applied, judged from step `after` on. stop_on_collapse ends
-    the run (exit code 3) when the collapse alarm has tripped at `patience` validations in a row after `alarm_after` of all
-    steps; otherwise the alarm is only written down.
+    Args:
+        applied_ratio_min: least share of steps whose update must be applied.
+        after: step from which that is judged.
+        stop_on_collapse: a lasting collapse alarm ends the run (exit code 3); otherwise it is only written down.
+        alarm_after: share of the run after which the alarm counts.
+        patience: validations in a row that must trip.
     """
 
     applied_ratio_min: float = 0.9
@@ -46,8 +56,12 @@ class GuardConfig:
 class LaunchConfig:
     """Processes of one training job: one per leased GPU (--gpus) on each of `nodes` nodes.
 
-    Without GPUs there are cpu_processes per node. More than one process in all starts torchrun, on several nodes through
-    srun in the job's SLURM allocation; the processes meet on `port` of the first node.
+    More than one process in all starts torchrun, on several nodes through srun in the job's SLURM allocation.
+
+    Args:
+        nodes: of the SLURM allocation.
+        cpu_processes: per node, without GPUs.
+        port: on which the processes meet, on the first node.
     """
 
     nodes: int = 1
@@ -59,12 +73,25 @@ class LaunchConfig:
 class TrainConfig:
     """Section `train` of config.yaml: training of one reconstructor.
 
-    init is a folder with model.safetensors and config.json (from `lrm import` or an earlier run): its weights are the
-    start, and its sizes are used instead of the preset's. layers: `full` trains every weight, `frozen` keeps the first
-    frozen_share of the transformer layers (and the patch embedder) fixed, `lora` trains low-rank additions to attention and
-    MLP only. precision `auto` is bf16 on a GPU and fp32 on a CPU. validation_frames samples of validation_source in the val
-    split are judged every validate_every steps. keep is the model that a finished run gives out: its `last` weights or the
-    `best` by validation; the same for every arm of a sweep.
+    Args:
+        preset: sizes of the network: facelift (published), base, small or tiny.
+        init: folder with model.safetensors and config.json (from `lrm import` or an earlier run) to start from.
+        layers: full trains every weight, frozen keeps the first layers fixed, lora trains low-rank additions only.
+        frozen_share: of the transformer layers, with layers frozen.
+        lora_rank: of the additions to attention and MLP, with layers lora.
+        steps: optimiser steps (of the reference arm, when mixture.exposure is mouse).
+        precision: auto is bf16 on a GPU and fp32 on a CPU.
+        compile: torch.compile of the transformer layers.
+        checkpoint_activations: recompute the layers in the backward pass; less memory, more time.
+        validate_every: steps between validations.
+        validation_frames: samples of the val split that are judged, evenly spread.
+        validation_source: source of those samples.
+        save_every: steps between checkpoints.
+        keep_last: checkpoints kept besides the best by validation.
+        keep: weights that a finished run gives out, last or best by validation; the same for every arm of a sweep.
+        workers: processes that load data; 0 loads in the training process.
+        log_every: steps between rows of metrics.csv.
+        trackers: of accelerate, for instance tensorboard or wandb.
     """
 
     preset: str = "small"
@@ -95,10 +122,16 @@ class TrainConfig:
 class PredictConfig:
     """Section `predict` of config.yaml: what a trained model is asked to reconstruct for its evaluation.
 
-    Each frame of `splits` is reconstructed from `inputs` seen cameras (fixed, far apart): protocol A renders all seen
-    cameras, C the held-out one. Training frames, at most train_frames, give protocol B: the held-out camera at seen times.
-    swaps repeats A and C with another frame's input images (the input-swap test); the first splats_kept predictions also
-    keep their Gaussians as PLY. At most max_frames frames per split, evenly spread.
+    Protocol A renders all seen cameras at new times, C the held-out camera at new times, B the held-out camera at times
+    seen in training.
+
+    Args:
+        inputs: seen cameras shown to the network: fixed, far apart.
+        splits: splits whose frames are reconstructed for A and C.
+        max_frames: of each split, evenly spread.
+        train_frames: training frames for protocol B.
+        swaps: also another frame's images with these cameras (input-swap test).
+        splats_kept: predictions that keep their Gaussians as splat.ply.
     """
 
     inputs: int = 4

