@@ -7,11 +7,14 @@ import pytest
 from mousefacelift.capture.audit import synchronise_and_refine
 from mousefacelift.capture.config import AuditConfig
 from mousefacelift.capture.conventions import CONVENTIONS, OPENGL, Convention, choose_unit, raw_lenses, score_conventions
+from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.refine import apply_correction, refine
-from mousefacelift.capture.rig import RawCamera
+from mousefacelift.capture.rig import RawCamera, RigCamera
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.sync import apply_offsets, find_offsets
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
+from mousefacelift.capture.volume import describe_volume
+from mousefacelift.core.cameras import look_at
 from mousefacelift.errors import CalibrationError
 from tests.capture.scenes import random_rig, raw, silhouettes_of
 
@@ -192,3 +195,24 @@ def test_an_impossible_animal_is_refused():
 
 def test_convention_names_are_readable():
     assert str(Convention()) == "R w2c OpenCV"
+
+
+@pytest.mark.parametrize("count", [3, 16])
+def test_few_and_many_cameras_are_proven(count):
+    cameras = random_rig(11, count, 288)
+    found = silhouettes_of(cameras, TIMES, 11)
+    stored = scrambled(cameras, Convention(transposed=True))
+    scores = score_conventions(stored, raw_lenses(stored)[0], [288] * count, found)
+    assert scores[0].convention == Convention(transposed=True) and scores[1].tangency > 2 * scores[0].tangency
+    assert find_suspect(found, poses_of(cameras), 288, 0.03) is None
+    assert describe_volume(cameras, found)["hull_iou"].min() > 0.93
+
+
+def test_a_camera_from_above_joins_the_ring():
+    cameras = random_rig(12, 4, 384)
+    above = look_at(np.array([50.0, 55.0, 380.0]), np.array([48.0, 52.0, 10.0]))
+    cameras.append(RigCamera("top", above, Lens(np.array([[460.0, 0, 192], [0, 460, 160], [0, 0, 1]])), 384, 320))
+    found = silhouettes_of(cameras, TIMES, 12)
+    errors = pair_errors(tangency(found.outlines, found.usable, poses_of(cameras)))
+    assert np.nanmax(errors[4]) < 0.7 and find_suspect(found, poses_of(cameras), 384, 0.03) is None
+    assert describe_volume(cameras, found)["hull_iou"].min() > 0.95
