@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
-from mousefacelift.core.cameras import project, unproject
-from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth, project_hull
+from mousefacelift.core.cameras import Camera, project, unproject
+from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
 from mousefacelift.core.images import composite
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import GateConfig
@@ -40,6 +41,17 @@ class Thresholds:
         return asdict(self)
 
 
+class KnownHull(Hull):
+    """A hull that finds its surface once, for the many views that it judges."""
+
+    @cached_property
+    def _surface_points(self) -> np.ndarray:
+        return super().surface_points()
+
+    def surface_points(self) -> np.ndarray:
+        return self._surface_points
+
+
 class FrameJudge:
     """Judges views of one frame by its photos."""
 
@@ -49,7 +61,10 @@ class FrameJudge:
         self.photos, self.config = list(photos), config
         self.masks = [view.rgba[..., 3] > 0.5 for view in photos]
         cameras = [view.camera for view in photos]
-        self.hull = carve_hull_tight(np.stack(self.masks), cameras, np.zeros(3), HALF_EXTENT, config.voxels, margin=0.5)
+        hull = carve_hull_tight(np.stack(self.masks), cameras, np.zeros(3), HALF_EXTENT, config.voxels, margin=0.5)
+        self.hull = KnownHull(hull.occupancy, hull.origin, hull.voxel)
+        self.points = self.hull.points()
+        self.cells = [_cells(camera, self.points) for camera in cameras]
         self.depths = [hull_depth(self.hull, camera) for camera in cameras]
 
     def scores(self, view: View) -> dict[str, float]:
@@ -71,19 +86,19 @@ class FrameJudge:
         }
 
     def _support(self, view: View, mask: np.ndarray) -> float:
-        index = np.argwhere(self.hull.occupancy)
-        pixels, depth = project(view.camera, self.hull.points())
+        pixels, depth = project(view.camera, self.points)
         column, row = np.floor(pixels).astype(int).T
         inside = (column >= 0) & (row >= 0) & (column < mask.shape[1]) & (row < mask.shape[0]) & (depth > 0)
         outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
         reach = 0.75 * self.hull.voxel * view.camera.fxfycxcy[0] / np.maximum(depth, 1e-9) + 0.5
         keep = ~inside  # a voxel outside the frame is unknown to the view
         keep[inside] = outside[row[inside], column[inside]] <= reach[inside]
-        occupancy = np.zeros_like(self.hull.occupancy)
-        occupancy[tuple(index[keep].T)] = True
-        carved = Hull(occupancy, self.hull.origin, self.hull.voxel)
-        return float(min(np.count_nonzero(m & project_hull(carved, photo.camera)) / max(1, np.count_nonzero(m))
-                         for m, photo in zip(self.masks, self.photos, strict=True)))
+        shares = []
+        for photo_mask, cells in zip(self.masks, self.cells, strict=True):
+            left = np.bincount(cells[keep], minlength=photo_mask.size + 1)[:-1].reshape(photo_mask.shape) > 0
+            covered = cv2.dilate(left.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # a voxel is about a pixel wide
+            shares.append(np.count_nonzero(photo_mask & covered) / max(1, np.count_nonzero(photo_mask)))
+        return float(min(shares))
 
     def _colour(self, view: View, mask: np.ndarray, depth: np.ndarray) -> float:
         rows, columns = np.nonzero(mask & np.isfinite(depth))
@@ -104,6 +119,14 @@ class FrameJudge:
         alpha = cv2.GaussianBlur(view.rgba[..., 3], (0, 0), 1.0)
         own = blurred[rows, columns] / np.maximum(alpha[rows, columns], 1e-3)[:, None]
         return float(1 - np.abs(own[known] - total[known] / weight[known, None]).mean())
+
+
+def _cells(camera: Camera, points: np.ndarray) -> np.ndarray:
+    """Flat pixel index [P] of every point in a camera; H * W for those outside the frame."""
+    pixels, depth = project(camera, points)
+    column, row = np.floor(pixels).astype(np.int64).T
+    inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (depth > 0)
+    return np.where(inside, row * camera.width + column, camera.width * camera.height)
 
 
 def refusal(scores: dict[str, float], thresholds: Thresholds, config: GateConfig) -> list[str]:
