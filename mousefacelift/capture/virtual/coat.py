@@ -10,11 +10,12 @@ from mousefacelift.capture.virtual.anatomy import Animal
 
 # Linear reflectances: hair on the back, hair on the belly; chosen by eye against photographs of laboratory mice.
 _HAIR = {"black": ((0.030, 0.027, 0.025), (0.040, 0.036, 0.033)), "agouti": ((0.105, 0.075, 0.045), (0.26, 0.215, 0.16)),
-         "white": ((0.62, 0.60, 0.56), (0.66, 0.64, 0.60))}
-_SKIN_PINK = np.array([0.50, 0.235, 0.195])
+         "white": ((0.86, 0.84, 0.79), (0.88, 0.86, 0.82))}
+SKIN_PINK = np.array([0.50, 0.235, 0.195])
+EYE_COLOUR = np.array([0.006, 0.005, 0.006])
 FULL_STRANDS = 70_000  # a full coat; fewer strands are wider
 WIDTH_MM = 0.09
-_SKIN_UNDER_FUR = 0.55  # skin under the fur as a factor on the hair's colour
+SKIN_UNDER_FUR = 0.55  # skin under the fur as a factor on the hair's colour
 
 
 def dress(vertices: np.ndarray, normals: np.ndarray, names: np.ndarray, along: np.ndarray, region: np.ndarray,
@@ -33,17 +34,18 @@ def dress(vertices: np.ndarray, normals: np.ndarray, names: np.ndarray, along: n
     length = 2.9 - 1.7 * head
     length = np.where(is_leg, 2.4 - 1.3 * along, length)
     length = np.where(is_ear, 0.7, length)
-    hair = _hair_colour(vertices, normals, is_trunk | is_leg, animal)
+    hair = hair_colour(vertices, normals, animal)
     skin = _skin_colour(names, along, vertices, nose, is_ear, is_tail, animal)
     furry = np.clip(fur * 1.2, 0, 1)[:, None] * ~is_ear[:, None]
-    albedo = hair * _SKIN_UNDER_FUR * furry + skin * (1 - furry)
-    albedo = np.where((region == 2)[:, None], np.array([0.006, 0.005, 0.006]), albedo)
+    albedo = hair * SKIN_UNDER_FUR * furry + skin * (1 - furry)
+    albedo = np.where((region == 2)[:, None], EYE_COLOUR, albedo)
     gloss = np.where(region == 2, 1.0, np.where(nose, 0.25, np.where(is_tail, 0.06, 0.05)))
     return {"region": region.astype(np.uint8), "fur": fur, "fur_length": length * animal.length,
             "flow": _flow(vertices, normals, names), "albedo": albedo, "hair": hair, "gloss": gloss}
 
 
-def _hair_colour(vertices: np.ndarray, normals: np.ndarray, furry: np.ndarray, animal: Animal) -> np.ndarray:
+def hair_colour(vertices: np.ndarray, normals: np.ndarray, animal: Animal) -> np.ndarray:
+    """[N, 3] linear reflectance of the hair at rest positions in the body frame: back, belly, and the pattern of the coat."""
     base = "black" if animal.coat == "hooded" else animal.coat
     back, belly = (np.array(c) for c in _HAIR[base])
     under = np.clip((-normals[:, 2] - 0.15) / 0.6, 0, 1)[:, None]
@@ -54,11 +56,11 @@ def _hair_colour(vertices: np.ndarray, normals: np.ndarray, furry: np.ndarray, a
         hood = np.clip((vertices[:, 0] - 17.0 - edge) / 3.0, 0, 1)
         dark = np.maximum(stripe, hood)[:, None]
         colour = colour * dark + np.array(_HAIR["white"][0]) * (1 - dark)
-    return np.clip(colour * animal.shade, 0.01, 0.7)
+    return np.clip(colour * animal.shade, 0.01, 0.92)
 
 
 def _skin_colour(names, along, vertices, nose, is_ear, is_tail, animal: Animal) -> np.ndarray:
-    skin = np.broadcast_to(_SKIN_PINK, vertices.shape).copy()
+    skin = np.broadcast_to(SKIN_PINK, vertices.shape).copy()
     dark_coat = animal.coat in ("black", "agouti", "hooded")
     if dark_coat:
         skin[is_ear] = np.array([0.34, 0.18, 0.155]) * (0.75 + 0.35 * np.clip(along[is_ear], 0, 1))[:, None]
@@ -127,5 +129,5 @@ def seed_strands(mesh, count: int, seed: int) -> Strands:
     length = mix(mesh.fur_length) * rng.uniform(0.62, 1.0, count) * np.clip(0.5 + mix(mesh.fur), 0, 1)
     colour = mix(mesh.hair) * np.exp(0.42 * rng.normal(size=(count, 1))) * (1 + 0.04 * rng.normal(size=(count, 3)))
     return Strands(face.astype(np.int32), bary.astype(np.float32), lie.astype(np.float32), length.astype(np.float32),
-                   np.clip(colour, 0.004, 0.8).astype(np.float32), np.full(count, WIDTH_MM * np.sqrt(FULL_STRANDS / count), np.float32),
+                   np.clip(colour, 0.004, 0.95).astype(np.float32), np.full(count, WIDTH_MM * np.sqrt(FULL_STRANDS / count), np.float32),
                    rng.uniform(0.1, 0.5, count).astype(np.float32))

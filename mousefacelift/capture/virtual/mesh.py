@@ -151,7 +151,8 @@ def _fore_limb(skeleton: _Skeleton, side: str) -> list[_Piece]:
     path, radii = loft.smooth_path(np.array([wrist + 0.3 * (wrist - digits), wrist, digits, digits + 0.1 * (digits - wrist)]),
                                    np.array([1.2, 1.35, 1.65, 1.1]), 12, 0.08)
     hand = loft.tube(path, radii, 14, flatten=0.68)
-    weights = skeleton.chain(arm.along, [(-0.3, f"{side}_scapula"), (0.15, f"{side}_shoulder"), (0.7, f"{side}_elbow"), (1.1, f"{side}_wrist")])
+    knots = [(-0.3, f"{side}_scapula"), (0.15, f"{side}_shoulder"), (0.7, f"{side}_elbow"), (1.1, f"{side}_wrist")]
+    weights = skeleton.chain(arm.along, knots)
     pieces = [_Piece(f"{side}_arm", arm, FUR, weights),
               _Piece(f"{side}_hand", hand, BARE, skeleton.chain(hand.along, [(0.3, f"{side}_wrist"), (1.2, f"{side}_digits")]))]
     return pieces + _digits(skeleton, side, f"{side}_digits", (digits - wrist), 4, 3.4, 1.25, 0.5)

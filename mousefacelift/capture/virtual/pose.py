@@ -29,20 +29,21 @@ class Puppet:
     """
 
     def __init__(self, mesh: MouseMesh, track: Track) -> None:
-        self._mesh, self.track = mesh, track
+        self.mesh, self.track = mesh, track
         self._index = {name: i for i, name in enumerate(mesh.joint_names)}
         self._size = float(mesh.joints[self._index["pelvis"], 2] / 20.0)
         homes = np.array([self._bind(f"{foot.split('_')[0]}_{'toes' if 'hind' in foot else 'digits'}")[:2] for foot in FEET])
         self.steps: Steps = plan_steps(track, homes)
+        self.behaviour = track.behaviour
         self._tails = self._trail_tail()
 
     def _bind(self, name: str) -> np.ndarray:
-        return self._mesh.joints[self._index[name]]
+        return self.mesh.joints[self._index[name]]
 
     def pose(self, step: int) -> Pose:
         """Global joint rotations and positions at a step of the track."""
         rotations = np.tile(np.eye(3), (len(self._index), 1, 1))
-        positions = self._mesh.joints.copy()
+        positions = self.mesh.joints.copy()
         self._place_spine(step, rotations, positions)
         for side, sign in SIDES:
             self._place_scapula(side, rotations, positions)
@@ -55,7 +56,7 @@ class Puppet:
     def _follow(self, name: str, parent: str, rotations: np.ndarray, positions: np.ndarray) -> None:
         i, p = self._index[name], self._index[parent]
         rotations[i] = rotations[p]
-        positions[i] = positions[p] + rotations[p] @ (self._mesh.joints[i] - self._mesh.joints[p])
+        positions[i] = positions[p] + rotations[p] @ (self.mesh.joints[i] - self.mesh.joints[p])
 
     def _pelvis(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Rotation and position of the pelvis."""
@@ -161,7 +162,7 @@ class Puppet:
     def _bend_limb(self, side, names, parent, target, pole, rotations, positions) -> None:
         """Two-bone inverse kinematics: the end reaches `target` (or points at it), the middle joint bends toward `pole`."""
         top, middle, end = (self._index[f"{side}_{name}"] for name in names)
-        bones = self._mesh.joints[[middle, end]] - self._mesh.joints[[top, middle]]
+        bones = self.mesh.joints[[middle, end]] - self.mesh.joints[[top, middle]]
         upper, lower = np.linalg.norm(bones, axis=1)
         line = target - positions[top]
         distance = np.clip(np.linalg.norm(line), abs(upper - lower) + 0.5, 0.999 * (upper + lower))

@@ -10,11 +10,11 @@ import numpy as np
 from mousefacelift.capture.virtual import coat, light, mesh, motion, rig
 from mousefacelift.capture.virtual.anatomy import Animal, pick_animal
 from mousefacelift.capture.virtual.config import VirtualConfig
+from mousefacelift.capture.virtual.mammal import MammalPuppet
 from mousefacelift.capture.virtual.painter import Scene, make_scene
 from mousefacelift.capture.virtual.pose import Puppet
 from mousefacelift.capture.virtual.skin import Pose, Skinner
 from mousefacelift.errors import ConfigError
-
 
 FLOOR_MM = 0.15  # lowest height of the skin
 
@@ -32,7 +32,7 @@ class Stage:
     animal: Animal
     mesh: mesh.MouseMesh
     strands: coat.Strands
-    puppet: Puppet
+    puppet: Puppet | MammalPuppet
     skinner: Skinner
     steps: np.ndarray
     lights: light.Lights
@@ -63,12 +63,21 @@ def build_stage(config: VirtualConfig, name: str, seed: int) -> Stage:
     check_config(config)
     mixed = mix_seed(name, seed)
     animal = pick_animal(mixed, config.coat)
-    body = mesh.build_mouse(animal)
-    track = motion.make_track(motion.steps_needed(config.frames, config.fps, config.degradations.cut), mixed)
-    steps = motion.frame_steps(track, config.frames, config.fps, config.degradations.cut)
+    puppet, steps = _cast(config, animal, mixed)
+    body = puppet.mesh
     distorted = rig.build_rig(config.rig, config.cameras, config.width, config.height)
     return Stage(config, name, seed, animal, body, coat.seed_strands(body, strand_count(config), mixed),
-                 Puppet(body, track), Skinner(body), steps, light.studio_lights(), distorted, rig.undistorted_rig(distorted))
+                 puppet, Skinner(body), steps, light.studio_lights(), distorted, rig.undistorted_rig(distorted))
+
+
+def _cast(config: VirtualConfig, animal: Animal, seed: int) -> tuple[Puppet | MammalPuppet, np.ndarray]:
+    """Who plays, and which of its steps each video frame shows."""
+    if config.mesh:
+        puppet = MammalPuppet(config.mesh, animal)
+        return puppet, puppet.steps(config.frames, config.fps)
+    track = motion.make_track(motion.steps_needed(config.frames, config.fps, config.degradations.cut), seed)
+    steps = motion.frame_steps(track, config.frames, config.fps, config.degradations.cut)
+    return Puppet(mesh.build_mouse(animal), track), steps
 
 
 def mix_seed(name: str, seed: int) -> int:
@@ -92,6 +101,9 @@ def check_config(config: VirtualConfig) -> None:
     if config.supersample not in (1, 2, 3, 4) or config.noise < 0:
         raise ConfigError("virtual.supersample must be 1 to 4 and virtual.noise not negative",
                           got=f"{config.supersample}, {config.noise}")
+    if config.mesh and spoil.cut:
+        raise ConfigError("virtual.degradations.cut needs the procedural animal", got=f"virtual.mesh: {config.mesh}",
+                          likely="a stored motion has no other stretch to jump to")
     for key in ("dropped_frame_camera", "copied_calibration_camera"):
         if not -1 <= getattr(spoil, key) < config.cameras:
             raise ConfigError(f"virtual.degradations.{key} names no camera", got=getattr(spoil, key),

@@ -72,7 +72,7 @@ class TruthWriter:
         np.savez(self._folder / "motion.npz", keypoints_mm=np.stack(self._keypoints), keypoint_names=np.array(KEYPOINTS),
                  rotations=np.stack(self._rotations), positions_mm=np.stack(self._positions), step_100fps=steps,
                  time_s=np.arange(len(steps)) / stage.config.fps, behaviours=np.array(BEHAVIOURS),
-                 behaviour=stage.puppet.track.behaviour[steps])
+                 behaviour=stage.puppet.behaviour[steps])
         cameras = {"unit": "mm", "pixels": "centres at +0.5", "true": {}, "written": {}}
         for kind, lenses in (("undistorted", stage.undistorted), ("distorted", stage.distorted)):
             cameras["true"][kind] = [_lens_entry(lens) for lens in lenses]
