@@ -172,11 +172,13 @@ class _Run:
         error = self._heldout(self._render(activate(self.parameters)))
         self.last_error = error
         finite = torch.isfinite(error) & torch.isfinite(loss)
+        for value in self.parameters.values():  # renderers drop Gaussians that are not finite, so the picture does not tell
+            finite &= torch.isfinite(value).flatten(1).all(1)
         for index in range(len(error)):
             if index in self.unusable:
                 continue
             if not finite[index]:
-                self.unusable[index] = f"NaN or infinite loss at step {self.taken}"
+                self.unusable[index] = f"NaN or infinite Gaussians at step {self.taken}"
             elif error[index] > DIVERGED_BY * self.first_error[index] + 0.05:
                 self.unusable[index] = f"error {error[index]:.3f} at step {self.taken}, {self.first_error[index]:.3f} at the start"
         better = finite & (error < self.best_error)
