@@ -1,7 +1,7 @@
 """Speed of the CPU renderer: forward and backward through autograd, with depth, against its peers in the same run.
 
     python benchmarks/render.py                 # 10k Gaussians, 6 views, 256 and 512 px; reconstructor-sized scene
-    python benchmarks/render.py --peers         # also a scalar build of the algorithm, a pure-torch tile renderer, FMA peak
+    python benchmarks/render.py --peers         # also a pure-torch tile renderer and the FMA peak
 
 Scene: a seeded mouse-like shell (see `mouse_scene`), random gradients on rgb, alpha and depth, gradients of all parameters.
 Reported: median and minimum over the repeats.
