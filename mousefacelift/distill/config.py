@@ -112,6 +112,9 @@ class GateConfig:
 
     Args:
         quantile: share of the rig's own held-out photos that each threshold would refuse.
+        slack: per score (containment, hull_iou, support, colour): the threshold is moved down from that quantile by this
+            share of its distance to the median: frames of a clip resemble one another, so the lowest of them are not as
+            low as new ones will be.
         voxels: hull grid along its longest axis.
         frames: train frames that the thresholds are learnt from, at most.
         coverage: smallest and largest foreground over that of the hull's silhouette.
@@ -121,6 +124,7 @@ class GateConfig:
     """
 
     quantile: float = 0.01
+    slack: tuple[float, float, float, float] = (0.1, 0.5, 1.0, 0.5)
     voxels: int = 72
     frames: int = 40
     coverage: tuple[float, float] = (0.4, 1.6)

@@ -153,12 +153,14 @@ def leave_one_out(photos: Sequence[View], config: GateConfig) -> list[dict[str, 
 
 
 def learn_thresholds(frames: Sequence[Sequence[View]], config: GateConfig) -> Thresholds:
-    """Thresholds from real frames (each a list of photos): the `quantile` of every leave-one-out score."""
+    """Thresholds from real frames (each a list of photos): a low quantile of every leave-one-out score, with slack."""
     rows = [row for photos in frames for row in leave_one_out(photos, config)]
     if not rows:
         raise DataError("no real frame to learn gate thresholds from")
-    values = {name: float(np.quantile([row[name] for row in rows], config.quantile)) for name in SCORES}
+    low, middle = ({name: float(np.quantile([row[name] for row in rows], q)) for name in SCORES}
+                   for q in (config.quantile, 0.5))
+    values = {name: low[name] - slack * (middle[name] - low[name]) for name, slack in zip(SCORES, config.slack, strict=True)}
     facts = {"views": len(rows), "frames": len(frames), "quantile": config.quantile,
-             "median": {name: float(np.median([row[name] for row in rows])) for name in SCORES},
+             "slack": config.slack, "low": low, "median": middle,
              "meaning": MEANING}
     return Thresholds(values, facts)
