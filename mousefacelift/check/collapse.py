@@ -205,11 +205,11 @@ def diagnose(metrics: dict[str, float], thresholds: CollapseThresholds = DEFAULT
     """Names of the collapses that `metrics` (of `collapse_metrics`) show; empty for a healthy model.
 
     The most specific explanation wins: a white image also has no variance, no skill and no retrieval, but the finding is
-    `white_out`. More than one name is returned only for signs that do not explain each other.
+    `white_out` (`overfilled` when far too much is foreground). More than one name is returned only for signs that do not explain each other.
     """
     t, m = thresholds, metrics
     if not t.coverage_min <= m["coverage"] <= t.coverage_max:
-        return ("white_out",)
+        return ("white_out",) if m["coverage"] < t.coverage_min else ("overfilled",)
     if m.get("view_copy", -1.0) > t.copy_margin_db and m["variance_ratio"] >= t.variance_mean:
         return ("view_copy",)
     if m["variance_ratio"] < t.variance_mean:

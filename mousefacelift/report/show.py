@@ -1,0 +1,103 @@
+"""`mousefacelift show SPLAT`: a splat as a picture, a turntable and a page to turn it in a browser.
+
+    mousefacelift show results/splats/mouse1/fits/000000-000015/000003/splat.npz --out shown/
+
+Reads .npz (this project's), .ply (FaceLift's or the original 3DGS layout) or .spz. Writes splat.png, turntable.mp4 and splat.html
+(self-contained, WebGL 2, no network).
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from mousefacelift.errors import DataError
+
+TEMPLATE = Path(__file__).parent / "templates" / "splat.html"
+LARGEST = 200_000  # Gaussians in the page; more are thinned by opacity times area
+
+
+def add_command(subparsers) -> None:
+    parser = subparsers.add_parser("show", help="a splat as a picture, turntable and page")
+    parser.add_argument("splat", type=Path, help=".npz, .ply or .spz")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=384, help="pixels of picture and turntable")
+    parser.add_argument("--frames", type=int, default=72, help="frames of the turntable; 0 for none")
+    parser.set_defaults(run=run)
+
+
+def run(args) -> None:
+    """Write splat.png, turntable.mp4 and splat.html."""
+    from mousefacelift.core.images import write_text
+
+    gaussians = read_splat(args.splat)
+    args.out.mkdir(parents=True, exist_ok=True)
+    pictures = turntable(gaussians, args.size, max(args.frames, 1))
+    _write_pictures(pictures, args.out, args.frames)
+    write_text(args.out / "splat.html", page(gaussians, args.splat.name))
+    print(f"{args.splat}: {gaussians.count} Gaussians -> {args.out}/splat.html, splat.png" + (", turntable.mp4" if args.frames else ""))
+
+
+def read_splat(path: Path):
+    """Gaussians of a file, by its ending."""
+    from mousefacelift.core.gaussians import Gaussians
+    from mousefacelift.core.ply import read_ply, read_spz
+
+    readers = {".npz": Gaussians.read, ".ply": read_ply, ".spz": read_spz}
+    if path.suffix not in readers:
+        raise DataError(f"splat {path} has an unknown ending", got=path.suffix, expected=", ".join(readers))
+    if not path.is_file():
+        raise DataError(f"splat {path} does not exist")
+    return readers[path.suffix](path)
+
+
+def turntable(gaussians, size: int, frames: int):
+    """Yield `frames` rgb uint8 pictures [size, size, 3] on white, once round at elevation 15 and distance 2.7."""
+    import torch
+
+    from mousefacelift.core.camera_tensors import CameraTensors
+    from mousefacelift.core.cameras import ring
+    from mousefacelift.core.render import RenderConfig, render
+
+    for camera in ring(frames, size, elevation=15.0, start=270.0):
+        with torch.no_grad():
+            picture = render(gaussians, CameraTensors.from_cameras([camera]), RenderConfig(near=0.2), torch.ones(3)).rgb[0]
+        yield (picture.clamp(0, 1) * 255).round().byte().numpy()
+
+
+def _write_pictures(pictures, out: Path, frames: int) -> None:
+    from mousefacelift.core.images import write_png
+    from mousefacelift.core.video import write_mp4
+
+    first = next(pictures)
+    write_png(out / "splat.png", first / 255.0)
+    if frames:
+        def whole():
+            yield first
+            yield from pictures
+
+        write_mp4(out / "turntable.mp4", whole(), fps=24)
+
+
+def page(gaussians, title: str) -> str:
+    """HTML text of the viewer with the Gaussians inside (float32 rows of 14: mean, covariance 6, rgb, opacity, index)."""
+    import torch
+
+    from mousefacelift.core.gaussians import SH_C0
+
+    area = gaussians.opacities * gaussians.scales.sort(-1).values[:, 1:].prod(-1)
+    chosen = torch.argsort(area, descending=True)[:LARGEST]
+    g = gaussians.select(chosen)
+    q = torch.nn.functional.normalize(g.quats, dim=-1)
+    w, x, y, z = q.unbind(-1)
+    rotation = torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+                            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+                            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1).unflatten(-1, (3, 3))
+    half = rotation * g.scales.unsqueeze(-2)
+    covariance = half @ half.transpose(-1, -2)
+    six = torch.stack([covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 0, 2], covariance[:, 1, 1], covariance[:, 1, 2],
+                       covariance[:, 2, 2]], -1)
+    colour = (SH_C0 * g.sh[:, 0] + 0.5).clamp(0, 1)
+    rows = torch.cat([g.means, six, colour, g.opacities.unsqueeze(-1)], -1).float().contiguous()
+    data = base64.b64encode(rows.numpy().tobytes()).decode()
+    return TEMPLATE.read_text().replace("{{title}}", title).replace("{{data}}", data)
