@@ -20,10 +20,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mousefacelift.core.camera_tensors import CameraTensors  # noqa: E402
-from mousefacelift.core.cameras import canonical_fxfycxcy, orbit  # noqa: E402
-from mousefacelift.core.gaussians import Gaussians  # noqa: E402
-from mousefacelift.core.render import render  # noqa: E402
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.render import render
 
 
 def mouse_scene(count: int, seed: int = 0) -> Gaussians:

@@ -11,12 +11,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mousefacelift.core.camera_tensors import CameraTensors  # noqa: E402
-from mousefacelift.core.gaussians import Gaussians, gaussian_colors  # noqa: E402
-from mousefacelift.core.render import RenderConfig  # noqa: E402
-from mousefacelift.core.render.jit import kernel  # noqa: E402
-from mousefacelift.core.render.simd import fill, fma, store, take_ticket  # noqa: E402
-from tests.core.oracle_render import project  # noqa: E402
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.gaussians import Gaussians, gaussian_colors
+from mousefacelift.core.render import RenderConfig
+from mousefacelift.core.render.jit import kernel
+from mousefacelift.core.render.simd import fill, fma, store, take_ticket
+from tests.core.oracle_render import project
 
 TILE = 16
 

@@ -15,7 +15,7 @@ from pytorch_msssim import ssim as reference
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mousefacelift.core.ssim import ssim, ssim_map_torch  # noqa: E402
+from mousefacelift.core.ssim import ssim, ssim_map_torch
 
 
 def measure(function, size: int, repeats: int = 11) -> np.ndarray:
