@@ -11,7 +11,8 @@ import pytest
 from mousefacelift import devices
 from mousefacelift.errors import ConfigError
 
-HOLD = "import sys,time; from mousefacelift import devices; print(','.join(devices.acquire(int(sys.argv[1]))), flush=True); time.sleep(float(sys.argv[2]))"
+HOLD = ("import sys,time; from mousefacelift import devices;"
+        "print(','.join(devices.acquire(int(sys.argv[1]))), flush=True); time.sleep(float(sys.argv[2]))")
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ several detectors look from different sides, and `diagnose` names the collapse t
 
 | diagnosis | sign |
 |---|---|
-| white_out | foreground area under half or over one and a half of the target's |
+| white_out | foreground area under half of the target's |
+| overfilled | foreground area over one and a half of the target's |
 | view_copy | predictions lie nearer to the input image than to their own targets |
 | mean_image | next to no variation between frames |
 | half_mean | variation there, but shrunk toward the mean |
@@ -205,7 +206,8 @@ def diagnose(metrics: dict[str, float], thresholds: CollapseThresholds = DEFAULT
     """Names of the collapses that `metrics` (of `collapse_metrics`) show; empty for a healthy model.
 
     The most specific explanation wins: a white image also has no variance, no skill and no retrieval, but the finding is
-    `white_out` (`overfilled` when far too much is foreground). More than one name is returned only for signs that do not explain each other.
+    `white_out` (`overfilled` when far too much is foreground). More than one name is returned only for signs that do not
+    explain each other.
     """
     t, m = thresholds, metrics
     if not t.coverage_min <= m["coverage"] <= t.coverage_max:

@@ -80,7 +80,7 @@ class GateConfig:
         mask_size: silhouettes are judged at this many pixels.
         margin: voxels a thin part may lie outside a silhouette.
         half_extent: the animal lies in [-half_extent, half_extent]^3, world units.
-        outside_share_max: largest share of the visual hull outside that cube.
+        outside_share_max: largest share of a silhouette that only a body outside that cube can explain.
         z_min: every corner of the animal is at least this far in front of every camera, world units.
         border_share_max: largest share of the image's border pixels that may be foreground (an animal cut by the frame).
         focal_aspect_tolerance: largest |fx / fy - 1|.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from mousefacelift.core.cameras import Camera, azimuth_elevation, project
-from mousefacelift.core.hull import carve_hull, silhouette_scores
+from mousefacelift.core.hull import Hull, carve_hull, project_hull, silhouette_scores
 from mousefacelift.core.samples import Sample
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.errors import GateFailure
@@ -106,8 +106,7 @@ def _check_hull(masks, cameras, source, config: GateConfig, scores: dict, contai
     worst, mean = float(found["containment"].min()), float(found["containment"].mean())
     containment[:] = found["containment"][:len(containment)]
     hull = carve_hull(small_masks, small_cameras, np.zeros(3), extent, config.resolution, tolerance, agree, config.margin)
-    points = hull.points()
-    outside = float((np.abs(points) > config.half_extent).any(1).mean()) if len(points) else 1.0
+    outside = _outside_share(hull, small_masks, small_cameras, config.half_extent)
     scores |= {"containment_worst": worst, "containment_mean": mean, "hull_iou": float(found["hull_iou"].mean()),
                "outside_share": outside}
     need_worst, need_mean = config.containment.of(source)
@@ -118,8 +117,24 @@ def _check_hull(masks, cameras, source, config: GateConfig, scores: dict, contai
                        f"mean {mean:.2f} (needs {need_mean:g}): swapped or mirrored views, moved cameras, or a crop "
                        "without its intrinsics")
     if outside > config.outside_share_max:
-        reasons.append(f"{outside:.1%} of the visual hull lies outside [-{config.half_extent:g}, {config.half_extent:g}]^3")
+        reasons.append(f"{outside:.1%} of a silhouette can only be a body outside [-{config.half_extent:g}, {config.half_extent:g}]^3")
     return reasons
+
+
+def _outside_share(hull: Hull, masks: np.ndarray, cameras: list[Camera], half_extent: float) -> float:
+    """Largest share of a silhouette that the hull explains only with points outside the cube.
+
+    The hull itself may reach out: a ring of cameras at one elevation bounds nothing above and below. What must lie inside is
+    a body that casts these silhouettes.
+    """
+    if hull.empty:
+        return 1.0
+    centres = hull.origin[:, None] + (np.arange(max(hull.occupancy.shape)) + 0.5) * hull.voxel
+    x, y, z = (np.abs(centres[axis, :size]) <= half_extent for axis, size in enumerate(hull.occupancy.shape))
+    within = Hull(hull.occupancy & x[:, None, None] & y[:, None] & z, hull.origin, hull.voxel)
+    lost = [(mask & project_hull(hull, camera) & ~project_hull(within, camera)).sum() / mask.sum()
+            for mask, camera in zip(masks, cameras)]
+    return float(max(lost))
 
 
 def _shrink(masks: list[np.ndarray], cameras: list[Camera], size: int) -> tuple[np.ndarray, list[Camera]]:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mousefacelift.core.cameras import Camera, check_camera
+from mousefacelift.core.cameras import Camera
 from mousefacelift.core.samples import read_document, view_hash
 from mousefacelift.dataset.augment import distort_grid, jitter_camera, jitter_colours, mirror_cameras, yaw_world
 from mousefacelift.dataset.config import AugmentConfig, LoaderConfig
@@ -169,7 +169,6 @@ def _decode(folder: Path, frame: dict, size: int, expected_hash: str | None = No
             raise DataError(f"image {path} or its camera is not what the manifest lists", got=found, expected=expected_hash,
                             likely="changed after the build", hint="mousefacelift dataset verify")
     camera = Camera.from_frame(frame)
-    check_camera(camera)
     rgba = decode_png(data, path)
     height, width = rgba.shape[:2]
     if (width, height) != (camera.width, camera.height):

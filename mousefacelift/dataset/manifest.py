@@ -51,8 +51,9 @@ class Manifest:
         usable = ~views["held_out"] & (views["weight"] > 0)
         self._usable = usable
         running = np.concatenate([[0], np.cumsum(usable, dtype=np.int64)])
-        first = samples["first_view"].to_numpy()
-        self.usable_views = running[first + samples["views"].to_numpy()] - running[first]
+        self._folders = samples["folder"].to_numpy(object)
+        self._first, self._count = samples["first_view"].to_numpy(), samples["views"].to_numpy()
+        self.usable_views = running[self._first + self._count] - running[self._first]
 
     @classmethod
     def open(cls, folder: str | Path) -> Manifest:
@@ -99,12 +100,12 @@ class Manifest:
 
     def folder_of(self, row: int) -> Path:
         """Folder of a sample."""
-        return self.folder / self.samples["folder"].iat[row]
+        return self.folder / self._folders[row]
 
     def views_of(self, row: int) -> ViewRows:
         """The views of a sample, its own first, then attached photos."""
-        start = int(self.samples["first_view"].iat[row])
-        part = slice(start, start + int(self.samples["views"].iat[row]))
+        start = int(self._first[row])
+        part = slice(start, start + int(self._count[row]))
         views = self.views
         return ViewRows(views["owner"][part], views["index"][part], views["file"][part], views["azimuth"][part],
                         views["elevation"][part], views["held_out"][part], self._usable[part], views["weight"][part],

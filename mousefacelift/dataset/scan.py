@@ -23,7 +23,7 @@ from mousefacelift.dataset.gate import check_sample
 from mousefacelift.dataset.schema import W2C_COLUMNS
 from mousefacelift.errors import CameraError, DataError
 
-SCAN_VERSION = 1  # raise when rows are made differently from the same files
+SCAN_VERSION = 2  # raise when rows are made differently from the same files
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ SAMPLE_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("containment_worst", pa.float32(), "least share of a silhouette inside the hull of the other views"),
     ("containment_mean", pa.float32(), "mean of that share"),
     ("hull_iou", pa.float32(), "mean IoU of silhouettes and hull of all views"),
-    ("outside_share", pa.float32(), "share of the hull outside [-1, 1]^3"),
+    ("outside_share", pa.float32(), "largest share of a silhouette that only a body outside [-1, 1]^3 explains"),
     ("border_share", pa.float32(), "largest share of foreground on an image border"),
     ("parents", _WORD, "JSON: what it was made from (photos, fit, generator)"),
     ("seeds", _WORD, "JSON: seeds"),

@@ -105,7 +105,8 @@ def test_the_schema_file_is_the_dataclasses():
     from mousefacelift.schema import pipeline_schema
 
     written = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    assert written == yaml.safe_load(yaml.safe_dump(pipeline_schema())), "run: mousefacelift schema --out workflow/schemas/config.schema.yaml"
+    expected = yaml.safe_load(yaml.safe_dump(pipeline_schema()))
+    assert written == expected, "run: mousefacelift schema --out workflow/schemas/config.schema.yaml"
 
 
 def test_config_yaml_loads_into_the_dataclasses():
