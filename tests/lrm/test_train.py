@@ -180,3 +180,19 @@ def test_two_processes_train_like_one(request_for, toy_dataset, tmp_path):
     one, two = run(tmp_path / "one", 1), run(tmp_path / "two", 2)
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.slow
+def test_a_few_hundred_samples_teach_the_tiny_model_to_follow_its_input(tmp_path):
+    from mousefacelift.dataset.config import LoaderConfig
+    from mousefacelift.lrm.config import TrainConfig
+    from mousefacelift.lrm.run import TrainRequest
+
+    from .toy import build_toy_dataset
+
+    dataset = build_toy_dataset(tmp_path / "dataset", frames=48, objects=40)
+    config = TrainConfig(preset="tiny", steps=300, validate_every=100, trackers=())
+    out = train(TrainRequest("no-synthetic", dataset, tmp_path / "run", config, loader=LoaderConfig(image_size=32)))
+    reached = read_facts(out)["validation"]
+    assert reached["fg_psnr"] > 15.5 and reached["skill_over_mean"] > -0.5  # untrained: 14.2 dB and -4.2 dB
+    assert reached["input_swap"] > 3 and reached["retrieval_at_1"] > 3 * reached["retrieval_chance"]
