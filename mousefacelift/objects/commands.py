@@ -1,4 +1,4 @@
-"""Commands of the objects stage: select, download, render, scans, plan."""
+"""Commands of the objects stage: select, download, render, scans, plan, pack."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--threads", type=int, default=2)
     add_config_argument(parser)
     parser.set_defaults(run=run_scans)
+
+    parser = subparsers.add_parser("plan", help="core hours, jobs and disk of a large run, from measured chunks")
+    parser.add_argument("indexes", nargs="+", type=Path, metavar="INDEX.json", help="index.json of finished chunks")
+    parser.add_argument("--objects", type=int, default=80_000)
+    parser.add_argument("--threads", type=int, default=2, help="cores that the measured chunks had")
+    parser.add_argument("--hours", type=float, default=1.0, help="wall time that one array job should take")
+    parser.set_defaults(run=run_plan)
+
+    parser = subparsers.add_parser("pack", help="one finished chunk as one tar")
+    parser.add_argument("index", type=Path, metavar="INDEX.json")
+    parser.add_argument("--out", required=True, type=Path, metavar="CHUNK.tar")
+    parser.set_defaults(run=run_pack)
 
 
 def run_select(args: argparse.Namespace) -> None:
@@ -88,3 +100,17 @@ def run_scans(args: argparse.Namespace) -> None:
     index = render_scans(args.sequence, args.name, config, read_seed(args), args.out, poses=args.poses, frames=frames,
                          threads=args.threads)
     print(describe(index))
+
+
+def run_plan(args: argparse.Namespace) -> None:
+    """Print what a large run would cost."""
+    from mousefacelift.objects.plan import describe_plan, plan_run
+
+    print(describe_plan(plan_run(args.indexes, args.objects, args.threads, args.hours)))
+
+
+def run_pack(args: argparse.Namespace) -> None:
+    """Pack a chunk."""
+    from mousefacelift.objects.pack import pack_chunk
+
+    print(f"{pack_chunk(args.index, args.out)} files in {args.out}")
