@@ -65,8 +65,8 @@ def test_white_trips_only_the_white_out(toy):
     assert names == ("white_out",) and metrics["skill_over_white"] == 0 and metrics["skill_over_mean"] < 0
 
 
-def test_everything_foreground_trips_only_the_white_out(toy):
-    assert judged(toy, toy[0], torch.ones_like(toy[1]))[1] == ("white_out",)
+def test_everything_foreground_trips_only_overfilled(toy):
+    assert judged(toy, toy[0], torch.ones_like(toy[1]))[1] == ("overfilled",)
 
 
 def test_the_mean_image_trips_only_its_detector(toy):
