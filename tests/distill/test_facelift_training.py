@@ -86,4 +86,5 @@ def test_a_killed_training_goes_on_exactly(parts, tmp_path):
     resumed, state = trained(parts(), config, tmp_path / "c.pt")
     assert state.step == 4 and len(state.losses) == 4
     for name, value in whole.trained().items():
-        torch.testing.assert_close(resumed.trained()[name], value, rtol=0, atol=1e-6)
+        # a tenth of one update at this learning rate: lost optimiser, EMA or random state is off by whole updates
+        torch.testing.assert_close(resumed.trained()[name], value, rtol=0, atol=1e-5)
