@@ -129,7 +129,7 @@ def validate(model: GSLRM, data: ValidationSet,
     model.train(training)
     target, mask = data.targets
     metrics = collapse_metrics(
-        prediction, target, mask > 0.5, alpha > 0.5, data.mean, input_image=data.image[:, data.nearest, :3],
+        prediction, target, mask > 0.5, alpha, data.mean, input_image=data.image[:, data.nearest, :3],
         swapped=(swapped, target.roll(-shift, 0), target))
     return metrics, diagnose(metrics, thresholds or CollapseThresholds()), prediction
 

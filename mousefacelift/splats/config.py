@@ -89,7 +89,6 @@ class SplatsConfig:
     cold_every: int = 50  # warm start only: frames between fresh starts
     outlier: float = 5.0  # robust standard deviations of the recording's own errors; worse fits are refitted, then flagged
     max_failed: float = 0.2  # share of a chunk that may fail before the chunk is refused
-    gpu: int = 0
     write_ply: bool = False  # a FaceLift PLY beside each splat.npz
     hull: HullConfig = field(default_factory=HullConfig)
     optimise: OptimiseConfig = field(default_factory=OptimiseConfig)

@@ -43,7 +43,7 @@ rule distill_views:
         runtime=240,
         gpu=config["jobs"]["gpus"]["views"],
     params:
-        **stage("distill", "distill.selfdistill"),
+        **stage("distill", "distill.recipes distill.selfdistill"),
     shell:
         "python -m mousefacelift distill views --frames {input.index:q} --generator $(dirname {input.generator:q})"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"

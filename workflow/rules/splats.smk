@@ -19,7 +19,7 @@ rule fit_splats:
         runtime=240,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.fit"),
+        **stage("splats", "splats.chunk"),
     shell:
         "python -m mousefacelift splats fit {input.index:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
@@ -45,7 +45,7 @@ rule calibrate_trust:
         runtime=120,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.trust"),
+        **stage("splats", "splats.calibration"),
     shell:
         "python -m mousefacelift splats trust {input.indexes:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
@@ -69,7 +69,7 @@ rule render_novel:
         runtime=60,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.novel"),
+        **stage("splats", "splats.views_chunk"),
     shell:
         "python -m mousefacelift splats novel {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
@@ -94,7 +94,7 @@ rule render_ring:
         runtime=60,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.novel"),
+        **stage("splats", "splats.views_chunk"),
     shell:
         "python -m mousefacelift splats ring {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
