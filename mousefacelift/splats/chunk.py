@@ -44,7 +44,7 @@ def fit_chunk(capture_index: Path, out: Path, config: SplatsConfig, seed: int, h
     folder = Path(capture_index).parent
     items = [(item["name"], folder / item["name"]) for item in read_index(capture_index)["items"] if not item.get("excluded")]
     parents = [view["hash"] for _, sample in items for view in read_document(sample)["frames"]]
-    reads = replace(config, gpu=0, trust=type(config.trust)(), novel=type(config.novel)())
+    reads = replace(config, trust=type(config.trust)(), novel=type(config.novel)())
     key = config_hash({"code": CODE, "config": asdict(reads), "seed": seed, "held_out": held_out, "parents": parents})
     fitter = ChunkFitter([path for _, path in items], config, seed, held_out, device)
     header = {"stage": "splats fit", "source": "splat", "config": config_hash(reads), "held_out": held_out,
