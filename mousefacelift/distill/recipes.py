@@ -90,6 +90,7 @@ def _train_pose(train: FrameStore, held: FrameStore, out: Path, config: DistillC
 
 
 def _train_facelift(train: FrameStore, held: FrameStore, out: Path, config: DistillConfig, seed: int) -> tuple[dict, dict]:
+    import torch
     from safetensors.torch import save_file
 
     from mousefacelift.distill.facelift_training import TRAINED_FILE, FaceLiftBatches, Trainable
@@ -100,6 +101,7 @@ def _train_facelift(train: FrameStore, held: FrameStore, out: Path, config: Dist
     from mousefacelift.distill.validate import validate
 
     parts = _facelift_parts(config)
+    torch.manual_seed(seed)  # the adapter's first weights
     module = Trainable(parts, config.training)
     batches = FaceLiftBatches(parts, train, VIEW_SETS["facelift"], config.training, seed)
     key = config_hash([asdict(config.training), parts.weights, seed, [i.frame for i in train.items]])
