@@ -8,8 +8,9 @@ import torch
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, ring
 from mousefacelift.errors import ConfigError, DataError
-from mousefacelift.lrm.model import GSLRM, ModelConfig, select_tokens
+from mousefacelift.lrm.model import GSLRM, ModelConfig
 from mousefacelift.lrm.presets import PRESETS, preset
+from mousefacelift.lrm.tokens import select_tokens
 
 PLAIN = ModelConfig(image_size=32, dim=64, head_dim=32, layers=2, head_init_std=0.2)
 

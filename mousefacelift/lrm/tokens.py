@@ -1,0 +1,44 @@
+"""What the network is shown: images joined with the rays of their pixels, cut into patches."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def pixel_rays(c2w: Tensor, fxfycxcy: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Origins and unit directions [..., 3, H, W] of the rays through all pixel centres, in world coordinates.
+
+    Args:
+        c2w: [..., 4, 4] camera to world, OpenCV axes.
+        fxfycxcy: [..., 4] pixels; pixel (i, j) has its centre at (i + 0.5, j + 0.5).
+    """
+    fx, fy, cx, cy = (part[..., None, None] for part in fxfycxcy.unbind(-1))
+    column = torch.arange(width, device=c2w.device, dtype=c2w.dtype) + 0.5
+    row = torch.arange(height, device=c2w.device, dtype=c2w.dtype)[:, None] + 0.5
+    x, y = torch.broadcast_tensors((column - cx) / fx, (row - cy) / fy)
+    direction = F.normalize(torch.stack([x, y, torch.ones_like(x)], dim=-3), dim=-3)  # [..., 3, H, W] camera axes
+    direction = torch.einsum("...ij,...jhw->...ihw", c2w[..., :3, :3], direction)
+    return c2w[..., :3, 3, None, None].expand_as(direction), direction
+
+
+def patchify(images: Tensor, patch: int) -> Tensor:
+    """[B, V, C, H, W] -> [B, V*h*w, p, p, C], patches in the order view, patch row, patch column."""
+    b, v, c, height, width = images.shape
+    tiles = images.reshape(b, v, c, height // patch, patch, width // patch, patch)
+    return tiles.permute(0, 1, 3, 5, 4, 6, 2).reshape(b, -1, patch, patch, c)
+
+
+def pose_images(rgb: Tensor, origin: Tensor, direction: Tensor) -> Tensor:
+    """[..., 9, H, W]: colour in [-1,1], ray direction, and the ray's nearest point to the world origin."""
+    nearest = origin - (origin * direction).sum(-3, keepdim=True) * direction
+    return torch.cat([rgb * 2 - 1, direction, nearest], dim=-3)
+
+
+def select_tokens(keep: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices [B, m] of the kept tokens, in order, padded to the longest row; and which of them are real, bool [B, m]."""
+    counts = keep.sum(1)
+    longest = max(int(counts.max()), 1)
+    order = keep.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :longest]
+    return order, torch.arange(longest, device=keep.device) < counts[:, None]
