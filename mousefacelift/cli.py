@@ -10,9 +10,11 @@ import argparse
 import importlib
 import os
 import sys
+from contextlib import nullcontext
 
 from mousefacelift import __version__
 from mousefacelift.errors import MouseFaceLiftError
+from mousefacelift.locks import one_writer
 
 GROUPS = {
     "capture": ("mousefacelift.capture.commands", "recording -> audited rig, canonical samples, quality table"),
@@ -50,13 +52,21 @@ def build_parser(name: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def _writing(args: argparse.Namespace):
+    """Sole right to write the command's --out; processes that torchrun started work under their launcher's."""
+    if getattr(args, "out", None) is None or "LOCAL_RANK" in os.environ:
+        return nullcontext()
+    return one_writer(args.out)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
     name = next((word for word in argv if not word.startswith("-")), None)
     args = build_parser(name).parse_args(argv)
     try:
-        args.run(args)
+        with _writing(args):
+            args.run(args)
     except MouseFaceLiftError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code

@@ -94,21 +94,23 @@ def lock_folder() -> str:
     return base
 
 
-def _open(name: str) -> int:
+def open_lock(name: str) -> tuple[int, str]:
+    """Descriptor and path of the lock file `name` in `lock_folder`, made when it is not there; closed on exec."""
     path = os.path.join(lock_folder(), re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".lock")
     while True:
         try:  # no O_CREAT on an existing file: fs.protected_regular=2 refuses that in sticky folders of other users
-            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC), path
         except FileNotFoundError:
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
                 os.fchmod(descriptor, 0o666)
-                return descriptor
+                return descriptor, path
             except FileExistsError:
                 continue
 
 
-def _try_lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Whether this process now holds the lock of an open lock file; never waits."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -120,10 +122,10 @@ def _lease(pool: list[str], count: int, timeout_s: float | None) -> list[str]:
     slots = int(os.environ.get("MFL_JOBS_PER_GPU", "1"))
     scope = f"job{os.environ['SLURM_JOB_ID']}-" if "SLURM_JOB_ID" in os.environ else ""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    gate = _open(f"{scope}gate")
+    gate, _ = open_lock(f"{scope}gate")
     taken: dict[str, int] = {}
     try:
-        _wait(lambda: _try_lock(gate), deadline, count, pool)
+        _wait(lambda: try_lock(gate), deadline, count, pool)
         _wait(lambda: _collect(pool, slots, scope, count, taken), deadline, count, pool)
     except BaseException:
         for descriptor in taken.values():
@@ -143,8 +145,8 @@ def _collect(pool: list[str], slots: int, scope: str, count: int, taken: dict[st
                 return True
             if name in taken:
                 continue
-            descriptor = _open(f"{scope}gpu{name}-slot{slot}")
-            if _try_lock(descriptor):
+            descriptor, _ = open_lock(f"{scope}gpu{name}-slot{slot}")
+            if try_lock(descriptor):
                 taken[name] = descriptor
             else:
                 os.close(descriptor)

@@ -1,0 +1,86 @@
+"""Killing the whole run at random moments, in every way a user or a machine does it, changes nothing in the result.
+
+    python -m pytest -m slow tests/workflow/test_kill.py
+"""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "tests/configs/tiny.yaml")]
+RECORDS = ("logs", "benchmarks")  # what a run says about itself; everything else is a result
+CLOCK = {"seconds", "elapsed_s", "minutes", "seconds_per_step", "samples_per_s"}  # keys and columns that hold wall time
+
+
+def start(folder):
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder), "--cores", "2",
+               "--rerun-incomplete", "--configfile", *CONFIG]
+    with open(folder / "run.log", "a") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+
+def kill(run, how):
+    """how: 'alone' (kill -9 of Snakemake, its jobs live on), or the signal that Ctrl-C, a shutdown or a power cut sends to all."""
+    if how == "alone":
+        run.kill()
+    else:
+        os.killpg(run.pid, {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM, "power cut": signal.SIGKILL}[how])
+    run.wait()
+
+
+def unlock(folder):
+    subprocess.run([sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder), "--unlock",
+                    "--configfile", *CONFIG], check=True, capture_output=True)
+
+
+def without_clock(value):
+    if isinstance(value, dict):
+        return {key: without_clock(inner) for key, inner in value.items() if key not in CLOCK}
+    return [without_clock(inner) for inner in value] if isinstance(value, list) else value
+
+
+def fingerprints(results):
+    """{file: hash of its content}, wall times left out; hidden files (locks, work folders) count, because none may be left."""
+    found = {}
+    for path in sorted(p for p in results.rglob("*") if p.is_file()):
+        name = path.relative_to(results)
+        if name.parts[0] in RECORDS or path.name.startswith("events.out.tfevents"):
+            continue
+        data = path.read_bytes()
+        if path.suffix == ".json":
+            data = json.dumps(without_clock(json.loads(data)), sort_keys=True).encode()
+        found[str(name)] = hashlib.sha256(data).hexdigest()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_run_killed_at_random_moments_ends_in_the_same_result(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir(), killed.mkdir()
+    assert start(whole).wait() == 0, (whole / "run.log").read_text()[-3000:]
+    draw, kills = random.Random(0), 0
+    ways = ["alone", "power cut", "interrupt", "terminate"]
+    while True:
+        run = start(killed)
+        try:
+            code = run.wait(timeout=draw.uniform(8, 45) if kills < 12 else None)
+        except subprocess.TimeoutExpired:
+            kill(run, ways[kills % len(ways)])
+            kills += 1
+            unlock(killed)
+            continue
+        assert code == 0, (killed / "run.log").read_text()[-3000:]
+        break
+    assert kills >= 4
+    expected, got = fingerprints(whole / "results"), fingerprints(killed / "results")
+    assert set(got) == set(expected)
+    assert [name for name in expected if got[name] != expected[name]] == []
