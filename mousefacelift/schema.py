@@ -1,6 +1,6 @@
 """All sections of config.yaml as one dataclass, and the JSON schema that the Snakefile validates with.
 
-    mousefacelift schema --out workflow/schemas/config.schema.yaml
+    mousefacelift schema --out workflow/schemas/config.schema.yaml --comments config.yaml
 """
 
 from __future__ import annotations
@@ -49,7 +49,13 @@ class JobsConfig:
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """config.yaml, sections in stage order."""
+    """config.yaml, sections in stage order.
+
+    Args:
+        seed: of everything that is drawn at random.
+        arms: trained by default.
+        sweep: trained by `snakemake sweep`.
+    """
 
     recordings: dict[str, RecordingSource]
     seed: int = 0
@@ -85,7 +91,17 @@ def section_names() -> list[str]:
 def add_command(subparsers) -> None:
     parser = subparsers.add_parser("schema", help="the JSON schema of config.yaml, made from the dataclasses")
     parser.add_argument("--out", type=Path, required=True, help="YAML file to write")
-    parser.set_defaults(run=lambda args: write_schema(args.out))
+    parser.add_argument("--comments", type=Path, help="config.yaml whose comments are written anew from the docstrings")
+    parser.set_defaults(run=_run)
+
+
+def _run(args) -> None:
+    from mousefacelift.annotate import annotate
+    from mousefacelift.core.images import write_text
+
+    write_schema(args.out)
+    if args.comments:
+        write_text(args.comments, annotate(args.comments.read_text(), PipelineConfig))
 
 
 def write_schema(out: Path) -> None:
