@@ -28,7 +28,7 @@ from mousefacelift.check.fidelity import per_image
 from mousefacelift.check.predictions import Prediction, read_predictions
 from mousefacelift.check.statistics import describe
 from mousefacelift.core.hull import silhouette_scores
-from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png, write_text
+from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_png, write_text
 from mousefacelift.core.samples import read_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
@@ -176,12 +176,13 @@ def consistency_of(items: list[Prediction]) -> dict:
 
 def sheet(items: list[Prediction], shown: dict, config: EvaluateConfig) -> np.ndarray:
     """Picture with one row per prediction: truth, model, then the ladder, of its first target that was no input."""
-    rows, step = [], max(1, len(items) // config.sheet_rows)
+    pictures, step = [], max(1, len(items) // config.sheet_rows)
     for item in items[::step][: config.sheet_rows]:
         target = int(np.argmin(item.is_input))
         images = [item.truth[target].rgba, *(shown[item.name][method][target] for method in METHODS)]
-        rows += [composite(image, (config.background,) * 3) for image in images]
-    return contact_sheet(rows, len(METHODS) + 1)
+        pictures += [composite(image, (config.background,) * 3) for image in images]
+    labels = ("truth", *(method.replace("_", " ") for method in METHODS))
+    return contact_sheet(shared_crop(pictures, config.background), len(labels), labels=labels)
 
 
 def _stack(images: list[np.ndarray], config: EvaluateConfig) -> torch.Tensor:

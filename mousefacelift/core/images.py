@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from mousefacelift.core.png import png_bytes
 from mousefacelift.errors import DataError
@@ -119,12 +119,33 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.logical_and(a, b).sum() / union) if union else 1.0
 
 
-def contact_sheet(images: list[np.ndarray], columns: int, gap: int = 4, background: float = 1.0) -> np.ndarray:
-    """One rgb image [H, W, 3] with equal-sized rgb images [h, w, 3] in rows of `columns`."""
+def shared_crop(images: list[np.ndarray], background: float = 1.0, margin: float = 0.06) -> list[np.ndarray]:
+    """Equal-sized square rgb images [h, h, 3] cropped alike, to the smallest centred square that keeps what any of them shows.
+
+    One crop for all, so that sizes and places can still be compared; without anything to show, nothing is cropped.
+    """
+    size = images[0].shape[0]
+    shows = np.any([np.abs(image - background).max(-1) > 0.02 for image in images], axis=0)
+    box = mask_bbox(shows)
+    if box is None:
+        return images
+    reach = max(size / 2 - min(box[0], box[1]), max(box[2], box[3]) - size / 2) + margin * size
+    low = max(0, int(size / 2 - reach))
+    return [image[low:size - low, low:size - low] for image in images]
+
+
+def contact_sheet(images: list[np.ndarray], columns: int, gap: int = 4, background: float = 1.0,
+                  labels: tuple[str, ...] = ()) -> np.ndarray:
+    """One rgb image [H, W, 3] with equal-sized rgb images [h, w, 3] in rows of `columns`, and a word above each column."""
     height, width = images[0].shape[:2]
-    rows = -(-len(images) // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.float32)
+    rows, top = -(-len(images) // columns), 16 if labels else 0
+    sheet = np.full((top + rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.float32)
     for index, image in enumerate(images):
-        y, x = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        y, x = top + (index // columns) * (height + gap), (index % columns) * (width + gap)
         sheet[y:y + height, x:x + width] = image
+    if labels:
+        strip = Image.fromarray(np.full((top, sheet.shape[1]), round(background * 255), np.uint8))
+        for column, label in enumerate(labels):
+            ImageDraw.Draw(strip).text((column * (width + gap) + 2, 2), label, fill=90)
+        sheet[:top] = np.asarray(strip, np.float32)[..., None] / 255
     return sheet

@@ -14,11 +14,11 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from mousefacelift import __version__
 from mousefacelift.core.images import write_text
 from mousefacelift.errors import DataError
-from mousefacelift.report import data_sections, evaluation_section, source_sections
+from mousefacelift.report import data_sections, distill_section, evaluation_section, source_sections
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import Section
 
-BUILDERS = (evaluation_section.evaluation, source_sections.capture, source_sections.distill, source_sections.splats,
+BUILDERS = (evaluation_section.evaluation, source_sections.capture, distill_section.distill, source_sections.splats,
             source_sections.objects, data_sections.dataset, data_sections.training)
 
 

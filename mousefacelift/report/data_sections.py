@@ -27,6 +27,10 @@ def dataset(results: Path, config: ReportConfig) -> Section:
         refused = int(((samples["source"] == source) & (samples["decision"] != "accepted")).sum())
         rows.append((str(source), *(str(int(v)) for v in row), str(int(row.sum())), str(int(own.sum())), str(refused)))
     section.add("table", title="accepted samples per source and split", rows=tuple(rows))
+    planned = read_json(folder / "dataset.json")["counts"]
+    section.add("text", text=f"Mouse samples for training: {planned['mouse_samples']} stored; by index they offer {planned['mouse_items']} "
+                f"reference views, {planned['mouse_items_augmented']} with mirroring. Yaw, colour and background vary at load time without "
+                "end; no image is copied.")
     refusals = samples.loc[samples["decision"] != "accepted", ["source", "folder", "reason"]].head(12)
     if len(refusals):
         section.add("table", title="refused by the geometry gate", rows=(("source", "sample", "reason"),

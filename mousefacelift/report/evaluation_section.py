@@ -24,7 +24,7 @@ def evaluation(results: Path, config: ReportConfig) -> Section:
             _protocol(section, summary["arm"], protocol, entry)
         sheet = path.parent / "sheet.png"
         if sheet.is_file():
-            section.add("picture", title=f"arm {summary['arm']}: truth, model, white, mean image, nearest input, visual hull",
+            section.add("picture", title=f"arm {summary['arm']}: views that the network was not shown",
                         uri=png_uri(sheet))
     return section
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 
 def histogram_uri(values: Sequence[float], label: str, bins: int) -> str:
@@ -18,6 +19,17 @@ def histogram_uri(values: Sequence[float], label: str, bins: int) -> str:
     axes.hist(values, bins=bins, range=(0, 360), color="#4878a8")
     axes.set_xlabel(label)
     axes.set_ylabel("views")
+    axes.spines[["top", "right"]].set_visible(False)
+    return _uri(figure)
+
+
+def counts_uri(counts: Mapping[int, int], label: str, what: str) -> str:
+    """Bars of how often each whole number occurs as a PNG data URI."""
+    figure, axes = plt.subplots(figsize=(7, 1.8), dpi=110)
+    axes.bar(list(counts), list(counts.values()), color="#4878a8")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(label)
+    axes.set_ylabel(what)
     axes.spines[["top", "right"]].set_visible(False)
     return _uri(figure)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.chunks import read_index
-from mousefacelift.core.images import composite, contact_sheet, encode_png, resize_rgba
+from mousefacelift.core.images import composite, contact_sheet, encode_png, resize_rgba, shared_crop
 from mousefacelift.core.samples import CAMERAS_FILE, read_sample
 from mousefacelift.errors import DataError
 
@@ -86,10 +86,10 @@ def thumbnails(folder: Path, size: int, count: int, background: float = 1.0) -> 
 
 
 def sheet_uri(rows: list[list[np.ndarray]]) -> str:
-    """Data URI of pictures in rows; short rows are filled up with white."""
+    """Data URI of square pictures in rows, all cropped alike to what they show; short rows are filled up with white."""
     columns = max(len(row) for row in rows)
     blank = np.ones_like(rows[0][0])
-    return png_uri(contact_sheet([image for row in rows for image in [*row, *[blank] * (columns - len(row))]], columns))
+    return png_uri(contact_sheet(shared_crop([image for row in rows for image in [*row, *[blank] * (columns - len(row))]]), columns))
 
 
 def number(value, digits: int = 2) -> str:
@@ -97,3 +97,33 @@ def number(value, digits: int = 2) -> str:
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
         return "-"
     return str(value) if isinstance(value, (int, str)) else f"{value:.{digits}f}"
+
+
+def facts_table(section: Section, title: str, document: dict) -> None:
+    """Add a table of the plain numbers and words of a JSON object, one level of nesting flattened."""
+    flat: dict[str, str] = {}
+    for key, value in document.items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        for name, entry in inner:
+            if isinstance(entry, (int, float, str, bool)) and len(str(entry)) < 80:
+                flat[f"{key} {name}".strip().replace("_", " ")] = number(entry, 3)
+    if flat:
+        section.add("table", title=title, rows=(("fact", "value"), *list(flat.items())[:40]))
+
+
+def item_table(section: Section, title: str, items: list[dict], what: str = "frames") -> None:
+    """Add a table of least, median and most of every number that `items` carry, their `scores` included."""
+    columns: dict[str, list[float]] = {}
+    for item in items:
+        scores = item.get("scores")
+        for name, value in (item | (scores if isinstance(scores, dict) else {})).items():
+            if name not in ("frame", "time_s") and isinstance(value, (int, float)) and np.isfinite(value):
+                columns.setdefault(name, []).append(float(value))
+    if columns:
+        section.add("table", title=f"{title} ({len(items)} {what})", rows=(("", "least", "median", "most"), *(
+            (name.replace("_", " "), *(_brief(function(values)) for function in (np.min, np.median, np.max)))
+            for name, values in columns.items())))
+
+
+def _brief(value: float) -> str:
+    return number(int(value) if float(value).is_integer() else float(value), 3)

@@ -1,18 +1,15 @@
-"""Sections about where images come from: capture, distill, splats, objects."""
+"""Sections about where images come from: capture, splats, objects (distilled views: distill_section.py)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from mousefacelift.chunks import read_index
-from mousefacelift.core.cameras import azimuth_elevation
-from mousefacelift.core.samples import read_cameras
 from mousefacelift.report.config import ReportConfig
-from mousefacelift.report.figures import histogram_uri
 from mousefacelift.report.page import (
     Section,
+    facts_table,
+    item_table,
     number,
     png_uri,
     read_json,
@@ -22,6 +19,8 @@ from mousefacelift.report.page import (
     spread,
     thumbnails,
 )
+
+QUALITY = ("hull_iou", "containment", "center_offset", "area_share", "border_share", "blur")  # columns of quality.csv shown
 
 
 def capture(results: Path, config: ReportConfig) -> Section:
@@ -42,6 +41,7 @@ def _recording(section: Section, folder: Path, config: ReportConfig) -> None:
         excluded = facts.get("excluded", {})
         section.add("text", text=f"{folder.name}: {len(facts['frames'])} frames used, {len(excluded)} excluded, correlation time "
                     f"{number(facts.get('correlation_time_s'))} s, cuts {facts.get('cuts') or 'none'}.")
+    _cameras(section, folder.name, read_json(folder / "rig.json")["report"])
     for name, title in (("rig.png", "rig about the animal"), ("quality.png", "quality of every stored view")):
         if (folder / name).is_file():
             section.add("picture", title=f"{folder.name}: {title}", uri=png_uri(folder / name))
@@ -51,36 +51,22 @@ def _recording(section: Section, folder: Path, config: ReportConfig) -> None:
         section.add("picture", title=f"{folder.name}: canonical views (one frame a row, one camera a column)", uri=sheet_uri(rows))
     quality = folder / "quality.csv"
     if quality.is_file():
-        rows = read_rows(quality)
-        columns = [name for name in ("hull_iou", "containment", "center_offset_px", "coverage", "blur") if rows and name in rows[0]]
-        values = {name: np.array([float(row[name]) for row in rows if row[name] not in ("", "nan")]) for name in columns}
-        values = {name: column for name, column in values.items() if len(column)}
-        if values:
-            section.add("table", title=f"{folder.name}: quality", rows=(("", *values), *(
-                (label, *(number(float(function(column)), 3) for column in values.values()))
-                for label, function in (("median", np.median), ("worst tenth", lambda c: np.quantile(c, 0.1)), ("largest", np.max)))))
+        rows = [{name: float(row[name]) for name in QUALITY if row[name]} for row in read_rows(quality)]
+        item_table(section, f"{folder.name}: quality", rows, "views")
 
 
-def distill(results: Path, config: ReportConfig) -> Section:
-    """Generator validation, accepted views, distinct angles and the gate's decisions."""
-    section = Section("distill", "Distilled views: six painted from each photo, one kept per angle")
-    indexes = sorted((results / "distill").glob("*/samples/*/index.json"))
-    if not indexes:
-        return section.not_run("distill")
-    generator = results / "distill" / "generator"
-    for path in sorted(generator.glob("*.png")):
-        section.add("picture", title=f"generator: {path.stem}", uri=png_uri(path))
-    if (generator / "generator.json").is_file():
-        _facts(section, "generator", read_json(generator / "generator.json"))
-    samples = sample_folders(indexes)
-    if samples:
-        rows = [thumbnails(sample, config.thumbnail, 8) for sample in spread(samples, config.frames)]
-        section.add("picture", title="accepted generated views (one frame a row)", uri=sheet_uri(rows))
-        angles = [azimuth_elevation(camera)[0] for sample in samples for camera in read_cameras(sample)]
-        section.add("picture", title=f"azimuths of the {len(angles)} accepted views", uri=histogram_uri(angles, "azimuth, degrees", 36))
-    items = [item for index in indexes for item in read_index(index)["items"]]
-    _item_table(section, "per frame", items)
-    return section
+def _cameras(section: Section, recording: str, report: dict) -> None:
+    """What the audit found: convention, refinement, and a row per camera."""
+    refinement = report["refinement"]
+    section.add("text", text=f"{recording}: {report['format']}, convention {report['convention']}, unit {report['unit']}; refinement: "
+                f"{refinement['kind']} (disagreement on frames that were not used {number(refinement['held_out_before_px'])} px before, "
+                f"{number(refinement['held_out_after_px'])} px after); ring order {' '.join(map(str, report['ring_order']))}.")
+    columns = ("azimuth", "elevation", "distance_mm", "hull_iou", "containment", "tangency_px")
+    section.add("table", title=f"{recording}: cameras about the animal", rows=(
+        ("camera", *(name.replace("_", " ") for name in columns), "principal point shift px", "rotation degrees"),
+        *((str(camera["name"]), *(number(camera[name], 1 if name in columns[:3] else 3) for name in columns),
+           *(" ".join(number(value, 2) for value in camera[name]) for name in ("shift_px", "rotation_deg")))
+          for camera in report["cameras"])))
 
 
 def splats(results: Path, config: ReportConfig) -> Section:
@@ -90,9 +76,9 @@ def splats(results: Path, config: ReportConfig) -> Section:
     fits = sorted((results / "splats").glob("*/fits/*/index.json"))
     if not fits:
         return section.not_run("splats")
-    _item_table(section, "fits", [item for index in fits for item in read_index(index)["items"]])
+    item_table(section, "fits", [item for index in fits for item in read_index(index)["items"]])
     for path in sorted((results / "splats").glob("*/trust.json")):
-        _facts(section, f"trust of {path.parent.name}", read_json(path))
+        facts_table(section, f"trust of {path.parent.name}", read_json(path))
     samples = sample_folders(indexes)
     if samples:
         rows = [thumbnails(sample, config.thumbnail, 12) for sample in spread(samples, config.frames)]
@@ -121,28 +107,3 @@ def objects(results: Path, config: ReportConfig) -> Section:
         rows = [thumbnails(sample, config.thumbnail, 8) for sample in spread(scans, 2)]
         section.add("picture", title="scans (mesh sequences with known 3D truth)", uri=sheet_uri(rows))
     return section
-
-
-def _facts(section: Section, title: str, document: dict) -> None:
-    """A table of the plain numbers and words of a JSON object, one level of nesting flattened."""
-    flat: dict[str, str] = {}
-    for key, value in document.items():
-        inner = value.items() if isinstance(value, dict) else [("", value)]
-        for name, entry in inner:
-            if isinstance(entry, (int, float, str, bool)) and len(str(entry)) < 80:
-                flat[f"{key} {name}".strip().replace("_", " ")] = number(entry, 3)
-    if flat:
-        section.add("table", title=title, rows=(("fact", "value"), *list(flat.items())[:40]))
-
-
-def _item_table(section: Section, title: str, items: list[dict]) -> None:
-    """Median, worst and best of every number that the items of chunks carry."""
-    names = [name for name in (items[0] if items else {}) if isinstance(items[0][name], float)]
-    rows = []
-    for name in names:
-        values = np.array([item[name] for item in items if isinstance(item.get(name), (int, float))], np.float64)
-        values = values[np.isfinite(values)]
-        if len(values):
-            rows.append((name.replace("_", " "), *(number(float(f(values)), 3) for f in (np.min, np.median, np.max))))
-    if rows:
-        section.add("table", title=f"{title} ({len(items)} frames)", rows=(("", "least", "median", "most"), *rows))

@@ -1,0 +1,106 @@
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from mousefacelift.core.cameras import ring
+from mousefacelift.core.images import contact_sheet, shared_crop
+from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.errors import DataError
+from mousefacelift.report.build import build_report
+from mousefacelift.report.config import ReportConfig
+from mousefacelift.report.page import Section, item_table
+
+CAMERA = {"name": "<0>", "azimuth": 216.5, "elevation": 8.3, "distance_mm": 313.2, "hull_iou": 0.99, "containment": 1.0,
+          "tangency_px": 0.2, "shift_px": [1.5, -2.0], "rotation_deg": [0.0, 0.0, 0.0]}
+RIG = {"report": {"format": "mammal_pickle", "convention": "R w2c OpenCV", "unit": "mm", "ring_order": ["0"], "cameras": [CAMERA],
+                  "refinement": {"kind": "principal_point", "held_out_before_px": 4.0, "held_out_after_px": 0.5}}}
+
+
+def spot(size=32, at=16):
+    rgba = np.zeros((size, size, 4), np.float32)
+    rgba[at - 3:at + 3, at - 3:at + 3] = (0.5, 0.2, 0.1, 1.0)
+    return rgba
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with one audited recording and one distilled frame, in the stages' own formats."""
+    capture, distill = tmp_path / "results/capture/m", tmp_path / "results/distill"
+    (capture / "samples/c").mkdir(parents=True)
+    (capture / "rig.json").write_text(json.dumps(RIG))
+    views = tuple(View(spot(), camera, {}) for camera in ring(3, 32))
+    candidates = [{"cluster": c, "status": s, "reason": r} for c, s, r in
+                  [(0, "accepted", None), (0, "duplicate", None), (1, "refused", "support 0.1 below 0.9"), (2, "refused", "blank")]]
+    for folder, name in ((capture / "samples/c", "000003"), (distill / "m/samples/c", "000003")):
+        write_sample(folder / name, Sample(views, {"source": "real"}))
+        row = {"name": name, "frame": 3, "time_s": 0.3, "accepted": 1, "scores": {"psnr": 25.5}}
+        (folder / "index.json").write_text(json.dumps({"key": "k", "header": {}, "items": [row]}))
+    (distill / "m/samples/c/000003/candidates.json").write_text(json.dumps({"frame": 3, "candidates": candidates}))
+    return tmp_path / "results"
+
+
+def build(results):
+    build_report(results, results / "report/index.html", ReportConfig())
+    return (results / "report/index.html").read_text()
+
+
+def test_the_page_shows_what_ran_and_says_what_did_not(results):
+    page = build(results)
+    for text in ("principal_point", "313.2", "1.50 -2.00", "Not run: splats", "Not run: training", "Not run: evaluation",
+                 "what became of the candidates", "distinct angles among the candidates"):
+        assert text in page, text
+    assert "&lt;0&gt;" in page and "<0>" not in page  # names are text, never markup
+    assert "http" not in page.replace("http://www.w3.org", "")  # nothing is fetched
+
+
+def test_a_broken_result_is_an_error_that_names_it(results):
+    (results / "distill/m/samples/c/000003/candidates.json").write_text("{")
+    with pytest.raises(DataError, match="candidates.json"):
+        build(results)
+
+
+def test_a_missing_results_folder_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        build(tmp_path / "nothing")
+
+
+def test_a_collapse_finding_is_an_alarm_above_everything(results):
+    folder = results / "evaluate/80-20"
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps({"arm": "80-20", "protocols": {"B": {
+        "held_out": {}, "inputs": {}, "consistency": {},
+        "collapse": {"judged": True, "findings": ["white_out"], "metrics": {}, "frames": 6}}}}))
+    page = build(results)
+    assert '<p class="alarm">' in page and page.index("collapse found: white_out") < page.index('id="capture"')
+
+
+def test_item_tables_hold_least_median_and_most_of_numbers_alone():
+    section = Section("s", "S")
+    item_table(section, "fits", [{"name": "a", "frame": 1, "steps": 10, "scores": {"psnr": 20.0}},
+                                 {"name": "b", "frame": 2, "steps": 30, "scores": {"psnr": 21.5}, "bad": float("nan")}])
+    assert section.blocks[0].rows == (("", "least", "median", "most"), ("steps", "10", "20", "30"), ("psnr", "20", "20.750", "21.500"))
+
+
+def test_pictures_are_cropped_alike_and_keep_all_that_they_show():
+    white = np.ones((32, 32, 3), np.float32)
+    one, other = white.copy(), white.copy()
+    one[15:17, 15:17] = 0
+    other[10, 16] = 0
+    cropped = shared_crop([one, other], margin=0.0)
+    assert {image.shape for image in cropped} == {(12, 12, 3)} and (cropped[1] == 0).any() and (cropped[0] == 0).sum() == 12
+    assert shared_crop([white])[0].shape == (32, 32, 3)
+    assert contact_sheet(cropped, 2, labels=("a", "b")).shape == (28, 28, 3)
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs a headless browser: the Debian package chromium")
+def test_the_page_opens_in_a_browser_without_complaints(results, tmp_path):
+    build(results)
+    run = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+         f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0", "--dump-dom",
+         f"file://{results / 'report/index.html'}"], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0 and 'id="distill"' in run.stdout
+    assert "CONSOLE" not in run.stderr
