@@ -7,17 +7,19 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "tests/configs/tiny.yaml")]
-RECORDS = ("logs", "benchmarks")  # what a run says about itself; everything else is a result
-CLOCK = {"seconds", "elapsed_s", "minutes", "seconds_per_step", "samples_per_s"}  # keys and columns that hold wall time
+RECORDS = ("logs/", "benchmarks/", "dataset/parts/", "train/80-20/logs/")  # diaries and caches; everything else is a result
+CLOCK = {"elapsed_s", "load_s", "total_s", "seconds", "samples_per_s"}  # keys and columns that hold wall time
 
 
 def start(folder):
@@ -47,18 +49,21 @@ def without_clock(value):
     return [without_clock(inner) for inner in value] if isinstance(value, list) else value
 
 
+def content(path):
+    """Bytes of a result without the wall times in it."""
+    if path.suffix == ".json":
+        return json.dumps(without_clock(json.loads(path.read_text())), sort_keys=True).encode()
+    if path.suffix == ".csv":
+        return pd.read_csv(path, dtype=str).drop(columns=CLOCK, errors="ignore").to_csv().encode()
+    if path.suffix == ".html":
+        return re.sub(r"elapsed s</td>\s*<td>[\d.]+", "", path.read_text()).encode()
+    return path.read_bytes()
+
+
 def fingerprints(results):
-    """{file: hash of its content}, wall times left out; hidden files (locks, work folders) count, because none may be left."""
-    found = {}
-    for path in sorted(p for p in results.rglob("*") if p.is_file()):
-        name = path.relative_to(results)
-        if name.parts[0] in RECORDS or path.name.startswith("events.out.tfevents"):
-            continue
-        data = path.read_bytes()
-        if path.suffix == ".json":
-            data = json.dumps(without_clock(json.loads(data)), sort_keys=True).encode()
-        found[str(name)] = hashlib.sha256(data).hexdigest()
-    return found
+    """{file: hash of its content}; hidden files (locks, work folders) count, because none may be left."""
+    files = {str(path.relative_to(results)): path for path in sorted(results.rglob("*")) if path.is_file()}
+    return {name: hashlib.sha256(content(path)).hexdigest() for name, path in files.items() if not name.startswith(RECORDS)}
 
 
 @pytest.mark.slow
