@@ -1,14 +1,11 @@
 # From a recording to a trained model and a report. Stages in pipeline order; every number is in config.yaml.
 #   snakemake --cores 8 --resources gpu=2        snakemake -n        snakemake sweep        snakemake -R fit_splats --until fit_splats
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.19")
 
 
 configfile: "config.yaml"
-
-
-validate(config, "workflow/schemas/config.schema.yaml")
 
 
 report: "workflow/report/workflow.rst"

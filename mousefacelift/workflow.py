@@ -1,4 +1,4 @@
-"""What the Snakefile needs at parse time: chunk names, per-stage parameters and code versions. Standard library only.
+"""What the Snakefile needs at parse time: checks of config.yaml, chunk names, per-stage parameters and code versions.
 
 SLURM jobs parse the Snakefile twice each, so nothing here imports numpy or torch, and nothing in the library imports
 Snakemake.
@@ -7,12 +7,16 @@ Snakemake.
 from __future__ import annotations
 
 import ast
+import difflib
 import hashlib
 import json
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
+
+from mousefacelift.errors import ConfigError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -26,6 +30,31 @@ def use_checkout() -> None:
     roots = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     if str(PACKAGE.parent) not in roots:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *roots])
+
+
+def check_config(config: dict, schema: dict) -> None:
+    """Raise ConfigError in the project's words for what is wrong with config.yaml, the deepest mistake first.
+
+    Snakemake's own validation, which also fills in defaults, would print the whole configuration instead.
+    """
+    from jsonschema import Draft202012Validator
+
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: (-len(e.absolute_path), str(e.absolute_path)))
+    if not errors:
+        return
+    error = next((inner for inner in errors[0].context if inner.validator != "type"), errors[0])
+    where = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        name = next(key for key in error.instance if key not in known)
+        near = difflib.get_close_matches(str(name), known, n=1)
+        raise ConfigError(f"config key '{f'{where}.{name}'.lstrip('.')}' is not known", expected=f"one of {', '.join(known)}",
+                          likely=f"misspelt '{near[0]}'" if near else "a key of another section or version", hint="mend config.yaml")
+    number = isinstance(error.instance, str) and re.fullmatch(r"[\d.]+[eE][-+]?\d+", error.instance)
+    expected = error.validator_value if error.validator in ("type", "enum") else error.message
+    raise ConfigError(f"config key '{where}' has a wrong value", got=repr(error.instance)[:200],
+                      expected=", ".join(map(str, expected)) if isinstance(expected, list) else expected,
+                      likely="YAML reads 1e-4 as text; write 1.0e-4" if number else None, hint="mend config.yaml")
 
 
 def stage_params(config: dict, sections: list[str], modules: list[str]) -> dict[str, str]:

@@ -1,11 +1,22 @@
-# Names, chunks and parameters shared by the rules. No logic of any stage lives here.
+# The configuration is checked; names, chunks and parameters shared by the rules. No logic of any stage lives here.
 import sys
+
+import yaml
+from snakemake.utils import validate
 
 sys.path.insert(0, workflow.basedir)
 
 from mousefacelift import workflow as flow
 
+SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 flow.use_checkout()
+with open(SCHEMA) as stream:
+    try:
+        flow.check_config(config, yaml.safe_load(stream))
+    except flow.ConfigError as error:
+        print(f"ConfigError: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+validate(config, SCHEMA)  # fills in the defaults
 
 RECORDINGS = config["recordings"]
 VIRTUAL = [
