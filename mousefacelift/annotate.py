@@ -1,4 +1,4 @@
-"""Comments of config.yaml, written from the docstrings of the dataclasses that read it: one text, told once.
+"""Comments of config.yaml, written from the dataclasses that read it: one text, told once.
 
     mousefacelift schema --comments config.yaml
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import textwrap
 import typing
@@ -71,9 +72,10 @@ def _choices(hint: Any) -> list[str]:
 
 
 def describe_fields(cls: type) -> dict[str, str]:
-    """{field: text} of the `Args:` part of a dataclass's docstring; of `a, b: text` only `a` has the text."""
-    found: dict[str, str] = {}
+    """{field: text} of the comments behind a dataclass's fields and of its docstring's `Args:`; of `a, b: text` only `a` has it."""
     names = {field.name for field in dataclasses.fields(cls)}
+    behind = re.findall(r"^    (\w+): [^#\n]*  # (.*)$", inspect.getsource(cls), re.M)
+    found: dict[str, str] = {name: text for name, text in behind if name in names}
     first = None
     _, _, args = (cls.__doc__ or "").partition("Args:\n")
     for line in textwrap.dedent(args).splitlines():
