@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians, gaussian_colors
 from mousefacelift.core.render import RenderConfig
-from mousefacelift.core.render.jit import kernel
-from mousefacelift.core.render.simd import fill, fma, store, take_ticket
+from mousefacelift.core.render.jit import kernel, take_ticket
+from mousefacelift.core.render.simd import fill, fma, store
 from tests.core.oracle_render import project
 
 TILE = 16

@@ -26,18 +26,31 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         DataError: shapes differ or an image is smaller than the window.
     """
-    if a.shape != b.shape or a.dim() != 4 or min(a.shape[-2:]) < WINDOW:
-        raise DataError("SSIM needs two batches of images of one shape", got=f"{tuple(a.shape)} and {tuple(b.shape)}",
-                        expected=f"[B, C, H, W] with H and W of at least {WINDOW}")
-    if a.dtype != torch.float64 or b.dtype != torch.float64:
-        a, b = a.float(), b.float()
-    fused = a.device.type == "cpu" and b.device.type == "cpu" and a.shape[-1] >= FUSED_WIDTH
-    return _FusedMap.apply(a, b) if fused else ssim_map_torch(a, b)
+    a, b = _checked(a, b)
+    return _Fused.apply(a, b, False) if _fusable(a, b) else ssim_map_torch(a, b)
+
+
+def ssim_per_image(a: Tensor, b: Tensor) -> Tensor:
+    """Mean SSIM [B] of images [B, C, H, W] in [0, 1]; no map is kept, so this is the faster form for a loss."""
+    a, b = _checked(a, b)
+    return (_Fused.apply(a, b, True) if _fusable(a, b) else ssim_map_torch(a, b).mean((2, 3))).mean(1)
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Mean SSIM, a scalar, of images [B, C, H, W] in [0, 1]."""
-    return ssim_map(a, b).mean()
+    return ssim_per_image(a, b).mean()
+
+
+def _checked(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    if a.shape != b.shape or a.dim() != 4 or min(a.shape[-2:]) < WINDOW:
+        raise DataError("SSIM needs two batches of images of one shape", got=f"{tuple(a.shape)} and {tuple(b.shape)}",
+                        expected=f"[B, C, H, W] with H and W of at least {WINDOW}")
+    both_double = a.dtype == torch.float64 and b.dtype == torch.float64
+    return (a, b) if both_double else (a.float(), b.float())
+
+
+def _fusable(a: Tensor, b: Tensor) -> bool:
+    return a.device.type == "cpu" and b.device.type == "cpu" and a.shape[-1] >= FUSED_WIDTH
 
 
 def ssim_map_torch(a: Tensor, b: Tensor) -> Tensor:
@@ -61,21 +74,22 @@ def _blur(images: Tensor) -> Tensor:
     return conv2d(conv2d(images, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
 
 
-class _FusedMap(torch.autograd.Function):
+class _Fused(torch.autograd.Function):
+    """The map [B, C, H-10, W-10], or its mean per plane [B, C]. Images are kept for the backward pass, maps are not."""
+
     @staticmethod
-    def forward(ctx, a, b):
+    def forward(ctx, a, b, per_plane):
         from mousefacelift.core.render.jit import run
         from mousefacelift.core.render.ssim_kernels import ssim_forward
 
         a, b = a.contiguous(), b.contiguous()
         batch, channels, height, width = a.shape
-        values = a.new_empty(batch, channels, height - WINDOW + 1, width - WINDOW + 1)
-        wanted = any(ctx.needs_input_grad)
-        slopes = a.new_empty(4 if wanted else 0, *values.shape)
-        run(ssim_forward, batch * channels, _flat(a), _flat(b), _taps(a.dtype).numpy(), _constants(a), height, width,
-            _flat(values), _flat(slopes), wanted)
-        ctx.save_for_backward(a, b, slopes)
-        return values
+        means = a.new_empty(batch, channels)
+        values = a.new_empty(0) if per_plane else a.new_empty(batch, channels, height - WINDOW + 1, width - WINDOW + 1)
+        run(ssim_forward, batch * channels, _flat(a), _flat(b), *_numbers(a), height, width, _flat(values), _flat(means))
+        ctx.save_for_backward(a, b)
+        ctx.per_plane = per_plane
+        return means if per_plane else values
 
     @staticmethod
     @once_differentiable
@@ -83,17 +97,22 @@ class _FusedMap(torch.autograd.Function):
         from mousefacelift.core.render.jit import run
         from mousefacelift.core.render.ssim_kernels import ssim_backward
 
-        a, b, slopes = ctx.saved_tensors
+        a, b = ctx.saved_tensors
         batch, channels, height, width = a.shape
-        v_a, v_b = torch.empty_like(a), torch.empty_like(b)
-        run(ssim_backward, batch * channels, _flat(a), _flat(b), _taps(a.dtype).numpy(), height, width, _flat(slopes),
-            _flat(upstream), _flat(v_a), _flat(v_b))
-        return v_a, v_b
+        if ctx.per_plane:
+            upstream = upstream / ((height - WINDOW + 1) * (width - WINDOW + 1))
+        v_a = torch.empty_like(a)
+        v_b = torch.empty_like(b) if ctx.needs_input_grad[1] else b.new_empty(0)
+        run(ssim_backward, batch * channels, _flat(a), _flat(b), *_numbers(a), height, width, _flat(upstream), ctx.per_plane,
+            _flat(v_a), _flat(v_b))
+        return v_a, v_b if ctx.needs_input_grad[1] else None, None
 
 
 def _flat(tensor: Tensor) -> np.ndarray:
     return tensor.detach().contiguous().view(-1).numpy()
 
 
-def _constants(a: Tensor) -> np.ndarray:
-    return np.array([C1, C2], np.float64 if a.dtype == torch.float64 else np.float32)
+def _numbers(a: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Window taps, and the two constants, in the images' type."""
+    taps = _taps(a.dtype).numpy()
+    return taps, np.array([C1, C2], taps.dtype)

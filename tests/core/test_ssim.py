@@ -2,7 +2,7 @@ import pytest
 import torch
 from pytorch_msssim import ssim as reference
 
-from mousefacelift.core.ssim import ssim, ssim_map, ssim_map_torch
+from mousefacelift.core.ssim import ssim, ssim_map, ssim_map_torch, ssim_per_image
 from mousefacelift.errors import DataError
 
 
@@ -45,3 +45,17 @@ def test_the_fused_kernels_equal_their_torch_twin_for_both_images(shape, dtype, 
         results.append([values.detach(), *torch.autograd.grad((values * weight).sum(), [p, q])])
     for mine, theirs in zip(*results):
         assert (mine - theirs).norm() < tolerance * theirs.norm()
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 40, 37), (3, 1, 33, 12)])
+def test_the_mean_per_image_equals_the_mean_of_the_map_with_gradients_of_one_image_or_both(shape):
+    g = torch.Generator().manual_seed(4)
+    a, b, weight = (torch.rand(s, generator=g, dtype=torch.float64) for s in (shape, shape, shape[:1]))
+    for wanted in ((True, False), (True, True)):
+        results = []
+        for function in (ssim_per_image, lambda p, q: ssim_map_torch(p, q).mean((1, 2, 3))):
+            leaves = [image.clone().requires_grad_(flag) for image, flag in zip((a, b), wanted)]
+            values = function(*leaves)
+            results.append([values.detach(), *torch.autograd.grad((values * weight).sum(), [x for x in leaves if x.requires_grad])])
+        for mine, theirs in zip(*results):
+            assert mine.shape == theirs.shape and (mine - theirs).norm() < 1e-11 * theirs.norm()

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from mousefacelift.core.render.jit import inlined, kernel
+from mousefacelift.core.render.jit import inlined, kernel, take_ticket
 from mousefacelift.core.render.project import FLAT, TILE
-from mousefacelift.core.render.simd import LANES, take_ticket
+from mousefacelift.core.render.simd import LANES
 
 BAND = 2  # tile rows that share a gradient slot: one raster task
 RADIX_BITS = 11

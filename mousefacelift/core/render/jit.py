@@ -17,21 +17,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from llvmlite import ir
 from numba import njit
-from numba.core import caching
+from numba.core import caching, cgutils, types
+from numba.core.extending import intrinsic
 
 inlined = njit(forceinline=True, error_model="numpy")
 
 
-def _source_digest() -> str:
-    """Hash of every source file of this package: kernels inline functions of other modules."""
+def _source_digest(folder: Path) -> str:
+    """Hash of every source file under `folder`, this package: kernels inline functions of other modules."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-_STAMP = _source_digest()
+_STAMP = _source_digest(Path(__file__).parent)
 
 
 def _stamped(name: str) -> type:
@@ -60,26 +62,33 @@ def kernel(function):
     return dispatcher
 
 
+@intrinsic
+def take_ticket(typingctx, counter):
+    """Next task number of an int64 [1] counter shared by threads. Decides who works, never what is computed."""
+    def codegen(context, builder, sig, args):
+        data = cgutils.create_struct_proxy(counter)(context, builder, args[0]).data
+        return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "monotonic")
+    return types.int64(counter), codegen
+
+
 _pool: ThreadPoolExecutor | None = None
-_pool_size = 0
 _pool_lock = threading.Lock()
 
 
 def _forget_pool() -> None:
-    global _pool, _pool_size, _pool_lock
-    _pool, _pool_size, _pool_lock = None, 0, threading.Lock()  # the threads stayed in the parent
+    global _pool, _pool_lock
+    _pool, _pool_lock = None, threading.Lock()  # the threads stayed in the parent
 
 
 os.register_at_fork(after_in_child=_forget_pool)
 
 
-def _workers(count: int) -> ThreadPoolExecutor:
-    global _pool, _pool_size
+def _workers() -> ThreadPoolExecutor:
+    """The process's pool; it starts threads only as they are needed."""
+    global _pool
     with _pool_lock:
-        if _pool is None or _pool_size < count:
-            if _pool is not None:
-                _pool.shutdown(wait=False)
-            _pool, _pool_size = ThreadPoolExecutor(count, thread_name_prefix="render"), count
+        if _pool is None:
+            _pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="render")
         return _pool
 
 
@@ -92,7 +101,7 @@ def run(compiled, tasks: int, *arguments) -> None:
     tickets = np.zeros(1, np.int64)
     helpers = min(torch.get_num_threads(), tasks) - 1
     if helpers > 0 and compiled.signatures:
-        pool = _workers(helpers)
+        pool = _workers()
         futures = [pool.submit(compiled, tickets, tasks, *arguments) for _ in range(helpers)]
         compiled(tickets, tasks, *arguments)
         for future in futures:

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from mousefacelift.core.render.jit import inlined, kernel
+from mousefacelift.core.render.jit import inlined, kernel, take_ticket
 from mousefacelift.core.render.simd import (
     LANES,
     ceil,
@@ -26,7 +26,6 @@ from mousefacelift.core.render.simd import (
     select,
     sqrt,
     store,
-    take_ticket,
 )
 
 PACKED = 13  # rows of `packed`

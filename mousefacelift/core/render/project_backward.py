@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mousefacelift.core.render.jit import inlined, kernel
+from mousefacelift.core.render.jit import inlined, kernel, take_ticket
 from mousefacelift.core.render.project import (
     CAMERA,
     CHUNK,
@@ -33,7 +33,6 @@ from mousefacelift.core.render.simd import (
     scatter,
     select,
     store,
-    take_ticket,
 )
 
 

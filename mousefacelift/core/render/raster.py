@@ -9,7 +9,7 @@ to be kept. Sums over pixels go to one private slot per Gaussian and band of 16 
 from __future__ import annotations
 
 from mousefacelift.core.render.bins import BAND
-from mousefacelift.core.render.jit import inlined, kernel
+from mousefacelift.core.render.jit import inlined, kernel, take_ticket
 from mousefacelift.core.render.project import TILE
 from mousefacelift.core.render.simd import (
     LANES,
@@ -28,7 +28,6 @@ from mousefacelift.core.render.simd import (
     store,
     store_block,
     sum_each,
-    take_ticket,
 )
 
 HALF = TILE // 2
