@@ -1,7 +1,8 @@
 """Speed of the CPU renderer: forward and backward through autograd, with depth, against its peers in the same run.
 
     python benchmarks/render.py                 # 10k Gaussians, 6 views, 256 and 512 px; reconstructor-sized scene
-    python benchmarks/render.py --peers         # also a pure-torch tile renderer and the FMA peak
+    python benchmarks/render.py --peers         # also a pure-torch tile renderer, a scalar build and the FMA peak
+    python benchmarks/render_compile.py         # the first call: cold, and with the kernels on disk
 
 Scene: a seeded mouse-like shell (see `mouse_scene`), random gradients on rgb, alpha and depth, gradients of all parameters.
 Reported: median and minimum over the repeats.
@@ -108,16 +109,14 @@ def main() -> None:
     gaussians = mouse_scene(10_000)
     print(f"threads {args.threads}, repeats {args.repeats}, coverage "
           f"{float((render(gaussians, ring_cameras(256)).alpha > 0.5).float().mean()):.3f}")
-    best = {}
-    for size in (256, 512):
-        seconds = measure(gaussians, ring_cameras(size), args.repeats)
-        best[size] = min(seconds["forward+backward"])
-        show(f"10k Gaussians, 6 views of {size} px", seconds)
+    cameras = {size: ring_cameras(size) for size in (256, 512)}
+    for size, views in cameras.items():
+        show(f"10k Gaussians, 6 views of {size} px", measure(gaussians, views, args.repeats))
     show("65k pixel-aligned, 8 views of 128 px", measure(*pixel_aligned_scene(), args.repeats))
     if args.peers:
         from render_peers import compare
 
-        compare(gaussians, {size: ring_cameras(size) for size in best}, best)
+        compare(gaussians, cameras, measure)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Peers of the CPU renderer in one run: a renderer of plain torch over tiles, and the machine's measured FMA peak."""
+"""Peers of the CPU renderer in one run: plain torch over tiles, a scalar build of the same algorithm, the FMA peak."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from render_scalar import count_pairs, difference, kernels, scalar_raster
+
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians, gaussian_colors
 from mousefacelift.core.render import RenderConfig
-from mousefacelift.core.render.jit import kernel, take_ticket
-from mousefacelift.core.render.simd import fill, fma, store
+from mousefacelift.core.render.jit import kernel, run, take_ticket
+from mousefacelift.core.render.simd import LANES, fill, fma, store
 from tests.core.oracle_render import project
 
 TILE = 16
+FLOP_PER_PAIR = 105  # 36 forward (quadratic form 5, exp 16, blending 12, rest) and about 70 backward, the forward again included
 
 
 def render_view(leaves, colors, w2c, intrinsics, width, height, config):
@@ -64,27 +67,42 @@ def seconds_torch(gaussians: Gaussians, cameras: CameraTensors, views: int = 1) 
 
 @kernel
 def _multiply_add(tickets, tasks, out, rounds):
-    while take_ticket(tickets) < tasks:
+    while True:
+        task = take_ticket(tickets)
+        if task >= tasks:
+            return
         a = b = c = d = e = f = g = h = fill(out, 1)
         for _ in range(rounds):
             a, b, c, d = fma(a, 0.999, 0.1), fma(b, 0.999, 0.2), fma(c, 0.999, 0.3), fma(d, 0.999, 0.4)
             e, f, g, h = fma(e, 0.999, 0.5), fma(f, 0.999, 0.6), fma(g, 0.999, 0.7), fma(h, 0.999, 0.8)
-        store(out, 0, a + b + c + d + e + f + g + h)
+        store(out, LANES * task, a + b + c + d + e + f + g + h)
 
 
-def peak_gflops(rounds: int = 20_000_000) -> float:
-    """Single-precision FMA peak of one thread: 8 independent chains of 16 lanes."""
-    out, best = np.zeros(16, np.float32), 1e9
-    for _ in range(3):
+def peak_gflops(rounds: int = 4_000_000) -> float:
+    """Single-precision FMA peak of all threads: 8 independent chains of 16 lanes each, 4 tasks a thread, best of 5."""
+    tasks, best = 4 * torch.get_num_threads(), 1e9
+    out = np.zeros(LANES * tasks, np.float32)
+    run(_multiply_add, 1, out, 1)
+    for _ in range(5):
         start = time.perf_counter()
-        _multiply_add(np.zeros(1, np.int64), 1, out, rounds)
+        run(_multiply_add, tasks, out, rounds)
         best = min(best, time.perf_counter() - start)
-    return rounds * 8 * 16 * 2 / best / 1e9
+    return tasks * rounds * 8 * LANES * 2 / best / 1e9
 
 
-def compare(gaussians: Gaussians, cameras: dict[int, CameraTensors], best: dict[int, float]) -> None:
-    print(f"FMA peak of one thread {peak_gflops():.0f} GFLOP/s", flush=True)
+def compare(gaussians: Gaussians, cameras: dict[int, CameraTensors], measure) -> None:
+    """Print the ratios; `measure(gaussians, cameras, repeats)` gives the seconds, the vectorised kernels' just before a peer's."""
+    peak = peak_gflops()
+    print(f"FMA peak {peak:.0f} GFLOP/s on {torch.get_num_threads()} threads", flush=True)
     for size, views in cameras.items():
-        seconds = seconds_torch(gaussians, views)
-        print(f"plain torch over tiles, {size} px: {1e3 * seconds:.0f} ms for 6 views (from one), "
-              f"{seconds / best[size]:.0f} times the kernels' minimum", flush=True)
+        mine = float(np.median(measure(gaussians, views, 11)["forward+backward"]))
+        with kernels(scalar_raster):
+            scalar = float(np.median(measure(gaussians, views, 5)["forward+backward"]))
+        plain = seconds_torch(gaussians, views)
+        every, live = count_pairs(gaussians, views)
+        rate = FLOP_PER_PAIR * every / mine / 1e9
+        print(f"{size} px, 6 views, forward + backward, medians: {1e3 * mine:.1f} ms; scalar build {1e3 * scalar:.0f} ms, "
+              f"{scalar / mine:.1f} times, differing by {difference(gaussians, views):.1e}; plain torch over tiles {1e3 * plain:.0f} ms "
+              f"(from one view), {plain / mine:.0f} times", flush=True)
+        print(f"  {every / 1e6:.2f} million pairs of alpha >= 1/255 ({live / 1e6:.2f} blended) x {FLOP_PER_PAIR} flop "
+              f"= {rate:.0f} GFLOP/s, {100 * rate / peak:.0f} % of the peak", flush=True)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 
 from mousefacelift.core.cameras import Camera, project
+from mousefacelift.core.hull_kernels import cast_votes, count_votes, draw_squares
 from mousefacelift.errors import DataError
 
 MAX_VIEWS = 63  # one bit per view in an int64
@@ -80,7 +80,7 @@ class _Votes:
 
     def hull(self, tolerance: int, min_views: int, leave_out: int | None = None) -> Hull:
         keep = ~np.int64(0) if leave_out is None else ~np.int64(1 << leave_out)
-        occupied = _count_votes(self.seen, self.missed, keep, tolerance, min_views)
+        occupied = count_votes(self.seen, self.missed, keep, tolerance, min_views)
         return Hull(occupied, self.origin, self.voxel)
 
 
@@ -153,7 +153,7 @@ def hull_depth(hull: Hull, camera: Camera) -> np.ndarray:
     if not hull.empty:
         pixels, z = project(camera, hull.surface_points())
         focal = 0.5 * float(camera.fxfycxcy[0] + camera.fxfycxcy[1])
-        _draw_squares(np.ascontiguousarray(pixels), np.ascontiguousarray(z), 0.5 * hull.voxel * focal, depth)
+        draw_squares(np.ascontiguousarray(pixels), np.ascontiguousarray(z), 0.5 * hull.voxel * focal, depth)
     return depth
 
 
@@ -228,74 +228,5 @@ def _vote(masks, cameras, center, half_extent, resolution, margin, give_up_after
     w2c = np.stack([np.asarray(c.w2c, np.float64)[:3] for c in cameras])
     fxfycxcy = np.stack([np.asarray(c.fxfycxcy, np.float64) for c in cameras])
     seen, missed = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
-    _cast_votes(outside, w2c, fxfycxcy, origin, voxel, float(margin), int(give_up_after), seen, missed)
+    cast_votes(outside, w2c, fxfycxcy, origin, voxel, float(margin), int(give_up_after), seen, missed)
     return _Votes(seen, missed, origin, voxel)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _cast_votes(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, seen, missed):
-    views, height, width = outside.shape
-    for i in range(seen.shape[0]):
-        x = origin[0] + (i + 0.5) * voxel
-        for j in range(seen.shape[1]):
-            y = origin[1] + (j + 0.5) * voxel
-            for k in range(seen.shape[2]):
-                z = origin[2] + (k + 0.5) * voxel
-                seen_bits, missed_bits, misses = 0, 0, 0
-                for v in range(views):
-                    depth = w2c[v, 2, 0] * x + w2c[v, 2, 1] * y + w2c[v, 2, 2] * z + w2c[v, 2, 3]
-                    if depth <= 1e-9:
-                        continue
-                    inverse = 1.0 / depth
-                    a = w2c[v, 0, 0] * x + w2c[v, 0, 1] * y + w2c[v, 0, 2] * z + w2c[v, 0, 3]
-                    b = w2c[v, 1, 0] * x + w2c[v, 1, 1] * y + w2c[v, 1, 2] * z + w2c[v, 1, 3]
-                    column = fxfycxcy[v, 0] * a * inverse + fxfycxcy[v, 2]
-                    row = fxfycxcy[v, 1] * b * inverse + fxfycxcy[v, 3]
-                    if column < 0.0 or row < 0.0 or column >= width or row >= height:
-                        continue
-                    seen_bits |= 1 << v
-                    if outside[v, int(row), int(column)] > margin * voxel * fxfycxcy[v, 0] * inverse:
-                        missed_bits |= 1 << v
-                        misses += 1
-                        if misses > give_up_after:
-                            break
-                seen[i, j, k] = seen_bits
-                missed[i, j, k] = missed_bits
-
-
-@numba.njit(cache=True, nogil=True)
-def _count_votes(seen, missed, keep, tolerance, min_views):
-    occupied = np.zeros(seen.shape, np.bool_)
-    flat_seen, flat_missed, flat = seen.ravel(), missed.ravel(), occupied.ravel()
-    for index in range(flat_seen.size):
-        bits, views = flat_seen[index] & keep, 0
-        while bits:
-            bits &= bits - 1
-            views += 1
-        if views < min_views:
-            continue
-        bits, misses = flat_missed[index] & keep, 0
-        while bits:
-            bits &= bits - 1
-            misses += 1
-        flat[index] = misses <= tolerance
-    return occupied
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _draw_squares(pixels, z, half_size, depth):
-    height, width = depth.shape
-    for index in range(z.size):
-        if z[index] <= 1e-9:
-            continue
-        half = half_size / z[index]
-        # pixels whose centre lies in the square; a square smaller than a pixel still marks the pixel it falls in
-        first_column, last_column = int(np.ceil(pixels[index, 0] - half - 0.5)), int(np.floor(pixels[index, 0] + half - 0.5))
-        first_row, last_row = int(np.ceil(pixels[index, 1] - half - 0.5)), int(np.floor(pixels[index, 1] + half - 0.5))
-        if last_column < first_column:
-            first_column = last_column = int(np.floor(pixels[index, 0]))
-        if last_row < first_row:
-            first_row = last_row = int(np.floor(pixels[index, 1]))
-        for row in range(max(0, first_row), min(height - 1, last_row) + 1):
-            for column in range(max(0, first_column), min(width - 1, last_column) + 1):
-                depth[row, column] = min(depth[row, column], z[index])

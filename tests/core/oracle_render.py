@@ -38,11 +38,13 @@ def project(means, quats, scales, w2c, fxfycxcy, width, height, config):
     return torch.stack([fx * x / z + cx, fy * y / z + cy], -1), dilated, z, factor
 
 
-def render_view(means, quats, scales, opacities, colors, w2c, fxfycxcy, width, height, config, background):
-    """rgb [H, W, 3], alpha [H, W], depth [H, W] of one view; colors [N, 3]."""
+def render_view(means, quats, scales, opacities, colors, w2c, fxfycxcy, width, height, config, background, shift=None):
+    """rgb [H, W, 3], alpha [H, W], depth [H, W] of one view; colors [N, 3]; shift [N, 2] px is added to the projected means."""
     seen = (means @ w2c[:3, :3].T + w2c[:3, 3])[:, 2] >= config.near
-    means, quats, scales, opacities, colors = (a[seen] for a in (means, quats, scales, opacities, colors))
+    shift = means.new_zeros(len(means), 2) if shift is None else shift
+    means, quats, scales, opacities, colors, shift = (a[seen] for a in (means, quats, scales, opacities, colors, shift))
     centers, cov, z, factor = project(means, quats, scales, w2c, fxfycxcy, width, height, config)
+    centers = centers + shift
     order = torch.argsort(z.detach(), stable=True)
     centers, cov, z, colors = centers[order], cov[order], z[order], colors[order]
     opacities = (opacities * factor if config.antialiased else opacities)[order]

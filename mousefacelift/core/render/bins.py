@@ -67,8 +67,10 @@ def count_work(tickets, tasks, flat, padded, work):
 
 
 @inlined
-def _order(flat, bits, base, padded, count, keys, items, spare_keys, spare_items):
-    """Indices of the visible Gaussians of one view by depth, equal depths by index."""
+def _order(flat, bits, base, padded, count):
+    """Indices [count] of the visible Gaussians of one view by depth, equal depths by index."""
+    keys, spare_keys = np.empty(count, bits.dtype), np.empty(count, bits.dtype)
+    items, spare_items = np.empty(count, np.int32), np.empty(count, np.int32)
     n = 0
     for g in range(padded):
         if flat[base + 8 * padded + g] >= flat[base + 7 * padded + g]:
@@ -124,6 +126,17 @@ def _record(flat, base, padded, g, colors, color, records, at):
     records[at + 9] = flat[base + 6 * padded + g]
 
 
+@inlined
+def _start_tiles(cursor, first, view, tile_start):
+    """Counts per tile to where each tile's list begins, in `cursor` and `tile_start`."""
+    total = first
+    for tile in range(len(cursor)):
+        here = cursor[tile]
+        tile_start[view, tile], cursor[tile] = total, total
+        total += here
+    tile_start[view, len(cursor)] = total
+
+
 @kernel
 def fill_tiles(tickets, tasks, flat, bits, colors, constants, sizes, work, starts, records, first_slot, slot_count, shift,
                tile_start, entries):
@@ -138,40 +151,27 @@ def fill_tiles(tickets, tasks, flat, bits, colors, constants, sizes, work, start
         tile_start: [S * V, tiles + 1] into `entries`, the ranks (global record numbers) per tile in depth order.
     """
     views, padded, count, width, height, shared_colors = sizes
-    low = float(constants[2])
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    tiles = across * down
     while True:
         view = take_ticket(tickets)
         if view >= tasks:
             return
-        base, visible = view * FLAT * padded, work[view, 0]
-        keys, spare_keys = np.empty(visible, bits.dtype), np.empty(visible, bits.dtype)
-        items, spare_items = np.empty(visible, np.int32), np.empty(visible, np.int32)
-        order = _order(flat, bits, base, padded, visible, keys, items, spare_keys, spare_items)
-        spans, cursor = np.empty(2 * work[view, 1], np.int32), np.zeros(tiles, np.int64)
-        _spans(flat, base, padded, order, visible, low, spans, cursor, across)
-        total = starts[view, 1]
-        for tile in range(tiles):
-            here = cursor[tile]
-            tile_start[view, tile], cursor[tile] = total, total
-            total += here
-        tile_start[view, tiles] = total
+        base, visible, slot, at = view * FLAT * padded, work[view, 0], starts[view, 2], 0
+        order = _order(flat, bits, base, padded, visible)
+        spans, cursor = np.empty(2 * work[view, 1], np.int32), np.zeros(across * down, np.int64)
+        _spans(flat, base, padded, order, visible, float(constants[2]), spans, cursor, across)
+        _start_tiles(cursor, starts[view, 1], view, tile_start)
         slot_count[view * padded:(view + 1) * padded] = 0
-        slot, at = starts[view, 2], 0
         for rank in range(visible):
-            g = order[rank]
-            record = starts[view, 0] + rank
+            g, record = order[rank], starts[view, 0] + rank
             color = view // views * count + g if shared_colors else view * count + g
             _record(flat, base, padded, g, colors, 3 * color, records, LANES * record)
             row0, row1 = int(flat[base + 7 * padded + g]), int(flat[base + 8 * padded + g])
-            first_slot[view * padded + g] = slot
-            slot_count[view * padded + g] = row1 // BAND - row0 // BAND + 1
+            first_slot[view * padded + g], slot_count[view * padded + g] = slot, row1 // BAND - row0 // BAND + 1
             shift[record] = slot - row0 // BAND
             slot += row1 // BAND - row0 // BAND + 1
             for row in range(row0, row1 + 1):
-                for column in range(spans[at], spans[at + 1] + 1):
-                    tile = row * across + column
+                for tile in range(row * across + spans[at], row * across + spans[at + 1] + 1):
                     entries[cursor[tile]] = record
                     cursor[tile] += 1
                 at += 2

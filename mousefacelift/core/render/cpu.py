@@ -122,7 +122,7 @@ class _Rasterize(torch.autograd.Function):
             ctx.config.antialiased, (sizes.views, padded, ctx.shared), _flat(slots), lists.first_slot, lists.slot_count,
             *(_flat(a) for a in (v_means, v_quats, v_scales, v_opacities, v_colors, v_means2d, v_cameras)))
         count = sizes.count
-        v_colors = v_colors.reshape(sizes.scenes, -1, padded, 3)[:, :, :count]
+        v_colors = v_colors.reshape(sizes.scenes, 1 if ctx.shared else sizes.views, padded, 3)[:, :, :count]
         v_w2c, v_intrinsics = _unpack_camera_gradient(v_cameras, sizes) if camera_gradient else (None, None)
         v_background = None
         if needs["background"]:

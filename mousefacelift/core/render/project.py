@@ -119,6 +119,50 @@ def _jacobian(cameras, c, focal, row, inverse, tangent):
 CAMERA = 20  # numbers per camera
 
 
+@inlined
+def _geometry(cameras, c, position, sigma, near):
+    """One view of 16 Gaussians: what `project` and its transpose share.
+
+    Returns:
+        Whether each is in front of the near plane; camera coordinates; 1 / z; tangents; clamped tangents; the rows of the
+        Jacobian; sigma times these; the covariance before dilation (xx, xy, yy).
+    """
+    local = _local(cameras, c, position[0], position[1], position[2])
+    seen = local[2] >= near
+    inverse = 1 / select(seen, local[2], 1)
+    tangent = (local[0] * inverse, local[1] * inverse)
+    clamped = (minimum(maximum(tangent[0], get(cameras, c + 16)), get(cameras, c + 17)),
+               minimum(maximum(tangent[1], get(cameras, c + 18)), get(cameras, c + 19)))
+    j, k = _jacobian(cameras, c, 0, 0, inverse, clamped[0]), _jacobian(cameras, c, 1, 3, inverse, clamped[1])
+    p, q = _apply(sigma, j[0], j[1], j[2]), _apply(sigma, k[0], k[1], k[2])
+    return seen, local, inverse, tangent, clamped, j, k, p, q, (_dot(j, p), _dot(k, p), _dot(k, q))
+
+
+@inlined
+def _tile_range(center, radius, size):
+    """First and last tile along one axis whose pixel centres can lie within `radius` of `center`."""
+    return (maximum(ceil((center - radius - (TILE - 0.5)) * (1 / TILE)), 0),
+            minimum(floor((center + radius - 0.5) * (1 / TILE)), (size - 1) // TILE))
+
+
+@inlined
+def _store_flat(flat, out, step, u, v, cxx, cxy, cyy, conic, exponent, depth, seen, rows, columns):
+    store(flat, out, u)
+    store(flat, out + step, v)
+    store(flat, out + 2 * step, cyy * conic * 0.5)
+    store(flat, out + 3 * step, 0 - cxy * conic)
+    store(flat, out + 4 * step, cxx * conic * 0.5)
+    store(flat, out + 5 * step, exponent)
+    store(flat, out + 6 * step, depth)
+    store(flat, out + 7 * step, select(seen, rows[0], 1))
+    store(flat, out + 8 * step, select(seen, rows[1], 0))
+    store(flat, out + 9 * step, columns[0])
+    store(flat, out + 10 * step, columns[1])
+
+
+CAMERA = 20  # numbers per camera
+
+
 @kernel
 def project(tickets, tasks, packed, cameras, flat, constants, antialiased, sizes):
     """2D Gaussians of all views as rows of `flat` [S * V, FLAT, M]; one task per scene and chunk.
@@ -136,48 +180,26 @@ def project(tickets, tasks, packed, cameras, flat, constants, antialiased, sizes
         scene, first = task // chunks, task % chunks * CHUNK
         for g in range(first, min(first + CHUNK, padded), LANES):
             at = scene * PACKED * padded + g
-            x, y, z = load(packed, at), load(packed, at + padded), load(packed, at + 2 * padded)
+            position = load(packed, at), load(packed, at + padded), load(packed, at + 2 * padded)
             sigma = _covariance(_rotation(packed, at, padded), load(packed, at + 7 * padded),
                                 load(packed, at + 8 * padded), load(packed, at + 9 * padded))
-            weight = load(packed, at + 11 * padded)
             for view in range(scene * views, (scene + 1) * views):
-                c, out = view * CAMERA, view * FLAT * padded + g
-                lx, ly, lz = _local(cameras, c, x, y, z)
-                seen = lz >= near
-                inverse = 1 / select(seen, lz, 1)
-                tx, ty = lx * inverse, ly * inverse
-                j = _jacobian(cameras, c, 0, 0, inverse,
-                              minimum(maximum(tx, get(cameras, c + 16)), get(cameras, c + 17)))
-                k = _jacobian(cameras, c, 1, 3, inverse,
-                              minimum(maximum(ty, get(cameras, c + 18)), get(cameras, c + 19)))
-                p, q = _apply(sigma, j[0], j[1], j[2]), _apply(sigma, k[0], k[1], k[2])
-                cxx, cxy, cyy = _dot(j, p), _dot(k, p), _dot(k, q)
-                bare = fnma(cxy, cxy, cxx * cyy)
-                cxx, cyy = cxx + eps, cyy + eps
-                determinant = fnma(cxy, cxy, cxx * cyy)
-                exponent = weight
+                c = view * CAMERA
+                seen, local, _, tangent, _, _, _, _, _, cov = _geometry(cameras, c, position, sigma, near)
+                bare = fnma(cov[1], cov[1], cov[0] * cov[2])
+                cxx, cyy = cov[0] + eps, cov[2] + eps
+                determinant = fnma(cov[1], cov[1], cxx * cyy)
+                exponent = load(packed, at + 11 * padded)
                 if antialiased:
-                    exponent = fma(log2(maximum(bare / determinant, 1e-30)), 0.5, weight)
+                    exponent = fma(log2(maximum(bare / determinant, 1e-30)), 0.5, exponent)
                 level = exponent - low
                 seen = seen & (determinant > 0) & (level >= 0)
-                conic = LOG2E / select(seen, determinant, 1)
-                u, v = fma(tx, get(cameras, c + 12), get(cameras, c + 14)), fma(ty, get(cameras, c + 13), get(cameras, c + 15))
+                u = fma(tangent[0], get(cameras, c + 12), get(cameras, c + 14))
+                v = fma(tangent[1], get(cameras, c + 13), get(cameras, c + 15))
                 # largest |dx| and |dy| at which alpha reaches its minimum: sqrt(2 ln(2) level cov)
                 reach = select(seen, level, 0) * (2 / LOG2E)
-                dx, dy = sqrt(reach * cxx) * 1.0001 + 0.01, sqrt(reach * cyy) * 1.0001 + 0.01
-                column0 = maximum(ceil((u - dx - (TILE - 0.5)) * (1 / TILE)), 0)
-                column1 = minimum(floor((u + dx - 0.5) * (1 / TILE)), (width - 1) // TILE)
-                row0 = maximum(ceil((v - dy - (TILE - 0.5)) * (1 / TILE)), 0)
-                row1 = minimum(floor((v + dy - 0.5) * (1 / TILE)), (height - 1) // TILE)
-                seen = seen & (column0 <= column1) & (row0 <= row1)
-                store(flat, out, u)
-                store(flat, out + padded, v)
-                store(flat, out + 2 * padded, cyy * conic * 0.5)
-                store(flat, out + 3 * padded, 0 - cxy * conic)
-                store(flat, out + 4 * padded, cxx * conic * 0.5)
-                store(flat, out + 5 * padded, exponent)
-                store(flat, out + 6 * padded, lz)
-                store(flat, out + 7 * padded, select(seen, row0, 1))
-                store(flat, out + 8 * padded, select(seen, row1, 0))
-                store(flat, out + 9 * padded, column0)
-                store(flat, out + 10 * padded, column1)
+                columns = _tile_range(u, sqrt(reach * cxx) * 1.0001 + 0.01, width)
+                rows = _tile_range(v, sqrt(reach * cyy) * 1.0001 + 0.01, height)
+                seen = seen & (columns[0] <= columns[1]) & (rows[0] <= rows[1])
+                _store_flat(flat, view * FLAT * padded + g, padded, u, v, cxx, cov[1], cyy,
+                            LOG2E / select(determinant > 0, determinant, 1), exponent, local[2], seen, rows, columns)

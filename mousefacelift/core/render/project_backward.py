@@ -15,8 +15,7 @@ from mousefacelift.core.render.project import (
     _apply,
     _covariance,
     _dot,
-    _jacobian,
-    _local,
+    _geometry,
     _rotation,
 )
 from mousefacelift.core.render.simd import (
@@ -29,7 +28,6 @@ from mousefacelift.core.render.simd import (
     get,
     load,
     maximum,
-    minimum,
     scatter,
     select,
     store,
@@ -145,6 +143,108 @@ def _sum_cameras(scratch, views, out, place):
             out[place + view * LANES + quantity] = total
 
 
+@inlined
+def _covariance_gradient(sums, s, cov, eps, antialiased):
+    """Gradients of the covariance before dilation (xx, half of the off-diagonal sum, yy) and of the pixel mean (u, v)."""
+    cxx, cxy, cyy = cov
+    g00, g01, g11, a, b, d = _conic_to_covariance(
+        cxx + eps, cxy, cyy + eps, gather(sums, SUM_LANE[7], LANES), gather(sums, SUM_LANE[8], LANES),
+        gather(sums, SUM_LANE[9], LANES))
+    if antialiased:  # d log(factor) = (d log det(cov) - d log det(cov + eps)) / 2
+        bare = 1 / maximum(fnma(cxy, cxy, cxx * cyy), 1e-30)
+        g00 = fma(0.5 * s, fma(cyy, bare, 0 - a), g00)
+        g11 = fma(0.5 * s, fma(cxx, bare, 0 - d), g11)
+        g01 = fnma(0.5 * s, fma(cxy, bare, b), g01)
+    s_x, s_y = gather(sums, SUM_LANE[5], LANES), gather(sums, SUM_LANE[6], LANES)
+    return g00, g01, g11, fma(a, s_x, b * s_y), fma(b, s_x, d * s_y)
+
+
+@inlined
+def _view_gradient(sums, cameras, c, position, sigma, constants, antialiased, v_sigma):
+    """Gradients through one view.
+
+    Returns:
+        dL/dopacity times the opacity; of the camera coordinates; `v_sigma` with this view added; of the pixel mean; of the
+        rows of the Jacobian; and the two parts for `_add_camera`.
+    """
+    s = gather(sums, SUM_LANE[4], LANES)
+    _, local, inverse, tangent, clamped, j, k, p, q, cov = _geometry(cameras, c, position, sigma, get(constants, 1))
+    g00, g01, g11, v_u, v_v = _covariance_gradient(sums, s, cov, get(constants, 0), antialiased)
+    v_j = (2 * fma(g00, p[0], g01 * q[0]), 2 * fma(g00, p[1], g01 * q[1]), 2 * fma(g00, p[2], g01 * q[2]))
+    v_k = (2 * fma(g01, p[0], g11 * q[0]), 2 * fma(g01, p[1], g11 * q[1]), 2 * fma(g01, p[2], g11 * q[2]))
+    hx, hy = clamped
+    out_x, out_y = (tangent[0] < hx) | (tangent[0] > hx), (tangent[1] < hy) | (tangent[1] > hy)
+    v_lx, w_x, v_hx = _to_tangent(cameras, c, 0, v_j, j, inverse, local[0], out_x, v_u)
+    v_ly, w_y, v_hy = _to_tangent(cameras, c, 1, v_k, k, inverse, local[1], out_y, v_v)
+    v_lz = fnma(inverse * inverse, w_x + w_y, gather(sums, SUM_LANE[3], LANES))
+    fx, fy = get(cameras, c + 12), get(cameras, c + 13)
+    clamp_x, clamp_y = select(out_x, v_hx / fx, 0), select(out_y, v_hy / fy, 0)
+    return (s, (v_lx, v_ly, v_lz), _add_outer(v_sigma, g00, g01, g11, j, k), (v_u, v_v), v_j, v_k,
+            (inverse * fx, hx, fma(tangent[0], v_u, fnma(clamp_x, hx, _dot(j, v_j) / fx)), v_u - clamp_x),
+            (inverse * fy, hy, fma(tangent[1], v_v, fnma(clamp_y, hy, _dot(k, v_k) / fy)), v_v - clamp_y))
+
+
+@inlined
+def _to_world(cameras, c, v_local, v_position):
+    """`v_position` plus the camera's rotation, transposed, of `v_local`."""
+    x, y, z = v_local
+    return (fma(x, get(cameras, c), fma(y, get(cameras, c + 3), fma(z, get(cameras, c + 6), v_position[0]))),
+            fma(x, get(cameras, c + 1), fma(y, get(cameras, c + 4), fma(z, get(cameras, c + 7), v_position[1]))),
+            fma(x, get(cameras, c + 2), fma(y, get(cameras, c + 5), fma(z, get(cameras, c + 8), v_position[2]))))
+
+
+@inlined
+def _scatter_three(array, place, values):
+    scatter(array, 3 * place, 3, values[0])
+    scatter(array, 3 * place + 1, 3, values[1])
+    scatter(array, 3 * place + 2, 3, values[2])
+
+
+@inlined
+def _scatter_pixel_mean(v_means2d, row, values):
+    if len(v_means2d):
+        scatter(v_means2d, 2 * row, 2, values[0])
+        scatter(v_means2d, 2 * row + 1, 2, values[1])
+
+
+@inlined
+def _gather_group(scene, g, packed, cameras, constants, antialiased, sizes, slots, first_slot, slot_count, v_means, v_quats,
+                  v_scales, v_opacities, v_colors, v_means2d, v_cameras, sums, lanes):
+    """All gradients of 16 Gaussians of a scene, summed over its views in their order."""
+    views, padded, shared_colors = sizes
+    at, place = scene * PACKED * padded + g, scene * padded + g
+    position = load(packed, at), load(packed, at + padded), load(packed, at + 2 * padded)
+    r = _rotation(packed, at, padded)
+    sigma = _covariance(r, load(packed, at + 7 * padded), load(packed, at + 8 * padded), load(packed, at + 9 * padded))
+    zero = fill(slots, 0)
+    none = (zero, zero, zero)
+    v_position, v_o, v_rgb, v_sigma = none, zero, none, (zero, zero, zero, zero, zero, zero)
+    for view in range(scene * views, (scene + 1) * views):
+        c, row = view * CAMERA, view * padded + g
+        if not _pixel_sums(slots, first_slot, slot_count, row, sums):
+            if not shared_colors:
+                _scatter_three(v_colors, row, none)
+            _scatter_pixel_mean(v_means2d, row, none)
+            continue
+        rgb = gather(sums, SUM_LANE[0], LANES), gather(sums, SUM_LANE[1], LANES), gather(sums, SUM_LANE[2], LANES)
+        if shared_colors:
+            v_rgb = (v_rgb[0] + rgb[0], v_rgb[1] + rgb[1], v_rgb[2] + rgb[2])
+        else:
+            _scatter_three(v_colors, row, rgb)
+        s, v_local, v_sigma, v_pixel, v_j, v_k, x_part, y_part = _view_gradient(
+            sums, cameras, c, position, sigma, constants, antialiased, v_sigma)
+        v_o, v_position = v_o + s, _to_world(cameras, c, v_local, v_position)
+        _scatter_pixel_mean(v_means2d, row, v_pixel)
+        if len(v_cameras):
+            _add_camera(lanes, view - scene * views, position, v_local, v_j, v_k, x_part, y_part)
+    _scatter_three(v_means, place, v_position)
+    opacity = load(packed, at + 10 * padded)
+    scatter(v_opacities, place, 1, select(opacity > 0, v_o / opacity, 0))
+    if shared_colors:
+        _scatter_three(v_colors, place, v_rgb)
+    _store_covariance_gradient(packed, at, padded, r, v_sigma, v_quats, v_scales, place)
+
+
 @kernel
 def project_backward(tickets, tasks, packed, cameras, constants, antialiased, sizes, slots, first_slot, slot_count,
                      v_means, v_quats, v_scales, v_opacities, v_colors, v_means2d, v_cameras):
@@ -156,8 +256,7 @@ def project_backward(tickets, tasks, packed, cameras, constants, antialiased, si
         v_means2d: [S * V, M, 2] or empty.
         v_cameras: [S, chunks, V, 16] or empty.
     """
-    views, padded, shared_colors = sizes
-    eps = get(constants, 0)
+    views, padded = sizes[0], sizes[1]
     chunks = (padded + CHUNK - 1) // CHUNK
     sums = np.empty(LANES * LANES, slots.dtype)
     lanes = np.empty(views * LANES * LANES if len(v_cameras) else 1, slots.dtype)
@@ -168,80 +267,7 @@ def project_backward(tickets, tasks, packed, cameras, constants, antialiased, si
         scene, first = task // chunks, task % chunks * CHUNK
         lanes[:] = 0
         for g in range(first, min(first + CHUNK, padded), LANES):
-            at, place = scene * PACKED * padded + g, scene * padded + g
-            x, y, z = load(packed, at), load(packed, at + padded), load(packed, at + 2 * padded)
-            r = _rotation(packed, at, padded)
-            sigma = _covariance(r, load(packed, at + 7 * padded), load(packed, at + 8 * padded),
-                                load(packed, at + 9 * padded))
-            zero = fill(slots, 0)
-            v_x, v_y, v_z, v_o, v_r, v_g, v_b = zero, zero, zero, zero, zero, zero, zero
-            v_sigma = (zero, zero, zero, zero, zero, zero)
-            for view in range(scene * views, (scene + 1) * views):
-                c, row = view * CAMERA, view * padded + g
-                if not _pixel_sums(slots, first_slot, slot_count, row, sums):
-                    if not shared_colors:
-                        for channel in range(3):
-                            scatter(v_colors, 3 * row + channel, 3, zero)
-                    if len(v_means2d):
-                        scatter(v_means2d, 2 * row, 2, zero)
-                        scatter(v_means2d, 2 * row + 1, 2, zero)
-                    continue
-                if shared_colors:
-                    v_r = v_r + gather(sums, SUM_LANE[0], LANES)
-                    v_g = v_g + gather(sums, SUM_LANE[1], LANES)
-                    v_b = v_b + gather(sums, SUM_LANE[2], LANES)
-                else:
-                    scatter(v_colors, 3 * row, 3, gather(sums, SUM_LANE[0], LANES))
-                    scatter(v_colors, 3 * row + 1, 3, gather(sums, SUM_LANE[1], LANES))
-                    scatter(v_colors, 3 * row + 2, 3, gather(sums, SUM_LANE[2], LANES))
-                s, s_x, s_y = gather(sums, SUM_LANE[4], LANES), gather(sums, SUM_LANE[5], LANES), gather(sums, SUM_LANE[6], LANES)
-                v_o = v_o + s
-                lx, ly, lz = _local(cameras, c, x, y, z)
-                seen = lz >= get(constants, 1)
-                inverse = 1 / select(seen, lz, 1)
-                tx, ty = lx * inverse, ly * inverse
-                hx = minimum(maximum(tx, get(cameras, c + 16)), get(cameras, c + 17))
-                hy = minimum(maximum(ty, get(cameras, c + 18)), get(cameras, c + 19))
-                j, k = _jacobian(cameras, c, 0, 0, inverse, hx), _jacobian(cameras, c, 1, 3, inverse, hy)
-                p, q = _apply(sigma, j[0], j[1], j[2]), _apply(sigma, k[0], k[1], k[2])
-                cxx, cxy, cyy = _dot(j, p), _dot(k, p), _dot(k, q)
-                g00, g01, g11, a, b, d = _conic_to_covariance(
-                    cxx + eps, cxy, cyy + eps, gather(sums, SUM_LANE[7], LANES), gather(sums, SUM_LANE[8], LANES),
-                    gather(sums, SUM_LANE[9], LANES))
-                if antialiased:  # d log(factor) = (d log det(cov) - d log det(cov + eps)) / 2
-                    bare = 1 / maximum(fnma(cxy, cxy, cxx * cyy), 1e-30)
-                    g00 = fma(0.5 * s, fma(cyy, bare, 0 - a), g00)
-                    g11 = fma(0.5 * s, fma(cxx, bare, 0 - d), g11)
-                    g01 = fnma(0.5 * s, fma(cxy, bare, b), g01)
-                v_u, v_v = fma(a, s_x, b * s_y), fma(b, s_x, d * s_y)
-                if len(v_means2d):
-                    scatter(v_means2d, 2 * row, 2, v_u)
-                    scatter(v_means2d, 2 * row + 1, 2, v_v)
-                v_sigma = _add_outer(v_sigma, g00, g01, g11, j, k)
-                v_j = (2 * fma(g00, p[0], g01 * q[0]), 2 * fma(g00, p[1], g01 * q[1]), 2 * fma(g00, p[2], g01 * q[2]))
-                v_k = (2 * fma(g01, p[0], g11 * q[0]), 2 * fma(g01, p[1], g11 * q[1]), 2 * fma(g01, p[2], g11 * q[2]))
-                out_x, out_y = (tx < hx) | (tx > hx), (ty < hy) | (ty > hy)
-                v_lx, w_x, v_hx = _to_tangent(cameras, c, 0, v_j, j, inverse, lx, out_x, v_u)
-                v_ly, w_y, v_hy = _to_tangent(cameras, c, 1, v_k, k, inverse, ly, out_y, v_v)
-                v_lz = fnma(inverse * inverse, w_x + w_y, gather(sums, SUM_LANE[3], LANES))
-                v_x = fma(v_lx, get(cameras, c), fma(v_ly, get(cameras, c + 3), fma(v_lz, get(cameras, c + 6), v_x)))
-                v_y = fma(v_lx, get(cameras, c + 1), fma(v_ly, get(cameras, c + 4), fma(v_lz, get(cameras, c + 7), v_y)))
-                v_z = fma(v_lx, get(cameras, c + 2), fma(v_ly, get(cameras, c + 5), fma(v_lz, get(cameras, c + 8), v_z)))
-                if len(v_cameras):
-                    fx, fy = get(cameras, c + 12), get(cameras, c + 13)
-                    clamp_x, clamp_y = select(out_x, v_hx / fx, zero), select(out_y, v_hy / fy, zero)
-                    _add_camera(lanes, view - scene * views, (x, y, z), (v_lx, v_ly, v_lz), v_j, v_k,
-                                (inverse * fx, hx, fma(tx, v_u, fnma(clamp_x, hx, _dot(j, v_j) / fx)), v_u - clamp_x),
-                                (inverse * fy, hy, fma(ty, v_v, fnma(clamp_y, hy, _dot(k, v_k) / fy)), v_v - clamp_y))
-            scatter(v_means, 3 * place, 3, v_x)
-            scatter(v_means, 3 * place + 1, 3, v_y)
-            scatter(v_means, 3 * place + 2, 3, v_z)
-            opacity = load(packed, at + 10 * padded)
-            scatter(v_opacities, place, 1, select(opacity > 0, v_o / opacity, 0))
-            if shared_colors:
-                scatter(v_colors, 3 * place, 3, v_r)
-                scatter(v_colors, 3 * place + 1, 3, v_g)
-                scatter(v_colors, 3 * place + 2, 3, v_b)
-            _store_covariance_gradient(packed, at, padded, r, v_sigma, v_quats, v_scales, place)
+            _gather_group(scene, g, packed, cameras, constants, antialiased, sizes, slots, first_slot, slot_count, v_means,
+                          v_quats, v_scales, v_opacities, v_colors, v_means2d, v_cameras, sums, lanes)
         if len(v_cameras):
             _sum_cameras(lanes, views, v_cameras, task * views * LANES)

@@ -121,6 +121,17 @@ def _upstream(images, v_rgb, v_alpha, v_depth, at, view, plane, stride, backgrou
 
 
 @inlined
+def _tile_upstream(images, v_rgb, v_alpha, v_depth, place, view, plane, stride, background):
+    """`_upstream` of the four blocks of a tile, and their (dL/dpixel . pixel) once more as a tuple of its own."""
+    below = place + HALF * stride
+    u0 = _upstream(images, v_rgb, v_alpha, v_depth, place, view, plane, stride, background)
+    u1 = _upstream(images, v_rgb, v_alpha, v_depth, place + HALF, view, plane, stride, background)
+    u2 = _upstream(images, v_rgb, v_alpha, v_depth, below, view, plane, stride, background)
+    u3 = _upstream(images, v_rgb, v_alpha, v_depth, below + HALF, view, plane, stride, background)
+    return u0, u1, u2, u3, (u0[5], u1[5], u2[5], u3[5])
+
+
+@inlined
 def _unblend(through, ahead, exponent, low, high, clamp, stop, up, red, green, blue, depth):
     """One block one Gaussian further, and what it adds to the Gaussian's sums.
 
@@ -173,14 +184,9 @@ def raster_backward(tickets, tasks, records, shift, tile_start, entries, constan
                 if tile_start[tile] == tile_start[tile + 1]:
                     continue
                 left = columns + column * TILE
-                place = row * TILE * stride + column * TILE
-                u0 = _upstream(images, v_rgb, v_alpha, v_depth, place, view, plane, stride, background)
-                u1 = _upstream(images, v_rgb, v_alpha, v_depth, place + HALF, view, plane, stride, background)
-                place += HALF * stride
-                u2 = _upstream(images, v_rgb, v_alpha, v_depth, place, view, plane, stride, background)
-                u3 = _upstream(images, v_rgb, v_alpha, v_depth, place + HALF, view, plane, stride, background)
+                u0, u1, u2, u3, (a0, a1, a2, a3) = _tile_upstream(
+                    images, v_rgb, v_alpha, v_depth, row * TILE * stride + column * TILE, view, plane, stride, background)
                 t0, t1, t2, t3 = one, one, one, one
-                a0, a1, a2, a3 = u0[5], u1[5], u2[5], u3[5]
                 for entry in range(tile_start[tile], tile_start[tile + 1]):
                     record = entries[entry]
                     at = LANES * record

@@ -49,8 +49,8 @@ class Render:
         rgb: [..., V, H, W, 3] over the background.
         alpha: [..., V, H, W] in [0, 1].
         depth: [..., V, H, W] sum of weight * camera depth; divide by alpha for the expected depth. World units.
-        means2d_probe: [..., V, N, 2] zeros whose `.grad` after backward is the gradient with respect to the projected
-            means in pixels, when `render` was asked for it, else None.
+        means2d_probe: [..., V, N, 2] whose `.grad` after backward is the gradient with respect to the projected means in
+            pixels, when `render` was asked for it, else None. Its values are the backend's own: zeros on the CPU.
     """
 
     rgb: torch.Tensor
@@ -66,7 +66,7 @@ def render(gaussians: Gaussians, cameras: CameraTensors, config: RenderConfig | 
     Args:
         background: [3] or [..., V, 3]; black when None.
         backend: "auto" takes gsplat for CUDA tensors and the CPU kernels otherwise.
-        probe_means2d: also return a leaf that collects the gradients of the projected means.
+        probe_means2d: also return a tensor that collects the gradients of the projected means.
     Raises:
         DataError: shapes, types or devices do not fit together.
     """
