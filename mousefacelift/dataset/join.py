@@ -55,7 +55,7 @@ def assemble(rows: Rows, splits: dict, config: DatasetConfig, out: Path) -> tupl
     """(samples, views) with every column of the schema, in its order; folders relative to `out`.
 
     Raises:
-        DataError: nothing to list, the same frame twice, a recording without a split.
+        DataError: nothing to list, the same frame twice, a recording without a split, a generated sample made from another split.
     """
     if not len(rows.samples):
         raise DataError("the dataset has no samples", hint="give the index.json of at least one chunk of samples")
@@ -70,7 +70,8 @@ def assemble(rows: Rows, splits: dict, config: DatasetConfig, out: Path) -> tupl
     views["sample"] = new_row[views["sample"].to_numpy()]
     views["owner"] = views["sample"]
     views = views.sort_values(["sample", "view"], kind="stable").reset_index(drop=True)
-    views["held_out"] = _held_out(views, splits.get("held_out_camera"))
+    check_parents(samples, views)
+    views["held_out"] = _held_out(samples, views, splits.get("held_out_camera"))
     if config.attach_real_views:
         views = attach_photos(samples, views)
     views["protocol"] = [protocol_of(split, held) for split, held in
@@ -114,24 +115,47 @@ def _check_twice(samples: pd.DataFrame) -> None:
 
 
 def _splits_of(samples: pd.DataFrame, splits: dict, config: DatasetConfig) -> list[str]:
+    """Split of every sample: of its frame in splits.json, or by name for objects and for scans that name no recording."""
     labels, recordings = [], splits["recordings"]
-    for source, recording, frame in zip(samples["source"], samples["recording"], samples["frame"]):
-        if source in ("object", "scan"):
+    for source, recording, filmed, frame in zip(samples["source"], samples["recording"], samples["filmed"], samples["frame"]):
+        if source == "object" or (source == "scan" and not filmed):
             labels.append(object_split(recording, config.splits))
         elif recording not in recordings:
-            raise DataError(f"recording '{recording}' has no split", expected=f"one of {sorted(recordings)}",
-                            hint="mousefacelift dataset split with the track.json of every recording")
+            raise DataError(f"recording '{recording}', named by {source} samples, has no split", expected=f"one of {sorted(recordings)}",
+                            likely="a misspelt recording, or a mesh sequence of its own that should name an asset only",
+                            hint="mousefacelift dataset split with the track.json of every recording; objects scans --independent")
         else:
             labels.append(recordings[recording].get(str(frame), "none"))
     return labels
 
 
-def _held_out(views: pd.DataFrame, camera: int | None) -> np.ndarray:
-    """Views of the held-out camera, and generated views of which one of its photos is a parent (by hash)."""
+def _held_out(samples: pd.DataFrame, views: pd.DataFrame, camera: int | None) -> np.ndarray:
+    """Views of the held-out camera, and generated views made from one of its photos: a parent (by hash) of view or sample."""
     if camera is None:
         return np.zeros(len(views), bool)
     own = (views["camera"] == camera).to_numpy()
     photos = {digest.hex() for digest in views["hash"][own]}
-    words = views["parents"].to_numpy()
-    leaking = {word for word in set(words) if word and not photos.isdisjoint(HASH.findall(word))}
-    return own | np.array([word in leaking for word in words], bool)
+    own = own | _name_any(views["parents"].to_numpy(), photos)
+    return own | _name_any(samples["parents"].to_numpy(), photos)[views["sample"].to_numpy()]
+
+
+def _name_any(words: np.ndarray, hashes: set[str]) -> np.ndarray:
+    """Which JSON texts [n] name one of `hashes`, bool [n]."""
+    naming = {word for word in set(words) if word and not hashes.isdisjoint(HASH.findall(word))}
+    return np.array([word in naming for word in words], bool)
+
+
+def check_parents(samples: pd.DataFrame, views: pd.DataFrame) -> None:
+    """Raise DataError when a generated sample was made from photos whose frame is in another split than its own."""
+    split = samples["split"].to_numpy()
+    photo = (views["source"] == "real").to_numpy() & (samples["source"] == "real").to_numpy()[views["sample"]]
+    split_of = dict(zip((digest.hex() for digest in views["hash"][photo]), split[views["sample"][photo]]))
+    generated = views[samples["source"].isin(["distilled", "splat"]).to_numpy()[views["sample"]]]
+    pairs = {(row, word) for row, word in zip(generated["sample"], generated["parents"]) if word}
+    pairs |= {(row, samples["parents"].iat[row]) for row in set(generated["sample"])}
+    for row, word in sorted(pairs):
+        others = {split_of[digest] for digest in HASH.findall(word) if digest in split_of} - {split[row]}
+        if others:
+            raise DataError(f"sample {samples['folder'].iat[row]} was made from photos of another split", got=f"{split[row]}, photos of "
+                            f"{', '.join(sorted(others))}", likely="a stage that mixed frames, or an older splits.json",
+                            hint="rerun the stage that made it with the present splits.json")

@@ -23,7 +23,7 @@ from mousefacelift.dataset.gate import check_sample
 from mousefacelift.dataset.schema import W2C_COLUMNS
 from mousefacelift.errors import CameraError, DataError
 
-SCAN_VERSION = 2  # raise when rows are made differently from the same files
+SCAN_VERSION = 3  # raise when rows are made differently from the same files
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,8 @@ def _sample_row(folder: Path, sample: Sample, result, views: list[dict]) -> dict
     weight = float(np.mean([row["score"] for row in views])) * float(meta.get("weight", 1.0))
     return {
         "folder": str(folder), "source": meta["source"], "set": set_of(sample), "recording": recording_of(meta),
-        "subject": str(meta.get("subject") or meta.get("asset") or recording_of(meta)), "frame": int(meta.get("frame", 0)),
+        "filmed": bool(meta.get("recording")), "frame": int(meta.get("frame", 0)),
+        "subject": str(meta.get("subject") or meta.get("asset") or recording_of(meta)),
         "time_s": float(meta["time_s"]) if meta.get("time_s") is not None else float("nan"), "views": len(views),
         "weight": weight if accepted else 0.0, "decision": "accepted" if accepted else "refused",
         "reason": "; ".join(result.reasons), **{name: float(value) for name, value in result.scores.items()},

@@ -172,6 +172,7 @@ def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, cache: P
     document = json.loads((item.folder / "opencv_cameras.json").read_text())
     hashes = {camera_number(view, i): frame.get("hash") for i, (view, frame) in enumerate(zip(sample.views, document["frames"],
                                                                                              strict=True))}
+    hashes.pop(distiller.held_out_camera, None)  # never shown, hence no parent
     candidates = distiller.candidates(item, photos, cache)
     distiller.judge(candidates, photos)
     accepted = [c for c in candidates if c.row["status"] == "accepted"]

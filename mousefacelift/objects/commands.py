@@ -34,6 +34,8 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--sequence", required=True, type=Path, metavar="PATH",
                         help=".npz, truth folder of a virtual recording, folder of mesh files, or MAMMAL text files")
     parser.add_argument("--name", required=True, help="of the sequence; for a recording's truth the recording's name")
+    parser.add_argument("--independent", action="store_true",
+                        help="the sequence shows no recording: it is split by its name, not with a recording's frames")
     parser.add_argument("--poses", type=Path, metavar="POSES.npz", help="poses of an articulated mesh")
     parser.add_argument("--frames", metavar="A:B[:STEP]", help="a chunk of the sequence; default: all of it")
     parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
@@ -98,7 +100,7 @@ def run_scans(args: argparse.Namespace) -> None:
     frames = range(*parse_frames(args.frames)) if args.frames else None
     config = read_config(args, ObjectsConfig, "objects")
     index = render_scans(args.sequence, args.name, config, read_seed(args), args.out, poses=args.poses, frames=frames,
-                         threads=args.threads)
+                         independent=args.independent, threads=args.threads)
     print(describe(index))
 
 

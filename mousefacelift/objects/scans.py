@@ -36,12 +36,13 @@ def sequence_radius(sequence: MeshSequence, frames: list[int]) -> float:
 
 
 def render_scans(path: Path, name: str, config: ObjectsConfig, seed: int, out: Path, *, poses: Path | None = None,
-                 frames: range | None = None, threads: int = 1) -> dict:  # fmt: skip
+                 frames: range | None = None, independent: bool = False, threads: int = 1) -> dict:  # fmt: skip
     """Render frames of the sequence at `path` into `out`'s folder; returns the index.
 
     Args:
         name: of the sequence; for a recording's truth the recording's name, so that its frames keep their split.
         frames: a chunk's frames; None for the whole sequence. The scale is that of these frames' sequence as a whole.
+        independent: the sequence shows no recording: the dataset splits it by its name, as it does an object.
     """
     sequence = open_sequence(path, poses)
     if frames is not None and frames.start >= sequence.count:
@@ -50,8 +51,10 @@ def render_scans(path: Path, name: str, config: ObjectsConfig, seed: int, out: P
     if config.scans.extent == "sequence":
         radius = sequence_radius(sequence, scan_frames(sequence.count, config))
     chosen = scan_frames(sequence.count, config, frames)
-    key = config_hash([config.scans, config.size, config.supersampling, config.light, config.backend, name, seed, chosen, radius])
-    make = partial(make_scan, sequence=sequence, name=name, config=config, seed=seed, radius=radius, threads=threads)
+    key = config_hash([config.scans, config.size, config.supersampling, config.light, config.backend, name, seed, chosen, radius,
+                       independent])
+    make = partial(make_scan, sequence=sequence, name=name, config=config, seed=seed, radius=radius,
+                   independent=independent, threads=threads)
     header = {"source": "scan", "recording": name, "form": sequence.meta["form"], "seed": seed, "size": config.size}
     return run_chunk(out, key, [(f"{frame:06d}", frame) for frame in chosen], make_named(make), header, label="frames")
 
@@ -62,7 +65,7 @@ def make_named(make):
 
 
 def make_scan(frame: int, folder: Path, *, sequence: MeshSequence, name: str, config: ObjectsConfig, seed: int,
-              radius: float | None, threads: int) -> dict:  # fmt: skip
+              radius: float | None, independent: bool, threads: int) -> dict:  # fmt: skip
     """One frame: normalise, render, write the sample and its truth mesh; returns the index row."""
     started = time.perf_counter()
     mesh = sequence.mesh(frame)
@@ -73,7 +76,8 @@ def make_scan(frame: int, folder: Path, *, sequence: MeshSequence, name: str, co
     mesh = transform_mesh(mesh, similarity)
     cameras = ring(config.scans.views, config.size, config.views.elevation, config.views.distance)
     meta = {
-        "source": "scan", "recording": name, "asset": name, "frame": frame, "licence": sequence.meta.get("licence", "unknown"),
+        "source": "scan", **({} if independent else {"recording": name}), "asset": name, "frame": frame,
+        "licence": sequence.meta.get("licence", "unknown"),
         "collection": sequence.meta["form"], "seed": seed, "backend": config.backend, "truth": "truth.npz",
         "config_hash": config_hash([config.scans, config.light, config.size, config.supersampling, config.backend]),
         "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},

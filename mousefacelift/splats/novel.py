@@ -88,7 +88,7 @@ def write_views(folder: Path, gaussians: Gaussians, planned: Sequence[PlannedVie
     """Render the trusted ones of `planned` into a sample folder and return its index row.
 
     Args:
-        fit: the fit's record (`fit.json`): name, hash, error, recording, frame, time_s.
+        fit: the fit's record (`fit.json`): name, hash, error, parents (hashes of its photos), recording, frame, time_s.
     """
     judged = [(view, *trust.judge(view.nearest_angle, fit["scores"]["error"])) for view in planned]
     chosen = [item for item in judged if item[1] <= config.max_error]
@@ -110,7 +110,7 @@ def write_views(folder: Path, gaussians: Gaussians, planned: Sequence[PlannedVie
             meta |= {"depth": f"depth/cam_{index:03d}.png", "depth_unit": DEPTH_UNIT}
         views.append(View(rgba[index], view.camera, meta))
     facts = {key: fit[key] for key in ("recording", "frame", "time_s", "segment", "licence") if key in fit}
-    meta = {"source": "splat", "parents": [fit["hash"]], **facts}
+    meta = {"source": "splat", "parents": [fit["hash"], *fit["parents"]], **facts}
     hashes = write_sample(folder, Sample(tuple(views), meta))
     if config.depth:
         (folder / "depth").mkdir()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mousefacelift.cli import main
+from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import read_document
 from mousefacelift.dataset.build import build_dataset, writing
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
 from mousefacelift.dataset.manifest import Manifest
-from mousefacelift.dataset.splits import write_splits
+from mousefacelift.dataset.splits import object_split, write_splits
 from mousefacelift.dataset.verify import verify_dataset
 from mousefacelift.errors import DataError
 from tests.dataset.conftest import rig_cameras, toy_sample, write_chunk
@@ -49,6 +51,65 @@ def test_held_out_camera_never_reaches_training(built):
     held = views[views["held_out"]]
     assert set(held["camera"]) == {5} and "train" not in set(held["protocol"])
     assert {"B", "C"} <= set(held["protocol"])
+
+
+@pytest.fixture(scope="module")
+def ring_cameras():
+    return [orbit(a, 20, 2.7, canonical_fxfycxcy(32), 32, 32) for a in range(0, 360, 45)]
+
+
+def build_views(root, index, splits):
+    """(manifest, views) of one chunk built on its own."""
+    build_dataset([*index], splits, root / "dataset", QUICK)
+    manifest = Manifest.open(root / "dataset")
+    return manifest, manifest.view_table()
+
+
+def test_scans_of_a_recording_follow_its_frames_whatever_their_name(toy_chunks, ring_cameras, tmp_path):
+    splits = toy_chunks[1]
+    scans = {f"{f:06d}": toy_sample(ring_cameras, 7.0 * f, source="scan", recording="m1", asset=f"mesh{f}", frame=f)
+             for f in (*range(24), 99)}
+    manifest, _ = build_views(tmp_path, [write_chunk(tmp_path / "scans", scans)], splits)
+    found = dict(zip(manifest.samples["frame"].tolist(), manifest.samples["split"]))
+    assert found.pop(99) == "none"  # a frame that capture excluded is in no split
+    assert found == {int(frame): split for frame, split in splits["recordings"]["m1"].items()}
+    assert {"train", "val", "test", "guard"} == set(found.values())
+    rows = manifest.pool("scan", "train")[0]
+    assert [splits["recordings"]["m1"][str(f)] for f in manifest.samples["frame"].iloc[rows]] == ["train"] * len(rows)
+
+
+def test_a_scan_of_an_unknown_recording_is_refused_and_one_of_none_is_split_by_name(toy_chunks, ring_cameras, tmp_path):
+    lost = write_chunk(tmp_path / "lost", {"0": toy_sample(ring_cameras, source="scan", recording="m2", asset="m2")})
+    with pytest.raises(DataError, match="'m2', named by scan samples, has no split"):
+        build_dataset([lost], toy_chunks[1], tmp_path / "lost", QUICK)
+    own = write_chunk(tmp_path / "own", {"0": toy_sample(ring_cameras, source="scan", recording=None, asset="mesh")})
+    manifest, _ = build_views(tmp_path, [own], toy_chunks[1])
+    assert manifest.samples["split"].tolist() == [object_split("mesh", QUICK.splits)]
+
+
+@pytest.mark.parametrize("place", ["view", "sample"])
+def test_views_made_from_a_photo_of_the_held_out_camera_are_held_out(toy_chunks, ring_cameras, tmp_path, place):
+    indexes, splits = toy_chunks
+    photos = [f["hash"] for f in read_document(indexes[0].parent / "000003")["frames"]]
+    sample = toy_sample(ring_cameras, 21.0, source="splat", frame=3, parents=["fit", *(photos if place == "sample" else photos[:5])])
+    if place == "view":
+        views = [replace(v, meta={"parents": photos[5:] if i == 2 else photos[:1]}) for i, v in enumerate(sample.views)]
+        sample = replace(sample, views=tuple(views))
+    index = write_chunk(tmp_path / "splats", {"000003": sample})
+    manifest, views = build_views(tmp_path, [indexes[0], index], splits)
+    row = int(np.flatnonzero(manifest.samples["source"] == "splat")[0])
+    own = views[(views["sample"] == row) & (views["owner"] == row)]
+    expected = [True] * 8 if place == "sample" else [i == 2 for i in range(8)]
+    assert own["held_out"].tolist() == expected and [p == "B" for p in own["protocol"]] == expected
+
+
+def test_a_sample_made_from_photos_of_another_split_is_refused(toy_chunks, ring_cameras, tmp_path):
+    indexes, splits = toy_chunks
+    test_frame = next(f for f, split in splits["recordings"]["m1"].items() if split == "test")
+    photo = read_document(indexes[0].parent / f"{int(test_frame):06d}")["frames"][0]["hash"]
+    index = write_chunk(tmp_path / "splats", {"000003": toy_sample(ring_cameras, 21.0, source="splat", frame=3, parents=[photo])})
+    with pytest.raises(DataError, match="photos of another split.*\n.*train, photos of test"):
+        build_dataset([indexes[0], index], splits, tmp_path / "dataset", QUICK)
 
 
 def test_distilled_samples_offer_the_photos_of_their_frame_without_copies(built):

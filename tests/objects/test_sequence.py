@@ -109,6 +109,14 @@ def test_a_sequence_becomes_samples_whose_truth_mesh_is_what_the_cameras_see(tmp
     assert np.ptp(first[:, 2]) / np.ptp(vertices[:, 2]) == pytest.approx(1 / 1.4, rel=1e-4)  # one scale for all frames
 
 
+def test_only_an_independent_sequence_names_no_recording(tmp_path):
+    write_npz(tmp_path / "ball.npz")
+    for independent in (False, True):
+        render_scans(tmp_path / "ball.npz", "m1", SMALL, 0, tmp_path / f"{independent}/index.json", independent=independent)
+    meta = [read_sample(tmp_path / name / "000004").meta for name in ("False", "True")]
+    assert [(m.get("recording"), m["asset"], m["frame"]) for m in meta] == [("m1", "m1", 4), (None, "m1", 4)]
+
+
 def test_vertex_colours_and_textures_are_seen(tmp_path):
     texture = np.zeros((4, 4, 3), np.uint8)
     texture[..., 1] = 255
