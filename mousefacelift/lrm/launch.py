@@ -30,7 +30,7 @@ def launch_command(config: LaunchConfig, gpus: int, arguments: Sequence[str], en
     processes = gpus or config.cpu_processes
     if config.nodes == 1 and processes == 1:
         return None
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    torchrun = [sys.executable, "-m", "mousefacelift.lrm.launch", "--nproc-per-node", str(processes)]
     target = ["-m", "mousefacelift", *arguments]
     if config.nodes == 1:
         return [*torchrun, "--standalone", *target]
@@ -50,7 +50,8 @@ def launch_job(settings: dict, gpus: int, arguments: Sequence[str]) -> bool:
     Args:
         settings: the `train.launch` mapping. gpus: leased GPUs of this node. arguments: of the `mousefacelift` command.
     Raises:
-        ConfigError: the launch is not possible, or a process of the job failed.
+        ConfigError: the launch is not possible.
+        SystemExit: a process of the job failed and has said why; with its exit code.
     """
     config = load(LaunchConfig, settings, "train.launch")
     command = launch_command(config, gpus, arguments, head=head_node())
@@ -58,9 +59,21 @@ def launch_job(settings: dict, gpus: int, arguments: Sequence[str]) -> bool:
         return False
     code = subprocess.run(command, check=False).returncode
     if code:
-        raise ConfigError("a process of the training job failed", got=f"exit code {code}", expected=0,
-                          hint="the error of the first process that failed is above")
+        raise SystemExit(code if code > 0 else 1)
     return True
+
+
+def torchrun(arguments: Sequence[str]) -> int:
+    """PyTorch's own launcher; returns the exit code of the first process that failed (torchrun itself would return 1)."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main
+
+    try:
+        main(list(arguments))
+    except ChildFailedError as error:
+        code = error.get_first_failure()[1].exitcode
+        return code if code > 0 else 1  # killed by a signal
+    return 0
 
 
 def head_node(env: Mapping[str, str] = os.environ) -> str | None:
@@ -70,3 +83,7 @@ def head_node(env: Mapping[str, str] = os.environ) -> str | None:
     done = subprocess.run(["scontrol", "show", "hostnames", env["SLURM_JOB_NODELIST"]], capture_output=True, text=True,
                           check=True)
     return done.stdout.split()[0]
+
+
+if __name__ == "__main__":
+    sys.exit(torchrun(sys.argv[1:]))

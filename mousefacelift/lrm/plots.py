@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 
+from mousefacelift.core.images import write_bytes
 from mousefacelift.core.samples import SOURCES
 from mousefacelift.dataset.mixture import MixtureSampler
 from mousefacelift.lrm.runlog import RunTable
@@ -26,10 +28,10 @@ def _save(figure, path: Path) -> None:
     from matplotlib import pyplot
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".{path.name}")
-    figure.savefig(work, dpi=110, format="png")
+    data = io.BytesIO()
+    figure.savefig(data, dpi=110, format="png")
     pyplot.close(figure)
-    work.replace(path)
+    write_bytes(path, data.getvalue())
 
 
 def plot_curriculum(path: Path, shares: np.ndarray, arm: str) -> None:

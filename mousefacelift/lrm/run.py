@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import sys
 import time
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.tracking import get_available_trackers
 from torch import Tensor, nn
 
 from mousefacelift.config import config_hash
@@ -26,6 +28,7 @@ from mousefacelift.lrm.losses import extra_terms
 from mousefacelift.lrm.model import ModelConfig
 from mousefacelift.lrm.state import Checkpoints, RunState
 from mousefacelift.lrm.validation import ValidationSet, build_validation
+from mousefacelift.lrm.weights import file_hash
 
 OPERATIONAL = ("launch", "trackers", "log_every", "save_every", "keep_last", "workers")  # do not change what is learnt
 
@@ -58,7 +61,7 @@ class Run:
     extra: dict[str, Callable[[Tensor, Tensor], Tensor]]
     checkpoints: Checkpoints
     state: RunState
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, Tensor] = field(default_factory=dict)  # of this process, since the last row of metrics.csv
     since: int = 0
     clock: float = field(default_factory=time.perf_counter)
 
@@ -66,19 +69,21 @@ class Run:
     def steps(self) -> int:
         return self.sampler.steps
 
+    def add(self, name: str, value: Tensor | float) -> None:
+        """Add to the sum of a logged number; it stays on its device, so that a step waits for nothing."""
+        value = torch.as_tensor(value, dtype=torch.float64, device=self.accelerator.device)
+        self.sums[name] = self.sums[name] + value if name in self.sums else value
+
 
 def prepare(request: TrainRequest) -> Run:
     """Everything that a run needs before its first or next step: data, model, optimiser, the newest checkpoint."""
     config, optimizer_config = request.train, request.train.optimizer
     check_request(request)
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16" if torch.cuda.is_available() else "fp32"
-    accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=not torch.cuda.is_available(),
-                              log_with=list(config.trackers) or None, project_dir=str(Path(request.out) / "logs"))
+    accelerator = make_accelerator(config, Path(request.out))
     manifest = Manifest.open_verified(request.dataset)
     sampler = make_sampler(request, manifest, accelerator.process_index, accelerator.num_processes)
     model, sizes = start_model(config, request.seed)
+    sizes = dataclasses.replace(sizes, image_size=check_image_size(request.loader.image_size, sizes))
     model.checkpoints_activations = config.checkpoint_activations
     if config.compile:
         for layer in model.transformer_layers:
@@ -94,6 +99,16 @@ def prepare(request: TrainRequest) -> Run:
               extra_terms(config.loss, accelerator.device), checkpoints, RunState(run_key(request, manifest, sampler)))
     resume(run)
     return run
+
+
+def make_accelerator(config: TrainConfig, out: Path) -> Accelerator:
+    """Devices, precision and trackers of a run. The other processes may have to wait long while the first one validates."""
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if torch.cuda.is_available() else "fp32"
+    return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=not torch.cuda.is_available(),
+                       log_with=list(config.trackers) or None, project_dir=str(out / "logs"),
+                       kwargs_handlers=[InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))])
 
 
 def make_sampler(request: TrainRequest, manifest: Manifest, rank: int = 0, processes: int = 1) -> MixtureSampler:
@@ -130,19 +145,33 @@ def check_request(request: TrainRequest) -> None:
                           "keep_last, optimizer.batch, optimizer.accumulate")
     if not request.loader.keep_alpha:
         raise ConfigError("training needs the alpha of its targets", where="loader.keep_alpha", got=False, expected=True)
+    known = [tracker.value for tracker in get_available_trackers()]
+    missing = [name for name in config.trackers if name not in known]
+    if missing:
+        raise ConfigError(f"tracker '{missing[0]}' is not installed or not known", where="train.trackers",
+                          expected=f"of {', '.join(known)}", hint="pip install 'mousefacelift[track]' brings wandb")
+
+
+def check_image_size(size: int, sizes: ModelConfig) -> int:
+    """`size` in pixels, if the network's patches divide it; the finished model remembers it as the size it was trained at."""
+    if size % sizes.patch_size:
+        raise ConfigError("the images cannot be cut into the network's patches", where="loader.image_size", got=size,
+                          expected=f"a multiple of {sizes.patch_size}")
+    return size
 
 
 def run_key(request: TrainRequest, manifest: Manifest, sampler: MixtureSampler) -> str:
     """16 hexadecimal digits of everything that decides what is learnt; a checkpoint of another key is not resumed."""
     settings = {k: v for k, v in dataclasses.asdict(request.train).items() if k not in OPERATIONAL}
-    return config_hash([settings, dataclasses.asdict(request.loader), sampler.fingerprint(), manifest.header["build"]])
+    start = file_hash(Path(request.train.init) / "model.safetensors") if request.train.init else ""
+    return config_hash([settings, dataclasses.asdict(request.loader), sampler.fingerprint(), manifest.header["build"], start])
 
 
 def resume(run: Run) -> None:
     """Load the newest checkpoint of this configuration into `run`, if there is one."""
-    if run.accelerator.is_main_process:
+    with run.accelerator.main_process_first():  # it may set the checkpoints of another configuration aside
         Path(run.request.out).mkdir(parents=True, exist_ok=True)
-    found = run.checkpoints.resume(run.state.key)
+        found = run.checkpoints.resume(run.state.key)
     if found is None:
         return
     run.state, tensors = found
@@ -151,4 +180,5 @@ def resume(run: Run) -> None:
     if run.accelerator.scaler is not None and tensors.get("scaler"):
         run.accelerator.scaler.load_state_dict(tensors["scaler"])
     torch.set_rng_state(tensors["rng"])
-    print(f"resumed at step {run.state.step} of {run.steps}", file=sys.stderr)
+    if run.accelerator.is_main_process:
+        print(f"resumed at step {run.state.step} of {run.steps}", file=sys.stderr)

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from mousefacelift.core.images import write_text
+from mousefacelift.errors import DataError
 
 
 class RunTable:
@@ -21,7 +22,7 @@ class RunTable:
         self.rows: list[dict] = []
         if self.path.is_file():
             with open(self.path, newline="") as stream:
-                self.rows = [row for row in csv.DictReader(stream) if int(row["step"]) <= start_step]
+                self.rows = [row for row in csv.DictReader(stream) if _is_whole(row) and int(row["step"]) <= start_step]
         if self.rows or self.path.is_file():
             self._rewrite()
 
@@ -32,8 +33,12 @@ class RunTable:
         self.rows.append(row)
         if not known:
             return self._rewrite()
-        with open(self.path, "a", newline="") as stream:
-            csv.DictWriter(stream, list(self.rows[0])).writerow(row)
+        try:
+            with open(self.path, "a", newline="") as stream:
+                csv.DictWriter(stream, list(self.rows[0])).writerow(row)
+        except OSError as error:
+            raise DataError(f"table {self.path} cannot be written", got=str(error), likely="a full disk",
+                            hint="free space and rerun: training goes on from the last checkpoint") from error
 
     def column(self, name: str) -> list[float]:
         """Numbers of a column, NaN where a row lacks it."""
@@ -47,3 +52,8 @@ class RunTable:
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
+
+
+def _is_whole(row: dict) -> bool:
+    """Whether a row has all its columns: the last one may be cut short when the process was killed or the disk was full."""
+    return None not in row and None not in row.values() and row.get("step", "").isdigit()

@@ -81,28 +81,51 @@ class Checkpoints:
             shutil.rmtree(self.path(step), ignore_errors=True)
 
     def load(self, step: int) -> tuple[RunState, dict]:
-        """State and tensors of a checkpoint (loaded with weights_only)."""
-        folder = self.path(step)
+        """State and tensors of a checkpoint (loaded with weights_only).
+
+        Raises:
+            DataError: a file of it is damaged.
+        """
+        state = self._state(step)
         try:
-            state = RunState(**json.loads((folder / "state.json").read_text()))
-            return state, torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
-        except (OSError, ValueError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
-            raise DataError(f"checkpoint {folder} cannot be read", got=str(error).splitlines()[0],
-                            likely="a damaged file", hint=f"delete {folder}: the run goes on from the one before") from error
+            return state, torch.load(self.path(step) / "training.pt", map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise self._damaged(step, error) from error
 
     def resume(self, key: str) -> tuple[RunState, dict] | None:
         """The newest checkpoint, or None when there is none of this configuration.
 
-        Checkpoints of another configuration are set aside (`checkpoints-KEY`), never mixed in and never deleted.
+        Checkpoints of another configuration are set aside as `checkpoints-KEY` and taken up again when that configuration
+        comes back; they are never mixed in and never deleted. What a killed process left half-written is removed.
         """
+        for rest in self.folder.glob(".step_*"):
+            shutil.rmtree(rest, ignore_errors=True)
         steps = self.steps()
-        if not steps:
-            return None
-        other = json.loads((self.path(steps[-1]) / "state.json").read_text())["key"]
+        other = self._state(steps[-1]).key if steps else key
         if other != key:
-            aside = self.folder.with_name(f"{self.folder.name}-{other}")
-            shutil.rmtree(aside, ignore_errors=True)
-            self.folder.rename(aside)
-            print(f"the configuration changed ({other} -> {key}): training starts anew, old checkpoints are in {aside}")
-            return None
-        return self.load(steps[-1])
+            self._rename(self.folder, self._aside(other))
+            print(f"the configuration changed ({other} -> {key}): old checkpoints are in {self._aside(other)}")
+        if self._aside(key).is_dir() and not self.steps():
+            self._rename(self._aside(key), self.folder)
+        steps = self.steps()
+        return self.load(steps[-1]) if steps else None
+
+    def _aside(self, key: str) -> Path:
+        return self.folder.with_name(f"{self.folder.name}-{key}")
+
+    def _rename(self, old: Path, new: Path) -> None:
+        try:
+            old.rename(new)
+        except OSError as error:
+            raise DataError(f"checkpoints {old} cannot be moved to {new}", got=str(error),
+                            likely="a folder of that name is in the way", hint=f"move {new} elsewhere") from error
+
+    def _state(self, step: int) -> RunState:
+        try:
+            return RunState(**json.loads((self.path(step) / "state.json").read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise self._damaged(step, error) from error
+
+    def _damaged(self, step: int, error: Exception) -> DataError:
+        return DataError(f"checkpoint {self.path(step)} cannot be read", got=(str(error) or type(error).__name__).splitlines()[0],
+                         likely="a damaged file", hint=f"delete {self.path(step)}: the run goes on from the one before")

@@ -38,7 +38,7 @@ def take_step(run: Run, batch: dict) -> None:
             share = (min(part.stop, count) - part.start) / count
             accelerator.backward(loss * share)
         for name, value in terms.items():
-            run.sums[name] = run.sums.get(name, 0.0) + float(value) * share
+            run.add(name, value * share)
     accelerator.unscale_gradients(run.optimizer)
     norm = float(torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.grad is not None], config.clip_norm))
     if norm <= config.skip_norm:  # false for NaN
@@ -49,7 +49,7 @@ def take_step(run: Run, batch: dict) -> None:
         if accelerator.scaler is not None:
             accelerator.scaler.update()
     run.optimizer.zero_grad(set_to_none=True)
-    run.sums["grad_norm"] = run.sums.get("grad_norm", 0.0) + (norm if norm == norm and norm < 1e9 else 0.0)
+    run.add("grad_norm", norm if norm < 1e9 else 0.0)  # false for NaN
     run.since += 1
     state.step += 1
 

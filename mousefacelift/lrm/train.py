@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import torch
+from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 
 from mousefacelift.core.images import write_png, write_text
@@ -39,17 +40,19 @@ def train(request: TrainRequest) -> Path:
     """
     run = prepare(request)
     out, config, main = Path(request.out), request.train, run.accelerator.is_main_process
-    metrics, validations = RunTable(out / "metrics.csv", run.state.step), RunTable(out / "validation.csv", run.state.step)
     if main:
+        metrics, validations = RunTable(out / "metrics.csv", run.state.step), RunTable(out / "validation.csv", run.state.step)
         plot_curriculum(out / "curriculum.png", run.sampler.shares, request.arm)
+    check_applied(run)  # a run that was stopped is not trained on by starting it again
+    check_alarm(run)
     run.accelerator.init_trackers("lrm", config={"arm": request.arm, "steps": run.steps})
     loader = make_loader(run.manifest, run.sampler, request.loader, workers=config.workers, start_step=run.state.step)
     bar = tqdm(initial=run.state.step, total=run.steps, desc=f"train {request.arm}", unit="step", file=sys.stderr,
                mininterval=2.0, disable=not main)
     for batch in loader:
         take_step(run, batch)
-        step = run.state.step
-        if step % config.log_every == 0 or step == run.steps:
+        step, last = run.state.step, run.state.step == run.steps
+        if last or step % config.log_every == 0:
             row = log_row(run)
             bar.set_postfix_str(f"loss {row['loss']:.4f} fg {row['fg_psnr']:.1f} dB", refresh=False)
             run.accelerator.log({k: v for k, v in row.items() if k != "step"}, step=step)
@@ -57,9 +60,12 @@ def train(request: TrainRequest) -> Path:
                 metrics.add(row)
         bar.update()
         check_applied(run)
-        if step % config.validate_every == 0 or step == run.steps:
-            run_validation(run, validations)
-        if step % config.save_every == 0 or step == run.steps:
+        notable = False
+        if last or step % config.validate_every == 0:
+            if main:
+                validations.add(run_validation(run))
+            notable = share_validation(run)
+        if last or notable or step % config.save_every == 0:
             save(run)
         check_alarm(run)
     bar.close()
@@ -70,35 +76,41 @@ def train(request: TrainRequest) -> Path:
 
 
 def log_row(run: Run) -> dict[str, float]:
-    """Means since the last row, as a row of metrics.csv."""
+    """Means since the last row over the steps and the processes, as a row of metrics.csv."""
     now, config = time.perf_counter(), run.request.train.optimizer
-    row = {"step": run.state.step} | {name: value / max(run.since, 1) for name, value in sorted(run.sums.items())}
+    names = sorted(run.sums)
+    means = run.accelerator.reduce(torch.stack([run.sums[name] for name in names]) / run.since, "mean").tolist()
+    row = {"step": run.state.step, **dict(zip(names, means, strict=True))}
     samples = run.since * config.batch * config.accumulate * run.accelerator.num_processes
     row |= {"learning_rate": run.optimizer.param_groups[0]["lr"], "applied_ratio": run.state.applied_ratio,
-            "samples_per_s": samples / max(now - run.clock, 1e-9)}
-    row |= {f"count_{source}": facts["count"] for source, facts in run.sampler.realised(run.state.step).items()}
+            "skipped": run.state.skipped, "samples_per_s": samples / max(now - run.clock, 1e-9)}
+    for source, facts in run.sampler.realised(run.state.step).items():
+        row |= {f"count_{source}": facts["count"], f"epochs_{source}": facts["epochs"]}
     run.sums, run.since, run.clock = {}, 0, now
     return row
 
 
-def run_validation(run: Run, table: RunTable) -> None:
-    """Judge the model on the validation set, write the row and the picture, remember best and alarms."""
-    if run.accelerator.is_main_process:
-        started = time.perf_counter()
-        values, collapses, prediction = validate(run.accelerator.unwrap_model(run.model), run.validation)
-        state = run.state
-        state.validation = {"step": state.step, **values, "collapses": list(collapses)}
-        if values["fg_psnr"] > state.best_value:
-            state.best_step, state.best_value = state.step, values["fg_psnr"]
-        if collapses:
-            state.alarms.append({"step": state.step, "collapses": list(collapses)})
-        table.add({"step": state.step, **values, "collapses": " ".join(collapses)})
-        write_png(Path(run.request.out) / "validation.png", validation_sheet(run.validation, prediction))
-        run.accelerator.log({f"validation/{name}": value for name, value in values.items()}, step=state.step)
-        run.clock += time.perf_counter() - started
-        if state.best_step == state.step and state.step % run.request.train.save_every:
-            save(run)
-    run.accelerator.wait_for_everyone()
+def run_validation(run: Run) -> dict:
+    """Judge the model on the validation set (main process), write the picture, remember best and alarms, return the row."""
+    started = time.perf_counter()
+    values, collapses, prediction = validate(run.accelerator.unwrap_model(run.model), run.validation)
+    state = run.state
+    state.validation = {"step": state.step, **values, "collapses": list(collapses)}
+    if values["fg_psnr"] > state.best_value:
+        state.best_step, state.best_value = state.step, values["fg_psnr"]
+    if collapses:
+        state.alarms.append({"step": state.step, "collapses": list(collapses)})
+    write_png(Path(run.request.out) / "validation.png", validation_sheet(run.validation, prediction))
+    run.accelerator.log({f"validation/{name}": value for name, value in values.items()}, step=state.step)
+    run.clock += time.perf_counter() - started
+    return {"step": state.step, **values, "collapses": " ".join(collapses)}
+
+
+def share_validation(run: Run) -> bool:
+    """Tell all processes what the main process found, so that they stop together; whether it is worth a checkpoint of its own."""
+    run.state, = broadcast_object_list([run.state])
+    noticed = [run.state.best_step, *(alarm["step"] for alarm in run.state.alarms[-1:])]
+    return run.state.step in noticed
 
 
 def save(run: Run) -> None:
@@ -114,7 +126,7 @@ def save(run: Run) -> None:
 def check_applied(run: Run) -> None:
     """Raise GateFailure when too many updates were skipped: the optimiser would only seem to train."""
     guards, state = run.request.train.guards, run.state
-    if state.step >= guards.after and state.applied_ratio < guards.applied_ratio_min:
+    if state.step >= min(guards.after, run.steps) and state.applied_ratio < guards.applied_ratio_min:
         raise GateFailure(f"only {state.applied} of {state.step} training steps could be applied", where=f"step {state.step}",
                           got=f"applied ratio {state.applied_ratio:.2f}", expected=f"at least {guards.applied_ratio_min}",
                           likely="gradient norms above optimizer.skip_norm or not finite: wrong cameras, or too high a rate",

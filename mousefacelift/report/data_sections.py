@@ -62,15 +62,14 @@ def training(results: Path, config: ReportConfig) -> Section:
             section.add("picture", title=f"{run.name}: so far", uri=curves_uri(steps, {"loss": [float(r["loss"]) for r in rows]}, "step"))
         if (run / "mixture.json").is_file():
             _mixture(section, run.name, read_json(run / "mixture.json"))
-        if (run / "config.json").is_file():
-            facts = read_json(run / "config.json")
-            facts = facts.get("facts", facts)
-            alarms = facts.get("alarms", [])
-            last = facts.get("validation", {}).get("collapses", [])
-            if last:
-                section.add("alarm", text=f"{run.name}: the collapse alarm is on at the last validation: {', '.join(last)}.")
-            section.add("text", text=f"{run.name}: applied-step ratio {number(facts.get('applied_ratio'))}, "
-                        f"{len(alarms)} alarms during training.")
+        judged = read_rows(run / "validation.csv") if (run / "validation.csv").is_file() else []
+        if judged and judged[-1]["collapses"]:
+            section.add("alarm", text=f"{run.name}: the collapse alarm is on at the last validation: {judged[-1]['collapses']}.")
+        if rows:
+            alarms = sum(bool(row["collapses"]) for row in judged)
+            state = "finished" if (run / "config.json").is_file() else "not finished"
+            section.add("text", text=f"{run.name}: {state} at step {rows[-1]['step']}, applied-step ratio "
+                        f"{number(float(rows[-1]['applied_ratio']))}, {alarms} alarms at {len(judged)} validations.")
     return section
 
 

@@ -12,11 +12,10 @@ from mousefacelift.cli import main
 from mousefacelift.core.cameras import Camera, canonical_fxfycxcy, orbit, project
 from mousefacelift.core.ply import read_ply
 from mousefacelift.core.samples import View
-from mousefacelift.errors import CameraError, ConfigError, DataError
-from mousefacelift.lrm.config import LaunchConfig, PredictConfig
+from mousefacelift.errors import CameraError, DataError
+from mousefacelift.lrm.config import PredictConfig
 from mousefacelift.lrm.infer import stack_views
 from mousefacelift.lrm.inputs import EXTENT, frame_picture, read_picture, reframe
-from mousefacelift.lrm.launch import launch_command
 from mousefacelift.lrm.predict import predict
 
 from .toy import cast_balls, rig
@@ -109,14 +108,3 @@ def test_pictures_without_a_mask_or_an_animal_are_refused(tmp_path):
         read_picture(tmp_path / "rgb.png", tmp_path / "black.png")
     with pytest.raises(DataError, match="does not fit"):
         read_picture(tmp_path / "rgb.png", tmp_path / "small.png")
-
-
-def test_one_job_is_one_launch():
-    assert launch_command(LaunchConfig(), 1, ["lrm", "train"], env={}) is None
-    command = launch_command(LaunchConfig(), 4, ["lrm", "train"], env={})
-    assert command[command.index("--nproc-per-node") + 1] == "4" and "--standalone" in command
-    env = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_ID": "77"}
-    command = launch_command(LaunchConfig(nodes=2), 8, ["lrm", "train"], env=env, head="node1")
-    assert command[0] == "srun" and "--nodes=2" in command and "node1:29511" in command
-    with pytest.raises(ConfigError, match="SLURM allocation"):
-        launch_command(LaunchConfig(nodes=2), 8, [], env={})

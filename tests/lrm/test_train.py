@@ -1,4 +1,4 @@
-"""Training: exact resume, guards, what a finished run leaves behind."""
+"""Training: guards, alarm, settings, and what a finished run leaves behind."""
 
 import csv
 import dataclasses
@@ -6,67 +6,18 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
+from mousefacelift.dataset.config import LoaderConfig
+from mousefacelift.dataset.loader import make_loader
 from mousefacelift.errors import ConfigError, DataError, GateFailure, MissingWeights
-from mousefacelift.lrm import train as train_module
 from mousefacelift.lrm.config import GuardConfig, OptimizerConfig
+from mousefacelift.lrm.presets import PRESETS
 from mousefacelift.lrm.run import plan_sampler, prepare
-from mousefacelift.lrm.step import learning_rate
+from mousefacelift.lrm.step import learning_rate, take_step
 from mousefacelift.lrm.train import check_alarm, check_applied, train
 from mousefacelift.lrm.weights import read_facts, read_model
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_after(monkeypatch, steps):
-    """Make training die in the middle, as a killed process would, after `steps` further steps."""
-    real, taken = train_module.take_step, []
-
-    def step_or_die(run, batch):
-        if len(taken) == steps:
-            raise Killed
-        taken.append(1)
-        real(run, batch)
-
-    monkeypatch.setattr(train_module, "take_step", step_or_die)
-
-
-@pytest.mark.parametrize("killed_at", [3, 5])
-def test_a_killed_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(request_for, trained, monkeypatch, killed_at):
-    request = request_for()
-    with monkeypatch.context() as patch:
-        kill_after(patch, killed_at)
-        with pytest.raises(Killed):
-            train(request)
-    assert not (request.out / "model.safetensors").exists()
-    train(request)
-    want, got = load_file(trained / "model.safetensors"), load_file(request.out / "model.safetensors")
-    assert all(torch.equal(want[name], got[name]) for name in want)
-    last = "checkpoints/step_00000006/training.pt"
-    want, got = (torch.load(folder / last, weights_only=True)["optimizer"]["state"] for folder in (trained, request.out))
-    assert all(torch.equal(want[i][name], got[i][name]) for i in want for name in ("exp_avg", "exp_avg_sq", "step"))
-    want, got = (list(csv.DictReader(open(folder / "metrics.csv"))) for folder in (trained, request.out))
-    assert [{k: v for k, v in row.items() if k != "samples_per_s"} for row in want] == \
-           [{k: v for k, v in row.items() if k != "samples_per_s"} for row in got]
-
-
-def test_a_finished_run_is_not_trained_again(request_for, trained, monkeypatch):
-    request = dataclasses.replace(request_for(), out=trained)
-    kill_after(monkeypatch, 0)
-    before = (trained / "model.safetensors").read_bytes()
-    train(request)
-    assert (trained / "model.safetensors").read_bytes() == before
-
-
-def test_checkpoints_of_another_configuration_are_set_aside(request_for, capsys):
-    train(request_for(steps=2, validate_every=2))
-    request = request_for(steps=3, validate_every=3)
-    train(request)
-    assert "training starts anew" in capsys.readouterr().out
-    assert len(list(request.out.glob("checkpoints-*"))) == 1
+from mousefacelift.report.config import ReportConfig
+from mousefacelift.report.data_sections import training as training_section
 
 
 def test_a_finished_run_says_what_it_saw_and_how_it_did(trained):
@@ -89,15 +40,46 @@ def test_training_lowers_the_loss_on_the_toy_dataset(trained):
 def test_a_step_with_an_outlier_gradient_is_skipped_and_counted(request_for):
     run = prepare(request_for(optimizer=OptimizerConfig(skip_norm=1e-9)))
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
-    from mousefacelift.dataset.loader import make_loader
-    from mousefacelift.lrm.step import take_step
-
     take_step(run, next(iter(make_loader(run.manifest, run.sampler, run.request.loader))))
     assert (run.state.skipped, run.state.applied, run.state.step) == (1, 0, 1)
     assert all(torch.equal(before[name], value) for name, value in run.model.state_dict().items())
-    run.state.step = run.state.skipped = 100
-    with pytest.raises(GateFailure, match="only 0 of 100 training steps"):
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_step_that_is_not_finite_is_skipped_and_leaves_no_trace(request_for, poison):
+    run = prepare(request_for())
+    batch = next(iter(make_loader(run.manifest, run.sampler, run.request.loader)))
+    batch["image"] = batch["image"].clone()
+    batch["image"][:, -1, 0, 3, 3] = poison  # of a target, so that the loss is not finite
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    take_step(run, batch)
+    assert (run.state.skipped, run.state.applied) == (1, 0) and not run.optimizer.state_dict()["state"]
+    assert all(torch.equal(before[name], value) for name, value in run.model.state_dict().items())
+    take_step(run, next(iter(make_loader(run.manifest, run.sampler, run.request.loader))))
+    assert run.state.applied == 1 and run.state.applied_ratio == 0.5
+
+
+@pytest.mark.parametrize("applied,stops", [(89, True), (90, False)])
+def test_less_than_nine_tenths_applied_steps_stop_a_run(request_for, applied, stops):
+    run = prepare(request_for(steps=400))
+    run.state.applied, run.state.skipped = applied, 100 - applied
+    run.state.step = 99
+    check_applied(run)  # too early to judge
+    run.state.step = 100
+    if stops:
+        with pytest.raises(GateFailure, match="only 89 of 100 training steps"):
+            check_applied(run)
+    else:
         check_applied(run)
+
+
+def test_a_run_too_short_for_the_guard_is_judged_at_its_end_and_stays_stopped(request_for):
+    request = request_for(optimizer=OptimizerConfig(skip_norm=1e-9), save_every=1)
+    for _ in range(2):  # starting it again changes nothing
+        with pytest.raises(GateFailure, match="only 0 of 6 training steps"):
+            train(request)
+        assert [row["skipped"] for row in csv.DictReader(open(request.out / "metrics.csv"))] == ["1", "2", "3", "4", "5", "6"]
+        assert not (request.out / "config.json").exists()
 
 
 def test_the_alarm_stops_a_run_only_when_asked_and_only_when_it_lasts(request_for):
@@ -110,32 +92,35 @@ def test_the_alarm_stops_a_run_only_when_asked_and_only_when_it_lasts(request_fo
         check_alarm(run)
 
 
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_tripped_alarm_is_in_the_checkpoints_the_tables_and_the_report_and_stops_when_asked(request_for, monkeypatch, stops, tmp_path):
+    """A network whose Gaussians are invisible renders white."""
+    monkeypatch.setitem(PRESETS, "blind", dataclasses.replace(PRESETS["tiny"], opacity_logit_offset=-30.0))
+    guards = GuardConfig(stop_on_collapse=stops, alarm_after=0.0, patience=2)
+    request = request_for("train/blind", preset="blind", steps=12, save_every=100, guards=guards)
+    if stops:
+        for _ in range(2):  # and stays stopped
+            with pytest.raises(GateFailure, match="collapsed .white_out"):
+                train(request)
+        assert not (request.out / "config.json").exists()
+    else:
+        train(request)
+        assert [alarm["step"] for alarm in read_facts(request.out)["alarms"]] == [3, 6, 9, 12]
+    newest = max((request.out / "checkpoints").glob("step_*/state.json"))
+    state = json.loads(newest.read_text())
+    assert state["step"] == (6 if stops else 12) and state["alarms"][-1] == {"step": state["step"], "collapses": ["white_out"]}
+    rows = list(csv.DictReader(open(request.out / "validation.csv")))
+    assert {row["collapses"] for row in rows} == {"white_out"} and len(rows) == (2 if stops else 4)
+    text = " ".join(block.text for block in training_section(tmp_path, ReportConfig()).blocks if block.kind == "alarm")
+    assert "white_out" in text
+
+
 def test_the_learning_rate_warms_up_and_ends_at_zero():
     config = OptimizerConfig(learning_rate=1.0, warmup_steps=10)
     rates = [learning_rate(config, step, 100) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and rates[10] == pytest.approx(1.0)
     assert rates[100] == pytest.approx(0.0, abs=1e-12)
     assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
-
-
-def test_a_full_disk_leaves_the_earlier_checkpoints(request_for, monkeypatch):
-    request = request_for()
-    real, calls = torch.save, []
-
-    def full(tensors, path):
-        calls.append(path)
-        if len(calls) == 2:
-            raise RuntimeError("PytorchStreamWriter failed writing file: No space left on device")
-        real(tensors, path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full)
-        with pytest.raises(DataError, match="cannot be written") as caught:
-            train(request)
-    assert "No space left" in str(caught.value)
-    assert [path.name for path in (request.out / "checkpoints").iterdir()] == ["step_00000002"]
-    train(request)
-    assert (request.out / "config.json").exists()
 
 
 def test_bad_settings_are_refused(request_for, tmp_path):
@@ -145,6 +130,12 @@ def test_bad_settings_are_refused(request_for, tmp_path):
         prepare(request_for(preset="smal"))
     with pytest.raises(ConfigError, match="at least 1"):
         prepare(request_for(steps=0))
+    with pytest.raises(ConfigError, match="cannot be cut into the network's patches"):
+        prepare(dataclasses.replace(request_for(), loader=LoaderConfig(image_size=36)))
+    with pytest.raises(ConfigError, match="tracker 'wandbb' is not installed or not known"):
+        prepare(request_for(trackers=("tensorboard", "wandbb")))
+    with pytest.raises(ConfigError, match="needs the alpha"):
+        prepare(dataclasses.replace(request_for(), loader=LoaderConfig(image_size=32, keep_alpha=False)))
     with pytest.raises(DataError, match="source 'distilled'"):
         plan_sampler(dataclasses.replace(request_for(), arm="80-20"))
 
@@ -162,29 +153,7 @@ def test_training_starts_from_given_weights_and_inherits_their_licence(request_f
 
 
 @pytest.mark.slow
-def test_two_processes_train_like_one(request_for, toy_dataset, tmp_path):
-    import subprocess
-    import sys
-
-    settings = {"preset": "tiny", "steps": 2, "validate_every": 2, "trackers": [], "precision": "fp32"}
-
-    def run(out, processes):
-        section = settings | {"launch": {"cpu_processes": processes}, "optimizer": {"accumulate": 2 // processes}}
-        done = subprocess.run(
-            [sys.executable, "-m", "mousefacelift", "lrm", "train", "--arm", "no-synthetic", "--dataset", str(toy_dataset),
-             "--out", str(out), "--config-json", json.dumps({"train": section, "loader": {"image_size": 32}})],
-            capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        return load_file(out / "model.safetensors")
-
-    one, two = run(tmp_path / "one", 1), run(tmp_path / "two", 2)
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=1e-4, atol=2e-5)
-
-
-@pytest.mark.slow
 def test_a_few_hundred_samples_teach_the_tiny_model_to_follow_its_input(tmp_path):
-    from mousefacelift.dataset.config import LoaderConfig
     from mousefacelift.lrm.config import TrainConfig
     from mousefacelift.lrm.run import TrainRequest
 

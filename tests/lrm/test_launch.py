@@ -1,0 +1,99 @@
+"""One job is one launch: processes of one node, nodes of a SLURM allocation, and what several processes learn together."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mousefacelift.errors import ConfigError
+from mousefacelift.lrm.config import LaunchConfig
+from mousefacelift.lrm.launch import launch_command
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = {"preset": "tiny", "steps": 5, "validate_every": 2, "save_every": 3, "log_every": 1, "validation_frames": 2,
+            "trackers": [], "precision": "fp32"}
+
+
+def test_one_process_needs_no_launch_and_several_take_torchrun():
+    assert launch_command(LaunchConfig(), 1, ["lrm", "train"], env={}) is None
+    command = launch_command(LaunchConfig(), 4, ["lrm", "train"], env={})
+    assert command[command.index("--nproc-per-node") + 1] == "4" and "--standalone" in command
+    assert command[-4:] == ["-m", "mousefacelift", "lrm", "train"]
+    command = launch_command(LaunchConfig(cpu_processes=2), 0, ["lrm", "train"], env={})
+    assert command[command.index("--nproc-per-node") + 1] == "2"
+
+
+def test_several_nodes_take_one_torchrun_each_through_srun():
+    env = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_ID": "77"}
+    command = launch_command(LaunchConfig(nodes=2), 8, ["lrm", "train"], env=env, head="node1")
+    assert command[0] == "srun" and "--nodes=2" in command and "node1:29511" in command
+    with pytest.raises(ConfigError, match="SLURM allocation"):
+        launch_command(LaunchConfig(nodes=2), 8, [], env={})
+
+
+def train_arguments(dataset, out, **changes):
+    section = {"train": SETTINGS | changes, "loader": {"image_size": 32}}
+    return ["lrm", "train", "--arm", "no-synthetic", "--dataset", str(dataset), "--out", str(out), "--config-json",
+            json.dumps(section)]
+
+
+def start(command, **env):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ | env)
+
+
+def two_ranks(notes, arguments, **env):
+    """Two processes by the launcher's own torchrun, each noting what it did: (finished process, notes of both)."""
+    notes.mkdir(exist_ok=True)
+    launcher = [sys.executable, "-m", "mousefacelift.lrm.launch", "--standalone", "--nproc-per-node", "2"]
+    done = start([*launcher, "-m", "tests.lrm.rank_worker", str(notes), *arguments], **env)
+    return done, [json.loads((notes / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_two_processes_share_a_step_and_learn_what_one_learns(toy_dataset, tmp_path):
+    """The optimiser sees the same global batch of two samples, so weights and logged losses agree but for rounding."""
+    one = start([sys.executable, "-m", "mousefacelift", *train_arguments(toy_dataset, tmp_path / "one", optimizer={"accumulate": 2})])
+    assert one.returncode == 0, one.stderr
+    two, ranks = two_ranks(tmp_path / "notes", train_arguments(toy_dataset, tmp_path / "two", optimizer={"accumulate": 1}))
+    assert two.returncode == 0, two.stderr
+    mixture = [json.loads((tmp_path / name / "mixture.json").read_text()) for name in ("one", "two")]
+    assert mixture[0] == mixture[1] and mixture[0]["batch"] == 2
+    for step in map(str, range(1, 6)):
+        assert ranks[0][step]["weights"] == ranks[1][step]["weights"]
+        assert len(ranks[0][step]["rows"]) == len(ranks[1][step]["rows"]) == 1
+    assert any(ranks[0][step]["rows"] != ranks[1][step]["rows"] for step in ranks[0])
+    tables = [list(csv.DictReader(open(tmp_path / name / "metrics.csv"))) for name in ("one", "two")]
+    for want, got in zip(*tables, strict=True):
+        for name in ("loss", "l2", "alpha", "fg_psnr", "grad_norm"):
+            assert float(got[name]) == pytest.approx(float(want[name]), rel=1e-3), name
+    want, got = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name in want:
+        torch.testing.assert_close(got[name], want[name], rtol=1e-4, atol=2e-4)  # Adam's first steps amplify rounding
+
+
+@pytest.mark.slow
+def test_two_processes_of_which_one_was_killed_go_on_with_the_same_bits(toy_dataset, tmp_path):
+    arguments = train_arguments(toy_dataset, tmp_path / "killed")
+    done, _ = two_ranks(tmp_path / "notes", arguments, DIE_AT="4")
+    assert done.returncode not in (0, 2, 3)
+    done, resumed = two_ranks(tmp_path / "notes", arguments)
+    assert done.returncode == 0 and "resumed at step" in done.stderr, done.stderr
+    whole = start([sys.executable, "-m", "mousefacelift", *train_arguments(toy_dataset, tmp_path / "whole",
+                                                                           launch={"cpu_processes": 2})])
+    assert whole.returncode == 0, whole.stderr
+    want, got = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    assert all(torch.equal(want[name], got[name]) for name in want)
+    assert resumed[0].keys() == resumed[1].keys() and "1" not in resumed[0]
+
+
+@pytest.mark.slow
+def test_a_gate_that_stops_several_processes_keeps_its_exit_code(toy_dataset, tmp_path):
+    arguments = train_arguments(toy_dataset, tmp_path / "out", launch={"cpu_processes": 2}, optimizer={"skip_norm": 1e-9},
+                                guards={"after": 2})
+    done = start([sys.executable, "-m", "mousefacelift", *arguments])
+    assert done.returncode == 3 and "only 0 of 2 training steps could be applied" in done.stderr

@@ -1,0 +1,160 @@
+"""A run that dies goes on with the same bits, whatever it was doing; nothing of another configuration is mixed in or lost."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
+from mousefacelift.errors import DataError
+from mousefacelift.lrm import train as train_module
+from mousefacelift.lrm.config import OptimizerConfig
+from mousefacelift.lrm.runlog import RunTable
+from mousefacelift.lrm.train import train
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(monkeypatch, steps):
+    """Make training die in the middle, as a killed process would, after `steps` further steps."""
+    real, taken = train_module.take_step, []
+
+    def step_or_die(run, batch):
+        if len(taken) == steps:
+            raise Killed
+        taken.append(1)
+        real(run, batch)
+
+    monkeypatch.setattr(train_module, "take_step", step_or_die)
+
+
+def assert_same_run(one, two, last_step):
+    """Weights, optimiser state and every logged number of two runs are equal, bit for bit."""
+    want, got = load_file(one / "model.safetensors"), load_file(two / "model.safetensors")
+    assert all(torch.equal(want[name], got[name]) for name in want)
+    last = f"checkpoints/step_{last_step:08d}/training.pt"
+    want, got = (torch.load(folder / last, weights_only=True)["optimizer"]["state"] for folder in (one, two))
+    assert want and all(torch.equal(want[i][name], got[i][name]) for i in want for name in ("exp_avg", "exp_avg_sq", "step"))
+    for table in ("metrics.csv", "validation.csv"):
+        want, got = (list(csv.DictReader(open(folder / table))) for folder in (one, two))
+        assert [{k: v for k, v in row.items() if k != "samples_per_s"} for row in want] == \
+               [{k: v for k, v in row.items() if k != "samples_per_s"} for row in got]
+
+
+@pytest.fixture
+def fresh_accelerator():
+    """Precision is fixed for a process: forget it before and after a test that trains in another one."""
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
+
+
+@pytest.mark.parametrize("killed_at,changes", [
+    (3, {}), (5, {}), (3, {"layers": "lora", "lora_rank": 4}), (3, {"layers": "frozen", "frozen_share": 0.5}),
+    (3, {"precision": "bf16", "checkpoint_activations": True, "optimizer": OptimizerConfig(batch=2)}),
+])
+def test_a_killed_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(request_for, trained, monkeypatch,
+                                                                                      fresh_accelerator, killed_at, changes):
+    request = request_for("killed", **changes)
+    with monkeypatch.context() as patch:
+        kill_after(patch, killed_at)
+        with pytest.raises(Killed):
+            train(request)
+    assert not (request.out / "model.safetensors").exists()
+    train(request)
+    assert_same_run(train(request_for("whole", **changes)) if changes else trained, request.out, 6)
+
+
+def test_killed_at_any_moment_even_while_writing_a_run_goes_on_with_the_same_bits(toy_dataset, tmp_path):
+    done = subprocess.run([sys.executable, "-m", "tests.lrm.kill_worker", str(toy_dataset), str(tmp_path)], cwd=ROOT,
+                          capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    status = json.loads(done.stdout.splitlines()[-1])
+    assert status.pop("whole") == 0 and status.pop("last") == 0
+    assert status.pop("on_a_full_disk") == 5 and "likely: a full disk" in done.stderr
+    assert len(status) == 9 and all(code == -9 or name.startswith("after") and code == 0 for name, code in status.items())
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", 12)
+    assert not list((tmp_path / "killed" / "checkpoints").glob(".*"))  # no half-written rest
+    assert len(list((tmp_path / "killed" / "checkpoints").iterdir())) <= 3  # the last two and the best
+
+
+def test_a_finished_run_is_not_trained_again(request_for, trained, monkeypatch):
+    request = dataclasses.replace(request_for(), out=trained)
+    kill_after(monkeypatch, 0)
+    before = (trained / "model.safetensors").read_bytes()
+    train(request)
+    assert (trained / "model.safetensors").read_bytes() == before
+
+
+def test_checkpoints_of_another_configuration_are_set_aside_and_taken_up_again(request_for, capsys, monkeypatch):
+    first, second = request_for(steps=2, validate_every=2), request_for(steps=3, validate_every=3)
+    train(first)
+    train(second)
+    assert "the configuration changed" in capsys.readouterr().out
+    assert len(list(first.out.glob("checkpoints-*"))) == 1
+    kill_after(monkeypatch, 0)
+    train(first)  # finished before: nothing is trained
+    train(second)
+    assert len(list(first.out.glob("checkpoints-*"))) == 1
+
+
+def test_other_weights_to_start_from_are_another_configuration(request_for, trained, tmp_path, capsys):
+    from mousefacelift.lrm.weights import read_facts, read_model, write_model
+
+    model, sizes = read_model(trained)
+    for factor in (1.0, 1.001):
+        write_model(tmp_path / "start", {k: v * factor for k, v in model.state_dict().items()}, sizes, {})
+        request = request_for(init=str(tmp_path / "start"), steps=1)
+        train(request)
+    assert "the configuration changed" in capsys.readouterr().out and read_facts(request.out)["init"] == str(tmp_path / "start")
+
+
+def test_the_best_checkpoint_and_the_last_ones_are_kept(request_for):
+    request = request_for(steps=8, validate_every=2, save_every=1, keep_last=2, optimizer=OptimizerConfig(learning_rate=0.5))
+    train(request)  # at this rate the first validation is the best
+    state = json.loads((request.out / "checkpoints" / "step_00000008" / "state.json").read_text())
+    kept = sorted(int(path.name[5:]) for path in (request.out / "checkpoints").iterdir())
+    assert kept == sorted({7, 8, state["best_step"]}) and state["best_step"] < 7
+    best = dataclasses.replace(request, train=dataclasses.replace(request.train, keep="best"), out=request.out.with_name("best"))
+    train(best)
+    want = torch.load(best.out / "checkpoints" / f"step_{state['best_step']:08d}" / "training.pt", weights_only=True)["model"]
+    got = load_file(best.out / "model.safetensors")
+    assert all(torch.equal(want[name], got[name]) for name in want)
+    assert json.loads((best.out / "config.json").read_text())["step"] == state["best_step"]
+
+
+def test_a_damaged_checkpoint_is_named_with_the_way_out(request_for):
+    request = request_for(steps=3, validate_every=3)
+    train(request)
+    newest = request.out / "checkpoints" / "step_00000003"
+    (newest / "training.pt").write_bytes((newest / "training.pt").read_bytes()[:5000])
+    with pytest.raises(DataError, match="step_00000003 cannot be read") as caught:
+        train(request)
+    assert f"delete {newest}" in str(caught.value)
+    (newest / "state.json").write_text('{"key": 1')
+    with pytest.raises(DataError, match="step_00000003 cannot be read"):
+        train(request)
+
+
+def test_a_full_disk_under_a_table_is_told_and_a_torn_row_is_dropped(tmp_path):
+    table = RunTable(tmp_path / "metrics.csv", 0)
+    table.add({"step": 10, "loss": 0.5})
+    table.add({"step": 20, "loss": 0.25})
+    with open(table.path, "a") as stream:
+        stream.write("3")
+    assert [row["step"] for row in RunTable(table.path, 100).rows] == ["10", "20"]
+    table.path.unlink()
+    table.path.symlink_to("/dev/full")
+    with pytest.raises(DataError, match="metrics.csv cannot be written") as caught:
+        table.add({"step": 30, "loss": 0.1})
+    assert "No space left" in str(caught.value)
