@@ -2,15 +2,21 @@
 
     python benchmarks/dataset.py                  all; about a minute on two cores
     python benchmarks/dataset.py manifest files loader sampler
+    python benchmarks/dataset.py scale            80,000 sample folders of 32 views, each file opened and hashed; some minutes
+    python benchmarks/dataset.py scale 8000       the same with fewer
 """
 
 from __future__ import annotations
 
 import json
+import os
+import resource
 import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -24,8 +30,12 @@ from mousefacelift.dataset.config import DatasetConfig, GateConfig, LoaderConfig
 from mousefacelift.dataset.loader import load_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import MixtureSampler
+from mousefacelift.dataset.scan import scan_index
 from mousefacelift.dataset.schema import SAMPLE_FIELDS, SCHEMA_VERSION, VIEW_FIELDS
+from mousefacelift.dataset.shards import write_shards
 from mousefacelift.dataset.verify import verify_dataset
+
+NO_SPLITS = {"recordings": {}, "facts": {}, "held_out_camera": None}
 
 
 def synthetic_manifest(folder: Path, samples: int = 81_250, views: int = 32) -> int:
@@ -88,17 +98,64 @@ def bench_files(root: Path) -> None:
         start = time.perf_counter()
         shutil.copytree(chunk, root / f"copy{size}")
         copied = time.perf_counter() - start
-        splits = {"recordings": {}, "facts": {}, "held_out_camera": None}
+        scan_index(index, GateConfig())  # compiled code is loaded
         start = time.perf_counter()
-        build_dataset([index], splits, root / f"dataset{size}", DatasetConfig(gate=GateConfig()))
+        build_dataset([index], NO_SPLITS, root / f"dataset{size}", DatasetConfig(gate=GateConfig()))
         built = time.perf_counter() - start
         start = time.perf_counter()
         verdict = verify_dataset(root / f"dataset{size}")
         verified = time.perf_counter() - start
         assert verdict["passed"]
         print(f"files {size} px: {count} x 32 views, {total / 1e6:.1f} MB; write {total / 1e6 / seconds:.1f} MB/s (PNG coding "
-              f"{count * 32 / seconds:.0f} views/s), build with gate {count * 32 / built:.0f} views/s, verify "
-              f"{verdict['bytes'] / 1e6 / verified:.0f} MB/s, plain copy {total / 1e6 / copied:.0f} MB/s (one process)")
+              f"{count * 32 / seconds:.0f} views/s), build with gate {total / 1e6 / built:.1f} MB/s ({count * 32 / built:.0f} views/s), "
+              f"verify {verdict['bytes'] / 1e6 / verified:.0f} MB/s, plain copy {total / 1e6 / copied:.0f} MB/s (one process)")
+
+
+def bench_scale(root: Path, samples: int = 80_000, distinct: int = 300) -> None:
+    """Verification at the planned size: `samples` folders whose files are hard links to those of `distinct` samples.
+
+    Every folder is listed, every file opened, hashed and compared as in a real data set; only the disk is spared.
+    """
+    index, _, _ = write_samples(root / "chunk", distinct, 32, 128)
+    build_dataset([index], NO_SPLITS, root / "small", DatasetConfig())
+    small = Manifest.open(root / "small")
+    start = time.perf_counter()
+    for row in range(samples):
+        source, target = small.folder_of(row % distinct), root / f"many/{row // 100:04d}/{row:06d}"
+        (target / "images").mkdir(parents=True)
+        os.link(source / "opencv_cameras.json", target / "opencv_cameras.json")
+        for view in range(32):
+            os.link(source / f"images/cam_{view:03d}.png", target / f"images/cam_{view:03d}.png")
+    print(f"scale: {samples} folders linked in {time.perf_counter() - start:.0f} s")
+    pick = np.arange(samples) % distinct
+    table = small.samples.iloc[pick].reset_index(drop=True)
+    table["folder"] = [f"../many/{row // 100:04d}/{row:06d}" for row in range(samples)]
+    table["first_view"] = np.arange(samples) * 32
+    views = small.view_table().iloc[(pick[:, None] * 32 + np.arange(32)).ravel()].reset_index(drop=True)
+    views["sample"] = views["owner"] = np.repeat(np.arange(samples), 32)
+    counts = {"samples": samples, "view_rows": 32 * samples}
+    write_manifest(root / "large", table, views, {"schema": SCHEMA_VERSION, "build": "scale", "counts": counts})
+    del table, views
+    for jobs in (1, 2):
+        start = time.perf_counter()
+        verdict = in_process(verify_dataset, root / "large", jobs)
+        seconds = time.perf_counter() - start
+        assert verdict["passed"] and verdict["files"] == 33 * samples, verdict["problems"][:3]
+        print(f"scale: {samples} samples, {32 * samples} views, {verdict['bytes'] / 1e9:.1f} GB verified in {seconds:.0f} s with {jobs} "
+              f"process(es): {32 * samples / seconds:.0f} views/s, {verdict['bytes'] / 1e6 / seconds:.0f} MB/s; largest process "
+              f"{verdict['peak'] / 1e6:.2f} GB", flush=True)
+
+
+def in_process(verify, folder: Path, jobs: int) -> dict:
+    """The verdict and the peak memory (kB) of a fresh process that verifies."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(verify_and_measure, verify, folder, jobs).result()
+
+
+def verify_and_measure(verify, folder: Path, jobs: int) -> dict:
+    verdict = verify(folder, jobs)
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return verdict | {"peak": max(peaks)}
 
 
 def bench_loader(root: Path) -> None:
@@ -107,18 +164,20 @@ def bench_loader(root: Path) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     index, _, _ = write_samples(root / "chunk", 60, 32, 128)
-    build_dataset([index], {"recordings": {}, "facts": {}, "held_out_camera": None}, root / "dataset", DatasetConfig())
+    build_dataset([index], NO_SPLITS, root / "dataset", DatasetConfig())
     manifest = Manifest.open(root / "dataset")
+    write_shards(manifest)
     sampler = MixtureSampler(manifest, "100-0", 0, steps=10_000, batch_size=1, inputs=(4, 4), min_views=8)
-    for label, config, augment in (("augmented", LoaderConfig(), True), ("plain", LoaderConfig(), False)):
-        views, start, busy = 0, time.perf_counter(), time.process_time()
-        for step in range(10_000):
-            sample = load_sample(manifest, sampler.draw(step)[0], config, augment=augment)
-            views += len(torch.unique(sample["index"][:, 0]))
-            if time.perf_counter() - start > 5:
-                break
-        print(f"loader: {views / (time.process_time() - busy):.0f} distinct 128 px views per second of one core "
-              f"({views / (time.perf_counter() - start):.0f} by the clock), {label}, hashes checked")
+    for store in ("folders", "shards"):
+        for label, augment in (("augmented", True), ("plain", False)):
+            views, start, busy = 0, time.perf_counter(), time.process_time()
+            for step in range(10_000):
+                sample = load_sample(manifest, sampler.draw(step)[0], LoaderConfig(store=store), augment=augment)
+                views += len(torch.unique(sample["index"][:, 0]))
+                if time.perf_counter() - start > 5:
+                    break
+            print(f"loader: {views / (time.process_time() - busy):.0f} distinct 128 px views per second of one core "
+                  f"({views / (time.perf_counter() - start):.0f} by the clock), {label}, from {store}, hashes checked")
 
 
 def bench_sampler(_: Path) -> None:
@@ -139,6 +198,10 @@ def bench_sampler(_: Path) -> None:
 BENCHES = {"manifest": bench_manifest, "files": bench_files, "loader": bench_loader, "sampler": bench_sampler}
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["scale"]:
+        with tempfile.TemporaryDirectory() as folder:
+            bench_scale(Path(folder), *map(int, sys.argv[2:]))
+        sys.exit()
     for chosen in sys.argv[1:] or BENCHES:
         with tempfile.TemporaryDirectory() as folder:
             BENCHES[chosen](Path(folder))

@@ -51,10 +51,9 @@ def _add_exchange(subparsers) -> None:
     add_config_argument(parser)
     parser.set_defaults(run=run_import)
 
-    parser = subparsers.add_parser("pack", help="webdataset shards of a split, for slow file systems")
+    parser = subparsers.add_parser("pack", help="webdataset shards beside the manifest, for slow file systems (loader.store: shards)")
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
-    parser.add_argument("--split", default="train")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--split", nargs="+", default=["train"])
     parser.set_defaults(run=run_pack)
 
 
@@ -137,7 +136,7 @@ def run_pack(args: argparse.Namespace) -> None:
     from mousefacelift.dataset.manifest import Manifest
     from mousefacelift.dataset.shards import write_shards
 
-    for path in write_shards(Manifest.open_verified(args.dataset), args.out, args.split):
+    for path in write_shards(Manifest.open_verified(args.dataset), args.split):
         print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 

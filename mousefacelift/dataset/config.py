@@ -227,6 +227,8 @@ class LoaderConfig:
         background: behind the images and for the renderer: a name, `random` (one colour a sample) or a grey value.
         keep_alpha: RGBA images [V, 4, H, W], else RGB.
         check_hashes: compare every file and camera with the manifest when it is read.
+        store: where the training reads images: the sample folders, or webdataset shards packed from them (`dataset pack`), for
+            file systems that are slow with small files. The tensors are the same.
     """
 
     image_size: int = 128
@@ -237,6 +239,7 @@ class LoaderConfig:
     background: Literal["random", "white", "black", "gray", "three_choices"] | float = "random"
     keep_alpha: bool = True
     check_hashes: bool = True
+    store: Literal["folders", "shards"] = "folders"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from mousefacelift.core.cameras import Camera, azimuth_elevation, project
-from mousefacelift.core.hull import Hull, carve_hull, project_hull, silhouette_scores
+from mousefacelift.core.hull import Hull, cast_silhouettes, project_hull, score_silhouettes
 from mousefacelift.core.samples import Sample
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.errors import GateFailure
@@ -49,7 +49,7 @@ def check_sample(sample: Sample, config: GateConfig = DEFAULTS, context: Sample 
     """
     views = list(sample.views) + (list(context.views) if context is not None else [])
     cameras = [view.camera for view in views]
-    masks = [view.rgba[..., 3] > 0.5 for view in views]
+    masks = [foreground(view.rgba) for view in views]
     scores = dict.fromkeys(("containment_worst", "containment_mean", "hull_iou", "outside_share", "border_share"), float("nan"))
     containment = np.full(len(sample.views), np.nan)
     reasons = [*_check_masks(masks, config, scores), *_check_cameras(cameras, config)]
@@ -66,6 +66,11 @@ def require(sample: Sample, config: GateConfig = DEFAULTS, where: str = "sample"
     if not result.accepted:
         raise GateFailure(f"{where} is refused by the geometry gate", got="; ".join(result.reasons))
     return result
+
+
+def foreground(rgba: np.ndarray) -> np.ndarray:
+    """Mask [H, W] of rgba [H, W, 4], float or 8-bit: alpha above one half."""
+    return rgba[..., 3] > (127 if rgba.dtype == np.uint8 else 0.5)
 
 
 def _check_masks(masks: list[np.ndarray], config: GateConfig, scores: dict[str, float]) -> list[str]:
@@ -102,11 +107,11 @@ def _check_hull(masks, cameras, source, config: GateConfig, scores: dict, contai
     tolerance = 0 if len(cameras) < 12 else 1  # one silhouette of many may be wrong by a pixel
     extent = 1.5 * config.half_extent
     agree = max(2, len(cameras) // 2)  # a corner that few views see is not carved and must not count as body
-    found = silhouette_scores(small_masks, small_cameras, np.zeros(3), extent, config.resolution, tolerance, 2, config.margin)
+    votes = cast_silhouettes(small_masks, small_cameras, np.zeros(3), extent, config.resolution, config.margin, tolerance + 1)
+    found = score_silhouettes(votes, small_masks, small_cameras, tolerance, 2)
     worst, mean = float(found["containment"].min()), float(found["containment"].mean())
     containment[:] = found["containment"][:len(containment)]
-    hull = carve_hull(small_masks, small_cameras, np.zeros(3), extent, config.resolution, tolerance, agree, config.margin)
-    outside = _outside_share(hull, small_masks, small_cameras, config.half_extent)
+    outside = _outside_share(votes.hull(tolerance, agree), small_masks, small_cameras, config.half_extent)
     scores |= {"containment_worst": worst, "containment_mean": mean, "hull_iou": float(found["hull_iou"].mean()),
                "outside_share": outside}
     need_worst, need_mean = config.containment.of(source)
@@ -131,6 +136,8 @@ def _outside_share(hull: Hull, masks: np.ndarray, cameras: list[Camera], half_ex
         return 1.0
     centres = hull.origin[:, None] + (np.arange(max(hull.occupancy.shape)) + 0.5) * hull.voxel
     x, y, z = (np.abs(centres[axis, :size]) <= half_extent for axis, size in enumerate(hull.occupancy.shape))
+    if not (hull.occupancy[~x].any() or hull.occupancy[:, ~y].any() or hull.occupancy[:, :, ~z].any()):
+        return 0.0
     within = Hull(hull.occupancy & x[:, None, None] & y[:, None] & z, hull.origin, hull.voxel)
     lost = [(mask & project_hull(hull, camera) & ~project_hull(within, camera)).sum() / mask.sum()
             for mask, camera in zip(masks, cameras)]

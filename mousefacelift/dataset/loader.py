@@ -6,15 +6,14 @@
 
 Images [V, C, H, W] float32 in [0, 1] over `bg_color` (straight alpha kept as fourth channel), inputs first, then targets;
 c2w [V, 4, 4], fxfycxcy [V, 4] in pixels of the loaded image, index [V, 2] (view, sample), bg_color [3]. Cameras are never
-normalised here. A file that is missing or differs from the manifest is an error that names it; nothing is substituted.
+normalised here. Bytes come from sample folders or from packed shards (`loader.store`); the tensors are the same. A file that is
+missing or differs from the manifest is an error that names it; nothing is substituted.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import torch
@@ -28,9 +27,8 @@ from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import Draw, MixtureSampler
 from mousefacelift.dataset.pixels import blend, decode_png, resize_lanczos
 from mousefacelift.dataset.selection import background_colour, choose_views
+from mousefacelift.dataset.store import open_store
 from mousefacelift.errors import DataError
-
-DOCUMENTS_KEPT = 64  # parsed opencv_cameras.json kept per process
 
 
 def load_sample(manifest: Manifest, draw: Draw, config: LoaderConfig, *, augment: bool = True,
@@ -82,7 +80,8 @@ def load_views(folder: str | Path, views: Sequence[int] | None = None, image_siz
     chosen = list(range(len(frames))) if views is None else list(views)
     if not chosen or max(chosen) >= len(frames):
         raise DataError(f"sample {folder} has fewer views than asked for", got=len(frames), expected=f"views {chosen}")
-    rgba, w2c, fxfycxcy = _stack([_decode(Path(folder), frames[i], image_size) for i in chosen])
+    paths = [Path(folder) / frames[i]["file_path"] for i in chosen]
+    rgba, w2c, fxfycxcy = _stack([_decode(_read_file(path), str(path), frames[i], image_size) for path, i in zip(paths, chosen)])
     result = _tensors(rgba, w2c, fxfycxcy, np.asarray(background, np.float64), keep_alpha)
     index = torch.tensor([[view, 0] for view in chosen])
     return result | {"index": index, "bg_color": torch.as_tensor(np.asarray(background), dtype=torch.float32)}
@@ -115,67 +114,47 @@ def make_loader(manifest: Manifest, sampler: MixtureSampler, config: LoaderConfi
                       prefetch_factor=4 if workers else None)
 
 
-class _Documents:
-    """The last parsed camera files: a sample's views share one."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[Path, list[dict]] = OrderedDict()
-        self._lock = Lock()
-
-    def frames(self, folder: Path) -> list[dict]:
-        with self._lock:
-            if folder in self._kept:
-                self._kept.move_to_end(folder)
-                return self._kept[folder]
-        frames = read_document(folder)["frames"]
-        with self._lock:
-            self._kept[folder] = frames
-            while len(self._kept) > DOCUMENTS_KEPT:
-                self._kept.popitem(last=False)
-        return frames
-
-    def __reduce__(self):
-        return _Documents, ()
-
-
-_documents = _Documents()
-
-
 def _read_rows(manifest: Manifest, views, chosen: np.ndarray, config: LoaderConfig):
     """rgba [V, H, W, 4] uint8, w2c [V, 4, 4], fxfycxcy [V, 4] of chosen view rows, checked against the manifest."""
-    loaded = []
+    store, loaded = open_store(manifest, config.store), []
     for position in chosen:
-        folder = manifest.folder_of(int(views.owner[position]))
-        frames = _documents.frames(folder)
-        index = int(views.index[position])
+        row, index = int(views.owner[position]), int(views.index[position])
+        frames = store.frames(row)
         if index >= len(frames) or frames[index]["file_path"] != views.file[position]:
-            raise DataError(f"sample {folder} is not the one that the manifest lists", got=f"{len(frames)} views",
+            raise DataError(f"sample {manifest.folder_of(row)} is not the one that the manifest lists", got=f"{len(frames)} views",
                             expected=f"view {index} in {views.file[position]}", hint="mousefacelift dataset build and verify")
-        loaded.append(_decode(folder, frames[index], config.image_size, views.hash[position] if config.check_hashes else None))
+        frame = frames[index]
+        data, where = store.image(row, index, frame), store.where(row, frame)
+        if config.check_hashes:
+            _check_hash(data, frame, views.hash[position], where)
+        loaded.append(_decode(data, where, frame, config.image_size))
     return _stack(loaded)
 
 
-def _decode(folder: Path, frame: dict, size: int, expected_hash: str | None = None):
-    """(rgba [size, size, 4] uint8, w2c [4, 4], fxfycxcy [4]) of one frame of a sample folder."""
-    path = folder / frame["file_path"]
+def _read_file(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise DataError(f"image {path} of the dataset cannot be read", got=str(error),
-                        hint="mousefacelift dataset verify lists everything that is missing") from error
-    if expected_hash is not None:
-        found = view_hash(data, frame)
-        if found != expected_hash:
-            raise DataError(f"image {path} or its camera is not what the manifest lists", got=found, expected=expected_hash,
-                            likely="changed after the build", hint="mousefacelift dataset verify")
+        raise DataError(f"image {path} cannot be read", got=str(error), hint="rerun the stage that made the sample") from error
+
+
+def _check_hash(data: bytes, frame: dict, expected: str, where: str) -> None:
+    found = view_hash(data, frame)
+    if found != expected:
+        raise DataError(f"image {where} or its camera is not what the manifest lists", got=found, expected=expected,
+                        likely="changed after the build", hint="mousefacelift dataset verify")
+
+
+def _decode(data: bytes, where: str, frame: dict, size: int):
+    """(rgba [size, size, 4] uint8, w2c [4, 4], fxfycxcy [4]) of one image file and its frame."""
     camera = Camera.from_frame(frame)
-    rgba = decode_png(data, path)
+    rgba = decode_png(data, where)
     height, width = rgba.shape[:2]
     if (width, height) != (camera.width, camera.height):
-        raise DataError(f"image {path} and its camera differ in size", got=f"{width}x{height}",
+        raise DataError(f"image {where} and its camera differ in size", got=f"{width}x{height}",
                         expected=f"{camera.width}x{camera.height}")
     if width != height:
-        raise DataError(f"image {path} is not square", got=f"{width}x{height}", hint="normalise or crop it with its camera")
+        raise DataError(f"image {where} is not square", got=f"{width}x{height}", hint="normalise or crop it with its camera")
     fxfycxcy = camera.fxfycxcy * (size / width)
     return resize_lanczos(rgba, size) if size != width else rgba, camera.w2c, fxfycxcy
 

@@ -48,6 +48,7 @@ class Manifest:
 
     def __init__(self, folder: Path, header: dict, samples: pd.DataFrame, views: dict[str, np.ndarray]) -> None:
         self.folder, self.header, self.samples, self.views = folder, header, samples, views
+        self.stores: dict = {}  # opened by `dataset.store`
         usable = ~views["held_out"] & (views["weight"] > 0)
         self._usable = usable
         running = np.concatenate([[0], np.cumsum(usable, dtype=np.int64)])

@@ -1,6 +1,6 @@
 """Scanning: every sample of a finished chunk is read, hashed, judged by the gate and turned into manifest rows.
 
-One call of `scan_index` handles one `index.json`; results are kept as a pair of Parquet parts named by the hash of the
+One call of `scan_index` handles one `index.json`; results are kept as a JSON part named by the hash of the
 index and of the gate's configuration, so a rebuild reads only what changed.
 """
 
@@ -16,10 +16,10 @@ import numpy as np
 from mousefacelift.chunks import read_index
 from mousefacelift.config import canonical_json, config_hash
 from mousefacelift.core.cameras import Camera, azimuth_elevation
-from mousefacelift.core.images import decode_rgba
-from mousefacelift.core.samples import CAMERAS_FILE, SOURCES, Sample, View, read_document, read_sample, view_hash
+from mousefacelift.core.samples import CAMERAS_FILE, SOURCES, Sample, View, read_document, view_hash
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.dataset.gate import check_sample
+from mousefacelift.dataset.pixels import decode_png
 from mousefacelift.dataset.schema import W2C_COLUMNS
 from mousefacelift.errors import CameraError, DataError
 
@@ -74,15 +74,12 @@ def scan_sample(folder: Path, gate: GateConfig, real_folders: dict[tuple[str, in
     document = read_document(folder)
     meta = document.get("meta", {})
     _check_meta(folder, meta)
-    views, files = [], []
-    for index, frame in enumerate(document["frames"]):
-        view, size, digest = _read_view(folder, index, frame)
-        views.append(view)
-        files.append((frame["file_path"], size, digest))
-    sample = Sample(tuple(views), meta)
+    views, sizes, digests = zip(*(_read_view(folder, index, frame) for index, frame in enumerate(document["frames"])))
+    files = list(zip((frame["file_path"] for frame in document["frames"]), sizes, digests))
+    sample = Sample(views, meta)
     real = real_folders.get((recording_of(meta), int(meta.get("frame", 0))))
     generated = meta["source"] in ("distilled", "splat")
-    context = read_sample(real) if generated and real is not None else None
+    context = _read_context(Path(real)) if generated and real is not None else None
     result = check_sample(sample, gate, context)
     real_cameras = context.cameras if context is not None else (sample.cameras if meta["source"] == "real" else [])
     rows = [_view_row(sample, index, files[index], result.containment[index], real_cameras) for index in range(len(views))]
@@ -92,13 +89,20 @@ def scan_sample(folder: Path, gate: GateConfig, real_folders: dict[tuple[str, in
     return row, rows
 
 
+def _read_context(folder: Path) -> Sample:
+    """The real sample in `folder` as scanned: 8-bit images."""
+    document = read_document(folder)
+    views = tuple(_read_view(folder, index, frame)[0] for index, frame in enumerate(document["frames"]))
+    return Sample(views, document.get("meta", {}))
+
+
 def recording_of(meta: dict) -> str:
     """Name of the filming, or of the asset for objects and scans."""
     return str(meta.get("recording") or meta.get("asset") or meta.get("subject") or "")
 
 
 def part_key(index: Path, gate: GateConfig, context: str) -> str:
-    """Hash naming the Parquet parts of a chunk; `context` stands for the real samples it is judged with."""
+    """Hash naming the part of a chunk; `context` stands for the real samples it is judged with."""
     digest = hashlib.sha256(index.read_bytes()).hexdigest()
     return config_hash([SCAN_VERSION, str(index), digest, config_hash(gate), context])
 
@@ -127,7 +131,7 @@ def _read_view(folder: Path, index: int, frame: dict) -> tuple[View, int, str]:
     if frame.get("hash", digest) != digest:
         raise DataError(f"image {path} and its camera are not those that were written", got=digest, expected=frame["hash"],
                         likely="one of the two was edited or copied without the other", hint="rerun the stage that made it")
-    return View(decode_rgba(data, str(path)), camera, frame.get("meta", {})), len(data), digest
+    return View(decode_png(data, path), camera, frame.get("meta", {})), len(data), digest
 
 
 def check_png(data: bytes, path: Path) -> None:

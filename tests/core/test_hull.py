@@ -1,10 +1,11 @@
 """The hull of known bodies: spheres have closed-form silhouettes."""
 
+import cv2
 import numpy as np
 import pytest
 
-from mousefacelift.core.cameras import orbit
-from mousefacelift.core.hull import carve_hull, carve_hull_tight, hull_depth, project_hull, silhouette_scores
+from mousefacelift.core.cameras import orbit, project
+from mousefacelift.core.hull import Hull, carve_hull, carve_hull_tight, cast_silhouettes, hull_depth, project_hull, silhouette_scores
 from mousefacelift.errors import DataError
 
 SIZE = 96
@@ -127,6 +128,45 @@ def test_leave_one_out_equals_carving_without_the_view():
         hull = carve_hull(masks[rest], [cameras[k] for k in rest], (0, 0, 0), 1.0, 48)
         drawn = project_hull(hull, cameras[view])
         assert scores["containment"][view] == (drawn & masks[view]).sum() / masks[view].sum()
+
+
+def brute_votes(masks, cameras, half_extent, resolution, margin):
+    """Every voxel centre against every silhouette, nothing skipped: seen and missed, bool [V, X, Y, Z]."""
+    voxel = 2 * half_extent / resolution
+    axis = (np.arange(resolution) + 0.5) * voxel - half_extent
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
+    seen, missed = [], []
+    for mask, camera in zip(masks, cameras, strict=True):
+        pixels, depth = project(camera, points)
+        inside = (depth > 1e-9) & (pixels >= 0).all(-1) & (pixels < [camera.width, camera.height]).all(-1)
+        column, row = np.where(inside[..., None], pixels, 0).astype(int).transpose(3, 0, 1, 2)
+        away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)[row, column]
+        seen.append(inside)
+        missed.append(inside & (away > margin * voxel * camera.fxfycxcy[0] / np.where(inside, depth, 1)))
+    return np.stack(seen), np.stack(missed)
+
+
+@pytest.mark.parametrize(("views", "tolerance", "margin", "elongated"),
+                         [(6, 0, 1.0, 1.0), (6, 1, 0.0, 0.0), (14, 1, 0.5, 2.0), (3, 0, 0.0, 1.0)])  # fmt: skip
+def test_skipped_blocks_and_inner_voxels_change_no_hull_and_no_score(views, tolerance, margin, elongated):
+    rng = np.random.default_rng(views)
+    cameras = [orbit(*rng.uniform((0, -40, 1.4), (360, 70, 3.5)), FXFYCXCY, SIZE, SIZE) for _ in range(views)]
+    masks = np.stack([sphere_mask(c, (0.1, 0.2, 0.0), 0.4) | sphere_mask(c, (0.1 - 0.4 * elongated, 0.2, 0.1), 0.05) for c in cameras])
+    masks[1] = np.roll(masks[1], 7, axis=1)
+    seen, missed = brute_votes(masks, cameras, 1.5, 40, margin)
+    hulls = [(seen[keep].sum(0) >= 2) & (missed[keep].sum(0) <= tolerance)
+             for keep in ([*range(views)], *([k for k in range(views) if k != v] for v in range(views)))]
+    votes = cast_silhouettes(masks, cameras, np.zeros(3), 1.5, 40, margin, tolerance + 1)
+    assert np.array_equal(votes.hull(tolerance, 2).occupancy, hulls[0]) and hulls[0].any()
+    surfaces = votes.surfaces(views, tolerance, 2)
+    scores = silhouette_scores(masks, cameras, np.zeros(3), 1.5, 40, tolerance, 2, margin)
+    for view in range(-1, views):
+        hull = Hull(hulls[view + 1], votes.origin, votes.voxel)
+        found = surfaces[0] if view < 0 else surfaces[1][view]
+        assert np.array_equal(found, hull.surface_points())
+        if view >= 0:
+            drawn = project_hull(hull, cameras[view])
+            assert scores["containment"][view] == (drawn & masks[view]).sum() / masks[view].sum()
 
 
 def test_an_empty_hull_is_reported_as_empty():

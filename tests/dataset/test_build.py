@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from mousefacelift.chunks import read_index
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import read_document
@@ -21,6 +24,7 @@ from mousefacelift.errors import DataError
 from tests.dataset.conftest import rig_cameras, toy_sample, write_chunk
 
 QUICK = DatasetConfig(gate=GateConfig(mask_size=32))
+CONFIG = json.dumps({"dataset": {"gate": {"mask_size": 32}}, "seed": 0})
 
 
 @pytest.fixture(scope="module")
@@ -187,12 +191,26 @@ def test_older_schema_is_refused(built, tmp_path):
         Manifest.open(tmp_path / "old")
 
 
+def test_a_table_of_an_older_schema_or_cut_short_is_refused(built, tmp_path):
+    import pyarrow.parquet as pq
+
+    shutil.copytree(built / "dataset", tmp_path / "old")
+    path = tmp_path / "old" / "views.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["score"]), path)
+    with pytest.raises(DataError, match="another schema.*\n.*missing \\['score'\\]"):
+        Manifest.open(tmp_path / "old")
+    pq.write_table(table.replace_schema_metadata({"mousefacelift_schema": "0"}), path)
+    with pytest.raises(DataError, match="another schema.*\n.*version 0"):
+        Manifest.open(tmp_path / "old")
+    path.write_bytes((built / "dataset" / "views.parquet").read_bytes()[:-100])
+    with pytest.raises(DataError, match="cannot be read"):
+        Manifest.open(tmp_path / "old")
+
+
 def test_two_writers_at_once_are_refused(built, toy_chunks):
     with writing(built / "dataset"):
         pass
-    import subprocess
-    import sys
-
     code = ("import sys; from pathlib import Path; from mousefacelift.dataset.build import writing\n"
             "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()")
     with subprocess.Popen([sys.executable, "-c", code, str(built / "dataset")], stdin=subprocess.PIPE,
@@ -212,7 +230,7 @@ def test_the_same_frame_twice_is_refused(toy_chunks, tmp_path):
 
 @pytest.mark.parametrize("fault, message", [
     ("truncated", "cut short"), ("sixteen", "16-bit"), ("no_alpha", "no alpha"), ("other_size", "differ in size"),
-    ("missing", "cannot be read"), ("swapped_files", "not those that were written")])
+    ("missing", "cannot be read"), ("flipped_byte", "cannot be decoded"), ("swapped_files", "not those that were written")])
 def test_damaged_images_are_named_and_nothing_is_written(toy_chunks, tmp_path, fault, message):
     import cv2
 
@@ -232,6 +250,13 @@ def test_damaged_images_are_named_and_nothing_is_written(toy_chunks, tmp_path, f
         frames = json.loads(document.read_text())
         [frame.pop("hash") for frame in frames["frames"]]
         document.write_text(json.dumps(frames))
+    elif fault == "flipped_byte":  # in the packed pixels of a file without a recorded hash
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(bytes(data))
+        frames = json.loads(document.read_text())
+        [frame.pop("hash") for frame in frames["frames"]]
+        document.write_text(json.dumps(frames))
     elif fault == "missing":
         path.unlink()
     else:
@@ -244,31 +269,72 @@ def test_damaged_images_are_named_and_nothing_is_written(toy_chunks, tmp_path, f
     assert not (tmp_path / "dataset" / "dataset.json").exists()
 
 
-def test_a_full_disk_leaves_the_old_manifest(built, toy_chunks, tmp_path, monkeypatch):
-    import pyarrow.parquet as pq
+FULL_DISK = """
+import json, resource, signal, sys
+from pathlib import Path
+from mousefacelift.dataset.build import build_dataset
+from mousefacelift.dataset.config import DatasetConfig, GateConfig
+from mousefacelift.errors import DataError
 
-    before = {p.name: p.read_bytes() for p in (built / "dataset").glob("*.parquet")}
+indexes, splits, out, limit = json.loads(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the kernel then refuses to write on, in the middle of a file
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    build_dataset([Path(index) for index in indexes], json.loads(Path(splits).read_text()), Path(out),
+                  DatasetConfig(gate=GateConfig(mask_size=32)))
+except DataError as error:
+    print(error)
+    sys.exit(2)
+"""
 
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", full)
-    with pytest.raises(DataError, match="cannot be written"):
-        build_dataset(sorted(built.glob("*/*/index.json")), toy_chunks[1], built / "dataset", QUICK)
-    assert {p.name: p.read_bytes() for p in (built / "dataset").glob("*.parquet")} == before
+def build_limited(indexes, splits, out, limit):
+    """The build in a process whose files cannot grow beyond `limit` bytes."""
+    path = out.parent / "limited.json"
+    path.write_text(json.dumps(splits))
+    arguments = json.dumps([[str(index) for index in indexes], str(path), str(out), limit])
+    return subprocess.run([sys.executable, "-c", FULL_DISK, arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("limit", [2_000, 16_000])  # of which the first is met in a part, the second in a table
+def test_a_disk_that_is_full_in_the_middle_of_a_write_leaves_the_old_dataset(built, toy_chunks, tmp_path, limit):
+    out = tmp_path / "dataset"
+    indexes = sorted(built.glob("*/*/index.json"))
+    build_dataset(indexes[:1], toy_chunks[1], out, QUICK)
+    verify_dataset(out)
+    before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
+    if limit > 2_000:  # the parts are there
+        build_dataset(indexes, toy_chunks[1], tmp_path / "other", QUICK)
+        shutil.copytree(tmp_path / "other" / "parts", out / "parts", dirs_exist_ok=True)
+    run = build_limited(indexes, toy_chunks[1], out, limit)
+    assert run.returncode == 2 and "cannot be written" in run.stdout and "full disk" in run.stdout, run.stderr
+    assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
+    assert len(Manifest.open_verified(out)) == len(read_index(indexes[0])["items"])
+    build_dataset(indexes, toy_chunks[1], out, QUICK)  # space is there again
+    assert len(Manifest.open(out)) == 38
+
+
+def test_two_builds_at_once_end_with_one_whole_dataset(built, toy_chunks, tmp_path):
+    write_splits(tmp_path / "splits.json", toy_chunks[1])
+    indexes = map(str, sorted(built.glob("*/*/index.json")))
+    command = [sys.executable, "-m", "mousefacelift", "dataset", "build", "--index", *indexes, "--splits", str(tmp_path / "splits.json"),
+               "--out", str(tmp_path / "dataset"), "--config-json", CONFIG]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ends = [run.communicate() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], ends  # the second waits for the first
+    assert verify_dataset(tmp_path / "dataset")["passed"] and not list((tmp_path / "dataset").glob(".*.tmp"))
 
 
 def test_commands_split_build_verify(toy_chunks, tmp_path, capsys):
     indexes, splits = toy_chunks
     track = {"recording": "m1", "fps": 10.0, "frames": list(range(24)), "cuts": [], "correlation_time_s": 0.2}
     (tmp_path / "track.json").write_text(json.dumps(track))
-    config = json.dumps({"dataset": {"gate": {"mask_size": 32}}, "seed": 0})
     out = tmp_path / "dataset"
     assert main(["dataset", "split", "--track", str(tmp_path / "track.json"), "--out", str(out / "splits.json"),
-                 "--config-json", config]) == 0
+                 "--config-json", CONFIG]) == 0
     assert json.loads((out / "splits.json").read_text()) == splits
     assert main(["dataset", "build", "--index", *map(str, indexes), "--splits", str(out / "splits.json"), "--out", str(out),
-                 "--config-json", config]) == 0
+                 "--config-json", CONFIG]) == 0
     assert main(["dataset", "verify", str(out)]) == 0
     assert "all as the manifest says" in capsys.readouterr().out
     write_splits(out / "splits.json", splits | {"recordings": {"m1": {str(i): ("train", "val")[i % 2] for i in range(24)}}})

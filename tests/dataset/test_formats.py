@@ -124,9 +124,9 @@ def test_exports_leave_out_the_held_out_camera(manifest, tmp_path):
     assert all(len(d["frames"]) == 5 and all(f["mousefacelift_meta"]["camera"] != 5 for f in d["frames"]) for d in documents)
 
 
-def test_shards_give_back_every_sample_byte_for_byte(manifest, tmp_path):
-    shards = write_shards(manifest, tmp_path, "train", max_bytes=60_000)
-    assert len(shards) > 1 and not list(tmp_path.glob(".*"))
+def test_shards_give_back_every_sample_byte_for_byte(manifest):
+    shards = write_shards(manifest, ("train",), max_bytes=60_000)
+    assert len(shards) > 1 and not list(shards[0].parent.glob(".*.tmp"))
     found = dict(read_shards(shards))
     assert sorted(found) == np.flatnonzero((manifest.samples["split"] == "train").to_numpy()).tolist()
     row = sorted(found)[0]
@@ -135,8 +135,17 @@ def test_shards_give_back_every_sample_byte_for_byte(manifest, tmp_path):
         np.testing.assert_array_equal(a.camera.w2c, b.camera.w2c)
 
 
-def test_a_changed_shard_is_named(manifest, tmp_path):
-    shard = write_shards(manifest, tmp_path, "train")[0]
+def test_packing_again_leaves_no_older_shards(manifest):
+    write_shards(manifest, ("train", "val"), max_bytes=60_000)
+    (manifest.folder / "shards" / "older-000000.tar").write_bytes(b"")
+    shards = write_shards(manifest, ("train",))
+    assert sorted(shards[0].parent.glob("*.tar")) == shards and len(shards) == 1
+    with pytest.raises(DataError, match="splits none have no accepted sample"):
+        write_shards(manifest, ("none",))
+
+
+def test_a_changed_shard_is_named(manifest):
+    shard = write_shards(manifest, ("train",))[0]
     data = bytearray(shard.read_bytes())
     data[data.index(b"IDAT") + 20] ^= 1
     shard.write_bytes(bytes(data))
@@ -151,5 +160,5 @@ def test_commands_export_import_and_pack(manifest, tmp_path, capsys):
     config = json.dumps({"dataset": {"gate": {"mask_size": 32}}})
     assert run(["dataset", "import", *folders, "--format", "colmap", "--out", str(tmp_path / "chunk" / "index.json"), "--source",
                 "object", "--licence", "CC0-1.0", "--config-json", config]) == 0
-    assert run(["dataset", "pack", str(manifest.folder), "--out", str(tmp_path / "shards")]) == 0
+    assert run(["dataset", "pack", str(manifest.folder)]) == 0
     assert "8 imported, 0 refused" in capsys.readouterr().out

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +15,17 @@ import torch
 from mousefacelift.core.cameras import Camera, project
 from mousefacelift.dataset.augment import distort_grid, jitter_colours, mirror_cameras, yaw_world
 from mousefacelift.dataset.build import build_dataset
-from mousefacelift.dataset.config import AugmentConfig, DatasetConfig, GateConfig, LoaderConfig
+from mousefacelift.dataset.config import AugmentConfig, DatasetConfig, GateConfig, LoaderConfig, MixtureConfig, MouseShares, Phase
 from mousefacelift.dataset.loader import SampleDataset, load_sample, load_views, make_loader
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import Draw, MixtureSampler
+from mousefacelift.dataset.shards import write_shards
 from mousefacelift.errors import DataError
 from tests.dataset.conftest import rig_cameras
 
 PLAIN = LoaderConfig(image_size=32, augment=AugmentConfig(False, 0.0, 0, 0, 0))
+
+SHARED = MixtureConfig(mouse=MouseShares(0.5, 0.5, 0.0), phases=(Phase(1.0, (2.0, 2.0)),))  # all sources from the first step
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +150,63 @@ def test_workers_give_the_same_batches(manifest):
     pickle.loads(pickle.dumps(SampleDataset(manifest, config)))
 
 
+@pytest.fixture
+def packed(manifest):
+    """The manifest anew, with its training samples packed into several shards."""
+    write_shards(manifest, ("train",), max_bytes=60_000)
+    return Manifest.open(manifest.folder)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_shards_train_on_the_same_bits_as_sample_folders(packed, workers):
+    sampler = MixtureSampler(packed, "60-40", 4, steps=8, batch_size=3, mixture=SHARED, min_views=5)
+    config = LoaderConfig(image_size=32, inputs=(3, 4))
+    batches = [make_loader(packed, sampler, replace(config, store=store), workers=workers) for store in ("folders", "shards")]
+    sources = set()
+    for first, second in zip(*batches, strict=True):
+        assert first.keys() == second.keys() and first["source"] == second["source"]
+        assert all(torch.equal(first[k], second[k]) for k in first if isinstance(first[k], torch.Tensor))
+        sources |= set(first["source"])
+    assert sources == {"real", "distilled", "object"}  # a distilled sample also reads the photos of its frame
+
+
+def test_shards_are_read_and_not_the_folders(packed, monkeypatch):
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was opened"))
+    row = int(packed.pool("real", "train")[0][0])
+    load_sample(packed, Draw(0, 0, row, "real", 0, 3), replace(PLAIN, store="shards"))
+
+
+@pytest.mark.parametrize("fault, message", [("image", "not what the manifest lists"), ("camera", "not what the manifest lists"),
+                                            ("document", "cannot be read"), ("short", "cut short"), ("missing", "cannot be read"),
+                                            ("build", "another build"), ("split", "not in shards"), ("unpacked", "no readable index")])
+def test_broken_shards_are_named(packed, fault, message):
+    folder = packed.folder / "shards"
+    row = int(packed.pool("real", "val" if fault == "split" else "train")[0][0])
+    shard = next(path for path in folder.glob("*.tar") if f"{row:08d}.cameras.json".encode() in path.read_bytes() or fault == "split")
+    data = bytearray(shard.read_bytes())
+    if fault in ("image", "camera", "document"):
+        member, mark, after = {"image": ("cam_000.png", b"IDAT", 30), "camera": ("cameras.json", b'"fx": ', 6),
+                               "document": ("cameras.json", b"{", 0)}[fault]
+        position = data.index(mark, data.index(f"{row:08d}.{member}".encode())) + after
+        data[position] ^= 1
+        shard.write_bytes(bytes(data))
+    elif fault == "short":
+        shard.write_bytes(bytes(data[:100]))
+    elif fault == "missing":
+        shard.unlink()
+    elif fault == "build":
+        packed.header = packed.header | {"build": "another"}
+    elif fault == "unpacked":
+        (folder / "index.parquet").unlink()
+    with pytest.raises(DataError, match=message):
+        for seed in range(12):
+            load_sample(packed, Draw(0, 0, row, "real", seed, 4), replace(PLAIN, store="shards"))
+
+
 @pytest.mark.parametrize("fault, message", [("missing", "cannot be read"), ("changed", "not what the manifest lists"),
                                             ("camera", "not what the manifest lists")])
 def test_a_missing_or_changed_file_is_named(manifest, fault, message, monkeypatch):
-    monkeypatch.setattr("mousefacelift.dataset.loader.DOCUMENTS_KEPT", 0)
+    monkeypatch.setattr("mousefacelift.dataset.store.DOCUMENTS_KEPT", 0)
     row = int(manifest.pool("real", "train")[0][1])
     folder = manifest.folder_of(row)
     path = folder / ("opencv_cameras.json" if fault == "camera" else "images/cam_000.png")

@@ -73,6 +73,7 @@ def test_a_finished_run_has_nothing_to_do(finished):
     (("distill.sampler.steps", 7), {"train_generator", "distill_views"} | DOWN),
     (("objects.supersampling", 2), {"render_objects"} | DOWN),
     (("mixture.scan_share", 0.5), TRAINED),
+    (("loader.store", "shards"), {"pack_shards"} | TRAINED),
     (("jobs.gpus.train", 1), set()),
 ])
 def test_a_change_reruns_what_reads_it_and_nothing_else(finished, tmp_path, change, expected):

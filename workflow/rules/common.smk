@@ -81,3 +81,9 @@ def sample_indexes():
     ]
     objects = [f"results/objects/samples/{chunk}/index.json" for chunk in OBJECTS]
     return [path for pattern in frames for path in chunks_of(pattern)] + objects
+
+
+def training_shards():
+    """Packed shards, when the loader reads them instead of the sample folders."""
+    packed = config["loader"]["store"] == "shards"
+    return ["results/dataset/shards/index.parquet"] if packed else []

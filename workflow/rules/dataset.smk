@@ -65,3 +65,24 @@ rule verify_dataset:
         **stage("", "dataset.verify"),
     shell:
         "python -m mousefacelift dataset verify results/dataset --jobs {threads} >>{log:q} 2>&1"
+
+
+rule pack_shards:
+    input:
+        "results/dataset/dataset.json",
+        "results/dataset/verify.json",
+    output:
+        "results/dataset/shards/index.parquet",
+    log:
+        "results/logs/pack_shards.log",
+    benchmark:
+        "results/benchmarks/pack_shards.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        **stage("", "dataset.shards"),
+    shell:
+        "python -m mousefacelift dataset pack results/dataset --split train >>{log:q} 2>&1"

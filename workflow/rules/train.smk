@@ -5,6 +5,7 @@ rule train_lrm:
     input:
         "results/dataset/dataset.json",
         "results/dataset/verify.json",
+        training_shards(),
     output:
         model="results/train/{arm}/model.safetensors",
         curve=report(
