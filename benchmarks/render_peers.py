@@ -11,7 +11,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from render_scalar import count_pairs, difference, kernels, scalar_raster
+from render_boxes import box_kernels
+from render_scalar import count_pairs, difference, kernels, scalar_raster, scalar_raster_backward
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians, gaussian_colors
@@ -91,19 +92,22 @@ def peak_gflops(rounds: int = 4_000_000) -> float:
 
 
 def compare(gaussians: Gaussians, cameras: dict[int, CameraTensors], measure) -> None:
-    """Print the ratios; `measure(gaussians, cameras, repeats)` gives the seconds, the vectorised kernels' just before a peer's."""
+    """Print the ratios of medians; `measure(gaussians, cameras, repeats)` gives the seconds of a run."""
     peak = peak_gflops()
-    print(f"FMA peak {peak:.0f} GFLOP/s on {torch.get_num_threads()} threads", flush=True)
+    print(f"FMA peak {peak:.0f} GFLOP/s on {torch.get_num_threads()} threads; forward + backward, medians:", flush=True)
     for size, views in cameras.items():
-        mine = float(np.median(measure(gaussians, views, 11)["forward+backward"]))
-        with kernels(scalar_raster):
-            scalar = float(np.median(measure(gaussians, views, 5)["forward+backward"]))
-        plain = seconds_torch(gaussians, views)
-        every, live = count_pairs(gaussians, views)
-        rates = [FLOP_PER_PAIR * pairs / mine / 1e9 for pairs in (every, live)]
-        print(f"{size} px, 6 views, forward + backward, medians: {1e3 * mine:.1f} ms; scalar build {1e3 * scalar:.0f} ms, "
-              f"{scalar / mine:.1f} times, differing by {difference(gaussians, views):.1e}; plain torch over tiles {1e3 * plain:.0f} ms "
-              f"(from one view), {plain / mine:.0f} times", flush=True)
-        print(f"  {FLOP_PER_PAIR} flop x {every / 1e6:.2f} million pairs of alpha >= 1/255 = {rates[0]:.0f} GFLOP/s, "
-              f"{100 * rates[0] / peak:.0f} % of the peak; x {live / 1e6:.2f} million of them that are blended = {rates[1]:.0f} GFLOP/s, "
-              f"{100 * rates[1] / peak:.0f} %", flush=True)
+        mine = float(np.median(measure(gaussians, views, 15)["forward+backward"]))
+        every, live, most = count_pairs(gaussians, views)
+        print(f"{size} px: {1e3 * mine:.1f} ms", flush=True)
+        for name, pixel_kernels in (("scalar build of the same tiles", (scalar_raster, scalar_raster_backward)),
+                                    ("scalar, OpenSplat's kind", box_kernels(views.w2c.shape[0], size * size, most))):
+            with kernels(*pixel_kernels):
+                seconds = float(np.median(measure(gaussians, views, 5)["forward+backward"]))
+            print(f"  {name}: {1e3 * seconds:.0f} ms, {seconds / mine:.1f} times; images and gradients differ by "
+                  f"{difference(gaussians, views, *pixel_kernels):.1e}", flush=True)
+        seconds = seconds_torch(gaussians, views)
+        print(f"  plain torch over tiles, from one view: {1e3 * seconds:.0f} ms, {seconds / mine:.0f} times", flush=True)
+        for name, pairs in (("alpha >= 1/255", every), ("these blended", live)):
+            rate = FLOP_PER_PAIR * pairs / mine / 1e9
+            print(f"  {pairs / 1e6:.2f} million pairs of {name} x {FLOP_PER_PAIR} flop: {rate:.0f} GFLOP/s, "
+                  f"{100 * rate / peak:.0f} % of the peak", flush=True)

@@ -25,7 +25,7 @@ LN2 = math.log(2.0)
 
 
 @inlined
-def _alpha(records, at, dx, dy, low, clamp):
+def alpha_at(records, at, dx, dy, low, clamp):
     """Alpha of a Gaussian at an offset, 0 below the minimum; and whether the clamp left it free."""
     exponent = records[at + 5] - (records[at + 2] * dx * dx + records[at + 3] * dx * dy + records[at + 4] * dy * dy)
     if exponent < low:
@@ -51,7 +51,7 @@ def scalar_raster(tickets, tasks, records, tile_start, entries, constants, backg
             through, red, green, blue, depth = one, one * 0, one * 0, one * 0, one * 0
             for entry in range(tile_start[tile], tile_start[tile + 1]):
                 at = LANES * entries[entry]
-                alpha, _ = _alpha(records, at, np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1], low, clamp)
+                alpha, _ = alpha_at(records, at, np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1], low, clamp)
                 if alpha == 0:
                     continue
                 weight = alpha * through
@@ -71,7 +71,7 @@ def scalar_raster(tickets, tasks, records, tile_start, entries, constants, backg
 
 
 @inlined
-def _add(slots, slot, weight, slope, up, dx, dy):
+def add_sums(slots, slot, weight, slope, up, dx, dy):
     """The ten sums of one pixel and Gaussian."""
     slots[slot + SUM_LANE[0]] += weight * up[0]
     slots[slot + SUM_LANE[1]] += weight * up[1]
@@ -86,7 +86,7 @@ def _add(slots, slot, weight, slope, up, dx, dy):
 
 
 @inlined
-def _upstream(images, v_rgb, v_alpha, v_depth, view, pixel, plane, background):
+def upstream_of(images, v_rgb, v_alpha, v_depth, view, pixel, plane, background):
     """dL/d(rgb), dL/d(alpha) through everything it touches, dL/d(depth) of a pixel, and (dL/dpixel . pixel)."""
     red, green, blue = (v_rgb[(3 * view) * plane + pixel], v_rgb[(3 * view + 1) * plane + pixel], v_rgb[(3 * view + 2) * plane + pixel])
     b0, b1, b2 = background[3 * view], background[3 * view + 1], background[3 * view + 2]
@@ -111,13 +111,13 @@ def scalar_raster_backward(tickets, tasks, records, shift, tile_start, entries, 
         for pixel in range(band * BAND * TILE * stride, min(down, band * BAND + BAND) * TILE * stride):
             y, x = pixel // stride, pixel % stride
             tile = view * (tiles + 1) + y // TILE * across + x // TILE
-            up = _upstream(images, v_rgb, v_alpha, v_depth, view, pixel, plane, background)
+            up = upstream_of(images, v_rgb, v_alpha, v_depth, view, pixel, plane, background)
             through, ahead = one, up[5]
             for entry in range(tile_start[tile], tile_start[tile + 1]):
                 record = entries[entry]
                 at = LANES * record
                 dx, dy = np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1]
-                alpha, free = _alpha(records, at, dx, dy, low, clamp)
+                alpha, free = alpha_at(records, at, dx, dy, low, clamp)
                 if alpha == 0:
                     continue
                 weight = alpha * through
@@ -128,7 +128,7 @@ def scalar_raster_backward(tickets, tasks, records, shift, tile_start, entries, 
                         + up[4] * records[at + 9])
                 ahead -= weight * gain
                 slope = weight * gain - alpha / (one - alpha) * ahead if free else one * 0
-                _add(slots, LANES * (shift[record] + band), weight, slope, up, dx, dy)
+                add_sums(slots, LANES * (shift[record] + band), weight, slope, up, dx, dy)
 
 
 @kernel
@@ -147,7 +147,7 @@ def counting_raster(tickets, tasks, records, tile_start, entries, constants, bac
             through, every, live = one, 0, 0
             for entry in range(tile_start[tile], tile_start[tile + 1]):
                 at = LANES * entries[entry]
-                alpha, _ = _alpha(records, at, np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1],
+                alpha, _ = alpha_at(records, at, np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1],
                                   constants[2], constants[3])
                 if alpha > 0:
                     through -= alpha * through
@@ -167,11 +167,12 @@ def kernels(forward, backward=scalar_raster_backward):
         raster.raster, raster.raster_backward = vectorised
 
 
-def count_pairs(gaussians: Gaussians, cameras: CameraTensors) -> tuple[int, int]:
-    """Pairs of a pixel and a Gaussian with alpha at or above its minimum in all views, and those of them that are blended."""
+def count_pairs(gaussians: Gaussians, cameras: CameraTensors) -> tuple[int, int, int]:
+    """Pairs of a pixel and a Gaussian with alpha at or above its minimum, those that are blended, and the most of a view."""
     with kernels(counting_raster), torch.no_grad():
         image = render(gaussians, cameras)
-    return int(image.alpha.double().sum()), int(image.depth.double().sum())
+    blended = image.depth.double().sum((-1, -2))
+    return int(image.alpha.double().sum()), int(blended.sum()), int(blended.max())
 
 
 def images_and_gradients(gaussians: Gaussians, cameras: CameraTensors) -> list[torch.Tensor]:
@@ -182,9 +183,9 @@ def images_and_gradients(gaussians: Gaussians, cameras: CameraTensors) -> list[t
     return [*(a.detach() for a in outputs), *torch.autograd.grad(outputs, leaves, upstream)]
 
 
-def difference(gaussians: Gaussians, cameras: CameraTensors) -> float:
-    """Largest relative L2 difference between the scalar and the vectorised build over images and gradients."""
+def difference(gaussians: Gaussians, cameras: CameraTensors, forward, backward) -> float:
+    """Largest relative L2 difference between other pixel kernels and the package's own over images and gradients."""
     vectorised = images_and_gradients(gaussians, cameras)
-    with kernels(scalar_raster):
+    with kernels(forward, backward):
         scalar = images_and_gradients(gaussians, cameras)
     return max(float((a - b).norm() / a.norm()) for a, b in zip(scalar, vectorised))

@@ -82,8 +82,8 @@ def _order(flat, bits, base, padded, count):
 
 
 @inlined
-def _spans(flat, base, padded, order, count, low, spans, tile_count, across):
-    """Tile columns of every (Gaussian in depth order, tile row), counted per tile.
+def _spans(flat, base, padded, order, count, low, spans, changes, across):
+    """Tile columns of every (Gaussian in depth order, tile row); `changes` [rows, across + 1] of the count along a row.
 
     In row y of the ellipse a dx^2 + b dx dy + c dy^2 <= level, dx = (-b dy +- sqrt((b^2 - 4 a c) dy^2 + 4 a level)) / 2a.
     Its largest dx, `half`, is reached at dy = -slope * half; the nearest dy of the tile row's pixel centres gives the
@@ -111,9 +111,9 @@ def _spans(flat, base, padded, order, count, low, spans, tile_count, across):
             column1 = np.int64(min(max(right, first - 1), last) + 1) - 1  # floor
             spans[at], spans[at + 1] = np.int32(column0), np.int32(column1)
             at += 2
-            tile = row * across
-            for column in range(np.int64(column0), column1 + 1):
-                tile_count[np.uint64(tile + column)] += 1
+            begin = row * (across + 1)
+            changes[np.uint64(begin + np.int64(column0))] += 1
+            changes[np.uint64(begin + column1 + 1)] -= 1
 
 
 @inlined
@@ -127,14 +127,17 @@ def _record(flat, base, padded, g, colors, color, records, at):
 
 
 @inlined
-def _start_tiles(cursor, first, view, tile_start):
-    """Counts per tile to where each tile's list begins, in `cursor` and `tile_start`."""
-    total = first
-    for tile in range(len(cursor)):
-        here = cursor[tile]
-        tile_start[view, tile], cursor[tile] = total, total
-        total += here
-    tile_start[view, len(cursor)] = total
+def _start_tiles(changes, across, first, view, tile_start, cursor):
+    """Changes of the counts to where each tile's list begins, in `cursor` and `tile_start`."""
+    total, tiles = first, len(cursor)
+    for row in range(tiles // across):
+        here = 0
+        for column in range(across):
+            tile = row * across + column
+            here += changes[tile + row]
+            tile_start[view, tile], cursor[tile] = total, total
+            total += here
+    tile_start[view, tiles] = total
 
 
 @kernel
@@ -158,9 +161,10 @@ def fill_tiles(tickets, tasks, flat, bits, colors, constants, sizes, work, start
             return
         base, visible, slot, at = view * FLAT * padded, work[view, 0], starts[view, 2], 0
         order = _order(flat, bits, base, padded, visible)
-        spans, cursor = np.empty(2 * work[view, 1], np.int32), np.zeros(across * down, np.int64)
-        _spans(flat, base, padded, order, visible, float(constants[2]), spans, cursor, across)
-        _start_tiles(cursor, starts[view, 1], view, tile_start)
+        spans, changes = np.empty(2 * work[view, 1], np.int32), np.zeros((across + 1) * down, np.int64)
+        _spans(flat, base, padded, order, visible, float(constants[2]), spans, changes, across)
+        cursor = np.empty(across * down, np.int64)
+        _start_tiles(changes, across, starts[view, 1], view, tile_start, cursor)
         slot_count[view * padded:(view + 1) * padded] = 0
         for rank in range(visible):
             g, record = order[rank], starts[view, 0] + rank
