@@ -145,3 +145,16 @@ def frame_ranges(frames: list[int], size: int) -> dict[str, str]:
 def count_ranges(count: int, size: int) -> dict[str, str]:
     """{chunk name: 'START:STOP:1'} of `count` numbered objects in chunks of `size`."""
     return frame_ranges([0, count], size) if count else {}
+
+
+def training_resources(config: dict) -> dict:
+    """What the training rule asks of a scheduler: GPUs of one node, or of each of several nodes that one launch fills.
+
+    `mpi` tells the SLURM executor that the job starts its own processes with srun; `gres` counts per node, `gpu` per job.
+    `node_gpus` is what the command is given; a resource, because it does not change the result.
+    """
+    nodes, gpus = config["train"]["launch"]["nodes"], config["jobs"]["gpus"]["train"]
+    if nodes == 1:
+        return {"node_gpus": gpus, "gpu": gpus}
+    several = {"node_gpus": gpus, "nodes": nodes, "tasks": nodes, "tasks_per_gpu": 0, "mpi": "srun"}
+    return several | ({"gres": f"gpu:{gpus}"} if gpus else {})

@@ -17,13 +17,15 @@ def is_worker(env: Mapping[str, str] = os.environ) -> bool:
     return "LOCAL_RANK" in env and "WORLD_SIZE" in env
 
 
-def launch_command(config: LaunchConfig, gpus: int, arguments: Sequence[str], env: Mapping[str, str] = os.environ,
-                   head: str | None = None) -> list[str] | None:
+def launch_command(config: LaunchConfig, gpus: int, arguments: Sequence[str], hosts: Sequence[str] = (),
+                   env: Mapping[str, str] = os.environ) -> list[str] | None:
     """Command that runs `mousefacelift ARGUMENTS` in every process of the job; None when this process is enough.
 
     One node: torchrun with one process per GPU (or `cpu_processes`). Several: `srun` starts torchrun once per node of the
-    SLURM allocation, which meet on `head`.
+    SLURM allocation, with all that the allocation has there; they meet on the first host.
 
+    Args:
+        hosts: of the SLURM allocation, needed for several nodes only.
     Raises:
         ConfigError: several nodes outside a SLURM allocation, or more than it has.
     """
@@ -34,13 +36,13 @@ def launch_command(config: LaunchConfig, gpus: int, arguments: Sequence[str], en
     target = ["-m", "mousefacelift", *arguments]
     if config.nodes == 1:
         return [*torchrun, "--standalone", *target]
-    granted = int(env.get("SLURM_JOB_NUM_NODES", "0"))
-    if granted < config.nodes:
+    if len(hosts) < config.nodes:
         raise ConfigError("training on several nodes needs a SLURM allocation that large", where="train.launch.nodes",
-                          got=f"{granted} nodes", expected=config.nodes,
-                          hint="snakemake --profile workflow/profiles/slurm, with the rule's nodes resource set")
-    meeting = ["--rdzv-backend", "c10d", "--rdzv-id", env["SLURM_JOB_ID"], "--rdzv-endpoint", f"{head}:{config.port}"]
-    nodes = ["srun", f"--nodes={config.nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]
+                          got=f"{len(hosts)} nodes", expected=config.nodes,
+                          hint="snakemake --profile workflow/profiles/slurm asks for them; or salloc --nodes")
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-id", env["SLURM_JOB_ID"], "--rdzv-endpoint", f"{hosts[0]}:{config.port}"]
+    nodes = ["srun", f"--nodes={config.nodes}", f"--ntasks={config.nodes}", "--ntasks-per-node=1", "--cpu-bind=none",
+             "--kill-on-bad-exit=1"]
     return [*nodes, *torchrun, "--nnodes", str(config.nodes), *meeting, *target]
 
 
@@ -54,7 +56,7 @@ def launch_job(settings: dict, gpus: int, arguments: Sequence[str]) -> bool:
         SystemExit: a process of the job failed and has said why; with its exit code.
     """
     config = load(LaunchConfig, settings, "train.launch")
-    command = launch_command(config, gpus, arguments, head=head_node())
+    command = launch_command(config, gpus, arguments, allocated_hosts() if config.nodes > 1 else ())
     if command is None:
         return False
     code = subprocess.run(command, check=False).returncode
@@ -76,13 +78,23 @@ def torchrun(arguments: Sequence[str]) -> int:
     return 0
 
 
-def head_node(env: Mapping[str, str] = os.environ) -> str | None:
-    """First host of the SLURM allocation; None outside one."""
-    if "SLURM_JOB_NODELIST" not in env:
-        return None
-    done = subprocess.run(["scontrol", "show", "hostnames", env["SLURM_JOB_NODELIST"]], capture_output=True, text=True,
-                          check=True)
-    return done.stdout.split()[0]
+def allocated_hosts(env: Mapping[str, str] = os.environ) -> list[str]:
+    """Hosts of the SLURM allocation that this process runs in, in SLURM's order; empty outside one.
+
+    SLURM itself is asked: inside a job that Snakemake submitted, little more than SLURM_JOB_ID is left of the variables.
+    """
+    if "SLURM_JOB_ID" not in env:
+        return []
+    nodes = _ask("squeue", "--noheader", "--jobs", env["SLURM_JOB_ID"], "--format", "%N")
+    return _ask("scontrol", "show", "hostnames", nodes).split()
+
+
+def _ask(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ConfigError("SLURM does not say which nodes this job has", where=" ".join(command),
+                          got=getattr(error, "stderr", None) or str(error)) from error
 
 
 if __name__ == "__main__":

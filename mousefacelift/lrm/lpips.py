@@ -55,7 +55,7 @@ class LPIPS(nn.Module):
             pair = F.max_pool2d(pair, 2) if number else pair
             for convolution in stage:
                 pair = F.relu(convolution(pair))
-            first, second = (pair / (pair.square().sum(1, keepdim=True).sqrt() + 1e-10)).chunk(2)
+            first, second = (pair / (torch.linalg.vector_norm(pair, dim=1, keepdim=True) + 1e-10)).chunk(2)
             total = total + ((first - second).square() * weight).sum(1).mean()
         return total
 

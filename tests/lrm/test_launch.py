@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from mousefacelift.errors import ConfigError
 from mousefacelift.lrm.config import LaunchConfig
-from mousefacelift.lrm.launch import launch_command
+from mousefacelift.lrm.launch import allocated_hosts, launch_command
+from mousefacelift.workflow import training_resources
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {"preset": "tiny", "steps": 5, "validate_every": 2, "save_every": 3, "log_every": 1, "validation_frames": 2,
@@ -30,11 +31,30 @@ def test_one_process_needs_no_launch_and_several_take_torchrun():
 
 
 def test_several_nodes_take_one_torchrun_each_through_srun():
-    env = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_ID": "77"}
-    command = launch_command(LaunchConfig(nodes=2), 8, ["lrm", "train"], env=env, head="node1")
-    assert command[0] == "srun" and "--nodes=2" in command and "node1:29511" in command
+    command = launch_command(LaunchConfig(nodes=2), 8, ["lrm", "train"], ["node1", "node2"], {"SLURM_JOB_ID": "77"})
+    assert command[0] == "srun" and {"--nodes=2", "--ntasks-per-node=1"} <= set(command) and "node1:29511" in command
+    assert command[command.index("--nnodes") + 1] == "2" and command[command.index("--nproc-per-node") + 1] == "8"
     with pytest.raises(ConfigError, match="SLURM allocation"):
-        launch_command(LaunchConfig(nodes=2), 8, [], env={})
+        launch_command(LaunchConfig(nodes=2), 8, [], ["node1"], {"SLURM_JOB_ID": "77"})
+
+
+def test_the_hosts_of_an_allocation_come_from_slurm_itself(tmp_path, monkeypatch):
+    for name, answer in (("squeue", "n[1-2]"), ("scontrol", "n1\nn2")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{answer}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert allocated_hosts({}) == [] and allocated_hosts({"SLURM_JOB_ID": "77"}) == ["n1", "n2"]
+    (tmp_path / "squeue").write_text("#!/bin/sh\necho 'Invalid job id' >&2; exit 1\n")
+    with pytest.raises(ConfigError, match="which nodes"):
+        allocated_hosts({"SLURM_JOB_ID": "77"})
+
+
+def test_the_rule_asks_for_the_nodes_and_gpus_of_the_configuration():
+    def asked(nodes, gpus):
+        return training_resources({"train": {"launch": {"nodes": nodes}}, "jobs": {"gpus": {"train": gpus}}})
+
+    assert asked(1, 4) == {"node_gpus": 4, "gpu": 4} and asked(1, 0) == {"node_gpus": 0, "gpu": 0}
+    assert asked(2, 8) == {"node_gpus": 8, "nodes": 2, "tasks": 2, "tasks_per_gpu": 0, "mpi": "srun", "gres": "gpu:8"}
 
 
 def train_arguments(dataset, out, **changes):

@@ -1,6 +1,7 @@
 """The network's properties: equivariance, resolution, alpha, precision, and a golden output that guards the numbers."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -105,6 +106,27 @@ def test_activation_checkpointing_changes_no_gradient():
         model(image, c2w, fxfycxcy).xyz.square().mean().backward()
         gradients.append(model.transformer_layers[0].attn.to_qkv.weight.grad)
     torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler on a CPU")
+def test_compiled_layers_equal_plain_ones_at_any_number_of_tokens():
+    """Output and gradients, with and without padding (a mask), while the number of tokens changes from step to step."""
+    plain, compiled = build(PRESETS["tiny"]).train(), build(PRESETS["tiny"]).train()
+    for layer in compiled.transformer_layers:
+        layer.compile()
+    for views, size, batch in ((4, 32, 1), (3, 32, 1), (4, 48, 2), (2, 40, 2), (4, 32, 1)):
+        inputs = scene(views, size, batch)
+        if batch == 2:
+            inputs[0][1, 0, 3] = 0  # fewer tokens than the first scene: padding
+        outputs = [model(*inputs) for model in (plain, compiled)]
+        torch.testing.assert_close(outputs[1].xyz, outputs[0].xyz, atol=1e-5, rtol=0)
+        for model, raw in zip((plain, compiled), outputs):
+            model.zero_grad()
+            raw.xyz.square().mean().backward()
+        for (name, want), got in zip(plain.named_parameters(), compiled.parameters()):
+            torch.testing.assert_close(got.grad, want.grad, atol=1e-5, rtol=1e-3, msg=name)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
 
 
 @torch.no_grad()

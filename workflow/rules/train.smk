@@ -21,11 +21,11 @@ rule train_lrm:
         "../../envs/gpu.yaml"
     threads: 2
     resources:
+        **flow.training_resources(config),
         mem_mb=6000,
         runtime=1440,
-        gpu=config["jobs"]["gpus"]["train"],
     params:
         **stage("train mixture loader", "lrm.train"),
     shell:
         "python -m mousefacelift lrm train --arm {wildcards.arm} --dataset results/dataset --out $(dirname {output.model:q})"
-        " --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        " --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
