@@ -126,15 +126,21 @@ def _facelift_parts(config: DistillConfig):
 
     from mousefacelift.distill.generators.facelift_folder import load_facelift
 
-    dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[config.precision]
-    return load_facelift(config.weights, config.prompt_embeddings, dtype, "cuda" if torch.cuda.is_available() else "cpu")
+    return load_facelift(config.weights, config.prompt_embeddings, _precision(config),
+                         "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _precision(config: DistillConfig):
+    import torch
+
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[config.precision]
 
 
 def _check_zero123plus(train: FrameStore, held: FrameStore, out: Path, config: DistillConfig, seed: int) -> tuple[dict, dict]:
     """Zero123++ is used as published: nothing is trained, its weights are checked, and validation has nothing to compare."""
     from mousefacelift.distill.generators.zero123plus import Zero123PlusGenerator
 
-    generator = Zero123PlusGenerator.load(config.weights, wanted_views(config.view_set, (), None), config.sampler)
+    generator = Zero123PlusGenerator.load(config.weights, wanted_views(config.view_set, (), None), config.sampler, _precision(config))
     report = {"alarms": [], "note": "used as published; its views lie between the rig's cameras, the gate judges them"}
     return {"kind": "zero123plus", "weights": generator.weights, "validation": report}, report
 
@@ -171,7 +177,7 @@ def load_generator(folder: Path, config: DistillConfig) -> Generator:
     if config.generator == "zero123plus":
         from mousefacelift.distill.generators.zero123plus import Zero123PlusGenerator
 
-        return Zero123PlusGenerator.load(config.weights, views, config.sampler)
+        return Zero123PlusGenerator.load(config.weights, views, config.sampler, _precision(config))
     return _load_facelift(root, document, views, config)
 
 

@@ -48,11 +48,12 @@ def to_picture(view: View, size: int) -> Image.Image:
 
 
 def clip_pixels(picture: Image.Image, preprocessor: dict) -> Tensor:
-    """CLIP input [3, c, c]: shortest edge resized (bicubic, 8 bits), centre crop, mean and standard deviation removed."""
+    """Network input [3, c, c]: shortest edge resized in 8 bits (bicubic unless `resample` says otherwise), centre crop, mean
+    and standard deviation removed, as a published preprocessor_config.json says."""
     edge, crop = preprocessor["size"]["shortest_edge"], preprocessor["crop_size"]["height"]
     width, height = picture.size
     scale = edge / min(width, height)
-    resized = picture.resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
+    resized = picture.resize((round(width * scale), round(height * scale)), Image.Resampling(preprocessor.get("resample", 3)))
     left, top = (resized.width - crop) // 2, (resized.height - crop) // 2
     array = np.asarray(resized.crop((left, top, left + crop, top + crop)), np.float32) * preprocessor["rescale_factor"]
     array = (array - np.float32(preprocessor["image_mean"])) / np.float32(preprocessor["image_std"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -42,11 +44,11 @@ class DenseViewAttention(SparseViewAttention):
         return every.expand(-1, self.views, -1, -1).flatten(0, 1)
 
 
-def set_view_attention(unet: nn.Module, processor: SparseViewAttention) -> int:
-    """Put `processor` into every attn1 of a stock UNet; returns how many there were."""
+def set_view_attention(unet: nn.Module, processor: Callable) -> int:
+    """Put `processor` into every attn1 of a stock UNet (a class: one instance each); returns how many there were."""
     count = 0
     for name, module in unet.named_modules():
         if name.endswith("attn1"):
-            module.set_processor(processor)
+            module.set_processor(processor() if isinstance(processor, type) else processor)
             count += 1
     return count

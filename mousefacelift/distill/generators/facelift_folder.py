@@ -67,7 +67,7 @@ def load_facelift(folder: str | Path, prompt_file: str | Path, dtype: torch.dtyp
     return FaceLiftParts(unet.to(**place).eval(), vae.to(device).eval(), encoder.to(device).eval(),
                          normalizer["mean"].to(device), normalizer["std"].to(device), float(noising.alphas_cumprod[0]),
                          DDIMScheduler.from_pretrained(root / "scheduler"),
-                         _read(root / "feature_extractor/preprocessor_config.json"), views, prompts.to(**place),
+                         read_json(root / "feature_extractor/preprocessor_config.json"), views, prompts.to(**place),
                          hash_files(root, WEIGHTS) | hash_files(Path(prompt_file).parent, [Path(prompt_file).name]))
 
 
@@ -80,7 +80,7 @@ def load_unet(root: Path) -> tuple[torch.nn.Module, int]:
     from diffusers import UNet2DConditionModel
     from safetensors.torch import load_file
 
-    index, config = _read(root / "model_index.json"), _read(root / "unet/config.json")
+    index, config = read_json(root / "model_index.json"), read_json(root / "unet/config.json")
     found = (index.get("_class_name"), config.get("_class_name"), config.get("sparse_mv_attention"),
              config.get("cd_attention_mid", False) or config.get("cd_attention_last", False))
     expected = ("StableUnCLIPImg2ImgPipeline", "UNetMV2DConditionModel", True, False)
@@ -125,7 +125,8 @@ def load_prompts(path: str | Path, views: int, width: int) -> Tensor:
     return prompts
 
 
-def _read(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """Content of a configuration file of a weights folder."""
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
