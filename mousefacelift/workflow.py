@@ -57,6 +57,25 @@ def check_config(config: dict, schema: dict) -> None:
                       likely="YAML reads 1e-4 as text; write 1.0e-4" if number else None, hint="mend config.yaml")
 
 
+def refuse_repeated_keys(paths: list[str]) -> None:
+    """Raise ConfigError where a YAML file gives one key twice: YAML keeps the last, so of two recordings of one name one is lost."""
+    import yaml  # a part of Snakemake; not needed when the package is used without it
+
+    for path in paths:
+        pending = [(yaml.compose(Path(path).read_text()), "")]
+        while pending:
+            node, where = pending.pop()
+            if isinstance(node, yaml.SequenceNode):
+                pending += [(item, where) for item in node.value]
+            if isinstance(node, yaml.MappingNode):
+                names = [key.value for key, _ in node.value]
+                twice = sorted({name for name in names if names.count(name) > 1})
+                if twice:
+                    raise ConfigError(f"{path} gives {where}{twice[0]} twice", likely="two recordings of one name",
+                                      hint="give each recording its own name")
+                pending += [(value, f"{where}{key.value}.") for key, value in node.value]
+
+
 def stage_params(config: dict, sections: list[str], modules: list[str]) -> dict[str, str]:
     """Parameters of a rule: the sections of config.yaml that it reads, and the version of the code that it runs.
 

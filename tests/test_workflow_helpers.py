@@ -59,3 +59,13 @@ def test_chunks_of_rules_and_of_commands_agree():
     assert list(ranges) == [name for name, _ in frame_chunks(0, 100, 3, 10)]
     frames = [f for text in ranges.values() for f in range(*map(int, text.split(":")))]
     assert frames == list(range(0, 100, 3))
+
+
+def test_two_recordings_of_one_name_are_refused(tmp_path):
+    """YAML itself would keep the second without a word."""
+    path = tmp_path / "config.yaml"
+    path.write_text("recordings:\n  m1: {path: a}\n  m2: {path: b}\n")
+    workflow.refuse_repeated_keys([str(path)])
+    path.write_text("recordings:\n  m1: {path: a}\n  m1: {path: b}\n")
+    with pytest.raises(workflow.ConfigError, match="recordings.m1 twice"):
+        workflow.refuse_repeated_keys([str(path)])

@@ -11,21 +11,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mousefacelift.capture.align import Alignment, align
 from mousefacelift.capture.config import AuditConfig, RecordingSource
 from mousefacelift.capture.conventions import Convention, choose_unit, raw_lenses, score_conventions
 from mousefacelift.capture.frames import VideoReader
 from mousefacelift.capture.recording import Recording
-from mousefacelift.capture.refine import Refinement, apply_correction, mean_pair_error, refine
+from mousefacelift.capture.refine import apply_correction, mean_pair_error
 from mousefacelift.capture.rig import Rig, RigCamera
 from mousefacelift.capture.sampling import block_frames, read_silhouettes
 from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.suspects import find_suspect
-from mousefacelift.capture.sync import apply_offsets, find_offsets
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
 from mousefacelift.capture.volume import describe_volume
 from mousefacelift.errors import CalibrationError, DataError
 
-ROUNDS = 3  # of synchronisation and refinement in turn
 HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
 
 
@@ -49,7 +48,11 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     lenses, k_transposed = raw_lenses(recording.cameras)
     total = min(clip.frames)
     picked = block_frames(total, config.blocks, config.block_frames)
-    silhouettes = read_silhouettes(recording.masks, lenses, clip.sizes, picked)
+
+    def read(growth: np.ndarray) -> Silhouettes:
+        return read_silhouettes(recording.masks, lenses, clip.sizes, picked, growth)
+
+    silhouettes = read(np.zeros(len(lenses)))
     _require_silhouettes(silhouettes, recording)
     width = float(np.mean([w for w, _ in clip.sizes]))
 
@@ -57,44 +60,21 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     convention = _choose_convention(scores, recording, config)
     w2c = np.stack([convention.w2c(c.R, c.t) for c in recording.cameras])
     poses = Poses.of(w2c, [lens.fxfycxcy[:2].mean() for lens in lenses])
-    offsets, sync, correction = synchronise_and_refine(silhouettes, poses, config, width)
-    silhouettes = apply_offsets(silhouettes, offsets)
+    found = align(read, poses, config, width)
+    silhouettes, correction, offsets = found.silhouettes, found.correction, found.offsets
     _require_no_suspect(silhouettes, poses, width, config, recording)
     poses = apply_correction(poses, correction.shift, correction.rotation)
 
-    cameras = _corrected(recording, lenses, w2c, correction, clip)
+    cameras = _corrected(recording, lenses, w2c, found, clip)
     volume = describe_volume(cameras, silhouettes)
     unit, size = choose_unit(volume["length"], config.animal_length_mm, recording.cameras[0].unit, source.unit)
     cameras = [replace(c, w2c=_scaled(c.w2c, size)) for c in cameras]
-    report = _report(recording, clip, scores, convention, k_transposed, unit, size, sync, correction, volume, silhouettes,
-                     poses, width)
+    report = _report(recording, clip, scores, convention, k_transposed, unit, size, found, volume, poses, width)
     _require_agreement(report, recording, config)
     frames = min(n - max((o for _, o in runs), default=0) for n, runs in zip(clip.frames, offsets))
     up = np.array(source.up if isinstance(source.up, tuple) else (0.0, 0.0, 1.0), np.float64)
     return Rig(recording.name, tuple(cameras), recording.videos, recording.masks, int(frames),
-               source.fps or clip.fps, tuple(offsets), up / np.linalg.norm(up), report)
-
-
-def synchronise_and_refine(silhouettes: Silhouettes, poses: Poses, config: AuditConfig,
-                           width: float) -> tuple[list, dict, Refinement]:
-    """Time offsets per camera, the numbers behind them, and the correction of the cameras.
-
-    The two hide each other: a calibration that is off by more than the animal moves in a frame covers a lost frame, and
-    a lost frame pulls the correction. So offsets are searched again under the corrected cameras, and the correction is
-    then made anew, until the offsets stay.
-    """
-    offsets, sync = find_offsets(silhouettes, poses, config.max_offset)
-    correction = refine(apply_offsets(silhouettes, offsets), poses, config.refine, width)
-    for _ in range(ROUNDS):
-        if correction.kind == "off":
-            break
-        corrected = apply_correction(poses, correction.shift, correction.rotation)
-        again, numbers = find_offsets(silhouettes, corrected, config.max_offset)
-        if again == offsets:
-            break
-        offsets, sync = again, numbers
-        correction = refine(apply_offsets(silhouettes, offsets), poses, config.refine, width)
-    return offsets, sync, correction
+               source.fps or clip.fps, tuple(offsets), up / np.linalg.norm(up), source.licence or recording.licence, report)
 
 
 def inspect_files(recording: Recording, max_difference: int) -> Clip:
@@ -202,14 +182,15 @@ def _require_agreement(report: dict, recording: Recording, config: AuditConfig) 
             hint="look at rig.png; capture.audit.refine: auto corrects small errors")
 
 
-def _corrected(recording, lenses, w2c, correction: Refinement, clip: Clip) -> list[RigCamera]:
+def _corrected(recording, lenses, w2c, found: Alignment, clip: Clip) -> list[RigCamera]:
     import cv2
 
-    cameras = []
+    cameras, correction = [], found.correction
     for i, raw in enumerate(recording.cameras):
         turn = np.eye(4)
         turn[:3, :3] = cv2.Rodrigues(correction.rotation[i])[0]
-        cameras.append(RigCamera(raw.name, turn @ w2c[i], lenses[i].shifted(correction.shift[i]), *clip.sizes[i]))
+        cameras.append(RigCamera(raw.name, turn @ w2c[i], lenses[i].shifted(correction.shift[i]), *clip.sizes[i],
+                                 float(found.growth[i])))
     return cameras
 
 
@@ -219,15 +200,15 @@ def _scaled(w2c: np.ndarray, size: float) -> np.ndarray:
     return scaled
 
 
-def _report(recording, clip, scores, convention, k_transposed, unit, size, sync, correction, volume, silhouettes, poses,
-            width) -> dict:
+def _report(recording, clip, scores, convention, k_transposed, unit, size, alignment: Alignment, volume, poses, width) -> dict:
+    silhouettes, correction = alignment.silhouettes, alignment.correction
     found = tangency(silhouettes.outlines, silhouettes.usable, poses)
     errors = pair_errors(found)
     cameras = [{
         "name": camera.name, "tangency_px": float(np.nanmedian(np.delete(errors[i], i))),
         "containment": float(volume["containment"][i]), "hull_iou": float(volume["hull_iou"][i]),
         "shift_px": correction.shift[i].tolist(), "rotation_deg": np.degrees(correction.rotation[i]).tolist(),
-        "mask_border_px": float(correction.border[i]), "azimuth": volume["azimuth"][i], "elevation": volume["elevation"][i],
+        "mask_growth_px": float(alignment.growth[i]), "azimuth": volume["azimuth"][i], "elevation": volume["elevation"][i],
         "distance_mm": volume["distance"][i] * size, "frames": clip.frames[i],
     } for i, camera in enumerate(recording.cameras)]
     return {
@@ -238,7 +219,7 @@ def _report(recording, clip, scores, convention, k_transposed, unit, size, sync,
         "pairs_px": [[None if np.isnan(e) else float(e) for e in row] for row in errors],
         "refinement": {"kind": correction.kind, "held_out_before_px": _number(correction.before),
                        "held_out_after_px": _number(correction.after)},
-        "sync": sync, "cameras": cameras, "frames_used": len(silhouettes.frames),
+        "sync": alignment.sync, "cameras": cameras, "frames_used": len(silhouettes.frames),
         "animal": {"center_mm": (volume["center"] * size).tolist(), "length_mm": volume["length"] * size,
                    "hull_volume_cm3": volume["volume"] * size**3 / 1000},
         "ring_order": [recording.cameras[i].name for i in np.argsort(volume["azimuth"])],

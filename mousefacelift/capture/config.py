@@ -23,6 +23,7 @@ class RecordingSource:
         cuts: first frames after known cuts.
         include, exclude: frames kept, or dropped, whatever the checks say.
         drop_cameras: names of cameras left out.
+        licence: of the videos, kept with every sample; "" takes what recording.json says, if there is one.
     """
 
     path: str = "virtual"
@@ -39,6 +40,7 @@ class RecordingSource:
     include: tuple[int, ...] = ()
     exclude: tuple[int, ...] = ()
     drop_cameras: tuple[str, ...] = ()
+    licence: str = ""
 
     def __post_init__(self) -> None:
         start, stop, step = self.span
@@ -62,7 +64,7 @@ class AuditConfig:
         min_containment: least share of a mask covered by the hull of the other views.
         clear_factor: the best convention must be this many times better than the next.
         max_offset: frames a camera may be late or early.
-        refine: correct principal points (and small rotations) from silhouettes when held-out frames improve.
+        refine: auto corrects the masks' growth, principal points or small rotations when held-out frames improve.
         max_shift: largest principal-point correction, as a share of the image width; beyond it a camera is named bad.
     """
 

@@ -45,7 +45,8 @@ class Locator:
         wanted = ((f, [self.rig.file_frame(v, f) for v in range(len(self.rig.cameras))]) for f in frames)
         with ThreadPoolExecutor(threads) as pool:
             for frame, pictures in read_in_step(self.rig.masks, wanted, threads=threads):
-                jobs = [pool.submit(lambda m, p: m.make(clean_mask(p)), m, p) for m, p in zip(self.makers, pictures)]
+                jobs = [pool.submit(lambda m, p, c: m.make(clean_mask(p, c.mask_growth)), *job)
+                        for job in zip(self.makers, pictures, self.rig.cameras)]
                 yield self.place(frame, [job.result() for job in jobs])
 
     def place(self, frame: int, found: list[dict]) -> Place:

@@ -17,9 +17,10 @@ import numpy as np
 
 from mousefacelift.capture.config import CaptureConfig
 from mousefacelift.capture.frames import Picture, read_in_step
+from mousefacelift.capture.growth import grow_mask, mask_level
 from mousefacelift.capture.quality import measure_sample, measure_view
 from mousefacelift.capture.rig import Rig
-from mousefacelift.capture.silhouettes import drop_specks, mask_level
+from mousefacelift.capture.silhouettes import drop_specks
 from mousefacelift.capture.track import Track
 from mousefacelift.capture.warp import covered_box, warp_view
 from mousefacelift.chunks import run_chunk
@@ -114,7 +115,7 @@ class Normaliser:
         return Sample(tuple(records), meta), {"frame": frame, "views": [numbers for _, numbers in made]}
 
     def _view(self, v: int, view: CanonicalView, picture: Picture, mask: Picture) -> tuple[np.ndarray, dict]:
-        level = mask_level(mask)
+        mask, level = grow_mask(mask, self.rig.cameras[v].mask_growth), mask_level(mask)
         binary = cv2.threshold(mask.y, level, 1, cv2.THRESH_BINARY)[1]
         clean = drop_specks(binary)
         soft = mask.y if clean is binary else np.where(clean >= binary, mask.y, 0)
@@ -126,7 +127,8 @@ class Normaliser:
         similarity = self.track.canonical(frame)
         segment = sum(frame >= cut for cut in self.track.cuts)
         meta = {"source": "real", "recording": self.rig.recording, "frame": frame, "time_s": frame / self.rig.fps,
-                "segment": segment, "parents": [], "mode": self.config.mode, "zoom": self.track.zoom,
+                "segment": segment, "parents": [], "licence": self.rig.licence,
+                "config_hash": config_hash(self.config), "mode": self.config.mode, "zoom": self.track.zoom,
                 "similarity": {"scale": similarity.scale, "rotation": similarity.rotation.tolist(),
                                "translation": similarity.translation.tolist(), "from": "rig world, mm"}}
         if self.config.mode == "approximate":

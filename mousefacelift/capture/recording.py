@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Recording:
     calibration_format: str
     videos: tuple[str, ...]
     masks: tuple[str, ...]
+    licence: str = "unknown"
 
 
 def open_recording(name: str, folder: str | Path, source: RecordingSource) -> Recording:
@@ -46,7 +48,16 @@ def open_recording(name: str, folder: str | Path, source: RecordingSource) -> Re
     cameras, found = read_calibration(folder / calibration, source.calibration_format)
     video_paths = _per_camera(folder, videos, cameras, name, "video")
     mask_paths = _per_camera(folder, masks, cameras, name, "mask") if masks else ("",) * len(cameras)
-    return Recording(name, folder, tuple(cameras), folder / calibration, found, video_paths, mask_paths)
+    return Recording(name, folder, tuple(cameras), folder / calibration, found, video_paths, mask_paths, _licence(folder))
+
+
+def _licence(folder: Path) -> str:
+    """What the recording's own description (virtual recordings have one) says of its licence."""
+    path = folder / "recording.json"
+    try:
+        return json.loads(path.read_text()).get("licence", "unknown") if path.is_file() else "unknown"
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON", got=str(error), likely="a file cut off while it was copied") from error
 
 
 def _layout(name: str, folder: Path, source: RecordingSource) -> tuple[str, str, str]:

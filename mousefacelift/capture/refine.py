@@ -16,6 +16,7 @@ from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.tangency import Poses, tangency
 
 STEPS = 8
+MOVES = {"masks": 0, "principal_point": 2, "orientation": 3}  # unknowns of a camera besides its masks' border
 MAX_FRAMES = 150
 MIN_GAIN = 0.9  # held-out disagreement must fall below this share
 MIN_STEP = 0.1  # and by this many pixels: a mask's own quantisation is a few tenths of a pixel
@@ -26,7 +27,7 @@ class Refinement:
     """What was found and whether it is worth applying.
 
     Attributes:
-        kind: "off", "principal_point" or "orientation".
+        kind: "off", "masks" (only their borders), "principal_point" or "orientation" (borders besides).
         shift: [V, 2] px to add to the principal points.
         rotation: [V, 3] rotation vectors (radians) to apply after w2c's rotation, about the optical centre.
         border: [V] px by which the masks are too small (positive) or too large.
@@ -62,7 +63,7 @@ def refine(silhouettes: Silhouettes, poses: Poses, wanted: str, width: float, on
         return nothing
     before = held_out_error(silhouettes.select(test), poses, nothing)
     best = Refinement("off", nothing.shift, nothing.rotation, nothing.border, before, before)
-    for kind in ("principal_point", "orientation") if wanted == "auto" else (wanted,):
+    for kind in ("masks", "principal_point", "orientation") if wanted == "auto" else (wanted,):
         trial = _solve(silhouettes.select(fit), poses, kind, width, only)
         after = held_out_error(silhouettes.select(test), poses, trial)
         if after < min(MIN_GAIN * best.after, best.after - MIN_STEP):
@@ -103,10 +104,10 @@ def _residuals(silhouettes, poses, shift, rotation, border) -> np.ndarray:
 
 def _solve(silhouettes: Silhouettes, poses: Poses, kind: str, width: float, only: list[int] | None) -> Refinement:
     """Gauss-Newton with a numeric Jacobian; every unknown touches only its camera's pairs."""
-    views, moves = len(poses.center), 2 if kind == "principal_point" else 3
+    views, moves = len(poses.center), MOVES[kind]
     active = list(range(views)) if only is None else only
     prior = width * 14 / 1152
-    sigma = np.concatenate([np.full(moves, prior if moves == 2 else prior / poses.focal.mean()), [prior / 5]])
+    sigma = np.concatenate([np.full(moves, prior / poses.focal.mean() if moves == 3 else prior), [prior / 5]])
     if moves == 3:
         sigma[2] *= 2  # a roll moves little in the picture
     theta = np.zeros((views, moves + 1))

@@ -17,7 +17,7 @@ from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import write_text
 from mousefacelift.errors import CalibrationError, DataError
 
-RIG_VERSION = 1
+RIG_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,22 @@ class RawCamera:
 
 @dataclass(frozen=True)
 class RigCamera:
-    """One calibrated camera: w2c [4, 4] in mm, a lens, an image size."""
+    """One calibrated camera.
+
+    Args:
+        name: of the camera.
+        w2c: [4, 4], mm.
+        lens: intrinsics and distortion.
+        width, height: pixels.
+        mask_growth: px by which its masks are grown (negative: shrunk) before use, so that all views' masks agree.
+    """
 
     name: str
     w2c: np.ndarray
     lens: Lens
     width: int
     height: int
+    mask_growth: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "w2c", np.array(self.w2c, np.float64))
@@ -86,13 +95,14 @@ class RigCamera:
     def to_json(self) -> dict:
         """JSON-able record of the camera."""
         return {"name": self.name, "w2c": self.w2c.tolist(), "K": self.lens.K.tolist(), "model": self.lens.model,
-                "distortion": self.lens.distortion.tolist(), "width": self.width, "height": self.height}
+                "distortion": self.lens.distortion.tolist(), "width": self.width, "height": self.height,
+                "mask_growth": self.mask_growth}
 
     @classmethod
     def from_json(cls, record: dict) -> RigCamera:
         """Inverse of `to_json`."""
         lens = Lens(record["K"], record["distortion"], record["model"])
-        return cls(record["name"], record["w2c"], lens, record["width"], record["height"])
+        return cls(record["name"], record["w2c"], lens, record["width"], record["height"], record["mask_growth"])
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,7 @@ class Rig:
         fps: frames per second.
         offsets: per camera, a list of [from_frame, offset]: common frame f is frame f + offset of that camera's file.
         up: [3] unit normal of the floor in the calibration's world.
+        licence: of the videos, "unknown" where nobody said.
         report: the numbers of the audit, for people and the report stage.
     """
 
@@ -118,6 +129,7 @@ class Rig:
     fps: float
     offsets: tuple = ()
     up: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+    licence: str = "unknown"
     report: dict = field(default_factory=dict)
 
     def file_frame(self, camera: int, frame: int) -> int:
@@ -139,7 +151,7 @@ class Rig:
             "up": np.asarray(self.up).tolist(), "cameras": [camera.to_json() for camera in self.cameras],
             "videos": [os.path.relpath(p, folder) for p in self.videos],
             "masks": [os.path.relpath(p, folder) for p in self.masks], "offsets": [list(o) for o in self.offsets],
-            "report": self.report,
+            "licence": self.licence, "report": self.report,
         }
         write_text(path, json.dumps(document, indent=1))
 
@@ -159,7 +171,8 @@ class Rig:
                             expected=RIG_VERSION, hint="mousefacelift capture audit")
         videos, masks = (tuple(str(Path(folder) / p) for p in document[key]) for key in ("videos", "masks"))
         return cls(document["recording"], tuple(RigCamera.from_json(c) for c in document["cameras"]), videos, masks,
-                   document["frames"], document["fps"], tuple(document["offsets"]), np.array(document["up"]), document["report"])
+                   document["frames"], document["fps"], tuple(document["offsets"]), np.array(document["up"]),
+                   document["licence"], document["report"])
 
 
 def check_raw_cameras(cameras: list[RawCamera], where: str) -> list[RawCamera]:

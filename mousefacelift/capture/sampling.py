@@ -21,18 +21,22 @@ def block_frames(total: int, blocks: int, length: int) -> np.ndarray:
 
 
 def read_silhouettes(masks: Sequence[str], lenses: Sequence[Lens], sizes: Sequence[tuple[int, int]],
-                     frames: Sequence[int], threads: int = 2) -> Silhouettes:
-    """Silhouettes of `frames` in all mask videos; a frame beyond a video's end is an empty silhouette."""
+                     frames: Sequence[int], growth: Sequence[float] | None = None, threads: int = 2) -> Silhouettes:
+    """Silhouettes of `frames` in all mask videos; a frame beyond a video's end is an empty silhouette.
+
+    Args:
+        growth: [V] px by which each view's masks are grown first (see `growth.py`).
+    """
 
     def one(job) -> list[dict]:
-        path, lens, size = job
+        path, lens, size, pixels = job
         maker, reader = SilhouetteMaker(lens, *size), VideoReader(path)
         empty = np.zeros((size[1], size[0]), np.uint8)
         try:
-            return [maker.make(clean_mask(reader.read(int(f))) if f < reader.frames else empty) for f in frames]
+            return [maker.make(clean_mask(reader.read(int(f)), pixels) if f < reader.frames else empty) for f in frames]
         finally:
             reader.close()
 
     with ThreadPoolExecutor(threads) as pool:
-        columns = list(pool.map(one, zip(masks, lenses, sizes)))
+        columns = list(pool.map(one, zip(masks, lenses, sizes, growth if growth is not None else [0.0] * len(masks))))
     return stack_silhouettes(frames, list(zip(*columns)))

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mousefacelift.capture.frames import Picture
+from mousefacelift.capture.growth import grow_mask, mask_level
 from mousefacelift.capture.lens import Lens
 from mousefacelift.core.cameras import Camera
 
@@ -56,14 +57,9 @@ class Silhouettes:
         return Silhouettes(self.frames, *(getattr(self, name)[:, keep] for name in list(self.__dataclass_fields__)[1:]))
 
 
-def mask_level(picture: Picture) -> float:
-    """Luma of the 127 threshold of a mask video in its own range."""
-    return 127.0 if picture.full_range else 16 + 127 * 219 / 255
-
-
-def clean_mask(picture: Picture) -> np.ndarray:
-    """uint8 0/1 [H, W]: luma above the threshold, codec specks removed."""
-    return drop_specks(cv2.threshold(picture.y, mask_level(picture), 1, cv2.THRESH_BINARY)[1])
+def clean_mask(picture: Picture, growth: float = 0.0) -> np.ndarray:
+    """uint8 0/1 [H, W]: luma above the threshold after the edge moved outward by `growth` px, codec specks removed."""
+    return drop_specks(cv2.threshold(grow_mask(picture, growth).y, mask_level(picture), 1, cv2.THRESH_BINARY)[1])
 
 
 def drop_specks(mask: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.tangency import Pencils, Poses, pencils
 
-SWITCH_COST = 6.0  # in units of the typical frame cost: a change of offset must pay for itself
+SWITCH_COST = 6.0  # per frame of a change of offset, in units of the typical frame cost: a change must pay for itself
 CLEAR_GAIN = 0.7  # an offset is believed when it brings the disagreement below this share of that without
 
 
@@ -82,7 +82,7 @@ def _costs(found: Pencils, frames: np.ndarray, offsets: np.ndarray, view: int, m
 
 
 def _best_path(costs: np.ndarray, max_offset: int) -> np.ndarray:
-    """[T] offset of the cheapest path; changing the offset costs SWITCH_COST typical frames."""
+    """[T] offset of the cheapest path; each frame by which the offset changes costs SWITCH_COST typical frames."""
     known = np.isfinite(costs)
     if not known.any():
         return np.zeros(len(costs), int)
@@ -91,13 +91,13 @@ def _best_path(costs: np.ndarray, max_offset: int) -> np.ndarray:
     filled = np.where(known, np.minimum(costs, 4 * spread), np.nan)
     cheapest = np.min(np.where(known, filled, np.inf), axis=1, keepdims=True)  # an unread frame must not force a change
     filled = np.where(known, filled, np.where(np.isfinite(cheapest), cheapest, 0.0) + 0.5 * typical)
-    switch = SWITCH_COST * max(typical, 0.1 * spread)
+    frames = np.abs(np.subtract.outer(np.arange(costs.shape[1]), np.arange(costs.shape[1])))
+    switch = SWITCH_COST * max(typical, 0.1 * spread) * frames
     total, back = filled[0].copy(), np.zeros(costs.shape, int)
     for t in range(1, len(costs)):
-        jump = int(np.argmin(total))
-        stay = total <= total[jump] + switch
-        back[t] = np.where(stay, np.arange(costs.shape[1]), jump)
-        total = np.where(stay, total, total[jump] + switch) + filled[t]
+        ways = total[None] + switch  # [to, from]
+        back[t] = ways.argmin(1)
+        total = ways.min(1) + filled[t]
     path = np.zeros(len(costs), int)
     path[-1] = int(np.argmin(total))
     for t in range(len(costs) - 1, 0, -1):

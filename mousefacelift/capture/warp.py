@@ -16,7 +16,7 @@ from mousefacelift.capture.lens import distort_point
 from mousefacelift.capture.rig import RigCamera
 from mousefacelift.core.cameras import Camera
 
-SOFT = 64.0  # half width, in luma steps of a 0..255 mask, of the soft edge around the threshold
+SOFT = 96.0  # half width, in luma steps of a 0..255 mask, of the soft edge around the threshold; what is fainter is codec noise
 
 
 def warp_view(picture: Picture, mask: np.ndarray, threshold: float, old: RigCamera, new: Camera, rotation: np.ndarray,

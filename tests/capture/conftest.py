@@ -28,7 +28,7 @@ def toy(tmp_path_factory):
     cameras = even(random_rig(7, 5, 384))
     write_recording(folder, cameras, FRAMES, seed=7)
     opencv_json.write(folder / "cameras.json", raw(cameras))
-    return folder, cameras, RecordingSource(path=str(folder), frames=(0, FRAMES))
+    return folder, cameras, RecordingSource(path=str(folder), frames=(0, FRAMES), licence="CC0 toy")
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,7 @@ def test_world_is_canonical_and_no_view_is_clipped(toy_chunk):
             assert row["border_share"] == 0 and row["hull_iou"] > 0.93
             distances.append(np.linalg.norm(view.camera.center))
         assert sample.meta["source"] == "real" and sample.meta["recording"] == "toy"
+        assert sample.meta["licence"] == "CC0 toy" and len(sample.meta["config_hash"]) == 16
     assert np.mean(distances) == pytest.approx(2.7, abs=0.02)
 
 

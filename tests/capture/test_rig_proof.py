@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mousefacelift.capture.audit import synchronise_and_refine
+from mousefacelift.capture.align import synchronise_and_refine
 from mousefacelift.capture.config import AuditConfig
 from mousefacelift.capture.conventions import CONVENTIONS, OPENGL, Convention, choose_unit, raw_lenses, score_conventions
 from mousefacelift.capture.lens import Lens

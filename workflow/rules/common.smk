@@ -12,6 +12,7 @@ SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 flow.use_checkout()
 with open(SCHEMA) as stream:
     try:
+        flow.refuse_repeated_keys(workflow.configfiles)
         flow.check_config(config, yaml.safe_load(stream))
     except flow.ConfigError as error:
         print(f"ConfigError: {error}", file=sys.stderr)

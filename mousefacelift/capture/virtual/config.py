@@ -14,6 +14,7 @@ class Degradations:
         principal_point_px: smallest and largest shift of each written principal point, at 1152 px width (real: 2-13).
         extrinsic_jitter_deg: smallest and largest rotation of each written camera (real: 0.2-1).
         mask_change_px: smallest and largest erosion or dilation of each camera's mask, at 1152 px width (real: 1-3).
+        mask_crf: x264 quality of the mask videos; 0 is lossless (real: 20).
         acrylic_band: how much the reflection in the acrylic wall greys the lowest 25 mm of the animal, 0 to 1 (real: 0.35).
         dropped_frame_camera: camera whose video lacks one frame in its middle; -1 for none.
         copied_calibration_camera: camera written with the calibration of the camera after it; -1 for none.
@@ -24,6 +25,7 @@ class Degradations:
     principal_point_px: tuple[float, float] = (0.0, 0.0)
     extrinsic_jitter_deg: tuple[float, float] = (0.0, 0.0)
     mask_change_px: tuple[float, float] = (0.0, 0.0)
+    mask_crf: int = 0
     acrylic_band: float = 0.0
     dropped_frame_camera: int = -1
     copied_calibration_camera: int = -1
@@ -44,7 +46,7 @@ class VirtualConfig:
         strands: number of fur strands; 0 picks one that suits the resolution (70,000 at 1152 px width).
         supersample: samples per pixel edge.
         noise: standard deviation of the sensor noise in 8-bit levels.
-        video_crf, mask_crf: x264 quality of colour and mask videos; the masks are lossy as the real ones are.
+        video_crf: x264 quality of the colour videos.
         mesh: folder of a MAMMAL mouse mesh and its motion that stands in for the procedural animal; "" for none.
         truth_vertices: also store every frame's vertices; they can be made again from the stored motion without.
         degradations: defects, all off by default.
@@ -62,7 +64,6 @@ class VirtualConfig:
     supersample: int = 2
     noise: float = 1.6
     video_crf: int = 16
-    mask_crf: int = 20
     mesh: str = ""
     truth_vertices: bool = True
     degradations: Degradations = field(default_factory=Degradations)

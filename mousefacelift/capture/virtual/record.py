@@ -96,7 +96,7 @@ class _Shot:
         self._dropped = config.frames // 2 if drops else -1
         videos, masks = (folder / sub / f"{camera}.mp4" for sub in _FOLDERS[variant])
         self._colour = _VideoSink(videos, config.fps, config.video_crf)
-        self._mask = _VideoSink(masks, config.fps, config.mask_crf)
+        self._mask = _VideoSink(masks, config.fps, spoil.mask_crf)
 
     def prepare(self) -> None:
         """Draw the empty arena once."""

@@ -101,6 +101,9 @@ def check_config(config: VirtualConfig) -> None:
     if config.supersample not in (1, 2, 3, 4) or config.noise < 0:
         raise ConfigError("virtual.supersample must be 1 to 4 and virtual.noise not negative",
                           got=f"{config.supersample}, {config.noise}")
+    if not (0 <= config.video_crf <= 51 and 0 <= spoil.mask_crf <= 51):
+        raise ConfigError("virtual.video_crf and virtual.degradations.mask_crf must lie in [0, 51]",
+                          got=f"{config.video_crf}, {spoil.mask_crf}")
     if config.mesh and spoil.cut:
         raise ConfigError("virtual.degradations.cut needs the procedural animal", got=f"virtual.mesh: {config.mesh}",
                           likely="a stored motion has no other stretch to jump to")
