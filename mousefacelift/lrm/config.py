@@ -80,7 +80,7 @@ class TrainConfig:
         frozen_share: of the transformer layers, with layers frozen.
         lora_rank: of the additions to attention and MLP, with layers lora.
         steps: optimiser steps (of the reference arm, when mixture.exposure is mouse).
-        precision: auto is bf16 on a GPU and fp32 on a CPU.
+        precision: auto is bf16 on a GPU and on a CPU with AVX512-BF16 or AMX, else fp32.
         compile: torch.compile of the transformer layers.
         checkpoint_activations: recompute the layers in the backward pass; less memory, more time.
         validate_every: steps between validations.

@@ -12,11 +12,13 @@ PRESETS = {
     "base": ModelConfig(image_size=256, dim=768, layers=12),
     # 7.9 M parameters at 128 px. Few wide layers, because small matrices waste a CPU. A budget of minutes pays for no
     # lesson that alpha and colour of the input already hold; Gaussians start the size of a pixel (0.02 units at 128 px).
-    "small": ModelConfig(image_size=128, dim=320, layers=6, scale_log_offset=-3.9, opacity_logit_offset=0.0,
-                         head_init_std=0.005, uses_alpha=True, color_from_pixel=True),
+    "small": ModelConfig(image_size=128, dim=320, layers=6, depth_range=1.0, depth_logit_offset=-1.0,
+                         scale_log_offset=-0.9, opacity_logit_offset=0.0, head_init_std=0.005, uses_alpha=True,
+                         color_from_pixel=True, scale_from_pixel=True, depth_from_silhouettes=True),
     # 0.2 M parameters at 32 px: for tests of the pipeline itself, not for pictures.
-    "tiny": ModelConfig(image_size=32, dim=64, head_dim=32, layers=2, scale_log_offset=-2.5, opacity_logit_offset=0.0,
-                        head_init_std=0.005, uses_alpha=True, color_from_pixel=True),
+    "tiny": ModelConfig(image_size=32, dim=64, head_dim=32, layers=2, depth_range=1.0, depth_logit_offset=-1.0,
+                        scale_log_offset=-0.9, opacity_logit_offset=0.0, head_init_std=0.005, uses_alpha=True,
+                        color_from_pixel=True, scale_from_pixel=True, depth_from_silhouettes=True),
 }
 
 

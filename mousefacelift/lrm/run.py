@@ -105,7 +105,9 @@ def make_accelerator(config: TrainConfig, out: Path) -> Accelerator:
     """Devices, precision and trackers of a run. The other processes may have to wait long while the first one validates."""
     precision = config.precision
     if precision == "auto":
-        precision = "bf16" if torch.cuda.is_available() else "fp32"
+        processor = torch.cpu.get_capabilities()
+        fast = torch.cuda.is_available() or processor.get("avx512_bf16", False) or processor.get("amx_bf16", False)
+        precision = "bf16" if fast else "fp32"
     return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=not torch.cuda.is_available(),
                        log_with=list(config.trackers) or None, project_dir=str(out / "logs"),
                        kwargs_handlers=[InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))])

@@ -30,10 +30,28 @@ def patchify(images: Tensor, patch: int) -> Tensor:
     return tiles.permute(0, 1, 3, 5, 4, 6, 2).reshape(b, -1, patch, patch, c)
 
 
-def pose_images(rgb: Tensor, origin: Tensor, direction: Tensor) -> Tensor:
-    """[..., 9, H, W]: colour in [-1,1], ray direction, and the ray's nearest point to the world origin."""
+def pose_images(image: Tensor, origin: Tensor, direction: Tensor) -> Tensor:
+    """[..., 9 or 10, H, W]: colour in [-1,1], ray direction, the ray's nearest point to the world origin, and alpha in [-1,1].
+
+    Args:
+        image: [..., 3 or 4, H, W] in [0,1], colour and perhaps alpha.
+    """
     nearest = origin - (origin * direction).sum(-3, keepdim=True) * direction
-    return torch.cat([rgb * 2 - 1, direction, nearest], dim=-3)
+    return torch.cat([image[..., :3, :, :] * 2 - 1, direction, nearest, image[..., 3:, :, :] * 2 - 1], dim=-3)
+
+
+def remove_background(image: Tensor) -> Tensor:
+    """[..., 4, H, W]: straight colour where there is foreground and grey elsewhere, then alpha.
+
+    Args:
+        image: [..., 4, H, W], colour over a background of one colour, then alpha. What that colour was is read off the pixels
+            whose alpha is 0.
+    """
+    rgb, alpha = image[..., :3, :, :], image[..., 3:, :, :]
+    empty = (alpha == 0).to(rgb)
+    behind = (rgb * empty).sum((-2, -1), keepdim=True) / empty.sum((-2, -1), keepdim=True).clamp(min=1)
+    straight = ((rgb - (1 - alpha) * behind) / alpha.clamp(min=0.05)).clamp(0, 1)  # 0.05: 8-bit colours say no more
+    return torch.cat([torch.where(alpha > 0, straight, 0.5), alpha], dim=-3)
 
 
 def select_tokens(keep: Tensor) -> tuple[Tensor, Tensor]:

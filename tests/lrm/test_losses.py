@@ -24,14 +24,24 @@ def test_a_perfect_render_costs_nothing(scene):
     assert loss.abs().max() < 1e-6 and set(terms) == {"l2", "alpha", "ssim"}
 
 
-def test_the_foreground_share_does_not_depend_on_how_small_the_animal_is():
-    error = torch.zeros(1, 3, 64, 64)
+def test_an_error_on_the_whole_animal_costs_the_same_however_small_the_animal_is():
     values = []
-    for size in (4, 16, 40):
+    for size in (8, 16, 40):
         mask = torch.zeros(1, 1, 64, 64)
         mask[..., :size, :size] = 1
-        values.append(balanced_mean(error + mask, mask, 0.7).item())
+        values.append(balanced_mean(mask.expand(-1, 3, -1, -1), mask, 0.7).item())
     assert values == pytest.approx([0.7] * 3)
+
+
+def test_a_silhouette_too_wide_costs_what_one_too_narrow_costs():
+    """Means of the two regions by themselves would make the halo 30 times cheaper here."""
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 28:36, 28:36] = 1
+    halo, bite = torch.zeros_like(mask), torch.zeros_like(mask)
+    halo[..., 27, 28:36] = 1
+    bite[..., 28, 28:36] = 1
+    costs = [balanced_mean(error.expand(-1, 3, -1, -1), mask, 0.5).item() for error in (halo, bite)]
+    assert costs[0] == pytest.approx(costs[1]) and costs[0] == pytest.approx(0.5 * 8 / 64)
 
 
 def test_without_a_share_the_mean_is_the_published_plain_one(scene):
@@ -41,9 +51,9 @@ def test_without_a_share_the_mean_is_the_published_plain_one(scene):
     torch.testing.assert_close(balanced_mean((other - target).square(), mask, None), want)
 
 
-def test_an_image_without_foreground_is_judged_as_background():
+def test_an_image_without_foreground_counts_as_if_it_had_one_percent():
     error, mask = torch.ones(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
-    assert balanced_mean(error, mask, 0.7).item() == pytest.approx(0.3)
+    assert balanced_mean(error, mask, 0.7).item() == pytest.approx(0.3 / 0.01)
 
 
 def test_opaque_splats_of_background_colour_are_not_free(scene):

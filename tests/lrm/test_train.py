@@ -163,5 +163,5 @@ def test_a_few_hundred_samples_teach_the_tiny_model_to_follow_its_input(tmp_path
     config = TrainConfig(preset="tiny", steps=300, validate_every=100, trackers=())
     out = train(TrainRequest("no-synthetic", dataset, tmp_path / "run", config, loader=LoaderConfig(image_size=32)))
     reached = read_facts(out)["validation"]
-    assert reached["fg_psnr"] > 15.5 and reached["skill_over_mean"] > -0.5  # untrained: 14.2 dB and -4.2 dB
-    assert reached["input_swap"] > 3 and reached["retrieval_at_1"] > 3 * reached["retrieval_chance"]
+    assert reached["fg_psnr"] > 16.2 and reached["skill_over_mean"] > 0  # measured: 16.7 dB and 0.5 dB
+    assert reached["input_swap"] > 4 and reached["retrieval_at_1"] > 6 * reached["retrieval_chance"]
