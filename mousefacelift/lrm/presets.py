@@ -10,8 +10,8 @@ PRESETS = {
     "facelift": ModelConfig(),
     # 85 M parameters at 256 px: trains on one 24 GB card.
     "base": ModelConfig(image_size=256, dim=768, layers=12),
-    # 7.9 M parameters at 128 px. Few wide layers, because small matrices waste a CPU. A budget of minutes pays for no
-    # lesson that alpha and colour of the input already hold; Gaussians start the size of a pixel (0.02 units at 128 px).
+    # 7.9 M parameters at 128 px. Few wide layers, because small matrices waste a CPU. A budget of minutes pays for no lesson
+    # that alpha, colour and silhouettes of the input already hold; Gaussians start with a deviation of 0.4 pixels.
     "small": ModelConfig(image_size=128, dim=320, layers=6, depth_range=1.0, depth_logit_offset=-1.0,
                          scale_log_offset=-0.9, opacity_logit_offset=0.0, head_init_std=0.005, uses_alpha=True,
                          color_from_pixel=True, scale_from_pixel=True, depth_from_silhouettes=True),
