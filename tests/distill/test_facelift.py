@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from mousefacelift.distill.generators.facelift import (
     clip_pixels,
     nearest_prompts,
     sample_views,
+    to_picture,
 )
 from mousefacelift.distill.generators.facelift_attention import DenseViewAttention, SparseViewAttention, set_view_attention
 from mousefacelift.distill.generators.facelift_folder import load_facelift, load_prompts
+from mousefacelift.distill.generators.protocol import noise_source
 from mousefacelift.distill.views import VIEW_SETS
 from mousefacelift.errors import DataError, MissingWeights
 
@@ -108,6 +111,45 @@ def test_an_untrained_pose_adapter_changes_nothing(parts, truth, fixture):
     with torch.no_grad():
         images = sample_views(parts, [picture], [stored_draw(truth)], SAMPLER, offsets)[0].permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(images, truth["pipe.images_nhwc"], atol=TOLERANCE)
+
+
+def test_an_untrained_adapter_is_bit_for_bit_no_adapter(parts):
+    """Grafted at zero: offsets of 0 are added, so not even rounding differs."""
+    adapter = PoseAdapter(2 * parts.mean.shape[1], parts.prompts.shape[2])
+    picture = to_picture(photo(), 64)
+    draws = [[noise_source(3)] for _ in range(2)]
+    with torch.no_grad():
+        plain, grafted = (sample_views(parts, [picture], [lambda shape, source=row[0]: torch.randn(shape, generator=source)],
+                                       SAMPLER, offsets)
+                          for row, offsets in zip(draws, (None, adapter(torch.randn(6, 11))), strict=True))
+    assert torch.equal(plain, grafted)
+
+
+def test_clip_and_vae_encode_every_photo_once(parts, monkeypatch):
+    calls = {"vae": 0, "clip": 0}
+    encode, embed = parts.vae.encode, parts.image_encoder.forward
+    monkeypatch.setattr(parts.vae, "encode", lambda x: calls.__setitem__("vae", calls["vae"] + len(x)) or encode(x))
+    monkeypatch.setattr(parts.image_encoder, "forward", lambda x: calls.__setitem__("clip", calls["clip"] + len(x)) or embed(x))
+    FaceLiftGenerator(parts, VIEW_SETS["facelift"], SAMPLER, VIEW_SETS["facelift"]).generate([photo(), photo()], [1, 2])
+    assert calls == {"vae": 2, "clip": 2}
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 0.05), (torch.float16, 0.01)])
+def test_half_precision_paints_nearly_the_same(parts, fixture, prompt_file, dtype, tolerance):
+    """Mean absolute difference to fp32 over the images; 8 and 11 bits of mantissa through the network and four steps."""
+    half = load_facelift(fixture / "pipeckpts", prompt_file, dtype, "cpu")
+    assert {p.dtype for part in (half.unet, half.vae, half.image_encoder) for p in part.parameters()} == {dtype}
+    images = []
+    for each in (parts, half):
+        source = noise_source(1)
+        images.append(sample_views(each, [to_picture(photo(), 64)], [lambda shape, s=source: torch.randn(shape, generator=s)], SAMPLER))
+    assert 0 < (images[0] - images[1]).abs().mean() < tolerance
+
+
+def test_a_photo_without_foreground_is_refused(parts):
+    empty = replace(photo(), rgba=np.zeros((64, 64, 4), np.float32))
+    with pytest.raises(DataError, match="no foreground"):
+        FaceLiftGenerator(parts, VIEW_SETS["facelift"], SAMPLER, VIEW_SETS["facelift"]).generate([empty], [1])
 
 
 def photo(size=64):

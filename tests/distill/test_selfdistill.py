@@ -12,6 +12,7 @@ from mousefacelift.distill.config import DistillConfig, GateConfig
 from mousefacelift.distill.data import FrameItem, Splits, usable_views
 from mousefacelift.distill.gate import FrameJudge, learn_thresholds, refusal
 from mousefacelift.distill.generators.protocol import change_camera, matte, require_files, view_seed
+from mousefacelift.distill.recipes import check_views
 from mousefacelift.distill.selfdistill import Distiller, distill_chunk
 from mousefacelift.distill.views import VIEW_SETS, wanted_views
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
@@ -153,6 +154,12 @@ def test_view_sets_give_absolute_cameras_from_the_input():
     np.testing.assert_allclose([p[1] for p in ring], 20, atol=1e-9)
     with pytest.raises(ConfigError, match="not declared"):
         wanted_views("eighty", (), None)
+
+
+def test_the_command_refuses_a_tolerance_that_merges_views_of_one_call():
+    check_views(VIEW_SETS["sixty_between"], 10.0)
+    with pytest.raises(ConfigError, match="spacing of 60.0"):
+        check_views(VIEW_SETS["sixty_between"], 60.0)
 
 
 def test_seeds_belong_to_the_view_and_to_nothing_else():

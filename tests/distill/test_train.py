@@ -5,12 +5,14 @@ import pytest
 import torch
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
-from mousefacelift.distill.config import NetworkConfig, SamplerConfig, TrainingConfig
+from mousefacelift.distill.config import DistillConfig, NetworkConfig, SamplerConfig, TrainingConfig
 from mousefacelift.distill.data import FrameStore, Splits, choose_frames, list_frames
 from mousefacelift.distill.generators.pose import PoseGenerator
 from mousefacelift.distill.generators.pose_network import PoseNetwork, mirror_pose, pose_features
+from mousefacelift.distill.generators.protocol import view_seed
 from mousefacelift.distill.pose_training import PoseBatches, draw_condition_drop, min_snr_weight, pose_loss
-from mousefacelift.distill.train import learning_rate, train
+from mousefacelift.distill.selfdistill import Distiller
+from mousefacelift.distill.train import Average, learning_rate, train
 from mousefacelift.distill.validate import alarms, validate
 from mousefacelift.distill.views import VIEW_SETS
 from mousefacelift.errors import DataError
@@ -104,6 +106,34 @@ def test_a_view_made_alone_is_the_view_made_with_others(store):
     for a, b, c in zip(alone, again, together, strict=True):
         assert all(np.array_equal(x.rgba, y.rgba) for x, y in zip(a, b, strict=True))
         assert all(np.abs(x.rgba - y.rgba).max() < 2e-3 for x, y in zip(a, c, strict=True))
+
+
+def test_the_average_follows_its_formula():
+    module = torch.nn.Linear(1, 1, bias=False)
+    average, expected = Average(module, 0.5), module.weight.item()
+    for step in range(1, 6):
+        with torch.no_grad():
+            module.weight.fill_(float(step))
+        average.update(module, step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    assert float(average.values["weight"]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_view_of_a_chunk_can_be_made_again_alone_and_identically(store, tmp_path):
+    """From (seed, recording, frame, camera) and the photo alone, in any order, bit for bit as it is stored."""
+    network = PoseNetwork(TINY)
+    torch.nn.init.normal_(network.head.weight, std=0.05)
+    generator = PoseGenerator(network, 1.2, VIEW_SETS["sixty_between"], SamplerConfig(steps=2), {})
+    distiller = Distiller(generator, None, DistillConfig(), 7, None)
+    photos, item = store.views(1), store.items[1]
+    whole = distiller.candidates(item, photos, tmp_path / "cache")
+    (tmp_path / "cache/02.npz").unlink()  # as if the job had been killed before this input
+    again = distiller.candidates(item, photos, tmp_path / "cache")
+    assert all(np.array_equal(a.view.rgba, b.view.rgba) for a, b in zip(whole, again, strict=True))
+    (views,) = generator.generate([photos[2]], [view_seed(7, item.recording, item.frame, photos[2].meta["camera"])])
+    for made, candidate in zip(views, [c for c in whole if c.row["input"] == photos[2].meta["camera"]], strict=True):
+        np.testing.assert_array_equal(np.rint(made.rgba * 255), np.rint(candidate.view.rgba * 255))
 
 
 def test_an_input_without_foreground_is_refused(store):
