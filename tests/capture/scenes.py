@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mousefacelift.capture.conventions import OPENGL, Convention
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.rig import RawCamera, RigCamera
 from mousefacelift.capture.silhouettes import SilhouetteMaker, stack_silhouettes
@@ -106,6 +107,20 @@ def raw(cameras: list[RigCamera], unit: float | None = 1.0) -> list[RawCamera]:
     """The cameras as a calibration file would state them."""
     return [RawCamera(c.name, c.lens.K, c.R, c.w2c[:3, 3], c.lens.distortion, c.lens.model, c.width, c.height, unit)
             for c in cameras]
+
+
+def scramble(cameras: list[RawCamera], convention: Convention, transpose_k: bool = False) -> list[RawCamera]:
+    """Cameras (x_cam = R x + t) as a file would hold them that was written under `convention`, without size and unit."""
+    out = []
+    for camera in cameras:
+        w2c = np.eye(4)
+        w2c[:3, :3], w2c[:3, 3] = camera.R, camera.t
+        matrix = OPENGL @ w2c if convention.opengl else w2c
+        matrix = np.linalg.inv(matrix) if convention.camera_to_world else matrix
+        R = matrix[:3, :3].T if convention.transposed else matrix[:3, :3]
+        K = np.asarray(camera.K).T if transpose_k else camera.K
+        out.append(RawCamera(camera.name, K, R, matrix[:3, 3], camera.distortion))
+    return out
 
 
 def silhouettes_of(cameras: list[RigCamera], times: np.ndarray, seed: int = 0, lenses: list[Lens] | None = None):

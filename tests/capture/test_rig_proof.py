@@ -6,17 +6,17 @@ import pytest
 
 from mousefacelift.capture.align import synchronise_and_refine
 from mousefacelift.capture.config import AuditConfig
-from mousefacelift.capture.conventions import CONVENTIONS, OPENGL, Convention, choose_unit, raw_lenses, score_conventions
+from mousefacelift.capture.conventions import CONVENTIONS, Convention, choose_unit, raw_lenses, score_conventions
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.refine import apply_correction, refine
-from mousefacelift.capture.rig import RawCamera, RigCamera
+from mousefacelift.capture.rig import RigCamera
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.sync import apply_offsets, find_offsets
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
 from mousefacelift.capture.volume import describe_volume
 from mousefacelift.core.cameras import look_at
 from mousefacelift.errors import CalibrationError
-from tests.capture.scenes import random_rig, raw, silhouettes_of
+from tests.capture.scenes import random_rig, raw, scramble, silhouettes_of
 
 WIDTH = 576
 TIMES = np.linspace(0, 8, 10)
@@ -26,24 +26,10 @@ def poses_of(cameras, w2c=None):
     return Poses.of([c.w2c for c in cameras] if w2c is None else w2c, [c.lens.fxfycxcy[:2].mean() for c in cameras])
 
 
-def scrambled(cameras, convention, transpose_k=False):
-    """The cameras as a file would hold them that was written under `convention`."""
-    out = []
-    for camera in raw(cameras):
-        w2c = np.eye(4)
-        w2c[:3, :3], w2c[:3, 3] = camera.R, camera.t
-        matrix = OPENGL @ w2c if convention.opengl else w2c
-        matrix = np.linalg.inv(matrix) if convention.camera_to_world else matrix
-        R = matrix[:3, :3].T if convention.transposed else matrix[:3, :3]
-        K = np.asarray(camera.K).T if transpose_k else camera.K
-        out.append(RawCamera(camera.name, K, R, matrix[:3, 3], camera.distortion))
-    return out
-
-
 def recovered(seed):
     rng = np.random.default_rng(seed)
     cameras, truth = random_rig(seed), CONVENTIONS[rng.integers(8)]
-    stored = scrambled(cameras, truth, transpose_k=bool(seed % 2))
+    stored = scramble(raw(cameras), truth, transpose_k=bool(seed % 2))
     lenses, transposed = raw_lenses(stored)
     scores = score_conventions(stored, lenses, [c.width for c in cameras], silhouettes_of(cameras, TIMES, seed))
     clear = scores[1].tangency > 2 * scores[0].tangency
@@ -76,7 +62,7 @@ def test_true_cameras_touch_the_same_epipolar_planes():
 @pytest.mark.parametrize("convention", CONVENTIONS, ids=str)
 def test_reading_a_convention_inverts_writing_it(convention):
     camera = random_rig(3, 4)[0]
-    stored = scrambled([camera], convention)[0]
+    stored = scramble(raw([camera]), convention)[0]
     np.testing.assert_allclose(convention.w2c(stored.R, stored.t), camera.w2c, atol=1e-9)
 
 
@@ -201,7 +187,7 @@ def test_convention_names_are_readable():
 def test_few_and_many_cameras_are_proven(count):
     cameras = random_rig(11, count, 288)
     found = silhouettes_of(cameras, TIMES, 11)
-    stored = scrambled(cameras, Convention(transposed=True))
+    stored = scramble(raw(cameras), Convention(transposed=True))
     scores = score_conventions(stored, raw_lenses(stored)[0], [288] * count, found)
     assert scores[0].convention == Convention(transposed=True) and scores[1].tangency > 2 * scores[0].tangency
     assert find_suspect(found, poses_of(cameras), 288, 0.03) is None
