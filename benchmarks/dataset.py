@@ -134,6 +134,7 @@ def bench_scale(root: Path, samples: int = 80_000, distinct: int = 300) -> None:
     views = small.view_table().iloc[(pick[:, None] * 32 + np.arange(32)).ravel()].reset_index(drop=True)
     views["sample"] = views["owner"] = np.repeat(np.arange(samples), 32)
     counts = {"samples": samples, "view_rows": 32 * samples}
+    (root / "large").mkdir()
     write_manifest(root / "large", table, views, {"schema": SCHEMA_VERSION, "build": "scale", "counts": counts})
     del table, views
     for jobs in (1, 2):
