@@ -9,13 +9,14 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mousefacelift.chunks import read_index
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import read_document
-from mousefacelift.dataset.build import build_dataset, writing
+from mousefacelift.dataset.build import build_dataset, expansion, writing
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.splits import object_split, write_splits
@@ -124,6 +125,23 @@ def test_distilled_samples_offer_the_photos_of_their_frame_without_copies(built)
     owners = set(views.owner.tolist()) - {int(rows[0])}
     assert {manifest.samples["source"].iat[o] for o in owners} == {"real"}
     assert {manifest.samples["frame"].iat[o] for o in owners} == {manifest.samples["frame"].iat[rows[0]]}
+
+
+def test_the_planned_size_is_reached_by_index_and_not_by_copies():
+    """1,600 frames: 5 seen photos and 7 distilled views make the 12 angles; mirrored, 38,400; with in-between splats over 50,000."""
+    def rows(source, views):
+        samples = pd.DataFrame({"split": "train", "decision": "accepted", "source": source}, index=range(1600))
+        return samples, pd.DataFrame({"sample": np.repeat(np.arange(1600), views), "held_out": np.tile(np.arange(views) == 5, 1600)})
+
+    parts = [rows("real", 6), rows("distilled", 7), rows("splat", 6)]
+    samples = pd.concat([part[0] for part in parts], ignore_index=True)
+    views = pd.concat([part[1].assign(sample=part[1]["sample"] + 1600 * i) for i, part in enumerate(parts)], ignore_index=True)
+    views["held_out"] &= samples["source"].to_numpy()[views["sample"]] == "real"
+    views["owner"] = views["sample"]
+    attached = views[views["sample"] < 1600].assign(sample=lambda t: t["sample"] + 1600)  # photos offered again are not counted twice
+    counts = expansion(samples, pd.concat([views, attached], ignore_index=True))
+    assert counts == {"mouse_samples": 4800, "mouse_items": 1600 * (5 + 7 + 6), "mouse_items_augmented": 3200 * 18}
+    assert counts["mouse_items_augmented"] > 50_000
 
 
 def test_order_of_chunks_changes_nothing(built, toy_chunks, tmp_path):
