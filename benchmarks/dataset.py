@@ -186,6 +186,9 @@ def bench_sampler(_: Path) -> None:
         def pool(self, source, split, min_views=0):
             return np.arange(80_000), np.ones(80_000)
 
+        def view_counts(self, rows):
+            return np.full(len(rows), 32)
+
     sampler = MixtureSampler(Pool(), "80-20", 0, steps=200_000, batch_size=64)
     start = time.perf_counter()
     sampler.draw(199_999)

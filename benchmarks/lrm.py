@@ -1,6 +1,8 @@
 """Speed and memory of the reconstructor: training samples/s, forward time, share of the hardware's peak.
 
     python benchmarks/lrm.py                      small preset on the CPU, synthetic batch of balls
+    python benchmarks/lrm.py --forward            facelift preset on the CPU, 4 and 6 views of 512 px: forward time from 3 of its
+                                                  24 equal layers (a whole pass takes minutes on two cores)
     python benchmarks/lrm.py --device cuda        facelift preset on a GPU, 4 and 6 views of 512 px
 
 FLOPs are counted for the transformer's matrix products only (two per multiply-add): 2 * weights * tokens for the linear
@@ -12,6 +14,7 @@ a GPU's peak is --peak-tflops (989 for bf16 dense on H100 and H200, NVIDIA's dat
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import resource
 import sys
 import time
@@ -119,9 +122,34 @@ def bench(name: str, views: int, targets: int, device: str, peak: float, repeats
           f"renderer {spent['render'] / step_s:.0%} of the step, peak memory {memory:.2f} GiB", flush=True)
 
 
+@torch.no_grad()
+def bench_forward(name: str, views: int, peak: float, layers: int = 3) -> None:
+    """Forward time of a model on the CPU from some of its layers: the rest of the network + all layers at the median of those
+    after the first, which also warms the caches."""
+    config = preset(name)
+    torch.manual_seed(0)
+    model = GSLRM(dataclasses.replace(config, layers=layers)).eval()
+    image, c2w, fxfycxcy = batch(views, config.image_size, "cpu")
+    marks: list[float] = []
+    for layer in model.transformer_layers:
+        layer.register_forward_pre_hook(lambda *_: marks.append(time.perf_counter()))
+        layer.register_forward_hook(lambda *_: marks.append(time.perf_counter()))
+    start = time.perf_counter()
+    gaussians = model(image[:, :, :3], c2w, fxfycxcy).activated()
+    total = time.perf_counter() - start
+    spent = np.diff(marks)[::2]
+    whole = total - spent.sum() + config.layers * float(np.median(spent[1:]))
+    flops = forward_flops(config, count_tokens(model, image))
+    print(f"{name:9} {views} views {config.image_size} px, {gaussians.means.shape[1]} Gaussians: {flops / 1e12:.1f} TFLOP, forward "
+          f"{whole:.0f} s = {config.layers} x {np.median(spent[1:]):.2f} s a layer + {total - spent.sum():.2f} s "
+          f"({flops / whole / peak:.0%} of peak), {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB with {layers} "
+          f"layers", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--forward", action="store_true", help="forward time of the published size on the CPU")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peak-tflops", type=float, default=989.0)
@@ -130,7 +158,11 @@ def main() -> None:
     if args.device == "cpu":
         peak = cpu_peak()
         print(f"CPU, {args.threads} threads, torch {torch.__version__}: measured peak {peak / 1e9:.0f} GFLOP/s (fp32)")
-        bench("small", 4, 4, "cpu", peak, args.repeats)
+        if args.forward:
+            for views in (4, 6):
+                bench_forward("facelift", views, peak)
+        else:
+            bench("small", 4, 4, "cpu", peak, args.repeats)
         return
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, peak {args.peak_tflops} TFLOP/s as given")
     for views in (4, 6):

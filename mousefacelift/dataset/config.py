@@ -200,8 +200,9 @@ class AugmentConfig:
         yaw: turn the world about +z by a random angle (all cameras together; no pixel changes).
         mirror: probability of mirroring images *and* cameras.
         brightness, contrast, saturation: largest relative change, one draw shared by all views of a sample.
-        grid_distortion: largest displacement of input images, share of the image (LGM's; only for arms with `distortion`).
-        camera_jitter_degrees, camera_jitter_units: jitter of the *input* cameras (only for arms with `distortion`).
+        distort_inputs: grid distortion and camera jitter of the input views in every arm, not only in `distortion-only`.
+        grid_distortion: largest displacement of input images, share of the image (LGM's).
+        camera_jitter_degrees, camera_jitter_units: jitter of the *input* cameras.
     """
 
     yaw: bool = True
@@ -209,6 +210,7 @@ class AugmentConfig:
     brightness: float = 0.1
     contrast: float = 0.1
     saturation: float = 0.1
+    distort_inputs: bool = False
     grid_distortion: float = 0.02
     camera_jitter_degrees: float = 2.0
     camera_jitter_units: float = 0.02
@@ -220,7 +222,8 @@ class LoaderConfig:
 
     Args:
         image_size: edge of the square images, pixels.
-        inputs: least and most input views; one number is drawn per step, the same for the whole batch.
+        inputs: least and most input views; one number is drawn per step, the same for the whole batch, and lowered where a
+            sample of the step has fewer views than that and its unseen targets.
         targets: target views of a sample.
         unseen_targets: at least so many of them are not inputs.
         protocol: `random`, or `overlap`: targets share 60 degrees of view direction with an input.

@@ -108,7 +108,7 @@ def collate(samples: list[dict]) -> dict:
 def make_loader(manifest: Manifest, sampler: MixtureSampler, config: LoaderConfig, *, workers: int = 0,
                 start_step: int = 0) -> DataLoader:
     """Batches of this process in step order from `start_step`; resuming at a step gives what an uninterrupted run gives."""
-    dataset = SampleDataset(manifest, config, distortion=sampler.arm.distortion)
+    dataset = SampleDataset(manifest, config, distortion=sampler.arm.distortion or config.augment.distort_inputs)
     return DataLoader(dataset, batch_sampler=sampler.from_step(start_step), collate_fn=collate, num_workers=workers,
                       pin_memory=torch.cuda.is_available(), persistent_workers=workers > 0,
                       prefetch_factor=4 if workers else None)

@@ -99,6 +99,10 @@ class Manifest:
         rows = np.flatnonzero(chosen & (self.usable_views >= min_views))
         return rows, table["weight"].to_numpy()[rows].astype(np.float64)
 
+    def view_counts(self, rows: list[int] | np.ndarray) -> np.ndarray:
+        """Usable views [n] of samples."""
+        return self.usable_views[rows]
+
     def folder_of(self, row: int) -> Path:
         """Folder of a sample."""
         return self.folder / self._folders[row]

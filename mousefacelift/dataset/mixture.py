@@ -34,6 +34,9 @@ class SamplePool(Protocol):
     def pool(self, source: str, split: str, min_views: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Rows [n] of the accepted samples of a source and split with enough usable views, and their weights [n]."""
 
+    def view_counts(self, rows: list[int]) -> np.ndarray:
+        """Usable views [n] of samples."""
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -85,7 +88,8 @@ class MixtureSampler:
         batch_size: samples in a step, over all devices.
         mixture: curriculum and division of the mouse share.
         split: usually `train`.
-        inputs: least and most input views (inclusive); one number is drawn per step.
+        inputs: least and most input views (inclusive); one number is drawn per step, lowered to what the step's samples have.
+        unseen_targets: views of a sample that are kept for targets.
         min_views: usable views that a sample needs to be drawn at all.
         rank, world_size: this process takes the slots `rank, rank + world_size, ...`.
     Raises:
@@ -95,10 +99,11 @@ class MixtureSampler:
 
     def __init__(self, manifest: SamplePool, arm: ArmConfig | str, seed: int, *, steps: int, batch_size: int,
                  mixture: MixtureConfig = DEFAULTS, split: str = "train", inputs: tuple[int, int] = (3, 4),
-                 min_views: int = 0, rank: int = 0, world_size: int = 1) -> None:
+                 unseen_targets: int = 1, min_views: int = 0, rank: int = 0, world_size: int = 1) -> None:
         self.arm = parse_arm(arm, mixture) if isinstance(arm, str) else arm
         self.seed, self.steps, self.batch_size, self.inputs = int(seed), int(steps), int(batch_size), inputs
         self.rank, self.world_size = rank, world_size
+        self.unseen_targets, self._view_counts = unseen_targets, manifest.view_counts
         self.shares = schedule(self.arm, mixture, self.steps)
         self.sources: dict[str, _Epochs] = {}
         for number, source in enumerate(SOURCES):
@@ -142,13 +147,12 @@ class MixtureSampler:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, 100, step])))
         inputs = int(rng.integers(self.inputs[0], self.inputs[1] + 1))
         seeds = rng.integers(0, 2**62, self.batch_size)
-        draws = []
-        for slot, number in enumerate(choices[offset]):
-            source = SOURCES[number]
-            row = self.sources[source].at(int(positions[number]))
+        sources, rows = [SOURCES[number] for number in choices[offset]], []
+        for source, number in zip(sources, choices[offset]):
+            rows.append(self.sources[source].at(int(positions[number])))
             positions[number] += 1
-            draws.append(Draw(step, slot, row, source, int(seeds[slot]), inputs))
-        return draws
+        inputs = max(min(inputs, int(self._view_counts(rows).min()) - self.unseen_targets), self.inputs[0])
+        return [Draw(step, slot, row, source, int(seeds[slot]), inputs) for slot, (row, source) in enumerate(zip(rows, sources))]
 
     def from_step(self, step: int = 0) -> StepRange:
         """Batches of this process from `step` to the end of the run, as a `batch_sampler`."""

@@ -118,8 +118,8 @@ def make_sampler(request: TrainRequest, manifest: Manifest, rank: int = 0, proce
     arm, optimizer = parse_arm(request.arm, request.mixture), request.train.optimizer
     return MixtureSampler(manifest, arm, request.seed, steps=planned_steps(arm, request.mixture, request.train.steps),
                           batch_size=optimizer.batch * optimizer.accumulate * processes, mixture=request.mixture,
-                          inputs=request.loader.inputs, min_views=request.loader.inputs[1] + request.loader.unseen_targets,
-                          rank=rank, world_size=processes)
+                          inputs=request.loader.inputs, unseen_targets=request.loader.unseen_targets,
+                          min_views=request.loader.inputs[0] + request.loader.unseen_targets, rank=rank, world_size=processes)
 
 
 def plan_sampler(request: TrainRequest) -> MixtureSampler:

@@ -118,6 +118,16 @@ def test_distortion_touches_the_inputs_only(manifest):
     assert not torch.equal(moved["input_image"], moved["image"][:4]) and not torch.equal(moved["input_c2w"], moved["c2w"][:4])
 
 
+@pytest.mark.parametrize("arm,option,moved", [("no-synthetic", False, False), ("no-synthetic", True, True),
+                                              ("distortion-only", False, True)])
+def test_inputs_are_distorted_in_the_control_arm_or_by_option(manifest, arm, option, moved):
+    sampler = MixtureSampler(manifest, arm, 4, steps=1, batch_size=1, min_views=5)
+    config = LoaderConfig(image_size=32, augment=AugmentConfig(distort_inputs=option))
+    batch = next(iter(make_loader(manifest, sampler, config)))
+    shown = batch["input_image"].shape[1]
+    assert torch.equal(batch["input_image"], batch["image"][:, :shown]) != moved
+
+
 def test_grid_distortion_of_nothing_is_nothing(rng):
     image = rng.random((16, 16, 4)).astype(np.float32)
     np.testing.assert_allclose(distort_grid(image, 0.0, rng)[..., 3], image[..., 3], atol=1e-6)

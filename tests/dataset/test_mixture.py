@@ -27,6 +27,9 @@ class Pool:
         rows = SOURCES.index(source) * 10**6 + np.arange(count)
         return rows, np.asarray(self.weights.get(source, np.ones(count)), float)
 
+    def view_counts(self, rows):
+        return np.array([5 if row < 10**6 else 8 for row in rows])  # the real rig has five seen cameras
+
 
 ALL = Pool(real=40, distilled=60, splat=50, object=200, scan=10)
 
@@ -42,6 +45,27 @@ def test_realised_ratio_is_within_three_sigma(arm):
     for source, row in sampler.realised(2000).items():
         share = sampler.arm.shares[source]
         assert abs(row["share"] - share) <= 3 * np.sqrt(share * (1 - share) / total) + 1e-12
+
+
+@pytest.mark.parametrize("arm", ["80-20", "50-50", "distortion-only"])
+def test_realised_ratio_of_the_whole_curriculum_is_within_three_sigma(arm):
+    mixture = MixtureConfig(scan_share=0.2, phases=(Phase(0.2, (0.0, 0.0)), Phase(0.6, (1.0, 1.0)), Phase(1.0, (1.0, 1.8))))
+    sampler = MixtureSampler(ALL, arm, 7, steps=3000, batch_size=4, mixture=mixture)
+    for source, row in sampler.realised(3000).items():
+        p = sampler.shares[:, SOURCES.index(source)]
+        assert abs(row["count"] - 4 * p.sum()) <= 3 * np.sqrt(4 * (p * (1 - p)).sum()), source
+        assert row["count"] == sum(draw.source == source for draw in draws(sampler))
+
+
+def test_a_step_shows_no_more_inputs_than_its_samples_have():
+    sampler = MixtureSampler(ALL, "50-50", 2, steps=400, batch_size=2, mixture=FLAT, inputs=(3, 5))
+    seen = {3: 0, 4: 0, 5: 0}
+    for step in range(400):
+        items = sampler.draw(step)
+        assert len({item.inputs for item in items}) == 1
+        assert items[0].inputs <= (4 if any(item.source == "real" for item in items) else 5)
+        seen[items[0].inputs] += 1
+    assert min(seen.values()) > 40
 
 
 def test_80_20_is_eighty_ten_five_five():
