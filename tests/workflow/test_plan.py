@@ -61,6 +61,15 @@ def test_a_fresh_run_plans_every_rule(tmp_path):
     assert {"virtual_recording", "audit_rig", "train_generator", "fit_splats", "render_objects"} | DOWN <= rules
 
 
+def test_several_recordings_of_one_config_each_get_their_own_jobs(tmp_path):
+    other = {"path": "virtual", "frames": [0, 24, 2]}
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())["recordings"]["mouse1"]
+    write_config(tmp_path, [("recordings", {"mouse1": config, "litter-3": other})])
+    jobs = plan(tmp_path)
+    assert jobs["audit_rig"] == jobs["locate_animal"] == jobs["virtual_recording"] == jobs["quality_table"] == 2
+    assert jobs["normalise_frames"] == 3 + 1 and jobs["split_frames"] == jobs["build_manifest"] == 1
+
+
 def test_a_finished_run_has_nothing_to_do(finished):
     assert plan(finished) == {}
 
