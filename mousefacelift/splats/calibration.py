@@ -29,10 +29,7 @@ def calibrate_recording(captures: Sequence[Path], out: Path, config: SplatsConfi
         raise DataError("no frame to calibrate trust on", where=", ".join(map(str, captures)))
     rows = []
     for position in spread(len(items), config.trust.frames):
-        index, name = items[position]
-        sample = read_sample(Path(index).parent / name)
-        views = [v for v in range(len(sample.views)) if v != held_out]
-        rows += held_out_rows(frame_views(name, sample, config.size, views), config, seed, device)
+        rows += _first_rows(items[position:] + items[:position], config, seed, held_out, device)
     trust = calibrate(rows, config.novel.max_error, config.outlier)
     single = [row for row in rows if row["left_out"] == 1]
     names = ("psnr", "psnr_black", "iou", "error", "outside", "hull_psnr", "hull_iou")
@@ -40,6 +37,19 @@ def calibrate_recording(captures: Sequence[Path], out: Path, config: SplatsConfi
     document = {"trust": trust.to_dict(), "left_out_one": means, "rows": rows}
     write_text(out, json.dumps(document, indent=1))
     return document
+
+
+def _first_rows(items: Sequence[tuple[Path, str]], config: SplatsConfig, seed: int, held_out: int | None, device: str) -> list[dict]:
+    """The rows of the first of `items` that can be fitted; one broken frame must not cost the recording its calibration."""
+    refused = []
+    for index, name in items:
+        try:
+            sample = read_sample(Path(index).parent / name)
+            views = [v for v in range(len(sample.views)) if v != held_out]
+            return held_out_rows(frame_views(name, sample, config.size, views), config, seed, device)
+        except DataError as error:
+            refused.append(error)
+    raise refused[0]
 
 
 def spread(total: int, wanted: int) -> list[int]:

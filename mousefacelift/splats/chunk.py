@@ -25,18 +25,18 @@ from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.splats.config import SplatsConfig
 from mousefacelift.splats.fit import Fit, fit_frames
 from mousefacelift.splats.frames import FrameViews, frame_views
-from mousefacelift.splats.start import carve_frame, hull_start
-from mousefacelift.splats.trust import outlier_limit
+from mousefacelift.splats.start import carve_body, carve_frame, hull_start
 from mousefacelift.splats.warm import warm_start
-
-ENOUGH = 5  # fits before their distribution says what an outlier is
-CODE = "splats-1"  # version of what a fit means; part of every chunk's key
+from mousefacelift.workflow import code_version
 
 
-def fit_chunk(capture_index: Path, out: Path, config: SplatsConfig, seed: int, held_out: int | None = None, device="cpu") -> dict:
+def fit_chunk(capture_index: Path, out: Path, config: SplatsConfig, seed: int, limit: float, held_out: int | None = None,
+              device: str = "cpu") -> dict:  # fmt: skip
     """Fit every sample of a capture chunk and write the chunk of fits.
 
     Args:
+        limit: error on its own cameras from which a fit is an outlier of the recording (`Trust.limit`); the same for all
+            chunks, so that it matters neither how frames are cut into chunks nor in which order they are fitted.
         held_out: index of a camera that no fit may see (the evaluation's), or None.
     Raises:
         GateFailure: more than `config.max_failed` of the frames failed.
@@ -45,8 +45,9 @@ def fit_chunk(capture_index: Path, out: Path, config: SplatsConfig, seed: int, h
     items = [(item["name"], folder / item["name"]) for item in read_index(capture_index)["items"] if not item.get("excluded")]
     parents = [view["hash"] for _, sample in items for view in read_document(sample)["frames"]]
     reads = replace(config, trust=type(config.trust)(), novel=type(config.novel)())
-    key = config_hash({"code": CODE, "config": asdict(reads), "seed": seed, "held_out": held_out, "parents": parents})
-    fitter = ChunkFitter([path for _, path in items], config, seed, held_out, device)
+    key = config_hash({"code": code_version((__name__,)), "config": asdict(reads), "seed": seed, "limit": limit,
+                       "held_out": held_out, "parents": parents})  # fmt: skip
+    fitter = ChunkFitter([path for _, path in items], config, seed, limit, held_out, device)
     header = {"stage": "splats fit", "source": "splat", "config": config_hash(reads), "held_out": held_out,
               "samples": str(folder)}  # fmt: skip
     document = run_chunk(out, key, items, fitter.make, header, label="frames")
@@ -63,10 +64,10 @@ def fit_chunk(capture_index: Path, out: Path, config: SplatsConfig, seed: int, h
 class ChunkFitter:
     """Fits frames in batches as they are asked for one by one."""
 
-    def __init__(self, folders: Sequence[Path], config: SplatsConfig, seed: int, held_out: int | None, device: str):
+    def __init__(self, folders: Sequence[Path], config: SplatsConfig, seed: int, limit: float, held_out: int | None, device: str):
         self.folders, self.config, self.seed, self.held_out, self.device = list(folders), config, seed, held_out, device
+        self.limit = limit
         self.ready: dict[Path, Fit] = {}
-        self.errors: list[float] = []
         self.before: Gaussians | None = None
         self.since_cold = 0
 
@@ -117,29 +118,25 @@ class ChunkFitter:
             self.since_cold = 0
             return None
         self.since_cold += 1
-        hull = carve_frame(batch[0], self.config.hull)
+        hull = carve_body(batch[0], self.config.hull)
         return [warm_start(self.before, batch[0], hull, np.random.default_rng(self._seed(batch[0])))]
 
     def _settle(self, path: Path, fit: Fit) -> tuple[Fit, str]:
-        """The fit, or a second, longer one from a fresh hull when the first is an outlier of the chunk so far."""
+        """The fit, or a second, longer one from a fresh hull when the first is an outlier of the recording."""
         how = "first"
-        if fit.diverged or (len(self.errors) >= ENOUGH and fit.scores["error"] > self._limit()):
+        if fit.diverged or fit.scores["error"] > self.limit:
             frame = self._load(path)
             tolerant = replace(self.config.hull, tolerance=self.config.hull.tolerance + 1)
             rng = np.random.default_rng(self._seed(frame) + 1)
-            start = hull_start(frame, carve_frame(frame, tolerant), self.config.count, rng)
+            start = hull_start(frame, carve_body(frame, tolerant), self.config.count, rng)
             again = fit_frames([frame], self.config, self._seed(frame) + 1, self.device, [start], 2 * self.config.optimise.steps)[0]
             if fit.diverged or (not again.diverged and again.scores["error"] < fit.scores["error"]):
                 fit, how = again, "refitted"
-            if not fit.diverged and len(self.errors) >= ENOUGH and fit.scores["error"] > self._limit():
+            if not fit.diverged and fit.scores["error"] > self.limit:
                 how = "flagged"
         if not fit.diverged:
-            self.errors.append(fit.scores["error"])
             self.before = fit.gaussians
         return fit, how
-
-    def _limit(self) -> float:
-        return outlier_limit(self.errors, self.config.outlier)
 
     def _seed(self, frame: FrameViews) -> int:
         digits = "".join(c for c in frame.name if c.isdigit())

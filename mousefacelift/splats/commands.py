@@ -15,6 +15,7 @@ def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
     fit = _command(subparsers, "fit", "capture chunk -> one splat per frame", run_fit)
     fit.add_argument("index", type=Path, metavar="INDEX.json", help="index of a chunk of real samples")
+    fit.add_argument("--trust", required=True, type=Path, metavar="TRUST.json", help="says which fits are outliers of the recording")
     fit.add_argument("--splits", type=Path, metavar="SPLITS.json", help="its held-out camera is kept out of the fits")
     fit.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
     trust = _command(subparsers, "trust", "refit a few frames leaving cameras out -> calibration of trust", run_trust)
@@ -69,9 +70,11 @@ def read_held_out(path: Path | None) -> int | None:
 
 def run_fit(args: argparse.Namespace) -> None:
     config, device = _start(args)
+    from mousefacelift.splats.calibration import read_trust
     from mousefacelift.splats.chunk import fit_chunk
 
-    document = fit_chunk(args.index, args.out, config, read_seed(args), read_held_out(args.splits), device)
+    limit = read_trust(args.trust).limit
+    document = fit_chunk(args.index, args.out, config, read_seed(args), limit, read_held_out(args.splits), device)
     scores = [item["scores"] for item in document["items"] if item.get("scores")]
     mean = {name: sum(s[name] for s in scores) / len(scores) for name in scores[0]} if scores else {}
     print(f"{len(scores)} of {len(document['items'])} frames fitted; " + ", ".join(f"{k} {v:.4g}" for k, v in mean.items()))

@@ -18,6 +18,8 @@ class HullConfig:
     tolerance: int = 0  # views that may contradict a voxel; 1 for noisy masks when there are six views or more
     min_views: int = 3  # views that must see a voxel
     margin: float = 0.5  # voxels by which a mask may be missed; keeps the tail
+    rounding: float = 2.0  # voxels, blur of one round of smoothing the body that fits start from; 0: the plain hull
+    rounds: int = 10
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class OptimiseConfig:
     alpha_weight: float = 0.5
     opacity_weight: float = 0.01
     scale_weight: float = 0.03
+    between_views: int = 1  # random views between the cameras rendered in every step; 0: none
+    between_from: float = 0.2  # share of the steps without them
+    solid_weight: float = 0.5  # on their pixels that are neither covered nor free
     dropout: float = 0.1  # share of Gaussians left out of a step, rising linearly to this
     lr_means: float = 4e-3
     lr_means_final: float = 1.2e-4
@@ -58,11 +63,10 @@ class CameraConfig:
 
 @dataclass(frozen=True)
 class TrustConfig:
-    """How trust is calibrated: frames refitted without some of their cameras, judged on those."""
+    """How trust is calibrated: frames fitted (as all are) without some of their cameras, judged on those."""
 
     frames: int = 2
     pairs: bool = True  # also leave out neighbouring pairs, which measures wider angles
-    steps: int = 80
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class SplatsConfig:
     """Everything that the splats stage reads."""
 
     size: int = 128  # px; samples of another size are resized, cameras with them
-    count: int = 3000  # Gaussians; 6-10 thousand at 256 px, 15-25 thousand at 512 px
+    count: int = 3000  # Gaussians; 2-4 thousand at 256 px, about 8 thousand at 512 px: more fit their own views better, unseen ones worse
     batch: int = 4  # frames fitted together; 32 to 64 on a GPU
     start: Literal["hull", "warm"] = "hull"  # warm: each frame starts from the one before it (then batch must be 1)
     cold_every: int = 50  # warm start only: frames between fresh starts

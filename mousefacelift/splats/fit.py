@@ -13,11 +13,12 @@ from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.render import Render, render
 from mousefacelift.errors import DataError
 from mousefacelift.splats import corrections as camera_corrections
+from mousefacelift.splats.between import between_cameras
 from mousefacelift.splats.config import CameraConfig, OptimiseConfig, SplatsConfig
 from mousefacelift.splats.frames import FrameViews, crop_together
 from mousefacelift.splats.parameters import Parameters, activate, make_optimiser, relocate_dead, set_rates, stack_parameters
 from mousefacelift.splats.score import score_views
-from mousefacelift.splats.start import carve_frame, hull_start
+from mousefacelift.splats.start import carve_body, hull_start
 from mousefacelift.splats.targets import Targets, fit_loss, heldout_error, make_targets
 
 DIVERGED_BY = 3.0  # times the held-out error at the start
@@ -60,13 +61,13 @@ def fit_frames(
 
     Args:
         seed: decides the start, the backgrounds and the held-out pixels.
-        starts: Gaussians to start from; by default on the visual hull of each frame.
+        starts: Gaussians to start from; by default on the rounded visual hull of each frame.
     Raises:
         DataError: the views of a frame see no common volume.
     """
     rng = np.random.default_rng(seed)
     if starts is None:
-        starts = [hull_start(f, carve_frame(f, config.hull), config.count, rng) for f in frames]
+        starts = [hull_start(f, carve_body(f, config.hull), config.count, rng) for f in frames]
     cut = crop_together(frames)
     targets = make_targets(cut, config.optimise.heldout, rng, device)
     run = _Run(stack_parameters(starts, device), targets, config.optimise, config.cameras, steps or config.optimise.steps, seed)
@@ -106,6 +107,7 @@ class _Run:
         self.best = {name: value.detach().clone() for name, value in parameters.items()}
         self.first_error = self._heldout(self._render(activate(parameters)))
         self.best_error, self.last_error = self.first_error.clone(), self.first_error.clone()
+        self.center = parameters["means"].detach().mean(1)
         self.unusable: dict[int, str] = {}
         self.curve: list[np.ndarray] = []
         self.taken = 0
@@ -130,7 +132,7 @@ class _Run:
         gaussians = self._dropped(activate(self.parameters), self.config.dropout * progress)
         picture = self._render(gaussians, background)
         loss = fit_loss(picture, background, self.targets, gaussians, self.config, progress >= self.config.ssim_from)
-        total = loss.sum()
+        total = loss.sum() + self._solid_loss(gaussians, progress)
         if self.cameras.refine:
             total = total + self.cameras.weight * 1e-3 * camera_corrections.penalty(self.corrections, self.cameras.scale)
         self.optimiser.zero_grad(set_to_none=True)
@@ -139,6 +141,15 @@ class _Run:
         if self.steps > self.config.relocate_from_steps and (step + 1) % self.config.relocate_every == 0 and progress < 0.8:
             relocate_dead(self.parameters, self.optimiser, self.random)
         return loss.detach()
+
+    def _solid_loss(self, gaussians: Gaussians, progress: float) -> torch.Tensor | float:
+        """How far from covered or free the pixels of random views between the cameras are, summed over the frames."""
+        config = self.config
+        if config.between_views < 1 or progress < config.between_from:
+            return 0.0
+        cameras = between_cameras(self.targets.cameras, self.center, config.between_views, self.random)
+        alpha = render(gaussians, cameras).alpha
+        return config.solid_weight * (alpha * (1 - alpha)).mean((1, 2, 3)).sum()
 
     def _set_camera_rate(self, progress: float) -> None:
         if self.cameras.refine:

@@ -1,9 +1,10 @@
-"""Where a fit starts: Gaussians on the surface of the visual hull, in the colours that the views see there."""
+"""Where a fit starts: Gaussians on the surface of the (rounded) visual hull, in the colours that the views see there."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from mousefacelift.core.cameras import project
@@ -12,8 +13,11 @@ from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
 from mousefacelift.errors import DataError
 from mousefacelift.splats.config import HullConfig
 from mousefacelift.splats.frames import FrameViews
+from mousefacelift.splats.rounding import round_hull
 
 START_OPACITY = 0.5
+NORMAL_BLUR = 1.5  # voxels
+THICKNESS = 0.3  # of a disk, as a share of its radius
 SURFACE_OPACITY = 0.97  # of the hull drawn as it is, the baseline of every fit
 VISIBLE_WITHIN = 2.5  # voxels behind the nearest surface at which a point still counts as visible
 
@@ -39,23 +43,50 @@ def carve_frame(frame: FrameViews, config: HullConfig) -> Hull:
     return hull
 
 
+def carve_body(frame: FrameViews, config: HullConfig) -> Hull:
+    """The body that a fit starts from: the visual hull without its corners, see `round_hull`."""
+    hull = carve_frame(frame, config)
+    return round_hull(hull, frame.masks, frame.cameras, config.rounding, config.rounds) if config.rounding > 0 else hull
+
+
 def hull_start(frame: FrameViews, hull: Hull, count: int, rng: np.random.Generator) -> Gaussians:
-    """`count` Gaussians on the shell of the hull: jittered by a voxel, as large as their spacing, in visible colours."""
+    """`count` Gaussians on the shell of the hull: flat disks along it, jittered by a voxel, as wide as their spacing, in visible colours.
+
+    Flat, because the cameras see a surface and not its thickness: what they do not correct stays thin, and is sharp at the
+    rim of a view that no camera took.
+    """
     shell = hull.surface_points()
     picked = rng.choice(len(shell), count, replace=count > len(shell))
     points = shell[picked] + rng.uniform(-0.5, 0.5, (count, 3)) * hull.voxel
     colors = visible_colors(frame, hull, shell)[picked]
     spacing = cKDTree(points).query(points, k=min(4, count))[0][:, 1:] if count > 1 else np.full((1, 1), hull.voxel)
     scales = np.clip(np.sqrt((spacing**2).mean(1)), 0.2 * hull.voxel, None)
-    quats = rng.normal(size=(count, 4))
-    return _gaussians(points, quats / np.linalg.norm(quats, axis=1, keepdims=True), scales, START_OPACITY, colors)
+    return _gaussians(points, _facing(surface_normals(hull, points)), scales[:, None] * [1.0, 1.0, THICKNESS], START_OPACITY, colors)
+
+
+def surface_normals(hull: Hull, points: np.ndarray) -> np.ndarray:
+    """Unit normals [P, 3] (sign left open) of the hull near `points`, from its blurred occupancy; +z where it has none."""
+    pad = 4
+    field = gaussian_filter(np.pad(hull.occupancy, pad).astype(np.float32), NORMAL_BLUR)
+    index = np.floor((points - hull.origin) / hull.voxel).astype(np.int64) + pad
+    place = tuple(np.clip(index, 0, np.array(field.shape) - 1).T)
+    slope = np.stack([axis[place] for axis in np.gradient(field)], -1)
+    length = np.linalg.norm(slope, axis=1, keepdims=True)
+    return np.where(length > 1e-6, slope / np.maximum(length, 1e-6), [0.0, 0.0, 1.0])
+
+
+def _facing(normals: np.ndarray) -> np.ndarray:
+    """Quaternions wxyz [P, 4] that turn the z axis onto unit normals, by the shortest way."""
+    upper = np.where(normals[:, 2:] < 0, -normals, normals)  # a disk has two faces
+    quats = np.stack([1 + upper[:, 2], -upper[:, 1], upper[:, 0], np.zeros(len(upper))], 1)
+    return quats / np.linalg.norm(quats, axis=1, keepdims=True)
 
 
 def hull_surface(frame: FrameViews, hull: Hull) -> Gaussians:
     """The whole shell of the hull as opaque Gaussians in visible colours: what a fit must beat."""
     shell = hull.surface_points()
     identity = np.tile([1.0, 0, 0, 0], (len(shell), 1))
-    scales = np.full(len(shell), 0.5 * hull.voxel)
+    scales = np.full((len(shell), 3), 0.5 * hull.voxel)
     return _gaussians(shell, identity, scales, SURFACE_OPACITY, visible_colors(frame, hull, shell))
 
 
@@ -86,6 +117,5 @@ def _gaussians(points, quats, scales, opacity: float, colors) -> Gaussians:
     def tensor(array):
         return torch.from_numpy(np.ascontiguousarray(array, np.float32))
 
-    isotropic = np.repeat(scales[:, None], 3, 1)
     opacities = np.full(len(points), opacity)
-    return Gaussians.from_rgb(tensor(points), tensor(quats), tensor(isotropic), tensor(opacities), tensor(colors))
+    return Gaussians.from_rgb(tensor(points), tensor(quats), tensor(scales), tensor(opacities), tensor(colors))

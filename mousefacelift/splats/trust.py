@@ -31,7 +31,7 @@ class Trust:
         errors: [K] expected error there, not falling.
         ratios: [M] measured error / expected error of the calibration views, sorted.
         typical: median error of the recording's fits on their own cameras.
-        limit: error of a fit on its own cameras above which the frame is not rendered.
+        limit: error of a fit on its own cameras above which it is an outlier of the recording: refitted, then flagged.
         allowed: the error that `trust` refers to.
     """
 
@@ -88,7 +88,7 @@ def held_out_rows(frame: FrameViews, config: SplatsConfig, seed: int, device: st
         same = [s for s in sets if len(s) == size]
         for first in range(0, len(same), max(1, config.batch)):
             group = same[first : first + max(1, config.batch)]
-            fits = fit_frames([frame.without(s) for s in group], config, seed, device, steps=config.trust.steps)
+            fits = fit_frames([frame.without(s) for s in group], config, seed, device)
             for left_out, fit in zip(group, fits, strict=True):
                 rows += _rows(frame, left_out, fit, config, device)
     return rows

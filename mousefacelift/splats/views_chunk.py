@@ -30,7 +30,7 @@ def render_chunk(fits: Path, trust_path: Path, out: Path, config: SplatsConfig, 
     entries = read_index(fits)["items"]
     if samples is not None:
         _check_parents(entries, Path(fits).parent, Path(samples))
-    left_out = {item["name"]: why for item in entries if (why := _why_not(item, trust.limit))}
+    left_out = {item["name"]: why for item in entries if (why := _why_not(item))}
     items = [item for item in entries if item["name"] not in left_out]
     key = config_hash({"kind": kind, "novel": asdict(config.novel), "trust": trust.to_dict(), "fits": [i["hash"] for i in items]})
     plan = plan_ring if kind == "ring" else plan_views
@@ -44,13 +44,12 @@ def render_chunk(fits: Path, trust_path: Path, out: Path, config: SplatsConfig, 
     return run_chunk(out, key, named, make, header, label="frames")
 
 
-def _why_not(item: dict, limit: float) -> str | None:
+def _why_not(item: dict) -> str | None:
     if item.get("failed"):
         return item["failed"]
     if item["how"] == "flagged":
-        return "the fit is an outlier of its chunk even after a second try"
-    error = item["scores"]["error"]
-    return f"error {error:.3f} on the fitted cameras, limit {limit:.3f}" if error > limit else None
+        return f"error {item['scores']['error']:.3f} on the fitted cameras: an outlier of the recording even after a second try"
+    return None
 
 
 def _check_parents(entries: list[dict], folder: Path, samples: Path) -> None:

@@ -8,13 +8,13 @@ import pytest
 from conftest import toy_frame
 
 from mousefacelift.cli import main
-from mousefacelift.core.ply import read_ply
+from mousefacelift.core.ply import read_ply, read_spz
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 
 CONFIG = {
     "splats": {
         "size": 48, "count": 400, "batch": 2, "hull": {"grid": 40},
-        "optimise": {"steps": 12, "check_every": 6}, "trust": {"frames": 1, "pairs": False, "steps": 8},
+        "optimise": {"steps": 12, "check_every": 6}, "trust": {"frames": 1, "pairs": False},
         "novel": {"size": 48, "max_error": 0.9, "ring_views": 8},
     },
     "seed": 1,
@@ -42,8 +42,8 @@ def results(tmp_path_factory):
     root = tmp_path_factory.mktemp("splats")
     samples = write_chunk(root / "capture" / "000000-000002", [toy_frame(48, turn=10.0 * k) for k in range(3)])
     fits, trust = root / "fits" / "000000-000002" / "index.json", root / "trust.json"
-    assert run("fit", samples, "--out", fits) == 0
     assert run("trust", samples, "--out", trust) == 0
+    assert run("fit", samples, "--trust", trust, "--out", fits) == 0
     for kind in ("novel", "ring"):
         out = root / kind / "000000-000002" / "index.json"
         assert run(kind, fits, "--samples", samples, "--trust", trust, "--out", out) == 0
@@ -101,7 +101,7 @@ def test_the_evaluations_camera_is_kept_out_of_the_fits(results, tmp_path):
     (tmp_path / "splits.json").write_text(json.dumps({"held_out_camera": 5}))
     samples = results / "capture" / "000000-000002" / "index.json"
     out = tmp_path / "fits" / "index.json"
-    assert run("fit", samples, "--splits", tmp_path / "splits.json", "--out", out) == 0
+    assert run("fit", samples, "--trust", results / "trust.json", "--splits", tmp_path / "splits.json", "--out", out) == 0
     record = json.loads((out.parent / "000000" / "fit.json").read_text())
     assert len(record["cameras"]) == 5 and record["held_out"] == 5
 
@@ -113,12 +113,13 @@ def test_a_frame_that_cannot_be_fitted_is_named_and_leaves_no_splat(tmp_path, ca
     out = tmp_path / "fits" / "index.json"
     loose = json.loads(json.dumps(CONFIG))
     loose["splats"]["max_failed"] = 0.5
-    assert run("fit", samples, "--out", out, config=loose) == 0
+    assert run("trust", samples, "--out", tmp_path / "trust.json") == 0  # its frame is the bad one: the next stands in
+    assert run("fit", samples, "--trust", tmp_path / "trust.json", "--out", out, config=loose) == 0
     items = json.loads(out.read_text())["items"]
     assert "no foreground" in items[1]["failed"] and items[0].get("hash") and items[2].get("hash")
     assert not (out.parent / "000001" / "splat.npz").exists()
     assert "000001" in capsys.readouterr().err
-    assert run("fit", samples, "--out", tmp_path / "again" / "index.json") == 3
+    assert run("fit", samples, "--trust", tmp_path / "trust.json", "--out", tmp_path / "again" / "index.json") == 3
 
 
 def test_stale_fits_are_refused(results, tmp_path):
@@ -139,3 +140,39 @@ def test_export_writes_a_film(results, tmp_path):
     out = tmp_path / "film.mp4"
     assert run("export", results / "fits/000000-000002/index.json", "--out", out, "--format", "mp4", "--size", "64") == 0
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) == 3
+
+
+def test_export_writes_compact_splats_that_read_back(results, tmp_path):
+    assert run("export", results / "fits/000000-000002/index.json", "--out", tmp_path / "spz", "--format", "spz") == 0
+    files = sorted((tmp_path / "spz").iterdir())
+    assert [f.name for f in files] == ["000000.spz", "000001.spz", "000002.spz"]
+    stored = np.load(results / "fits/000000-000002/000001/splat.npz")["means"]
+    assert np.abs(np.sort(read_spz(files[1]).means.numpy(), 0) - np.sort(stored, 0)).max() < 1e-3
+
+
+def test_show_takes_a_fitted_splat(results, tmp_path):
+    assert main(["show", str(results / "fits/000000-000002/000000/splat.npz"), "--out", str(tmp_path / "shown")]) == 0
+    assert {path.suffix for path in (tmp_path / "shown").iterdir()} >= {".png", ".mp4", ".html"}
+
+
+def test_an_outlier_of_the_recording_is_refitted_flagged_and_not_rendered(results, tmp_path):
+    trust = json.loads((results / "trust.json").read_text())
+    trust["trust"]["limit"] = 1e-4
+    (tmp_path / "trust.json").write_text(json.dumps(trust))
+    samples, fits = results / "capture/000000-000002/index.json", tmp_path / "fits" / "index.json"
+    assert run("fit", samples, "--trust", tmp_path / "trust.json", "--out", fits) == 0
+    assert {item["how"] for item in json.loads(fits.read_text())["items"]} == {"flagged"}
+    out = tmp_path / "novel" / "index.json"
+    assert run("novel", fits, "--trust", results / "trust.json", "--out", out) == 0
+    document = json.loads(out.read_text())
+    assert document["items"] == [] and set(document["header"]["left_out"]) == {"000000", "000001", "000002"}
+
+
+def test_a_fit_that_diverges_leaves_no_splat(results, tmp_path, capsys):
+    wild = json.loads(json.dumps(CONFIG))
+    wild["splats"]["optimise"] |= {"lr_means": 50.0, "lr_means_final": 50.0}
+    samples, out = results / "capture/000000-000002/index.json", tmp_path / "fits" / "index.json"
+    assert run("fit", samples, "--trust", results / "trust.json", "--out", out, config=wild) == 3
+    items = json.loads(out.read_text())["items"]
+    assert all("at step" in item["failed"] for item in items)
+    assert not list(out.parent.glob("*/splat.*")) and "000000" in capsys.readouterr().err

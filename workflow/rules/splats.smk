@@ -4,6 +4,7 @@
 rule fit_splats:
     input:
         index="results/capture/{recording}/samples/{chunk}/index.json",
+        trust="results/splats/{recording}/trust.json",
         splits="results/dataset/splits.json",
     output:
         "results/splats/{recording}/fits/{chunk}/index.json",
@@ -21,7 +22,7 @@ rule fit_splats:
     params:
         **stage("splats", "splats.chunk"),
     shell:
-        "python -m mousefacelift splats fit {input.index:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift splats fit {input.index:q} --trust {input.trust:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule calibrate_trust:

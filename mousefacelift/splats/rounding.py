@@ -1,0 +1,77 @@
+"""The visual hull without its corners: the smooth body that still fills every silhouette.
+
+Few cameras leave a hull with ridges, where the tangent cones of neighbouring views meet, and with blocks that no view
+can refute. An animal has neither. The hull is smoothed like a body of wax (curvature flow: blur the occupancy, keep what is
+above one half), but wherever a silhouette would lose a pixel, the voxel of that pixel's ray that the blur likes best is put
+back: thin parts stay, ridges and blocks that explain nothing go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numba
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from mousefacelift.core.cameras import Camera, project
+from mousefacelift.core.hull import Hull
+
+NEARLY = 0.98  # voxels of a ray within this factor of its best are put back together
+
+
+def round_hull(hull: Hull, masks: np.ndarray, cameras: Sequence[Camera], sigma: float, rounds: int) -> Hull:
+    """The hull after `rounds` of smoothing.
+
+    Args:
+        masks: bool [V, H, W], the silhouettes that it was carved from.
+        sigma: of the blur, voxels.
+    Returns:
+        A hull inside `hull` with the same grid; the silhouettes that `hull` filled stay filled.
+    """
+    voxels = np.argwhere(hull.occupancy)
+    pixels = np.stack([_pixel_of(camera, hull.origin + (voxels + 0.5) * hull.voxel) for camera in cameras])
+    wanted = masks.reshape(len(cameras), -1)
+    pad = int(np.ceil(4 * sigma)) + 1
+    places = tuple((voxels + pad).T)
+    kept = np.ones(len(voxels), bool)
+    for _ in range(rounds):
+        field = np.zeros(np.array(hull.occupancy.shape) + 2 * pad, np.float32)
+        field[places] = kept
+        value = gaussian_filter(field, sigma, mode="constant")[places]
+        now = _fill_rays(value, value > 0.5, pixels, wanted)
+        if np.array_equal(now, kept):
+            break
+        kept = now
+    occupancy = np.zeros_like(hull.occupancy)
+    occupancy[tuple(voxels[kept].T)] = True
+    return replace(hull, occupancy=occupancy)
+
+
+def _pixel_of(camera: Camera, points: np.ndarray) -> np.ndarray:
+    """Index of the pixel [P] that each point falls in, -1 outside the picture."""
+    pixels, z = project(camera, points)
+    column, row = np.floor(pixels).astype(np.int64).T
+    inside = (z > 0) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
+    return np.where(inside, row * camera.width + column, -1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_rays(value, kept, pixels, wanted):
+    """`kept` [P] with the best voxels of every wanted pixel that it leaves empty, one view after the other."""
+    kept = kept.copy()
+    for view in range(wanted.shape[0]):
+        best = np.zeros(wanted.shape[1], np.float32)
+        filled = ~wanted[view]
+        for index in range(value.size):
+            pixel = pixels[view, index]
+            if pixel >= 0:
+                best[pixel] = max(best[pixel], value[index])
+                if kept[index]:
+                    filled[pixel] = True
+        for index in range(value.size):
+            pixel = pixels[view, index]
+            if pixel >= 0 and not filled[pixel] and value[index] >= NEARLY * best[pixel]:
+                kept[index] = True
+    return kept
