@@ -87,7 +87,7 @@ class SplatsConfig:
     """Everything that the splats stage reads."""
 
     size: int = 128  # px; samples of another size are resized, cameras with them
-    count: int = 3000  # Gaussians; 2-4 thousand at 256 px, about 8 thousand at 512 px: more fit their own views better, unseen ones worse
+    count: int = 1500  # Gaussians; 1,500 at 128 px, 2,500 at 256 px, up to 8,000 at 512 px: more fit their own views better, unseen worse
     batch: int = 4  # frames fitted together; 32 to 64 on a GPU
     start: Literal["hull", "warm"] = "hull"  # warm: each frame starts from the one before it (then batch must be 1)
     cold_every: int = 50  # warm start only: frames between fresh starts
