@@ -124,6 +124,15 @@ def test_the_schema_file_is_the_dataclasses():
     assert written == expected, "run: mousefacelift schema --out workflow/schemas/config.schema.yaml"
 
 
+def test_the_comments_of_config_yaml_are_the_words_of_the_dataclasses():
+    from mousefacelift.annotate import annotate
+    from mousefacelift.schema import PipelineConfig
+
+    text = (ROOT / "config.yaml").read_text()
+    remedy = "run: mousefacelift schema --out workflow/schemas/config.schema.yaml --comments config.yaml"
+    assert text == annotate(text, PipelineConfig), remedy
+
+
 def test_config_yaml_loads_into_the_dataclasses():
     from mousefacelift.config import load
     from mousefacelift.schema import PipelineConfig

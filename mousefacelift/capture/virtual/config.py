@@ -17,7 +17,7 @@ class Degradations:
         mask_crf: x264 quality of the mask videos; 0 is lossless (real: 20).
         acrylic_band: how much the reflection in the acrylic wall greys the lowest 25 mm of the animal, 0 to 1 (real: 0.35).
         dropped_frame_camera: camera whose video lacks one frame in its middle; -1 for none.
-        copied_calibration_camera: camera written with the calibration of the camera after it; -1 for none.
+        copied_calibration_camera: camera written with the calibration of the camera after it, which the audit names and refuses; -1 for none.
         cut: the animal jumps 110 mm between two frames in the middle.
         exposure_drift: relative amplitude of a slow drift of each camera's gain (real: about 0.05).
     """
@@ -49,7 +49,7 @@ class VirtualConfig:
         video_crf: x264 quality of the colour videos.
         mesh: folder of a MAMMAL mouse mesh and its motion that stands in for the procedural animal; "" for none.
         truth_vertices: also store every frame's vertices; they can be made again from the stored motion without.
-        degradations: defects, all off by default.
+        degradations: defects of real recordings, on in the demo; 0, false or -1 switches one off.
     """
 
     width: int = 288
