@@ -17,7 +17,8 @@ class Degradations:
         mask_crf: x264 quality of the mask videos; 0 is lossless (real: 20).
         acrylic_band: how much the reflection in the acrylic wall greys the lowest 25 mm of the animal, 0 to 1 (real: 0.35).
         dropped_frame_camera: camera whose video lacks one frame in its middle; -1 for none.
-        copied_calibration_camera: camera written with the calibration of the camera after it, which the audit names and refuses; -1 for none.
+        copied_calibration_camera: camera written with the calibration of the camera after it, which the audit names and
+            refuses; -1 for none.
         cut: the animal jumps 110 mm between two frames in the middle.
         exposure_drift: relative amplitude of a slow drift of each camera's gain (real: about 0.05).
     """
