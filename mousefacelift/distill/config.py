@@ -40,7 +40,7 @@ class TrainingConfig:
         learning_rate, weight_decay, clip: of AdamW and of the gradient norm; cosine decay over the budget.
         warmup: updates of linear warm-up.
         full_noise: share of the photos that are trained at pure noise, where the pose is decided; the others get a time
-            drawn uniformly.
+            drawn uniformly. 1.0 suits a sampler of one step, which sees nothing else; more steps need less.
         snr_gamma: weight min(SNR, gamma)/SNR of the v loss; see the specification of the published training.
         foreground_weight: loss weight of pixels near the animal over background pixels.
         condition_drop: p; share of photos hidden from the pose generator; for the published one see `draw_condition_drop`.
@@ -62,7 +62,7 @@ class TrainingConfig:
     weight_decay: float = 0.05
     clip: float = 1.0
     warmup: int = 30
-    full_noise: float = 0.7
+    full_noise: float = 1.0
     snr_gamma: float = 5.0
     foreground_weight: float = 4.0
     condition_drop: float = 0.02
@@ -168,5 +168,7 @@ class DistillConfig:
     def __post_init__(self) -> None:
         if (self.view_set == "custom") != bool(self.azimuths):
             raise ValueError("view_set 'custom' needs azimuths, and azimuths need view_set 'custom'")
+        if self.generator == "pose" and self.sampler.steps > 1 and self.training.full_noise == 1:
+            raise ValueError("sampler.steps above 1 needs training.full_noise below 1: later steps see less than pure noise")
         if self.output_size < -1 or self.batch_inputs < 1:
             raise ValueError("output_size must be -1, 0 or a size in pixels, and batch_inputs at least 1")

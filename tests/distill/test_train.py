@@ -18,7 +18,7 @@ from mousefacelift.distill.views import VIEW_SETS
 from mousefacelift.errors import DataError
 
 TINY = NetworkConfig(size=16, pool=2, width=32, encoder_blocks=1, blocks=1)
-CONFIG = TrainingConfig(minutes=10, steps=8, batch=2, views=2, warmup=2, save_every=4)
+CONFIG = TrainingConfig(full_noise=0.7, minutes=10, steps=8, batch=2, views=2, warmup=2, save_every=4)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,13 @@ def test_a_view_made_alone_is_the_view_made_with_others(store):
     for a, b, c in zip(alone, again, together, strict=True):
         assert all(np.array_equal(x.rgba, y.rgba) for x, y in zip(a, b, strict=True))
         assert all(np.abs(x.rgba - y.rgba).max() < 2e-3 for x, y in zip(a, c, strict=True))
+
+
+def test_a_sampler_of_several_steps_needs_training_below_pure_noise():
+    with pytest.raises(ValueError, match="full_noise below 1"):
+        DistillConfig(sampler=SamplerConfig(steps=4))
+    DistillConfig(sampler=SamplerConfig(steps=4), training=TrainingConfig(full_noise=0.7))
+    DistillConfig(sampler=SamplerConfig(steps=50), generator="facelift")
 
 
 def test_the_average_follows_its_formula():
