@@ -13,6 +13,7 @@ from mousefacelift.errors import DataError
 
 OPAQUE, MASK, BLEND = 0, 1, 2
 ALPHA_MODES = {"OPAQUE": OPAQUE, "MASK": MASK, "BLEND": BLEND}
+REPEAT, CLAMP, MIRROR = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Material:
         emissive: RGB factor, linear.
         emissive_texture: [h, w, 4] uint8 sRGB, or None (then the factor alone emits).
         alpha_mode: OPAQUE ignores alpha, MASK cuts at `cutoff`, BLEND mixes.
+        wrap: what lies outside [0, 1] along u and v: REPEAT, CLAMP or MIRROR; for both textures.
     """
 
     base: tuple[float, float, float, float] = (0.8, 0.8, 0.8, 1.0)
@@ -33,6 +35,7 @@ class Material:
     emissive_texture: np.ndarray | None = None
     alpha_mode: int = OPAQUE
     cutoff: float = 0.5
+    wrap: tuple[int, int] = (REPEAT, REPEAT)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Mesh:
         vertices: [P, 3] float64.
         faces: [F, 3] int32.
         normals: [P, 3] float32 shading normals; a zero row asks for the flat normal of each face.
-        uv: [P, 2] float32, v up (row 0 of a texture is v = 1), repeating.
+        uv: [P, 2] float32, v up (row 0 of a texture is v = 1); outside [0, 1] the material's `wrap` says what is seen.
         colors: [P, 4] float32 linear vertex colours, multiplied in; or None.
         face_material: [F] int32 into `materials`.
         materials: at least one.

@@ -12,22 +12,34 @@ import numpy as np
 
 from mousefacelift.objects.mesh import BLEND
 from mousefacelift.objects.raster import LAYERS
-from mousefacelift.objects.texture import BASE_TEXTURE, GLOW_TEXTURE, MODE, choose_level, encode_srgb, fetch_bilinear
+from mousefacelift.objects.texture import (
+    BASE_TEXTURE,
+    GLOW_TEXTURE,
+    MODE,
+    WRAP_U,
+    WRAP_V,
+    choose_level,
+    encode_srgb,
+    fetch_bilinear,
+)
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def light_at(light, channel, x, y, z):
-    """Light that a white matt surface with normal (x, y, z) returns; rows of light: 9 ambient, then lamps in pairs."""
-    total = (
-        light[0, channel] + light[1, channel] * y + light[2, channel] * z + light[3, channel] * x
-        + light[4, channel] * x * y + light[5, channel] * y * z + light[6, channel] * (3.0 * z * z - 1.0)
-        + light[7, channel] * x * z + light[8, channel] * (x * x - y * y)
-    )
-    total = max(total, 0.0)
+def light_at(light, x, y, z):
+    """Light that a white matt surface with normal (x, y, z) returns, per channel; rows of light: 9 ambient, then lamps in pairs."""
+    xy, yz, xz, z2, x2 = x * y, y * z, x * z, 3.0 * z * z - 1.0, x * x - y * y
+    red = max(0.0, light[0, 0] + light[1, 0] * y + light[2, 0] * z + light[3, 0] * x + light[4, 0] * xy + light[5, 0] * yz
+              + light[6, 0] * z2 + light[7, 0] * xz + light[8, 0] * x2)
+    green = max(0.0, light[0, 1] + light[1, 1] * y + light[2, 1] * z + light[3, 1] * x + light[4, 1] * xy + light[5, 1] * yz
+                + light[6, 1] * z2 + light[7, 1] * xz + light[8, 1] * x2)
+    blue = max(0.0, light[0, 2] + light[1, 2] * y + light[2, 2] * z + light[3, 2] * x + light[4, 2] * xy + light[5, 2] * yz
+               + light[6, 2] * z2 + light[7, 2] * xz + light[8, 2] * x2)
     for k in range(9, light.shape[0], 2):
-        cosine = light[k, 0] * x + light[k, 1] * y + light[k, 2] * z
-        total += max(cosine, 0.0) * light[k + 1, channel]
-    return total
+        cosine = max(0.0, light[k, 0] * x + light[k, 1] * y + light[k, 2] * z)
+        red += cosine * light[k + 1, 0]
+        green += cosine * light[k + 1, 1]
+        blue += cosine * light[k + 1, 2]
+    return red, green, blue
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -71,20 +83,21 @@ def shade_face(faces, corners, materials, texels, levels, screen, light, eye, f,
         v = w0 * corners[a, 7] + w1 * corners[b, 7] + w2 * corners[c, 7]
         u1, v1 = corners[b, 6] - corners[a, 6], corners[b, 7] - corners[a, 7]
         u2, v2 = corners[c, 6] - corners[a, 6], corners[c, 7] - corners[a, 7]
-        uv_area = abs(u1 * v2 - u2 * v1)
+        uv_area, wrap_u, wrap_v = abs(u1 * v2 - u2 * v1), int(materials[m, WRAP_U]), int(materials[m, WRAP_V])
         if base_texture >= 0:
             level = choose_level(levels, base_texture, uv_area, abs(area))
-            red, green, blue, alpha = fetch_bilinear(texels, levels, level, u, v)
+            red, green, blue, alpha = fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v)
         if glow_texture >= 0:
             level = choose_level(levels, glow_texture, uv_area, abs(area))
-            glow_red, glow_green, glow_blue, _ = fetch_bilinear(texels, levels, level, u, v)
+            glow_red, glow_green, glow_blue, _ = fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v)
     red *= materials[m, 0] * (w0 * corners[a, 8] + w1 * corners[b, 8] + w2 * corners[c, 8])
     green *= materials[m, 1] * (w0 * corners[a, 9] + w1 * corners[b, 9] + w2 * corners[c, 9])
     blue *= materials[m, 2] * (w0 * corners[a, 10] + w1 * corners[b, 10] + w2 * corners[c, 10])
     alpha *= materials[m, 3] * (w0 * corners[a, 11] + w1 * corners[b, 11] + w2 * corners[c, 11])
-    out[0] = min(1.0, red * light_at(light, 0, nx, ny, nz) + glow_red * materials[m, 4])
-    out[1] = min(1.0, green * light_at(light, 1, nx, ny, nz) + glow_green * materials[m, 5])
-    out[2] = min(1.0, blue * light_at(light, 2, nx, ny, nz) + glow_blue * materials[m, 6])
+    light_red, light_green, light_blue = light_at(light, nx, ny, nz)
+    out[0] = min(1.0, red * light_red + glow_red * materials[m, 4])
+    out[1] = min(1.0, green * light_green + glow_green * materials[m, 5])
+    out[2] = min(1.0, blue * light_blue + glow_blue * materials[m, 6])
     out[3] = 1.0 if int(materials[m, MODE]) != BLEND else min(1.0, max(0.0, alpha))
     out[4], out[5], out[6], out[7] = nx, ny, nz, inverse
 

@@ -1,7 +1,7 @@
 """A mesh as the few flat arrays that compiled code reads, and its textures as one mip-mapped pyramid.
 
 Part of the objects stage. `pack_surface` makes a `Surface` of a `Mesh`; the samplers decode sRGB, filter bilinearly and
-repeat outside [0, 1]. Compiled functions take these arrays one by one: reading them out of a tuple for every sample
+repeat, clamp or mirror outside [0, 1]. Compiled functions take these arrays one by one: reading them out of a tuple for every sample
 would cost more than the shading.
 """
 
@@ -11,14 +11,15 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from mousefacelift.objects.mesh import BLEND, Mesh
+from mousefacelift.objects.mesh import BLEND, CLAMP, MIRROR, Mesh
 
 SRGB_TO_LINEAR = np.array(
     [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.arange(256) / 255.0], np.float32
 )
 # columns of Surface.corners: 0-2 position, 3-5 normal, 6-7 uv, 8-11 linear colour
 # columns of Surface.materials: 0-3 base, 4-6 emission, then:
-BASE_TEXTURE, GLOW_TEXTURE, MODE, CUTOFF = 7, 8, 9, 10
+BASE_TEXTURE, GLOW_TEXTURE, MODE, CUTOFF, WRAP_U, WRAP_V = 7, 8, 9, 10, 11, 12
+FARTHEST_UV = 1e6  # float32 coordinates beyond this no longer tell texels apart
 
 
 class Surface(NamedTuple):
@@ -28,7 +29,7 @@ class Surface(NamedTuple):
         vertices: [P, 3] float64, for projection.
         faces: [F, 4] int32: three vertices and the material.
         corners: [P, 12] float32: position, normal, uv, linear vertex colour (white where there is none).
-        materials: [M, 11] float32, columns above; texture columns hold the first level in `levels`, -1 = none.
+        materials: [M, 13] float32, columns above; texture columns hold the first level in `levels`, -1 = none.
         texels: [K, 4] uint8 sRGB, all levels of all textures.
         levels: [L, 4] int64: offset in `texels`, width, height, levels that follow in the same pyramid.
     """
@@ -51,11 +52,12 @@ def pack_surface(mesh: Mesh) -> Surface:
     texels, levels, first_level = pack_textures(textures)
     first_level[id(None)] = -1
     materials = [
-        (*m.base, *m.emissive, first_level[id(m.texture)], first_level[id(m.emissive_texture)], m.alpha_mode, m.cutoff)
+        (*m.base, *m.emissive, first_level[id(m.texture)], first_level[id(m.emissive_texture)], m.alpha_mode, m.cutoff, *m.wrap)
         for m in mesh.materials
     ]
     corners = np.ones((len(mesh.vertices), 12), np.float32)
-    corners[:, 0:3], corners[:, 3:6], corners[:, 6:8] = mesh.vertices, mesh.normals, mesh.uv
+    corners[:, 0:3], corners[:, 3:6] = mesh.vertices, mesh.normals
+    corners[:, 6:8] = np.clip(np.nan_to_num(mesh.uv), -FARTHEST_UV, FARTHEST_UV)
     if mesh.colors is not None:
         corners[:, 8:12] = mesh.colors
     faces = np.concatenate([mesh.faces, mesh.face_material[:, None]], axis=1).astype(np.int32)
@@ -124,24 +126,37 @@ LINEAR_TO_SRGB = np.array([round(encode_srgb(k / 16383.0) * 255) for k in range(
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def fetch_bilinear(texels, levels, level, u, v):
-    """Linear RGB and alpha of one level at (u, v), repeating outside [0, 1]."""
+def wrap_texel(k, count, mode):
+    """Texel number in [0, count) that is seen at number k of an endless row."""
+    if 0 <= k < count:
+        return k
+    if mode == CLAMP:
+        return 0 if k < 0 else count - 1
+    if mode == MIRROR:
+        k %= 2 * count
+        return k if k < count else 2 * count - 1 - k
+    return k % count
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v):
+    """Linear RGB and alpha of one level at (u, v)."""
     offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
-    x = (u - math.floor(u)) * width - 0.5
-    y = (1.0 - (v - math.floor(v))) * height - 0.5
+    x, y = u * width - 0.5, (1.0 - v) * height - 0.5
     left, top = int(math.floor(x)), int(math.floor(y))
     fx, fy = x - left, y - top
-    red, green, blue, alpha = 0.0, 0.0, 0.0, 0.0
-    for corner in range(4):
-        column, row = left + (corner & 1), top + (corner >> 1)
-        weight = (fx if corner & 1 else 1.0 - fx) * (fy if corner >> 1 else 1.0 - fy)
-        column = column + width if column < 0 else (column - width if column >= width else column)
-        row = row + height if row < 0 else (row - height if row >= height else row)
-        texel = offset + row * width + column
-        red += weight * SRGB_TO_LINEAR[texels[texel, 0]]
-        green += weight * SRGB_TO_LINEAR[texels[texel, 1]]
-        blue += weight * SRGB_TO_LINEAR[texels[texel, 2]]
-        alpha += weight * texels[texel, 3]
+    right, bottom = wrap_texel(left + 1, width, wrap_u), wrap_texel(top + 1, height, wrap_v)
+    left, top = wrap_texel(left, width, wrap_u), wrap_texel(top, height, wrap_v)
+    a, b = offset + top * width + left, offset + top * width + right
+    c, d = offset + bottom * width + left, offset + bottom * width + right
+    wa, wb, wc, wd = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy
+    red = wa * SRGB_TO_LINEAR[texels[a, 0]] + wb * SRGB_TO_LINEAR[texels[b, 0]] \
+        + wc * SRGB_TO_LINEAR[texels[c, 0]] + wd * SRGB_TO_LINEAR[texels[d, 0]]  # fmt: skip
+    green = wa * SRGB_TO_LINEAR[texels[a, 1]] + wb * SRGB_TO_LINEAR[texels[b, 1]] \
+        + wc * SRGB_TO_LINEAR[texels[c, 1]] + wd * SRGB_TO_LINEAR[texels[d, 1]]  # fmt: skip
+    blue = wa * SRGB_TO_LINEAR[texels[a, 2]] + wb * SRGB_TO_LINEAR[texels[b, 2]] \
+        + wc * SRGB_TO_LINEAR[texels[c, 2]] + wd * SRGB_TO_LINEAR[texels[d, 2]]  # fmt: skip
+    alpha = wa * texels[a, 3] + wb * texels[b, 3] + wc * texels[c, 3] + wd * texels[d, 3]
     return red, green, blue, alpha / 255.0
 
 
@@ -163,5 +178,5 @@ def sample_alpha(faces, corners, materials, texels, levels, f, w0, w1, w2):
     if first >= 0:
         u = w0 * corners[a, 6] + w1 * corners[b, 6] + w2 * corners[c, 6]
         v = w0 * corners[a, 7] + w1 * corners[b, 7] + w2 * corners[c, 7]
-        alpha *= fetch_bilinear(texels, levels, first, u, v)[3]
+        alpha *= fetch_bilinear(texels, levels, first, u, v, int(materials[m, WRAP_U]), int(materials[m, WRAP_V]))[3]
     return alpha
