@@ -76,7 +76,7 @@ def refuse_repeated_keys(paths: list[str]) -> None:
                 pending += [(value, f"{where}{key.value}.") for key, value in node.value]
 
 
-def stage_params(config: dict, sections: list[str], modules: list[str]) -> dict[str, str]:
+def stage_params(config: dict, sections: list[str], modules: list[str], without: tuple[str, ...] = ()) -> dict[str, str]:
     """Parameters of a rule: the sections of config.yaml that it reads, and the version of the code that it runs.
 
     Snakemake reruns a job whose params changed: a change to another section, to a comment or to a module that the
@@ -86,10 +86,13 @@ def stage_params(config: dict, sections: list[str], modules: list[str]) -> dict[
         config: the validated config.yaml.
         sections: names of top-level sections; 'seed' is always added.
         modules: modules of this package that hold the stage's logic; what they import is followed.
+        without: keys `section.key` that the rule does not read; left out, they take their defaults.
     Returns:
         {"config": JSON of the sections, "code": hash or "off" with `jobs.rerun_on_code: false`}.
     """
     chosen = {name: config[name] for name in [*sections, "seed"]}
+    for section, key in (path.split(".") for path in without):
+        chosen[section] = {name: value for name, value in chosen[section].items() if name != key}
     follow = config["jobs"]["rerun_on_code"]
     return {"config": json.dumps(chosen, sort_keys=True), "code": code_version(tuple(modules)) if follow else "off"}
 
@@ -177,3 +180,19 @@ def training_resources(config: dict) -> dict:
         return {"node_gpus": gpus, "gpu": gpus}
     several = {"node_gpus": gpus, "nodes": nodes, "tasks": nodes, "tasks_per_gpu": 0, "mpi": "srun"}
     return several | ({"gres": f"gpu:{gpus}"} if gpus else {})
+
+
+def scan_sequences(config: dict) -> dict[str, dict]:
+    """{name: {"path", "poses", "frames", "is_virtual"}} of every mesh sequence that becomes scans.
+
+    A virtual recording gives every `objects.scans.every`-th of its frames; a sequence of the same name takes its place.
+    """
+    scans, found = config["objects"]["scans"], {}
+    for name, recording in config["recordings"].items():
+        if recording["path"] == "virtual" and scans["every"]:
+            numbers = frame_numbers(recording["frames"])[::scans["every"]]
+            found[name] = {"path": f"results/recordings/{name}/truth", "poses": "", "is_virtual": True,
+                           "frames": [numbers.start, numbers.stop, numbers.step]}
+    for name, sequence in scans["sequences"].items():
+        found[name] = {"poses": "", **sequence, "is_virtual": False}
+    return found

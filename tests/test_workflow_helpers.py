@@ -69,3 +69,21 @@ def test_two_recordings_of_one_name_are_refused(tmp_path):
     path.write_text("recordings:\n  m1: {path: a}\n  m1: {path: b}\n")
     with pytest.raises(workflow.ConfigError, match="recordings.m1 twice"):
         workflow.refuse_repeated_keys([str(path)])
+
+
+def test_scans_are_every_so_many_frames_of_virtual_recordings_and_the_users_sequences():
+    config = {"recordings": {"a": {"path": "virtual", "frames": [10, 50]}, "b": {"path": "/data/b", "frames": [0, 9]}},
+              "objects": {"scans": {"every": 12, "sequences": {"b": {"path": "fits", "frames": [0, 9, 4]}}}}}
+    scans = workflow.scan_sequences(config)
+    assert scans["a"] == {"path": "results/recordings/a/truth", "poses": "", "is_virtual": True, "frames": [10, 58, 12]}
+    assert list(workflow.frame_numbers(scans["a"]["frames"])) == [10, 22, 34, 46]
+    assert scans["b"] == {"path": "fits", "poses": "", "is_virtual": False, "frames": [0, 9, 4]}
+    config["objects"]["scans"] |= {"every": 0, "sequences": {}}
+    assert workflow.scan_sequences(config) == {}
+
+
+def test_a_key_that_a_rule_does_not_read_is_no_part_of_its_parameters():
+    config = {"seed": 0, "objects": {"count": 1, "scans": 2}, "jobs": {"rerun_on_code": False}}
+    params = workflow.stage_params(config, ["objects"], [], ("objects.scans",))
+    assert params["config"] == '{"objects": {"count": 1}, "seed": 0}'
+    assert config["objects"] == {"count": 1, "scans": 2}

@@ -36,7 +36,7 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--name", required=True, help="of the sequence; for a recording's truth the recording's name")
     parser.add_argument("--independent", action="store_true",
                         help="the sequence shows no recording: it is split by its name, not with a recording's frames")
-    parser.add_argument("--poses", type=Path, metavar="POSES.npz", help="poses of an articulated mesh")
+    parser.add_argument("--poses", default="", metavar="POSES.npz", help="poses of an articulated mesh")
     parser.add_argument("--frames", metavar="A:B[:STEP]", help="a chunk of the sequence; default: all of it")
     parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
     parser.add_argument("--threads", type=int, default=2)
@@ -95,13 +95,12 @@ def run_render(args: argparse.Namespace) -> None:
 def run_scans(args: argparse.Namespace) -> None:
     """Render frames of a mesh sequence."""
     from mousefacelift.objects.batch import describe
-    from mousefacelift.objects.scans import render_scans
+    from mousefacelift.objects.scans import Scan, render_scans
 
     frames = range(*parse_frames(args.frames)) if args.frames else None
     config = read_config(args, ObjectsConfig, "objects")
-    index = render_scans(args.sequence, args.name, config, read_seed(args), args.out, poses=args.poses, frames=frames,
-                         independent=args.independent, threads=args.threads)
-    print(describe(index))
+    scan = Scan(args.sequence, Path(args.poses) if args.poses else None, args.name, args.independent, config, read_seed(args), args.threads)
+    print(describe(render_scans(scan, args.out, frames)))
 
 
 def run_plan(args: argparse.Namespace) -> None:

@@ -107,18 +107,44 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True)
+class SequenceConfig:
+    """A mesh sequence of the user.
+
+    Args:
+        path: .npz, truth folder, folder of mesh files, or folder of MAMMAL text files.
+        frames: start, stop (excluded) and optionally step of the frames rendered.
+        poses: .npz with the poses of an articulated mesh; empty otherwise.
+    """
+
+    path: str
+    frames: tuple[int, ...]
+    poses: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.frames) not in (2, 3) or not 0 <= self.frames[0] < self.frames[1] or self.frames[2:] == (0,):
+            raise ValueError("frames are start, stop and optionally step, with 0 <= start < stop")
+
+
+@dataclass(frozen=True)
 class ScansConfig:
     """Mesh sequences as scans: the mouse whose 3D truth is known.
 
     Args:
-        frames: at most this many frames of each sequence, evenly spread; null for all.
+        every: so many frames of a virtual recording apart, its true mesh becomes a scan; 0 for none.
+        sequences: name -> the user's mesh sequence; one that has a recording's name shows that recording's frames, and they keep
+            its split.
         views: cameras per frame (32 is the published ring; 64 halves its step).
         extent: how frames are scaled: `sequence` keeps one scale for all frames, `frame` fits each into the sphere.
     """
 
-    frames: int | None = 4
+    every: int = 12
+    sequences: dict[str, SequenceConfig] = field(default_factory=dict)
     views: int = 32
     extent: Literal["sequence", "frame"] = "sequence"
+
+    def __post_init__(self) -> None:
+        if self.every < 0 or self.views < 1:
+            raise ValueError("every must be 0 or more, views 1 or more")
 
 
 @dataclass(frozen=True)

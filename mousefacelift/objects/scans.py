@@ -5,7 +5,8 @@ world of its cameras), for Chamfer distance and normals.
 """
 
 import time
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,79 +15,124 @@ from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import ring
 from mousefacelift.core.similarity import Similarity
-from mousefacelift.errors import ConfigError
+from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.objects.config import ObjectsConfig
+from mousefacelift.objects.inspect import inspect_asset
 from mousefacelift.objects.make import folder_megabytes, object_light, write_views
-from mousefacelift.objects.mesh import check_mesh, transform_mesh, unit_sphere
+from mousefacelift.objects.mesh import Mesh, check_mesh, transform_mesh, unit_sphere
+from mousefacelift.objects.sandbox import DONE, Sandbox
 from mousefacelift.objects.sequence import MeshSequence, open_sequence
 
-
-def scan_frames(count: int, config: ObjectsConfig, frames: range | None = None) -> list[int]:
-    """The frames to render: of `frames` (or all), at most `config.scans.frames`, evenly spread."""
-    chosen = list(range(count))[frames.start : frames.stop : frames.step] if frames else list(range(count))
-    limit = config.scans.frames
-    if limit is not None and limit < len(chosen):
-        chosen = [chosen[k] for k in np.unique(np.linspace(0, len(chosen) - 1, limit).round().astype(int))]
-    return chosen
+MEASURED_FRAMES = 100  # at most so many frames, evenly spread, decide the one scale of a sequence
 
 
-def sequence_radius(sequence: MeshSequence, frames: list[int]) -> float:
-    """The largest radius of a frame about the middle of its bounds, in the sequence's unit."""
-    return max(1.0 / unit_sphere(sequence.mesh(frame).used_vertices).scale for frame in frames)
+@dataclass(frozen=True)
+class Scan:
+    """What makes a frame of a mesh sequence a sample.
+
+    Attributes:
+        path, poses: of the sequence. name: its name.
+        independent: it shows no recording: the dataset splits it by its name, as it does an object.
+        seed: of the light.
+    """
+
+    path: Path
+    poses: Path | None
+    name: str
+    independent: bool
+    config: ObjectsConfig
+    seed: int
+    threads: int = 1
 
 
-def render_scans(path: Path, name: str, config: ObjectsConfig, seed: int, out: Path, *, poses: Path | None = None,
-                 frames: range | None = None, independent: bool = False, threads: int = 1) -> dict:  # fmt: skip
-    """Render frames of the sequence at `path` into `out`'s folder; returns the index.
+@lru_cache(maxsize=1)
+def opened(path: Path, poses: Path | None) -> MeshSequence:
+    """The sequence, kept open by a worker from one frame to the next."""
+    return open_sequence(path, poses)
+
+
+def read_frame(scan: Scan, frame: int) -> Mesh:
+    """The checked mesh of one frame, in the sequence's unit.
+
+    Raises:
+        DataError: the frame cannot be drawn; says why.
+    """
+    sequence = opened(scan.path, scan.poses)
+    if sequence.files:
+        inspect_asset(sequence.files[frame], scan.config.limits)
+    mesh = sequence.mesh(frame)
+    check_mesh(mesh, f"{scan.name}, frame {frame}")
+    return mesh
+
+
+def measure_frame(scan: Scan, frame: int) -> dict:
+    """Row with the `radius` of a frame about the middle of its bounds, in the sequence's unit."""
+    return {"status": DONE, "radius": 1.0 / unit_sphere(read_frame(scan, frame).used_vertices).scale}
+
+
+def sequence_radius(scan: Scan, count: int, run) -> float:
+    """The largest radius of at most MEASURED_FRAMES frames of a sequence of `count`; frames that cannot be read do not count.
+
+    Raises:
+        DataError: not one can be read.
+    """
+    frames = np.unique(np.linspace(0, count - 1, min(count, MEASURED_FRAMES)).round().astype(int))
+    rows = [run(measure_frame, scan, int(frame)) for frame in frames]
+    radii = [row["radius"] for row in rows if row["status"] == DONE]
+    if not radii:
+        raise DataError("no frame of the sequence can be read", where=str(scan.path), got=rows[0]["reason"])
+    return max(radii)
+
+
+def render_scans(scan: Scan, out: Path, frames: range | None = None) -> dict:
+    """Render frames of a sequence into `out`'s folder; returns the index.
+
+    The project's own meshes are read here, a user's files in the sandbox: a bad frame is a row with its reason.
 
     Args:
-        name: of the sequence; for a recording's truth the recording's name, so that its frames keep their split.
-        frames: a chunk's frames; None for the whole sequence. The scale is that of these frames' sequence as a whole.
-        independent: the sequence shows no recording: the dataset splits it by its name, as it does an object.
+        frames: a chunk's frames; None for the whole sequence. The scale is that of the sequence as a whole.
+    Raises:
+        DataError: not a mesh sequence. ConfigError: it has fewer frames than asked for.
     """
-    sequence = open_sequence(path, poses)
-    if frames is not None and frames.start >= sequence.count:
-        raise ConfigError("the sequence has fewer frames", where=str(path), got=frames.start, expected=f"below {sequence.count}")
-    radius = None
-    if config.scans.extent == "sequence":
-        radius = sequence_radius(sequence, scan_frames(sequence.count, config))
-    chosen = scan_frames(sequence.count, config, frames)
-    key = config_hash([config.scans, config.size, config.supersampling, config.light, config.backend, name, seed, chosen, radius,
-                       independent])
-    make = partial(make_scan, sequence=sequence, name=name, config=config, seed=seed, radius=radius,
-                   independent=independent, threads=threads)
-    header = {"source": "scan", "recording": name, "form": sequence.meta["form"], "seed": seed, "size": config.size}
-    return run_chunk(out, key, [(f"{frame:06d}", frame) for frame in chosen], make_named(make), header, label="frames")
+    sequence, config = open_sequence(scan.path, scan.poses), scan.config
+    chosen = range(sequence.count) if frames is None else frames
+    if chosen[-1] >= sequence.count:
+        raise ConfigError("the sequence has fewer frames", where=str(scan.path), got=sequence.count, expected=f"at least {chosen[-1] + 1}")
+    with Sandbox(config.limits) as sandbox:
+        run = sandbox.run if sequence.meta["form"] != "truth" else (lambda function, *args: function(*args))
+        radius = sequence_radius(scan, sequence.count, run) if config.scans.extent == "sequence" else None
+
+        def make(name: str, frame: int, folder: Path) -> dict:
+            row = run(make_scan, scan, frame, radius, folder)
+            return row if row["status"] == DONE else {"uid": f"{scan.name}/{name}", "frame": frame, "views": 0, **row}
+
+        key = config_hash([config.scans.views, config.scans.extent, config.views, config.size, config.supersampling, config.light,
+                           config.backend, scan.name, scan.seed, list(chosen), radius, scan.independent])
+        header = {"source": "scan", "recording": scan.name, "form": sequence.meta["form"], "seed": scan.seed, "size": config.size}
+        return run_chunk(out, key, [(f"{frame:06d}", frame) for frame in chosen], make, header, label="frames")
 
 
-def make_named(make):
-    """`make` without the item's name, which repeats the frame number."""
-    return lambda _, frame, folder: make(frame, folder)
-
-
-def make_scan(frame: int, folder: Path, *, sequence: MeshSequence, name: str, config: ObjectsConfig, seed: int,
-              radius: float | None, independent: bool, threads: int) -> dict:  # fmt: skip
+def make_scan(scan: Scan, frame: int, radius: float | None, folder: Path) -> dict:
     """One frame: normalise, render, write the sample and its truth mesh; returns the index row."""
     started = time.perf_counter()
-    mesh = sequence.mesh(frame)
-    check_mesh(mesh, f"{name}, frame {frame}")
+    sequence, config, mesh = opened(scan.path, scan.poses), scan.config, read_frame(scan, frame)
     fitted = unit_sphere(mesh.used_vertices)
     scale = fitted.scale if radius is None else min(1.0 / radius, fitted.scale)
     similarity = Similarity(scale, np.eye(3), fitted.translation * scale / fitted.scale)
     mesh = transform_mesh(mesh, similarity)
     cameras = ring(config.scans.views, config.size, config.views.elevation, config.views.distance)
     meta = {
-        "source": "scan", **({} if independent else {"recording": name}), "asset": name, "frame": frame,
+        "source": "scan", **({} if scan.independent else {"recording": scan.name}), "asset": scan.name, "frame": frame,
         "licence": sequence.meta.get("licence", "unknown"),
-        "collection": sequence.meta["form"], "seed": seed, "backend": config.backend, "truth": "truth.npz",
-        "config_hash": config_hash([config.scans, config.light, config.size, config.supersampling, config.backend]),
+        "collection": sequence.meta["form"], "seed": scan.seed, "backend": config.backend, "truth": "truth.npz",
+        "config_hash": config_hash([config.scans.views, config.scans.extent, config.views, config.light, config.size, config.supersampling, config.backend]),
         "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
     }  # fmt: skip
     if sequence.time_s is not None:
         meta["time_s"] = float(sequence.time_s[frame])
-    coverage = write_views(mesh, cameras, object_light(config, [seed, 0]), config, meta, folder, threads)
+    coverage = write_views(mesh, cameras, object_light(config, [scan.seed, 0]), config, meta, folder, scan.threads)
     np.savez_compressed(folder / "truth.npz", vertices=mesh.vertices.astype(np.float32), faces=mesh.faces, normals=mesh.normals)
     return {
-        "status": "done", "uid": f"{name}/{frame:06d}", "frame": frame, "views": len(cameras), "faces": len(mesh.faces),
+        "status": "done", "uid": f"{scan.name}/{frame:06d}", "frame": frame, "views": len(cameras), "faces": len(mesh.faces),
         "coverage": coverage, "total_s": round(time.perf_counter() - started, 3), "mb": round(folder_megabytes(folder), 3),
     }  # fmt: skip

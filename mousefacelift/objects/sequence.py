@@ -12,6 +12,7 @@ Part of the objects stage. A sequence is one of
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,14 @@ class MeshSequence:
         mesh: frame number -> `Mesh`, in the sequence's own unit, Z up.
         meta: licence, unit, and what else the source says.
         time_s: [T] or None.
+        files: one foreign mesh file per frame, where the sequence is a folder of them.
     """
 
     count: int
     mesh: Callable[[int], Mesh]
     meta: dict = field(default_factory=dict)
     time_s: np.ndarray | None = None
+    files: tuple[Path, ...] = ()
 
 
 def open_sequence(path: Path, poses: Path | None = None) -> MeshSequence:
@@ -59,7 +62,7 @@ def open_sequence(path: Path, poses: Path | None = None) -> MeshSequence:
         raise DataError("no mesh sequence there", where=str(path),
                         expected="a .npz, a truth folder, a folder of mesh files, or MAMMAL text files",
                         hint="docs/objects.md, 'Scans'")
-    return MeshSequence(len(files), lambda frame: load_mesh(files[frame]), {"form": "files", "licence": "unknown"})
+    return MeshSequence(len(files), lambda frame: load_mesh(files[frame]), {"form": "files", "licence": "unknown"}, files=tuple(files))
 
 
 def open_arrays(path: Path) -> MeshSequence:
@@ -89,10 +92,14 @@ def open_truth(folder: Path) -> MeshSequence:
         count, points = starts[-1] + len(content["vertices_mm"]), content["vertices_mm"].shape[1]
     build = mesh_builder(arrays, points, str(folder))
 
+    @lru_cache(maxsize=1)
+    def part(k: int) -> np.ndarray:
+        with np.load(files[k]) as content:
+            return content["vertices_mm"]
+
     def mesh(frame: int) -> Mesh:
         k = int(np.searchsorted(starts, frame, side="right")) - 1
-        with np.load(files[k]) as part:
-            return build(part["vertices_mm"][frame - starts[k]])
+        return build(part(k)[frame - starts[k]])
 
     time_s = None
     if (folder / "motion.npz").is_file():

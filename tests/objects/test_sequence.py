@@ -6,15 +6,16 @@ from scipy.spatial.transform import Rotation
 
 from mousefacelift.core.cameras import project
 from mousefacelift.core.samples import read_sample
-from mousefacelift.errors import DataError
+from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.objects.batch import describe
 from mousefacelift.objects.config import ObjectsConfig, ScansConfig
-from mousefacelift.objects.scans import render_scans, scan_frames
+from mousefacelift.objects.scans import Scan, render_scans
 from mousefacelift.objects.sequence import open_sequence
 from mousefacelift.objects.skinning import ArticulatedMesh, make_weights, pose_mesh, read_mammal
 
 from .shapes import sphere
 
-SMALL = ObjectsConfig(size=48, supersampling=2, scans=ScansConfig(frames=2, views=4))
+SMALL = ObjectsConfig(size=48, supersampling=2, scans=ScansConfig(views=4))
 
 
 def arm():
@@ -92,9 +93,13 @@ def write_npz(path, frames=5, **more):
     return vertices
 
 
+def scan(path, name, independent=False, config=SMALL):
+    return Scan(path, None, name, independent, config, seed=0)
+
+
 def test_a_sequence_becomes_samples_whose_truth_mesh_is_what_the_cameras_see(tmp_path):
     write_npz(tmp_path / "ball.npz", time_s=np.arange(5) / 10, licence="CC0")
-    index = render_scans(tmp_path / "ball.npz", "ball", SMALL, 0, tmp_path / "out/index.json")
+    index = render_scans(scan(tmp_path / "ball.npz", "ball"), tmp_path / "out/index.json", range(0, 5, 4))
     assert [row["frame"] for row in index["items"]] == [0, 4]
     sample = read_sample(tmp_path / "out/000004")
     assert sample.meta["source"] == "scan" and sample.meta["time_s"] == 0.4 and sample.meta["licence"] == "CC0"
@@ -112,7 +117,7 @@ def test_a_sequence_becomes_samples_whose_truth_mesh_is_what_the_cameras_see(tmp
 def test_only_an_independent_sequence_names_no_recording(tmp_path):
     write_npz(tmp_path / "ball.npz")
     for independent in (False, True):
-        render_scans(tmp_path / "ball.npz", "m1", SMALL, 0, tmp_path / f"{independent}/index.json", independent=independent)
+        render_scans(scan(tmp_path / "ball.npz", "m1", independent), tmp_path / f"{independent}/index.json", range(4, 5))
     meta = [read_sample(tmp_path / name / "000004").meta for name in ("False", "True")]
     assert [(m.get("recording"), m["asset"], m["frame"]) for m in meta] == [("m1", "m1", 4), (None, "m1", 4)]
 
@@ -124,7 +129,7 @@ def test_vertex_colours_and_textures_are_seen(tmp_path):
     write_npz(tmp_path / "a.npz", colors=np.tile([1.0, 0, 0], (len(ball.vertices), 1)))
     write_npz(tmp_path / "b.npz", uv=np.zeros((1, 2)), faces_uv=np.zeros_like(ball.faces), texture=texture)
     for name, channel in (("a", 0), ("b", 1)):
-        render_scans(tmp_path / f"{name}.npz", name, SMALL, 0, tmp_path / name / "index.json")
+        render_scans(scan(tmp_path / f"{name}.npz", name), tmp_path / name / "index.json", range(1))
         middle = read_sample(tmp_path / name / "000000").views[0].rgba[24, 24]
         assert middle[channel] > 0.3 and middle[2] < 0.01
 
@@ -154,6 +159,26 @@ def test_sequences_that_do_not_fit_together_are_refused(tmp_path, arrays, messag
         open_sequence(tmp_path / "bad.npz")
 
 
-def test_chosen_frames_are_spread_over_the_whole_sequence():
-    assert scan_frames(100, SMALL) == [0, 99]
-    assert scan_frames(100, ObjectsConfig(scans=ScansConfig(frames=None)), range(10, 20, 5)) == [10, 15]
+def test_a_bad_frame_is_a_row_with_its_reason_and_the_others_are_made(tmp_path):
+    import trimesh
+
+    for k in range(3):
+        trimesh.creation.box((1, 1, 1 + k)).export(tmp_path / f"{k:03d}.ply")
+    (tmp_path / "001.ply").write_bytes(b"PK\x03\x04" + bytes(50))
+    (tmp_path / "003.ply").write_bytes(b"ply\nformat ascii 1.0\nelement face 20000000\nend_header\n")
+    index = render_scans(scan(tmp_path, "boxes", independent=True), tmp_path / "out/index.json")
+    assert [row["status"] for row in index["items"]] == ["done", "refused", "done", "refused"]
+    assert "cannot be read" in index["items"][1]["reason"] and "too many faces" in index["items"][3]["reason"]
+    assert describe(index).startswith("2 done, 2 refused, 0 failed")
+    first, third = (np.load(tmp_path / f"out/{k:06d}/truth.npz")["vertices"] for k in (0, 2))
+    assert np.ptp(first[:, 0]) == pytest.approx(np.ptp(third[:, 0]))  # one scale, from the frames that can be read
+
+
+def test_frames_do_not_depend_on_their_chunk_and_missing_ones_are_refused(tmp_path):
+    write_npz(tmp_path / "ball.npz")
+    render_scans(scan(tmp_path / "ball.npz", "ball"), tmp_path / "a/index.json")
+    render_scans(scan(tmp_path / "ball.npz", "ball"), tmp_path / "b/index.json", range(2, 4))
+    for file in ("opencv_cameras.json", "images/cam_003.png"):
+        assert (tmp_path / "a/000003" / file).read_bytes() == (tmp_path / "b/000003" / file).read_bytes()
+    with pytest.raises(ConfigError, match="fewer frames"):
+        render_scans(scan(tmp_path / "ball.npz", "ball"), tmp_path / "c/index.json", range(4, 6))

@@ -58,7 +58,7 @@ def plan(folder):
 def test_a_fresh_run_plans_every_rule(tmp_path):
     write_config(tmp_path)
     rules = set(plan(tmp_path))
-    assert {"virtual_recording", "audit_rig", "train_generator", "fit_splats", "render_objects"} | DOWN <= rules
+    assert {"virtual_recording", "audit_rig", "train_generator", "fit_splats", "render_objects", "render_scans"} | DOWN <= rules
 
 
 def test_several_recordings_of_one_config_each_get_their_own_jobs(tmp_path):
@@ -80,7 +80,11 @@ def test_a_finished_run_has_nothing_to_do(finished):
     (("report.title", "other"), {"build_report", "all"}),
     (("splats.optimise.steps", 7), {"fit_splats", "calibrate_trust", "render_novel", "render_ring"} | DOWN),
     (("distill.sampler.steps", 7), {"train_generator", "distill_views"} | DOWN),
-    (("objects.supersampling", 2), {"render_objects"} | DOWN),
+    (("objects.supersampling", 2), {"render_objects", "render_scans"} | DOWN),
+    (("objects.scans.views", 16), {"render_scans"} | DOWN),
+    (("objects.limits.faces", 7), {"render_objects", "render_scans"} | DOWN),
+    (("objects.download.retries", 7), {"render_objects"} | DOWN),
+    (("objects.scans.sequences", {"posed": {"path": "posed.npz", "frames": [0, 20]}}), {"render_scans"} | DOWN),
     (("mixture.scan_share", 0.5), TRAINED),
     (("loader.store", "shards"), {"pack_shards"} | TRAINED),
     (("jobs.gpus.train", 1), set()),

@@ -30,20 +30,27 @@ FRAMES = {
 OBJECTS = flow.count_ranges(
     config["objects"]["count"], config["jobs"]["objects_per_job"]
 )
+SCANS = flow.scan_sequences(config)
+SCAN_CHUNKS = {
+    name: flow.frame_ranges(scan["frames"], config["jobs"]["frames_per_job"])
+    for name, scan in SCANS.items()
+}
 
 
 wildcard_constraints:
     recording="|".join(map(re.escape, RECORDINGS)),
+    scan="|".join(map(re.escape, SCANS)) or "none",
     chunk=r"\d{6}-\d{6}",
     arm=r"[A-Za-z0-9_.-]+",
 
 
-def stage(sections, modules):
-    """Parameters of a rule: its sections of config.yaml as JSON and the version of its code."""
+def stage(sections, modules, without=""):
+    """Parameters of a rule: its sections of config.yaml as JSON, without keys it does not read, and the version of its code."""
     return flow.stage_params(
         config,
         sections.split(),
         [f"mousefacelift.{module}" for module in modules.split()],
+        tuple(without.split()),
     )
 
 
@@ -81,7 +88,12 @@ def sample_indexes():
         "results/splats/{recording}/ring/{chunk}/index.json",
     ]
     objects = [f"results/objects/samples/{chunk}/index.json" for chunk in OBJECTS]
-    return [path for pattern in frames for path in chunks_of(pattern)] + objects
+    scans = [
+        f"results/objects/scans/{name}/{chunk}/index.json"
+        for name, chunks in SCAN_CHUNKS.items()
+        for chunk in chunks
+    ]
+    return [path for pattern in frames for path in chunks_of(pattern)] + objects + scans
 
 
 def training_shards():

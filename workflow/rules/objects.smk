@@ -1,4 +1,4 @@
-# Objects rendered to samples: exact images of one true thing, the larger part of the mixture.
+# Objects and scans rendered to samples: exact images of one true thing, the larger part of the mixture.
 
 
 rule select_objects:
@@ -14,7 +14,7 @@ rule select_objects:
         mem_mb=2000,
         runtime=60,
     params:
-        **stage("objects", "objects.select"),
+        **stage("objects", "objects.select", without="objects.scans"),
     shell:
         "python -m mousefacelift objects select --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
 
@@ -35,7 +35,44 @@ rule render_objects:
         mem_mb=3000,
         runtime=240,
     params:
-        **stage("objects", "objects.batch"),
+        **stage("objects", "objects.batch", without="objects.scans"),
         objects=lambda wildcards: OBJECTS[wildcards.chunk],
     shell:
         "python -m mousefacelift objects render --selection {input:q} --objects {params.objects} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule render_scans:
+    input:
+        lambda wildcards: (
+            f"results/recordings/{wildcards.scan}/recording.json"
+            if SCANS[wildcards.scan]["is_virtual"]
+            else []
+        ),
+    output:
+        "results/objects/scans/{scan}/{chunk}/index.json",
+    log:
+        "results/logs/render_scans/{scan}/{chunk}.log",
+    benchmark:
+        "results/benchmarks/render_scans/{scan}/{chunk}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        **stage(
+            "objects",
+            "objects.scans",
+            without="objects.source objects.path objects.count objects.lvis objects.categories objects.annotations"
+            " objects.licenses objects.download",
+        ),
+        sequence=lambda wildcards: SCANS[wildcards.scan]["path"],
+        poses=lambda wildcards: SCANS[wildcards.scan]["poses"],
+        independent=lambda wildcards: (
+            "" if wildcards.scan in RECORDINGS else "--independent"
+        ),
+        frames=lambda wildcards: SCAN_CHUNKS[wildcards.scan][wildcards.chunk],
+    shell:
+        "python -m mousefacelift objects scans --sequence {params.sequence:q} --poses {params.poses:q} --name {wildcards.scan:q}"
+        " {params.independent} --frames {params.frames} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
