@@ -8,9 +8,10 @@ right unless they cross each other (the CPU rasteriser sorts per sample). Runs o
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
-from mousefacelift.errors import CameraError, ConfigError, DataError
+from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.objects.clip import NEAR
 from mousefacelift.objects.light import Light
-from mousefacelift.objects.mesh import BLEND, MASK, Mesh
+from mousefacelift.objects.mesh import BLEND, MASK, MIRROR, REPEAT, Mesh
 from mousefacelift.objects.render import MeshRender
 
 SRGB8_ALPHA8 = 0x8C43  # OpenGL internal format: decoded to linear by the sampler, before filtering
@@ -34,12 +35,14 @@ FRAGMENT = """
 in vec3 place; in vec3 shading; in vec2 coordinate; in vec4 tint; in float distance;
 uniform vec4 base; uniform vec3 glow; uniform bool has_base; uniform bool has_glow;
 uniform sampler2D base_texture; uniform sampler2D glow_texture;
-uniform int mode; uniform float cutoff; uniform vec3 eye;
+uniform int mode; uniform float cutoff; uniform vec3 eye; uniform bvec2 mirrored;
 uniform vec3 ambient[9]; uniform vec3 lamp_direction[8]; uniform vec3 lamp_color[8]; uniform int lamps;
 layout(location = 0) out vec4 out_color; layout(location = 1) out vec4 out_geometry;
 void main() {
-    vec4 surface = base * tint * (has_base ? texture(base_texture, coordinate) : vec4(1));
-    float cut = base.a * tint.a * (has_base ? textureLod(base_texture, coordinate, 0).a : 1.0);
+    vec2 folded = 1 - abs(mod(coordinate, 2.0) - 1);
+    vec2 at = vec2(mirrored.x ? folded.x : coordinate.x, mirrored.y ? folded.y : coordinate.y);
+    vec4 surface = base * tint * (has_base ? texture(base_texture, at) : vec4(1));
+    float cut = base.a * tint.a * (has_base ? textureLod(base_texture, at, 0).a : 1.0);
     if (mode == 1 && cut < cutoff) discard;
     vec3 flat_normal = cross(dFdx(place), dFdy(place));
     if (dot(flat_normal, eye - place) < 0) flat_normal = -flat_normal;
@@ -50,7 +53,7 @@ void main() {
         + ambient[8] * (n.x * n.x - n.y * n.y);
     light = max(light, 0);
     for (int k = 0; k < lamps; k++) light += max(dot(lamp_direction[k], n), 0) * lamp_color[k];
-    vec3 emitted = glow * (has_glow ? texture(glow_texture, coordinate).rgb : vec3(1));
+    vec3 emitted = glow * (has_glow ? texture(glow_texture, at).rgb : vec3(1));
     float alpha = mode != 2 ? 1.0 : clamp(surface.a, 0, 1);
     out_color = vec4(min(surface.rgb * light + emitted, 1) * alpha, alpha);
     out_geometry = vec4(n, distance);
@@ -115,9 +118,7 @@ class Stage:
         """One picture."""
         mesh, context = self.mesh, self.context
         depth = mesh.vertices @ camera.R[2] + camera.t[2]
-        near, far = float(depth.min()), float(depth.max())
-        if near <= 0:
-            raise CameraError("the camera stands inside or beyond the object", got=f"nearest depth {near:.3f}")
+        near, far = max(NEAR, float(depth.min()) * 0.99), max(2 * NEAR, float(depth.max()) * 1.01)
         size = (camera.width * supersampling, camera.height * supersampling)
         color, geometry = context.texture(size, 4, dtype="f4"), context.texture(size, 4, dtype="f4")
         frame = context.framebuffer([color, geometry], context.depth_renderbuffer(size))
@@ -126,7 +127,7 @@ class Stage:
         self._set("w2c", camera.w2c.T)
         self._set("fxfycxcy", tuple(camera.fxfycxcy))
         self._set("size", (camera.width, camera.height))
-        self._set("near_far", (near * 0.99, far * 1.01))
+        self._set("near_far", (near, far))
         self._set("eye", tuple(camera.center))
         context.enable(context.DEPTH_TEST)
         context.disable(context.CULL_FACE)
@@ -160,9 +161,11 @@ class Stage:
         for name, value in (("base", material.base), ("glow", material.emissive), ("cutoff", material.cutoff),
                             ("mode", {BLEND: 2, MASK: 1}.get(material.alpha_mode, 0))):  # fmt: skip
             self._set(name, value if isinstance(value, (int, float)) else tuple(float(v) for v in value))
+        self._set("mirrored", tuple(mode == MIRROR for mode in material.wrap))
         for unit, (name, texture) in enumerate(zip(("has_base", "has_glow"), self.textures[k])):
             self._set(name, texture is not None)
             if texture is not None:
+                texture.repeat_x, texture.repeat_y = (mode == REPEAT for mode in material.wrap)
                 texture.use(unit)
         indices = self.context.buffer(self.mesh.faces[faces].astype("i4").tobytes())
         layout = [(self.vertices, "3f 3f 2f 4f", "position", "normal", "uv", "color")]

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.errors import DataError
-from mousefacelift.objects.mesh import ALPHA_MODES, MASK, OPAQUE, Material, Mesh, check_mesh, join_parts
+from mousefacelift.objects.gltf import load_scene
+from mousefacelift.objects.mesh import ALPHA_MODES, MASK, OPAQUE, REPEAT, Material, Mesh, check_mesh, join_parts
 from mousefacelift.objects.texture import SRGB_TO_LINEAR
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
@@ -43,21 +44,21 @@ def read_parts(path: Path) -> list[dict]:
     """One dict of `make_mesh` arrays for each surface placed in the file's scene, in world coordinates."""
     import trimesh
 
+    is_gltf = path.suffix.lower() in (".glb", ".gltf")
     try:
-        scene = trimesh.load_scene(path, process=False)
+        scene, facts = load_scene(path) if is_gltf else (trimesh.load_scene(path, process=False), {})
     except Exception as error:  # any fault of a third-party reader on a foreign file is a refusal of that file
         raise DataError("the file cannot be read as a mesh", where=str(path), got=f"{type(error).__name__}: {error}") from error
     parts = []
-    srgb_colors = path.suffix.lower() not in (".glb", ".gltf")
     for node in sorted(scene.graph.nodes_geometry):
         matrix, name = scene.graph[node]
         geometry = scene.geometry[name]
         if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
-            parts.append(read_part(geometry, np.asarray(matrix, np.float64), srgb_colors))
+            parts.append(read_part(geometry, np.asarray(matrix, np.float64), not is_gltf, facts))
     return parts
 
 
-def read_part(geometry, matrix: np.ndarray, srgb_colors: bool) -> dict:
+def read_part(geometry, matrix: np.ndarray, srgb_colors: bool, facts: dict) -> dict:
     """Arrays of one placed geometry; normals only where the file has them (glTF asks for flat shading otherwise)."""
     vertices = np.asarray(geometry.vertices) @ matrix[:3, :3].T + matrix[:3, 3]
     normals = np.zeros_like(vertices)
@@ -66,7 +67,7 @@ def read_part(geometry, matrix: np.ndarray, srgb_colors: bool) -> dict:
         normals = np.nan_to_num(np.asarray(geometry.vertex_normals)) @ linear.T
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         normals = normals / np.where(length > 0, length, 1.0)
-    material, uv = read_material(geometry.visual)
+    material, uv = read_material(geometry.visual, facts)
     return {
         "vertices": vertices, "faces": np.asarray(geometry.faces), "normals": normals, "material": material,
         "uv": np.zeros((len(vertices), 2)) if uv is None else np.nan_to_num(uv),
@@ -84,7 +85,7 @@ def read_colors(visual, srgb: bool) -> np.ndarray | None:
     if colors is None or colors.ndim != 2 or colors.shape[1] not in (3, 4):
         return None
     if colors.dtype.kind == "f":
-        scaled = np.clip(colors.astype(np.float64), 0, 1)
+        scaled = np.clip(np.nan_to_num(colors.astype(np.float64)), 0, 1)
     else:
         scaled = colors / float(np.iinfo(colors.dtype).max)
     if scaled.shape[1] == 3:
@@ -94,13 +95,13 @@ def read_colors(visual, srgb: bool) -> np.ndarray | None:
     return scaled
 
 
-def read_material(visual) -> tuple[Material, np.ndarray | None]:
-    """The surface's material and its uv [P, 2] (v up), from whatever trimesh made of the file."""
+def read_material(visual, facts: dict) -> tuple[Material, np.ndarray | None]:
+    """The surface's material and its uv [P, 2] (v up), from what trimesh made of the file and the `facts` of gltf.load_scene."""
     material = getattr(visual, "material", None)
     if material is None:
         return Material(base=(1.0, 1.0, 1.0, 1.0) if visual.kind == "vertex" else Material.base), None
     if hasattr(material, "baseColorFactor"):
-        return read_pbr(material), visual.uv
+        return read_pbr(material, facts.get(material.name, {})), visual.uv
     texture = read_picture(getattr(material, "image", None))
     if texture is not None:
         return Material(base=(1.0, 1.0, 1.0, 1.0), texture=texture), visual.uv
@@ -108,17 +109,18 @@ def read_material(visual) -> tuple[Material, np.ndarray | None]:
     return Material(base=(*SRGB_TO_LINEAR[diffuse[:3].astype(np.uint8)].tolist(), 1.0)), visual.uv
 
 
-def read_pbr(material) -> Material:
+def read_pbr(material, facts: dict) -> Material:
     """A glTF metallic-roughness material: base colour, alpha and emission; metal and roughness are not used."""
     texture = read_picture(material.baseColorTexture)
     factor = material.baseColorFactor
-    default = (1.0, 1.0, 1.0, 1.0)
-    base = default if factor is None else tuple(np.asarray(factor, np.float64)[:4] / 255.0)
+    base = (1.0, 1.0, 1.0, 1.0) if factor is None else tuple(np.asarray(factor, np.float64)[:4] / 255.0)
+    base = facts.get("base") or base  # exact, where trimesh has 8 bits
     glow = (0.0, 0.0, 0.0) if material.emissiveFactor is None else tuple(np.asarray(material.emissiveFactor, np.float64))
     cutoff = 0.5 if material.alphaCutoff is None else float(material.alphaCutoff)
     mode = ALPHA_MODES.get(material.alphaMode or "OPAQUE", OPAQUE)
     glow_texture = read_picture(material.emissiveTexture) if any(glow) else None
-    return Material(base, texture, glow, glow_texture, mode, cutoff if mode == MASK else 0.5)
+    return Material(base, texture, glow, glow_texture, mode, cutoff if mode == MASK else 0.5,
+                    facts.get("wrap", (REPEAT, REPEAT)))
 
 
 def read_picture(picture) -> np.ndarray | None:

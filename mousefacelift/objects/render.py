@@ -13,8 +13,8 @@ import numba
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
-from mousefacelift.errors import CameraError
 from mousefacelift.objects import raster, shade, texture
+from mousefacelift.objects.clip import NEAR, clip_near
 from mousefacelift.objects.light import Light, three_point_light
 from mousefacelift.objects.mesh import Mesh
 from mousefacelift.objects.raster import bin_faces, draw_band, new_band, project_vertices
@@ -81,13 +81,13 @@ def render_surface(surface: Surface, camera: Camera, light: Light, supersampling
         surface: from `pack_surface`.
         camera: any fxfycxcy; off-centre and unequal focal lengths are fine.
         supersampling: S, for S x S samples in each pixel; 2 or more gives soft edges.
-    Raises:
-        CameraError: a vertex lies behind the camera (this rasteriser does not clip; objects stand free of it).
+    Returns:
+        What lies beyond the near plane, clip.NEAR in front of the camera; an empty picture where nothing does.
     """
+    depth = surface.vertices @ camera.R[2] + camera.t[2]
+    if depth.min(initial=np.inf) <= NEAR:
+        surface = clip_near(surface, depth)
     screen = project_vertices(surface.vertices, camera.w2c, camera.fxfycxcy, supersampling)
-    if has_hidden(screen, surface.faces):
-        raise CameraError("the camera stands inside or beyond the object", got=f"centre {np.round(camera.center, 3)}",
-                          expected="all vertices in front of the camera", likely="distance below the object's radius")
     height = -(-camera.height // BAND_PIXELS) * BAND_PIXELS  # whole bands; the extra rows are cut off below
     columns, rows = camera.width * supersampling, height * supersampling
     starts, listed = bin_faces(screen, surface.faces, columns, rows, BAND_PIXELS * supersampling)
@@ -98,16 +98,6 @@ def render_surface(surface: Surface, camera: Camera, light: Light, supersampling
     render_bands(*band, *surface[1:], screen, starts, listed, light.table(), camera.center, supersampling,
                  rgba, depth, normal)
     return MeshRender(rgba[: camera.height], depth[: camera.height], normal[: camera.height])
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def has_hidden(screen, faces):
-    """True if some face has a corner behind the camera."""
-    for f in range(faces.shape[0]):
-        for k in range(3):
-            if screen[faces[f, k], 2] <= 0.0:
-                return True
-    return False
 
 
 def render_views(

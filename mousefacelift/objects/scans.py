@@ -125,7 +125,8 @@ def make_scan(scan: Scan, frame: int, radius: float | None, folder: Path) -> dic
         "source": "scan", **({} if scan.independent else {"recording": scan.name}), "asset": scan.name, "frame": frame,
         "licence": sequence.meta.get("licence", "unknown"),
         "collection": sequence.meta["form"], "seed": scan.seed, "backend": config.backend, "truth": "truth.npz",
-        "config_hash": config_hash([config.scans.views, config.scans.extent, config.views, config.light, config.size, config.supersampling, config.backend]),
+        "config_hash": config_hash([config.scans.views, config.scans.extent, config.views, config.light, config.size,
+                                    config.supersampling, config.backend]),
         "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
     }  # fmt: skip
     if sequence.time_s is not None:

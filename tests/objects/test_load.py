@@ -8,7 +8,7 @@ from mousefacelift.errors import DataError
 from mousefacelift.objects.config import LimitsConfig
 from mousefacelift.objects.inspect import inspect_asset
 from mousefacelift.objects.load import load_mesh
-from mousefacelift.objects.mesh import MASK, normalise
+from mousefacelift.objects.mesh import CLAMP, MASK, MIRROR, REPEAT, normalise
 from mousefacelift.objects.render import render_views
 
 from . import assets
@@ -37,6 +37,17 @@ def test_factors_are_linear_and_textures_srgb(tmp_path):
     material = load_mesh(path).materials[0]
     assert material.base[0] == pytest.approx(0.5, abs=0.003)
     assert material.texture[0, 0].tolist() == [255, 128, 0, 255]
+
+
+def test_factors_are_exact_and_samplers_say_what_lies_outside_a_texture(tmp_path):
+    def sample(document):
+        document["samplers"] = [{}, {"wrapS": 33071, "wrapT": 33648}]
+        document["textures"][0]["sampler"] = 1
+
+    path = assets.glb(tmp_path / "a.glb", picture=assets.png(), material={"baseColorFactor": [0.123456, 0.001, 0.5, 1]}, change=sample)
+    material = load_mesh(path).materials[0]
+    assert material.base == (0.123456, 0.001, 0.5, 1.0) and material.wrap == (CLAMP, MIRROR)
+    assert load_mesh(assets.glb(tmp_path / "b.glb", picture=assets.png())).materials[0].wrap == (REPEAT, REPEAT)
 
 
 def test_alpha_modes_are_read(tmp_path):

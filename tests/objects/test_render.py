@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mousefacelift.core.cameras import Camera, canonical_fxfycxcy, look_at, orbit, project, rays, ring
-from mousefacelift.errors import CameraError
 from mousefacelift.objects.light import environment_light, flat_light, three_point_light
-from mousefacelift.objects.mesh import BLEND, MASK, Material, make_mesh
+from mousefacelift.objects.mesh import BLEND, CLAMP, MASK, MIRROR, REPEAT, Material, make_mesh
 from mousefacelift.objects.render import render_views
 
 from .shapes import join, sphere, square, triangle_soup
+from .twin import cast_rays
 
 TOP = Camera(look_at((0, 0, 2.0), (0, 0, 0), up=(0, 1, 0)), canonical_fxfycxcy(64), 64, 64)  # looks straight down
 OFF_CENTRE = np.array([140.0, 137.0, 50.3, 72.7])  # unequal focal lengths, principal point far from the middle
@@ -137,9 +137,34 @@ def test_pictures_do_not_depend_on_the_number_of_threads(rng):
     assert all(np.array_equal(a.rgba, b.rgba) for a, b in zip(one, two))
 
 
-def test_a_camera_inside_the_object_is_refused():
-    with pytest.raises(CameraError, match="inside or beyond"):
-        shoot(sphere(), orbit(0, 0, 0.9, canonical_fxfycxcy(32), 32, 32))
+def painted_soup(rng, wrap):
+    """Large textured and coloured triangles, half of them with smooth normals; texels are larger than samples."""
+    materials = [Material(base=(0.9, 0.7, 0.123456, 1.0), texture=rng.integers(0, 256, (4, 3, 4)).astype(np.uint8), wrap=wrap)]
+    normals = rng.normal(size=(60, 3))
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True) * (np.arange(60) < 30)[:, None]
+    return make_mesh(rng.uniform(-0.6, 0.6, (60, 3)), np.arange(60).reshape(-1, 3), normals=normals, uv=rng.uniform(-1.5, 2.5, (60, 2)),
+                     colors=rng.uniform(0.2, 1, (60, 4)), materials=materials)
+
+
+@pytest.mark.parametrize("wrap", [(REPEAT, REPEAT), (CLAMP, MIRROR), (MIRROR, CLAMP)])
+@pytest.mark.parametrize("distance", [2.7, 0.2])
+def test_pictures_equal_those_of_the_naive_twin_from_outside_and_from_inside(rng, wrap, distance):
+    mesh, light = painted_soup(rng, wrap), three_point_light(5)
+    camera = orbit(40, 25, distance, canonical_fxfycxcy(48) * [3, 3.3, 1, 1] + [0, 0, 2.5, -4.0], 48, 48)
+    ours = shoot(mesh, camera, light, 2)
+    rgba, depth, normal = cast_rays(mesh, camera, light, 2)
+    same = ours.rgba[..., 3] == rgba[..., 3]
+    assert same.mean() > 0.998 and rgba[..., 3].mean() > 0.2  # an edge through a sample may fall to either side
+    for a, b, share in ((ours.rgba, rgba, 1e-3), (ours.depth, depth, 1e-4), (ours.normal, normal, 1e-3)):
+        error = np.abs(a - b).reshape(48, 48, -1).max(-1)[same]
+        assert np.quantile(error, 0.99) < share, np.quantile(error, [0.5, 0.9, 0.99, 1])
+
+
+def test_what_lies_behind_the_camera_is_not_seen():
+    assert shoot(sphere((0, 0, 5.0), 0.5), TOP).rgba.max() == 0
+    inside = orbit(0, 0, 0.5, canonical_fxfycxcy(32), 32, 32)
+    picture = shoot(sphere(), inside)
+    assert (picture.rgba[..., 3] == 1).all() and picture.depth[16, 16] == pytest.approx(1.5, abs=0.02)
 
 
 def test_height_need_not_be_a_multiple_of_the_band():
