@@ -42,7 +42,7 @@ def finished(tmp_path_factory):
         if path.name != "-":
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(path.name)
-    touched = snakemake(folder, "--touch")
+    touched = snakemake(folder, "--touch", "--forceall")
     assert touched.returncode == 0, touched.stderr
     return folder
 
