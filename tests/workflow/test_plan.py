@@ -31,7 +31,7 @@ def write_config(folder, change=()):
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-@pytest.fixture(scope="module")  # --touch leaves no record for rules without input (virtual_recording, select_objects)
+@pytest.fixture(scope="module")  # --forceall: a plain --touch leaves no record of what it finds up to date
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     write_config(folder)

@@ -14,7 +14,12 @@ rule select_objects:
         mem_mb=2000,
         runtime=60,
     params:
-        **stage("objects", "objects.select", without="objects.scans"),
+        **stage(
+            "objects",
+            "objects.select",
+            without="objects.size objects.supersampling objects.backend objects.views objects.light objects.scans"
+            " objects.download objects.limits objects.blender",
+        ),
     shell:
         "python -m mousefacelift objects select --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
 
