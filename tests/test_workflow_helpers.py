@@ -75,7 +75,7 @@ def test_scans_are_every_so_many_frames_of_virtual_recordings_and_the_users_sequ
     config = {"recordings": {"a": {"path": "virtual", "frames": [10, 50]}, "b": {"path": "/data/b", "frames": [0, 9]}},
               "objects": {"scans": {"every": 12, "sequences": {"b": {"path": "fits", "frames": [0, 9, 4]}}}}}
     scans = workflow.scan_sequences(config)
-    assert scans["a"] == {"path": "results/recordings/a/truth", "poses": "", "is_virtual": True, "frames": [10, 58, 12]}
+    assert scans["a"] == {"path": "results/recordings/a/truth", "poses": "", "is_virtual": True, "frames": [10, 50, 12]}
     assert list(workflow.frame_numbers(scans["a"]["frames"])) == [10, 22, 34, 46]
     assert scans["b"] == {"path": "fits", "poses": "", "is_virtual": False, "frames": [0, 9, 4]}
     config["objects"]["scans"] |= {"every": 0, "sequences": {}}
