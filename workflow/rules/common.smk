@@ -54,6 +54,14 @@ def stage(sections, modules, without=""):
     )
 
 
+def scan_options(name):
+    """Further arguments of a mesh sequence: its poses, and that it belongs to no recording."""
+    poses = SCANS[name]["poses"]
+    return (["--poses", poses] if poses else []) + (
+        [] if name in RECORDINGS else ["--independent"]
+    )
+
+
 def recording_folder(wildcards):
     """Folder of a recording: made by virtual_recording, or the user's own."""
     path = RECORDINGS[wildcards.recording]["path"]

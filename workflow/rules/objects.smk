@@ -73,11 +73,8 @@ rule render_scans:
             " objects.licenses objects.download",
         ),
         sequence=lambda wildcards: SCANS[wildcards.scan]["path"],
-        poses=lambda wildcards: SCANS[wildcards.scan]["poses"],
-        independent=lambda wildcards: (
-            "" if wildcards.scan in RECORDINGS else "--independent"
-        ),
+        options=lambda wildcards: scan_options(wildcards.scan),
         frames=lambda wildcards: SCAN_CHUNKS[wildcards.scan][wildcards.chunk],
     shell:
-        "python -m mousefacelift objects scans --sequence {params.sequence:q} --poses {params.poses:q} --name {wildcards.scan:q}"
-        " {params.independent} --frames {params.frames} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift objects scans --sequence {params.sequence:q} --name {wildcards.scan:q}"
+        " {params.options:q} --frames {params.frames} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
