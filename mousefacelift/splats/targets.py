@@ -12,7 +12,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import premultiply
 from mousefacelift.core.render import Render
-from mousefacelift.core.ssim import ssim_map
+from mousefacelift.core.ssim import ssim_per_image
 from mousefacelift.splats.config import OptimiseConfig
 from mousefacelift.splats.frames import FrameViews
 
@@ -76,11 +76,6 @@ def fit_loss(
     loss = loss + config.alpha_weight * ((picture.alpha - targets.alpha) * targets.keep).abs().mean((1, 2, 3))
     loss = loss + config.opacity_weight * gaussians.opacities.mean(1)
     return loss + config.scale_weight * gaussians.scales.mean((1, 2))
-
-
-def ssim_per_image(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Mean SSIM [B] of images [B, 3, H, W]."""
-    return ssim_map(a.contiguous(), b.contiguous()).mean((1, 2, 3))
 
 
 @torch.no_grad()
