@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.chunks import read_index
+from mousefacelift.core.cameras import canonical_fxfycxcy
 from mousefacelift.core.samples import Sample, View, read_sample
 from mousefacelift.errors import DataError
 
@@ -107,6 +108,19 @@ class FrameStore:
         if self._bytes + size <= CACHE_BYTES:
             self._kept[index], self._bytes = views, self._bytes + size
         return views
+
+
+def photo_area(store: FrameStore, frames: int = 30) -> float:
+    """Median share of the image that the animal covers in the photos, seen through canonical intrinsics.
+
+    A picture of unknown scale is shown to the generator at this size, the one that it knows.
+    """
+    shares = []
+    for index in np.unique(np.linspace(0, len(store) - 1, min(frames, len(store))).round().astype(int)):
+        for view in store.views(int(index)):
+            size = view.rgba.shape[1]
+            shares.append(float(view.rgba[..., 3].mean()) * (canonical_fxfycxcy(size)[0] / view.camera.fxfycxcy[0]) ** 2)
+    return float(np.median(shares))
 
 
 def fit_focal(store: FrameStore, frames: int = 30, quantile: float = 0.98, margin: float = 1.05) -> float:

@@ -11,7 +11,7 @@ from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import azimuth_elevation
 from mousefacelift.core.images import composite, contact_sheet, write_png, write_text
 from mousefacelift.distill.config import DistillConfig
-from mousefacelift.distill.data import FrameStore, Splits, choose_frames, fit_focal, list_frames
+from mousefacelift.distill.data import FrameStore, Splits, choose_frames, fit_focal, list_frames, photo_area
 from mousefacelift.distill.dedupe import check_tolerance
 from mousefacelift.distill.gate import Thresholds, learn_thresholds
 from mousefacelift.distill.generators.protocol import Generator, change_camera, require_files
@@ -44,7 +44,8 @@ def train_generator(indexes: Sequence[Path], splits_path: Path, out: Path, confi
     document, validation = recipe(train, held, out, config, seed)
     learn_gate(indexes, splits_path, out / "gate.json", config)
     write_text(out / "validation.json", json.dumps(validation, indent=1))
-    write_text(out / "generator.json", json.dumps(document | {"held_out_camera": splits.held_out_camera}, indent=1))
+    facts = {"held_out_camera": splits.held_out_camera, "photo_area": photo_area(train)}
+    write_text(out / "generator.json", json.dumps(document | facts, indent=1))
     return validation
 
 
@@ -156,6 +157,16 @@ def _draw_validation(generator, held: FrameStore, path: Path, seed: int) -> None
         row = [truth[0], *(view.rgba for view in made), *truth[1:]]
         images, columns = images + [composite(rgba) for rgba in row], len(row)
     write_png(path, contact_sheet(images, columns))
+
+
+def known_area(folder: Path) -> float:
+    """Share of a canonical image that the animal covers in the photos that the generator in `folder` was trained on."""
+    root = require_files(folder, ("generator.json",), "the generator", TRAIN_HINT)
+    document = json.loads((root / "generator.json").read_text())
+    if "photo_area" not in document:
+        raise DataError(f"generator {folder} does not say how large its photos showed the animal", likely="made by an earlier version",
+                        hint=TRAIN_HINT)
+    return document["photo_area"]
 
 
 def load_generator(folder: Path, config: DistillConfig) -> Generator:

@@ -15,7 +15,7 @@ from mousefacelift.core.samples import View
 from mousefacelift.errors import DataError
 
 Matting = Callable[[np.ndarray], np.ndarray]  # rgb uint8 [H, W, 3] -> soft mask float [H, W]
-EXTENT = 0.7  # longest side of the animal's box, share of the image
+LARGEST = 0.96  # longest side of the animal's box, share of the image
 
 
 def read_picture(path: Path, mask: Path | None = None, matting: Matting | None = None) -> np.ndarray:
@@ -57,18 +57,21 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"picture {path} cannot be read", got=str(error)) from error
 
 
-def frame_picture(rgba: np.ndarray, size: int, elevation: float, name: str) -> View:
-    """The picture as a square view of `size` pixels, with the animal's box in the middle, EXTENT of the image wide.
+def frame_picture(rgba: np.ndarray, size: int, elevation: float, name: str, area: float) -> View:
+    """The picture as a square view of `size` pixels, the animal's centre of mass in the middle, covering `area` of the image.
 
-    Nobody knows the true camera of a picture: it is placed at azimuth 0, the given elevation, distance 2.7, and everything
-    that follows is relative to it.
+    Nobody knows the true camera of a picture, nor the animal's size: it is placed at azimuth 0, the given elevation and distance
+    2.7, as large as the networks' own photos show an animal, and everything that follows is relative to it. An outspread
+    animal is made smaller until it fits.
     """
-    x0, y0, x1, y1 = mask_bbox(rgba[..., 3] > 0.5)
-    scale = EXTENT * size / max(x1 - x0, y1 - y0)
-    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-    picture = _scale_about(rgba, scale, middle, size)
+    alpha = rgba[..., 3]
+    middle = np.array([(alpha.sum(0) * (np.arange(alpha.shape[1]) + 0.5)).sum(), (alpha.sum(1) * (np.arange(alpha.shape[0]) + 0.5)).sum()])
+    middle /= alpha.sum()
+    x0, y0, x1, y1 = mask_bbox(alpha > 0.5)
+    reach = 2 * max(middle[0] - x0, x1 - middle[0], middle[1] - y0, y1 - middle[1])
+    scale = min(size * float(np.sqrt(area / alpha.sum())), LARGEST * size / reach)
     camera = orbit(0.0, elevation, CANONICAL_DISTANCE, canonical_fxfycxcy(size), size, size)
-    return View(picture, camera, {"picture": name, "scale": scale})
+    return View(_scale_about(rgba, scale, middle, size), camera, {"picture": name, "scale": scale})
 
 
 def reframe(view: View, size: int) -> View:

@@ -115,14 +115,15 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
     """Pictures -> generated views. The command composes the two stages; the library modules do not know each other."""
     from mousefacelift.core.samples import Sample
     from mousefacelift.distill.config import DistillConfig
-    from mousefacelift.distill.recipes import load_generator
+    from mousefacelift.distill.recipes import known_area, load_generator
     from mousefacelift.lrm.inputs import frame_picture, read_picture, reframe
 
     generator = load_generator(args.generator, read_config(args, DistillConfig, "distill"))
+    area = known_area(args.generator)
     matting = _matting() if args.matting == "auto" else None
     masks = args.mask or [None] * len(args.images)
     for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
-        view = frame_picture(read_picture(path, mask, matting), 512, args.elevation, path.name)
+        view = frame_picture(read_picture(path, mask, matting), 512, args.elevation, path.name, area)
         painted = generator.generate([view], [args.seed + number])[0]
         shown = [reframe(view, size), *(reframe(other, size) for other in painted)]
         meta = {"source": "distilled", "picture": path.name, "generator": generator.name, "weights": generator.weights,

@@ -15,7 +15,7 @@ from mousefacelift.core.samples import View
 from mousefacelift.errors import CameraError, DataError
 from mousefacelift.lrm.config import PredictConfig
 from mousefacelift.lrm.infer import stack_views
-from mousefacelift.lrm.inputs import EXTENT, frame_picture, read_picture, reframe
+from mousefacelift.lrm.inputs import LARGEST, frame_picture, read_picture, reframe
 from mousefacelift.lrm.predict import predict
 
 from .toy import cast_balls, rig
@@ -72,15 +72,29 @@ def test_bad_views_are_refused_by_name():
         stack_views([dataclasses.replace(good, camera=dataclasses.replace(camera, w2c=behind))], 32)
 
 
+def framed_box(rgba, area):
+    view = frame_picture(rgba, 128, 15.0, "a.png", area)
+    columns, rows = (np.flatnonzero((view.rgba[..., 3] > 0.5).any(axis)) for axis in (0, 1))
+    return view, (columns[0], columns[-1] + 1), (rows[0], rows[-1] + 1)
+
+
 def test_a_picture_is_framed_like_the_training_images(tmp_path):
     rgba = np.zeros((200, 300, 4), np.float32)
     rgba[50:110, 180:280] = (0.2, 0.4, 0.6, 1.0)
     Image.fromarray((rgba * 255).astype(np.uint8), "RGBA").save(tmp_path / "a.png")
-    view = frame_picture(read_picture(tmp_path / "a.png"), 128, 15.0, "a.png")
-    columns, rows = (np.flatnonzero((view.rgba[..., 3] > 0.5).any(axis)) for axis in (0, 1))
-    assert columns[-1] - columns[0] + 1 == pytest.approx(EXTENT * 128, abs=1.5)
-    assert columns[0] + columns[-1] + 1 == pytest.approx(128, abs=2) and rows[0] + rows[-1] + 1 == pytest.approx(128, abs=2)
+    view, columns, rows = framed_box(read_picture(tmp_path / "a.png"), 0.1)
+    assert view.rgba[..., 3].mean() == pytest.approx(0.1, rel=0.03)
+    assert sum(columns) == pytest.approx(128, abs=2) and sum(rows) == pytest.approx(128, abs=2)
     np.testing.assert_allclose(view.rgba[64, 64], (0.2, 0.4, 0.6, 1.0), atol=0.01)
+
+
+def test_the_body_is_in_the_middle_whatever_the_tail_does_and_nothing_is_cut():
+    rgba = np.zeros((200, 400, 4), np.float32)
+    rgba[80:120, 40:100] = rgba[98:102, 100:390] = 1.0  # a body with a long tail to the right
+    view, columns, rows = framed_box(rgba, 0.3)
+    assert columns[0] >= 1 and columns[1] <= 127 and max(127 - columns[0], columns[1]) >= 0.9 * LARGEST * 128 / 2
+    mass = (view.rgba[..., 3].sum(0) * (np.arange(128) + 0.5)).sum() / view.rgba[..., 3].sum()
+    assert mass == pytest.approx(64, abs=1) and view.rgba[..., 3].mean() < 0.3
 
 
 def test_reframing_moves_pixels_with_the_camera():
