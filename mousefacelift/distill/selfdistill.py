@@ -22,13 +22,14 @@ import numpy as np
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera, angle_between, azimuth_elevation
-from mousefacelift.core.images import write_text
+from mousefacelift.core.images import write_png, write_text
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 from mousefacelift.distill.config import DistillConfig
 from mousefacelift.distill.data import FrameItem, list_frames, usable_views
 from mousefacelift.distill.dedupe import cluster_angles, count_distinct, image_agreement, nearest_real, pick_winner
 from mousefacelift.distill.gate import SCORES, FrameJudge, Thresholds, refusal
 from mousefacelift.distill.generators.protocol import Generator, change_camera, view_seed
+from mousefacelift.distill.picture import candidate_sheet
 from mousefacelift.errors import DataError
 
 
@@ -184,6 +185,7 @@ def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, cache: P
             "licence": distiller.generator.licence, "weights": distiller.generator.weights}
     written = write_sample_into(folder, Sample(tuple(views), meta)) if views else []
     write_text(folder / "candidates.json", json.dumps({"frame": item.frame, "candidates": [c.row for c in candidates]}))
+    write_png(folder / "candidates.png", candidate_sheet(candidates))
     return {"frame": item.frame, "time_s": sample.meta.get("time_s"), "views": len(views), "hashes": written,
             "candidates": len(candidates), **{status: counts.get(status, 0) for status in
                                               ("accepted", "duplicate", "photo", "refused")}}

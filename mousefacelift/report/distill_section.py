@@ -72,6 +72,9 @@ def _choices(section: Section, indexes: list[Path]) -> None:
     frames = [read_json(path)["candidates"] for path in spread([path for path in files if path.is_file()], CHOICES_READ)]
     if not frames:
         return
+    for path in spread([path.with_suffix(".png") for path in files if path.with_suffix(".png").is_file()], 2):
+        section.add("picture", title=f"candidates of frame {path.parent.name}, one input photo a row: accepted (green), duplicate (grey), "
+                    "a photo is there (blue), refused (red)", uri=png_uri(path))
     distinct = Counter(len({candidate["cluster"] for candidate in frame}) for frame in frames)
     section.add("picture", title="distinct angles among the candidates of a frame", uri=counts_uri(distinct, "distinct angles", "frames"))
     status = Counter(candidate["status"] for frame in frames for candidate in frame)
