@@ -21,6 +21,7 @@ from mousefacelift.distill.config import GateConfig
 from mousefacelift.errors import DataError
 
 SCORES = ("containment", "hull_iou", "support", "colour")
+DISAGREES, LEAST_DEVIATION = 5.0, 0.01  # robust deviations, and their least size, of scores in [0, 1]
 HALF_EXTENT = 1.4  # world units: the animal with its tail is about 1.3 long
 MEANING = {
     "containment": "share of the view's mask inside the visual hull of the photos",
@@ -153,14 +154,32 @@ def leave_one_out(photos: Sequence[View], config: GateConfig) -> list[dict[str, 
 
 
 def learn_thresholds(frames: Sequence[Sequence[View]], config: GateConfig) -> Thresholds:
-    """Thresholds from real frames (each a list of photos): a low quantile of every leave-one-out score, with slack."""
-    rows = [row for photos in frames for row in leave_one_out(photos, config)]
-    if not rows:
+    """Thresholds from real frames (each a list of photos): a low quantile of every leave-one-out score, with slack.
+
+    Frames whose photos contradict each other (one camera a frame late, say) are left out: one of them would be the quantile.
+    """
+    judged = [leave_one_out(photos, config) for photos in frames]
+    if not judged:
         raise DataError("no real frame to learn gate thresholds from")
+    kept = agreeing_frames(np.array([[min(row[name] for row in rows) for name in SCORES] for rows in judged]))
+    rows = [row for rows, keep in zip(judged, kept, strict=True) if keep for row in rows]
     low, middle = ({name: float(np.quantile([row[name] for row in rows], q)) for name in SCORES}
                    for q in (config.quantile, 0.5))
     values = {name: low[name] - slack * (middle[name] - low[name]) for name, slack in zip(SCORES, config.slack, strict=True)}
-    facts = {"views": len(rows), "frames": len(frames), "quantile": config.quantile,
+    facts = {"views": len(rows), "frames": int(kept.sum()), "frames_left_out": int((~kept).sum()), "quantile": config.quantile,
              "slack": config.slack, "low": low, "median": middle,
              "meaning": MEANING}
     return Thresholds(values, facts)
+
+
+def agreeing_frames(worst: np.ndarray) -> np.ndarray:
+    """Which frames are not outliers: none of their worst scores is DISAGREES robust deviations below the median frame's.
+
+    Args:
+        worst: [frames, scores] lowest score of each frame's photos.
+    Returns:
+        bool [frames].
+    """
+    middle = np.median(worst, axis=0)
+    deviation = np.maximum(1.4826 * np.median(np.abs(worst - middle), axis=0), LEAST_DEVIATION)
+    return (worst > middle - DISAGREES * deviation).all(axis=1)

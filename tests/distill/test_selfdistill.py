@@ -10,7 +10,7 @@ from mousefacelift.core.cameras import azimuth_elevation, canonical_fxfycxcy, or
 from mousefacelift.core.samples import View, read_sample
 from mousefacelift.distill.config import DistillConfig, GateConfig
 from mousefacelift.distill.data import FrameItem, Splits, usable_views
-from mousefacelift.distill.gate import FrameJudge, learn_thresholds, refusal
+from mousefacelift.distill.gate import FrameJudge, agreeing_frames, learn_thresholds, refusal
 from mousefacelift.distill.generators.protocol import change_camera, matte, require_files, view_seed
 from mousefacelift.distill.recipes import check_views
 from mousefacelift.distill.selfdistill import Distiller, distill_chunk
@@ -48,6 +48,20 @@ HEADING = 0.0
 @pytest.fixture(scope="module")
 def thresholds():
     return learn_thresholds([toy_photos(heading) for heading in (0.0, 50.0, 100.0)], GATE)
+
+
+def test_a_frame_whose_photos_contradict_each_other_does_not_loosen_the_gate(thresholds):
+    good = [toy_photos(heading) for heading in (0.0, 50.0, 100.0)]
+    torn = toy_photos(200.0)
+    torn[2] = toy_photos(260.0)[2]  # one camera shows another moment
+    learnt = learn_thresholds([*good, torn], GATE)
+    assert learnt.values == thresholds.values and learnt.facts["frames_left_out"] == 1
+
+
+def test_agreeing_frames_are_all_but_gross_outliers():
+    worst = np.array([[0.95, 0.9], [0.96, 0.88], [0.93, 0.91], [0.97, 0.86], [0.75, 0.9], [0.95, 0.3]])
+    assert agreeing_frames(worst).tolist() == [True, True, True, True, False, False]
+    assert agreeing_frames(np.array([[0.9], [0.9], [0.89]])).all()
 
 
 def test_true_views_pass_and_other_headings_do_not(thresholds):
