@@ -81,7 +81,7 @@ def fg_ssim(prediction, target, mask, margin: int = BOX_MARGIN) -> torch.Tensor:
         if box is not None:
             top, bottom, left, right = box
             crop = (slice(item, item + 1), slice(None), slice(top, bottom), slice(left, right))
-            values[item] = float(ssim(flat_prediction[crop].contiguous(), flat_target[crop].contiguous()))
+            values[item] = float(ssim(flat_prediction[crop].double(), flat_target[crop].double()))  # flat areas cancel badly in fp32
     return values.reshape(lead)
 
 
