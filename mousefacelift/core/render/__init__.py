@@ -4,6 +4,7 @@ CUDA tensors go to gsplat, everything else to the project's own vectorised CPU k
 formation (see `RenderConfig`) and both are differentiable.
 """
 
-from mousefacelift.core.render.seam import Backend, Render, RenderConfig, render
+from mousefacelift.core.render.formation import Render, RenderConfig
+from mousefacelift.core.render.seam import Backend, render
 
 __all__ = ["Backend", "Render", "RenderConfig", "render"]

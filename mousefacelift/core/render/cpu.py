@@ -16,8 +16,8 @@ from torch.autograd.function import once_differentiable
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.render import bins, project, project_backward, raster
+from mousefacelift.core.render.formation import Render, RenderConfig
 from mousefacelift.core.render.jit import run
-from mousefacelift.core.render.seam import Render, RenderConfig
 from mousefacelift.core.render.simd import LANES
 from mousefacelift.errors import DataError
 

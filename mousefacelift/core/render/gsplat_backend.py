@@ -13,7 +13,7 @@ import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.render.seam import Render, RenderConfig
+from mousefacelift.core.render.formation import Render, RenderConfig
 from mousefacelift.errors import ConfigError, DataError
 
 
