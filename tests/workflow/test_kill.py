@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -71,13 +72,15 @@ def fingerprints(results):
 def test_a_run_killed_at_random_moments_ends_in_the_same_result(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir(), killed.mkdir()
+    began = time.monotonic()
     assert start(whole).wait() == 0, (whole / "run.log").read_text()[-3000:]
+    undisturbed_s = time.monotonic() - began
     draw, kills = random.Random(0), 0
     ways = ["alone", "power cut", "interrupt", "terminate"]
     while True:
         run = start(killed)
         try:
-            code = run.wait(timeout=draw.uniform(8, 45) if kills < 12 else None)
+            code = run.wait(timeout=draw.uniform(0.06, 0.3) * undisturbed_s if kills < 12 else None)
         except subprocess.TimeoutExpired:
             kill(run, ways[kills % len(ways)])
             kills += 1
