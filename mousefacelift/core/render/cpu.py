@@ -104,7 +104,8 @@ class _Rasterize(torch.autograd.Function):
         sizes, lists, padded = ctx.sizes, ctx.lists, ctx.sizes.padded
         dtype = images.dtype
         v_rgb, v_alpha, v_depth = (_pad_image(a, sizes) for a in (v_rgb, v_alpha, v_depth))
-        slots = torch.zeros(lists.slots * LANES, dtype=dtype)
+        slots = torch.empty(lists.slots * LANES, dtype=dtype)
+        run(raster.clear, -(-lists.slots * LANES // raster.CLEAR), _flat(slots))
         bands = -(-sizes.down // bins.BAND)
         run(raster.raster_backward, sizes.images * bands, lists.records, lists.shift, lists.tile_start, lists.entries,
             ctx.constants, _flat(background), _flat(images), _flat(v_rgb), _flat(v_alpha), _flat(v_depth), _flat(slots),

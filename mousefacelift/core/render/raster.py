@@ -31,6 +31,7 @@ from mousefacelift.core.render.simd import (
 )
 
 HALF = TILE // 2
+CLEAR = 1 << 16
 
 
 @inlined
@@ -161,6 +162,16 @@ def _sums(w, up0, up1, up2, up3, s, x0, x1, y0, y1):
             fma(w[0], up0[2], fma(w[1], up1[2], fma(w[2], up2[2], w[3] * up3[2]))),
             fma(w[0], up0[4], fma(w[1], up1[4], fma(w[2], up2[4], w[3] * up3[4]))),
             left + right, xl + xr, yu + yl, fma(x0, xl, x1 * xr), cross, fma(y0, yu, y1 * yl))
+
+
+@kernel
+def clear(tickets, tasks, slots):
+    """Zero `slots`, CLEAR numbers a task. torch would wake threads of its own for it, which then spin beside the kernels'."""
+    while True:
+        task = take_ticket(tickets)
+        if task >= tasks:
+            return
+        slots[task * CLEAR:(task + 1) * CLEAR] = 0
 
 
 @kernel
