@@ -30,8 +30,8 @@ from mousefacelift.core.cameras import canonical_fxfycxcy, ring
 from mousefacelift.core.render import render
 from mousefacelift.lrm.infer import RENDER
 from mousefacelift.lrm.losses import LossConfig, render_loss
-from mousefacelift.lrm.model import GSLRM, ModelConfig
-from mousefacelift.lrm.presets import preset
+from mousefacelift.lrm.model import GSLRM
+from mousefacelift.lrm.presets import ModelConfig, preset
 from tests.lrm.toy import cast_balls
 
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
 from mousefacelift.lrm.config import TrainConfig
-from mousefacelift.lrm.model import GSLRM, ModelConfig
-from mousefacelift.lrm.presets import preset
+from mousefacelift.lrm.model import GSLRM
+from mousefacelift.lrm.presets import ModelConfig, preset
 from mousefacelift.lrm.weights import read_model
 
 LORA_TARGETS = r"transformer_layers\.\d+\.(attn\.(to_qkv|fc)|mlp\.mlp\.(0|2))"

@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 
 from mousefacelift.core.images import write_text
 from mousefacelift.errors import DataError, MissingWeights
-from mousefacelift.lrm.model import GSLRM, ModelConfig
+from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.perceptual import PerceptualLoss
+from mousefacelift.lrm.presets import ModelConfig
 from mousefacelift.lrm.weights import check_state, file_hash, write_model
 
 VGG_PREFIX = "loss_calculator.perceptual_loss_module.net."

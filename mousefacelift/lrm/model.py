@@ -8,7 +8,6 @@ or scaling the world. Expected world: Z up, subject at the origin, cameras at a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -16,57 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import SH_C0, Gaussians
 from mousefacelift.errors import ConfigError, DataError
-from mousefacelift.lrm.raycast import silhouette_interval
-from mousefacelift.lrm.tokens import patchify, pixel_rays, pose_images, remove_background, select_tokens
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Sizes and activations of a GS-LRM; the defaults are the published ones.
-
-    image_size is the size the weights were trained at (no weight depends on it). What follows is off in the published model.
-
-    Args:
-        uses_alpha: the network sees alpha and the colours without their background; only patches that show foreground become
-            tokens; a Gaussian's opacity is multiplied by the alpha of its pixel.
-        color_from_pixel: it predicts the difference to the pixel's colour.
-        scale_from_pixel: it predicts the scale relative to the width of the pixel at the Gaussian's depth (the mean of those
-            widths for free Gaussians), so that neither zoom nor resolution changes how far it spreads in its own image.
-        depth_from_silhouettes: it sees, and predicts depth within, the part of the ray that lies in the visual hull of the
-            input silhouettes. Needs uses_alpha.
-    """
-
-    image_size: int = 512
-    patch_size: int = 8
-    dim: int = 1024
-    head_dim: int = 64
-    layers: int = 24
-    free_gaussians: int = 2
-    sh_degree: int = 0
-    depth_range: float = 1.8  # world units each side of the ray's closest approach to the origin
-    scale_log_offset: float = -2.3
-    scale_log_max: float = -1.2
-    opacity_logit_offset: float = -2.0
-    init_std: float = 0.02
-    head_init_std: float = 0.02
-    uses_alpha: bool = False
-    color_from_pixel: bool = False
-    scale_from_pixel: bool = False
-    depth_from_silhouettes: bool = False
-    depth_logit_offset: float = 0.0
-
-    @property
-    def input_channels(self) -> int:
-        """Numbers per pixel that the network sees: colour, ray, nearest point; alpha; both ends of the ray in the hull."""
-        return 9 + self.uses_alpha + 2 * self.depth_from_silhouettes
-
-    @property
-    def gaussian_channels(self) -> int:
-        """Raw numbers per Gaussian: xyz, SH, log scale, rotation, opacity logit (14 for degree 0)."""
-        return 3 + 3 * (self.sh_degree + 1) ** 2 + 3 + 4 + 1
+from mousefacelift.lrm.presets import ModelConfig
+from mousefacelift.lrm.tokens import PixelRays, show_views
 
 
 class RawGaussians(NamedTuple):
@@ -95,19 +47,6 @@ class RawGaussians(NamedTuple):
             opacities=opacities.squeeze(-1),
             sh=self.sh,
         )
-
-
-class PixelRays(NamedTuple):
-    """The pixels that own Gaussians: ray origin and unit direction [B,N,3], depth interval near and far [B,N,1] along it,
-    pitch [B,N,1] (width of the pixel at distance 1), color [B,N,3] and alpha [B,N,1] (None: all 1)."""
-
-    origin: Tensor
-    direction: Tensor
-    near: Tensor
-    far: Tensor
-    pitch: Tensor
-    color: Tensor
-    alpha: Tensor | None
 
 
 class Attention(nn.Module):
@@ -206,34 +145,10 @@ class GSLRM(nn.Module):
         """
         self._check(image, c2w, fxfycxcy)
         with torch.autocast(image.device.type, enabled=False):  # half precision would move rays by a third of a pixel
-            seen, rays, mask = self._see(image, c2w, fxfycxcy)
+            seen, rays, mask = show_views(image, c2w, fxfycxcy, self.config)
         tokens = self._transform(self.patch_embedder(seen), mask)
         with torch.autocast(image.device.type, enabled=False):  # a half-precision sigmoid would quantise depth
             return self._decode(tokens.float(), rays)
-
-    def _see(self, image: Tensor, c2w: Tensor, fxfycxcy: Tensor) -> tuple[Tensor, PixelRays, Tensor | None]:
-        """Patches [B, n, p, p, C] that become tokens, the rays of their pixels, and the attention mask (None: all are real)."""
-        cfg, (height, width), mask = self.config, image.shape[-2:], None
-        image = remove_background(image) if cfg.uses_alpha else image[:, :, :3]
-        origin, direction = pixel_rays(c2w, fxfycxcy, height, width)
-        pitch = (1 / fxfycxcy[..., 0])[..., None, None, None].expand_as(origin[:, :, :1])
-        seen = patchify(pose_images(image, origin, direction), cfg.patch_size)
-        rays = patchify(torch.cat([origin, direction, pitch, image], dim=2), cfg.patch_size)
-        if cfg.uses_alpha:
-            index, is_token = select_tokens(rays[..., -1].amax((2, 3)) > 0)
-            seen, rays = (torch.take_along_dim(t, index[:, :, None, None, None], 1) for t in (seen, rays))
-            rays[..., -1] *= is_token[:, :, None, None]
-            if not bool(is_token.all()):
-                mask = F.pad(is_token, (cfg.free_gaussians, 0), value=True)[:, None, None, :]
-        origin, direction, pitch, color, alpha = rays.flatten(1, 3).split([3, 3, 1, 3, rays.shape[-1] - 10], dim=-1)
-        nearest = -(origin * direction).sum(-1, keepdim=True)
-        near, far = nearest - cfg.depth_range, nearest + cfg.depth_range
-        if cfg.depth_from_silhouettes:
-            cameras = CameraTensors.from_c2w(c2w, fxfycxcy, width, height)
-            near, far = silhouette_interval(origin, direction, image[:, :, 3], cameras.w2c, fxfycxcy, cfg.depth_range)
-            ends = torch.cat([near - nearest, far - nearest], dim=-1)
-            seen = torch.cat([seen, ends.reshape(*seen.shape[:-1], 2)], dim=-1)
-        return seen, PixelRays(origin, direction, near, far, pitch, color, alpha if cfg.uses_alpha else None), mask
 
     def _check(self, image: Tensor, c2w: Tensor, fxfycxcy: Tensor) -> None:
         patch, shape = self.config.patch_size, tuple(image.shape)
@@ -262,13 +177,12 @@ class GSLRM(nn.Module):
         share = torch.sigmoid(xyz[:, free:].mean(-1, keepdim=True) + cfg.depth_logit_offset)
         depth = rays.near + (rays.far - rays.near) * share
         xyz = torch.cat([xyz[:, :free], rays.origin + depth * rays.direction], dim=1)
-        sh = sh.reshape(b, -1, (cfg.sh_degree + 1) ** 2, 3)
-        if cfg.color_from_pixel:
-            skip = F.pad((rays.color - 0.5) / SH_C0, (0, 0, free, 0))
-            sh = torch.cat([sh[:, :, :1] + skip[:, :, None], sh[:, :, 1:]], dim=2)
-        if cfg.scale_from_pixel:
-            width = (depth * rays.pitch).clamp(min=1e-4).log()
+        sh, alpha = sh.reshape(b, -1, (cfg.sh_degree + 1) ** 2, 3), None
+        if rays.pixels is not None:
+            width = (depth * rays.pixels.pitch).clamp(min=1e-4).log()
             scale = scale + torch.cat([width.mean(1, keepdim=True).expand(-1, free, -1), width], dim=1)
+            color = F.pad((rays.pixels.color - 0.5) / SH_C0, (0, 0, free, 0))[:, :, None]
+            sh = torch.cat([sh[:, :, :1] + color, sh[:, :, 1:]], dim=2)
+            alpha = F.pad(rays.pixels.alpha, (0, 0, free, 0), value=1.0)
         scale = (scale + cfg.scale_log_offset).clamp(max=cfg.scale_log_max)
-        alpha = None if rays.alpha is None else F.pad(rays.alpha, (0, 0, free, 0), value=1.0)
         return RawGaussians(xyz, sh, scale, quats, opacity + cfg.opacity_logit_offset, alpha)

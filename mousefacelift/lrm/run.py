@@ -25,7 +25,7 @@ from mousefacelift.errors import ConfigError
 from mousefacelift.lrm.adapt import choose_trainable, parameter_groups, start_model
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.losses import extra_terms
-from mousefacelift.lrm.model import ModelConfig
+from mousefacelift.lrm.presets import ModelConfig
 from mousefacelift.lrm.state import Checkpoints, RunState
 from mousefacelift.lrm.validation import ValidationSet, build_validation
 from mousefacelift.lrm.weights import file_hash

@@ -2,9 +2,75 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.lrm.presets import ModelConfig
+from mousefacelift.lrm.raycast import silhouette_interval
+
+
+class Pixels(NamedTuple):
+    """What the input says about the pixels that own Gaussians: color [B,N,3] and alpha [B,N,1], both in [0,1], and pitch [B,N,1],
+    the width of the pixel at distance 1."""
+
+    color: Tensor
+    alpha: Tensor
+    pitch: Tensor
+
+
+class PixelRays(NamedTuple):
+    """The rays of the pixels that own Gaussians: origin and unit direction [B,N,3], depth interval near and far [B,N,1] along it,
+    and the pixels themselves where the network builds on them (`uses_alpha`)."""
+
+    origin: Tensor
+    direction: Tensor
+    near: Tensor
+    far: Tensor
+    pixels: Pixels | None = None
+
+
+def show_views(image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelConfig) -> tuple[Tensor, PixelRays, Tensor | None]:
+    """Patches [B, n, p, p, C] that become tokens, the rays of their pixels, and the attention mask (None: all tokens are real).
+
+    Args: as `GSLRM.forward`.
+    """
+    if config.uses_alpha:
+        return show_foreground(remove_background(image), c2w, fxfycxcy, config)
+    origin, direction = pixel_rays(c2w, fxfycxcy, *image.shape[-2:])
+    seen, origin, direction = (patchify(part, config.patch_size)
+                               for part in (pose_images(image[:, :, :3], origin, direction), origin, direction))
+    origin, direction = origin.flatten(1, 3), direction.flatten(1, 3)
+    nearest = -(origin * direction).sum(-1, keepdim=True)
+    return seen, PixelRays(origin, direction, nearest - config.depth_range, nearest + config.depth_range), None
+
+
+def show_foreground(image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelConfig) -> tuple[Tensor, PixelRays, Tensor | None]:
+    """`show_views` of the patches that hold foreground, with depth bounded by the silhouettes.
+
+    Args:
+        image: [B, V, 4, H, W] straight colour and alpha.
+    """
+    (height, width), patch = image.shape[-2:], config.patch_size
+    origin, direction = pixel_rays(c2w, fxfycxcy, height, width)
+    parts = [patchify(part, patch) for part in (pose_images(image, origin, direction), origin, direction, image)]
+    index, is_token = select_tokens(parts[-1][..., 3].amax((2, 3)) > 0)
+    seen, *rest = (torch.take_along_dim(part, index[:, :, None, None, None], 1) for part in parts)
+    origin, direction, rgba = (part.flatten(1, 3) for part in rest)
+    view = index // (height * width // patch**2)
+    pitch, is_pixel = (part.repeat_interleave(patch**2, 1)[..., None] for part in ((1 / fxfycxcy[..., 0]).gather(1, view), is_token))
+    cameras = CameraTensors.from_c2w(c2w, fxfycxcy, width, height)
+    near, far = silhouette_interval(origin, direction, image[:, :, 3], cameras.w2c, fxfycxcy, config.depth_range)
+    nearest = -(origin * direction).sum(-1, keepdim=True)
+    ends = torch.cat([near - nearest, far - nearest], dim=-1)
+    seen = torch.cat([seen, ends.reshape(*seen.shape[:-1], 2)], dim=-1)
+    mask = None
+    if not bool(is_token.all()):
+        mask = F.pad(is_token, (config.free_gaussians, 0), value=True)[:, None, None, :]
+    return seen, PixelRays(origin, direction, near, far, Pixels(rgba[..., :3], rgba[..., 3:] * is_pixel, pitch)), mask
 
 
 def pixel_rays(c2w: Tensor, fxfycxcy: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

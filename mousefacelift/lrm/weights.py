@@ -20,7 +20,8 @@ from safetensors.torch import load_file, save
 from mousefacelift.config import load
 from mousefacelift.core.images import write_bytes, write_text
 from mousefacelift.errors import MissingWeights
-from mousefacelift.lrm.model import GSLRM, ModelConfig
+from mousefacelift.lrm.model import GSLRM
+from mousefacelift.lrm.presets import ModelConfig
 
 
 def write_model(folder: Path, state: dict[str, torch.Tensor], sizes: ModelConfig, facts: dict) -> None:

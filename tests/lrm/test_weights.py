@@ -11,8 +11,9 @@ from mousefacelift.errors import MissingWeights
 from mousefacelift.lrm.adapt import choose_trainable, merged_state, parameter_groups
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.importer import VGG_PREFIX, describe, import_checkpoint
-from mousefacelift.lrm.model import GSLRM, ModelConfig
+from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.perceptual import PerceptualLoss
+from mousefacelift.lrm.presets import ModelConfig
 from mousefacelift.lrm.weights import read_model, write_model
 
 SIZES = ModelConfig(dim=64, head_dim=32, layers=2)
