@@ -3,8 +3,9 @@
     python benchmarks/fit.py                      6 views of 256 px, 8 thousand Gaussians, 300 steps
     python benchmarks/fit.py --gpu                1,600 frames at 512 px in batches of 64, one H200
 
-The peer's time is extrapolated from a few steps (at least three). Images: coloured ellipsoids with a striped coat,
-ray cast, soft edges. The GPU part needs a CUDA device and gsplat, and has not been run yet: none was at hand.
+The peer runs the same code but for the rasteriser (16 px tiles) and SSIM; its time is extrapolated from a few steps
+(at least three). Images: coloured ellipsoids with a striped coat, ray cast, soft edges.
+The GPU part needs a CUDA device and gsplat, and has not been run yet: none was at hand.
 """
 
 from __future__ import annotations
@@ -15,14 +16,20 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "splats"), str(ROOT / "tests" / "core")]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests" / "splats")]
 
 from conftest import toy_frame  # noqa: E402
+from render_peers import render_view  # noqa: E402
 
+from mousefacelift.core.gaussians import gaussian_colors  # noqa: E402
+from mousefacelift.core.render import Render, RenderConfig  # noqa: E402
+from mousefacelift.core.ssim import ssim_map_torch  # noqa: E402
+from mousefacelift.splats import fit, targets  # noqa: E402
 from mousefacelift.splats.config import HullConfig, OptimiseConfig, SplatsConfig  # noqa: E402
 from mousefacelift.splats.fit import fit_frames  # noqa: E402
 from mousefacelift.splats.score import score_views  # noqa: E402
@@ -40,67 +47,44 @@ def time_fit(frames, config, device="cpu") -> tuple[float, list]:
     return time.perf_counter() - start, fits
 
 
-def time_plain_torch(frame, count: int, steps: int, rows: int) -> float:
-    """Seconds per step of a fit whose rasteriser and SSIM are plain torch operations (all Gaussians in bands of rows)."""
-    import numpy as np
-    from pytorch_msssim import ssim
+def seconds_per_step_of_plain_torch(frame, config: SplatsConfig, steps: int) -> float:
+    """Mean seconds of a step of the same fit whose rasteriser and SSIM are plain torch operations.
 
-    from mousefacelift.core.camera_tensors import CameraTensors
-    from mousefacelift.splats.frames import crop_together
-    from mousefacelift.splats.parameters import activate, make_optimiser, stack_parameters
-    from mousefacelift.splats.start import carve_body, hull_start
+    A run of `steps` goes through the whole schedule, so that the share of steps with SSIM and with views between the cameras
+    is that of a long one. The start, held-out checks and scores are not counted.
+    """
+    spent = []
+    step = fit._Run._step
 
-    cut = crop_together([frame])[0]
-    start = hull_start(frame, carve_body(frame, HullConfig()), count, np.random.default_rng(0))
-    parameters = stack_parameters([start])
-    optimiser = make_optimiser(parameters, OptimiseConfig())
-    cameras = CameraTensors.from_cameras(cut.cameras)
-    goal = torch.from_numpy(cut.rgba[..., :3] * cut.rgba[..., 3:])
-    begin = time.perf_counter()
-    for _ in range(steps):
-        gaussians = activate(parameters)
-        pictures = [_plain_view(gaussians, cameras, v, rows) for v in range(len(cut.cameras))]
-        picture = torch.stack(pictures)
-        a, b = (t.permute(0, 3, 1, 2) for t in (picture[..., :3], goal))
-        loss = 0.8 * (a - b).abs().mean() + 0.2 * (1 - ssim(a, b, data_range=1.0))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-    return (time.perf_counter() - begin) / steps
+    def timed_step(run, index):
+        begin = time.perf_counter()
+        loss = step(run, index)
+        spent.append(time.perf_counter() - begin)
+        print(f"plain torch, step {index + 1} of {steps}: {spent[-1]:.1f} s", file=sys.stderr, flush=True)
+        return loss
+
+    with (
+        mock.patch.object(fit, "render", plain_render),
+        mock.patch.object(targets, "ssim_per_image", lambda a, b: ssim_map_torch(a, b).mean((1, 2, 3))),
+        mock.patch.object(fit._Run, "_step", timed_step),
+    ):
+        fit_frames([frame], config, 0, steps=steps)
+    return sum(spent) / len(spent)
 
 
-def _plain_view(gaussians, cameras, view: int, rows: int) -> torch.Tensor:
-    """[H, W, 4] of one view: Gaussians sorted by depth, every band of rows blended by a cumulative product."""
-    from torch.utils.checkpoint import checkpoint
-
-    w2c, (fx, fy, cx, cy) = cameras.w2c[view], cameras.fxfycxcy[view]
-    local = gaussians.means[0] @ w2c[:3, :3].T + w2c[:3, 3]
-    order = torch.argsort(local[:, 2].detach())
-    x, y, z = local[order].unbind(-1)
-    w, i, j, k = torch.nn.functional.normalize(gaussians.quats[0, order], dim=-1).unbind(-1)
-    turn = torch.stack([1 - 2 * (j * j + k * k), 2 * (i * j - w * k), 2 * (i * k + w * j), 2 * (i * j + w * k),
-                        1 - 2 * (i * i + k * k), 2 * (j * k - w * i), 2 * (i * k - w * j), 2 * (j * k + w * i),
-                        1 - 2 * (i * i + j * j)], -1).unflatten(-1, (3, 3))  # fmt: skip
-    zero = torch.zeros_like(z)
-    jacobian = torch.stack([fx / z, zero, -fx * x / z**2, zero, fy / z, -fy * y / z**2], -1).unflatten(-1, (2, 3))
-    half = jacobian @ w2c[:3, :3] @ (turn * gaussians.scales[0, order].unsqueeze(-2))
-    conic = torch.linalg.inv(half @ half.transpose(-1, -2) + 0.3 * torch.eye(2))
-    center = torch.stack([fx * x / z + cx, fy * y / z + cy], -1)
-    opacity = gaussians.opacities[0, order]
-    color = gaussians.sh[0, order, 0] * 0.28209479177387814 + 0.5
-    payload = torch.cat([color, torch.ones_like(color[:, :1])], -1)
-
-    def band(first, conic, center, opacity, payload):
-        last = min(first + rows, cameras.height)
-        v, u = torch.meshgrid(torch.arange(first, last) + 0.5, torch.arange(cameras.width) + 0.5, indexing="ij")
-        dx, dy = u.reshape(-1, 1) - center[:, 0], v.reshape(-1, 1) - center[:, 1]
-        power = 0.5 * (conic[:, 0, 0] * dx * dx + conic[:, 1, 1] * dy * dy) + conic[:, 0, 1] * dx * dy
-        alpha = (opacity * torch.exp(-power)).clamp(max=0.999)
-        through = torch.cumprod(1 - alpha, -1)
-        return (alpha * torch.cat([torch.ones_like(through[:, :1]), through[:, :-1]], -1)) @ payload
-
-    bands = [checkpoint(band, first, conic, center, opacity, payload, use_reentrant=False) for first in range(0, cameras.height, rows)]
-    return torch.cat(bands).reshape(cameras.height, cameras.width, 4)
+def plain_render(gaussians, cameras, config=None, background=None) -> Render:
+    """`render` of one frame [1, N] and views [1, V] by plain torch over tiles."""
+    colors = gaussian_colors(gaussians, cameras)[0, 0]
+    leaves = [a[0] for a in (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)]
+    views = [
+        render_view(leaves, colors, cameras.w2c[0, v], cameras.fxfycxcy[0, v], cameras.width, cameras.height, RenderConfig())
+        for v in range(cameras.w2c.shape[1])
+    ]
+    picture = torch.stack(views)[None]
+    rgb, depth, alpha = picture[..., :3], picture[..., 3], picture[..., 4]
+    if background is not None:
+        rgb = rgb + (1 - alpha).unsqueeze(-1) * background[:, :, None, None]
+    return Render(rgb, alpha, depth)
 
 
 def run_cpu(args) -> dict:
@@ -112,7 +96,7 @@ def run_cpu(args) -> dict:
     out = {"size": args.size, "gaussians": args.count, "steps": args.steps, "threads": args.threads, "seconds": seconds,
            "scores_on_fitted_views": left_out}  # fmt: skip
     if args.peer_steps:
-        per_step = time_plain_torch(frame, args.count, args.peer_steps, rows=8)
+        per_step = seconds_per_step_of_plain_torch(frame, settings(args.steps, args.count), args.peer_steps)
         out |= {"plain_torch_seconds_extrapolated": per_step * args.steps, "peer_steps": args.peer_steps,
                 "times_faster": per_step * args.steps / seconds}  # fmt: skip
     return out

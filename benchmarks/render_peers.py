@@ -34,13 +34,15 @@ def render_view(leaves, colors, w2c, intrinsics, width, height, config):
     payload = torch.cat([colors, z[:, None], torch.ones_like(z[:, None])], -1)[order]
     reach = 3.33 * torch.sqrt(torch.diagonal(cov.detach(), dim1=-2, dim2=-1))[order]
     low, high = centers.detach() - reach, centers.detach() + reach
-    image = torch.zeros(height, width, 5)
+    rows, empty = [], torch.zeros(TILE, TILE, 5)
     v, u = torch.meshgrid(torch.arange(TILE) + 0.5, torch.arange(TILE) + 0.5, indexing="ij")
     for y in range(0, height, TILE):
         band = ((low[:, 1] < y + TILE) & (high[:, 1] > y)).nonzero()[:, 0]
+        row = []
         for x in range(0, width, TILE):
             chosen = band[(low[band, 0] < x + TILE) & (high[band, 0] > x)]
             if len(chosen) == 0:
+                row.append(empty)
                 continue
             dx, dy = (u.reshape(-1, 1) + x) - centers[chosen, 0], (v.reshape(-1, 1) + y) - centers[chosen, 1]
             k = conic[chosen]
@@ -50,8 +52,9 @@ def render_view(leaves, colors, w2c, intrinsics, width, height, config):
             after = torch.cumprod(1 - alpha, -1)
             before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], -1)
             weight = torch.where(after > config.t_stop, alpha * before, 0.0)
-            image[y:y + TILE, x:x + TILE] = (weight @ payload[chosen]).reshape(TILE, TILE, 5)
-    return image
+            row.append((weight @ payload[chosen]).reshape(TILE, TILE, 5))
+        rows.append(torch.cat(row, 1))
+    return torch.cat(rows)[:height, :width]
 
 
 def seconds_torch(gaussians: Gaussians, cameras: CameraTensors, views: int = 1) -> float:
