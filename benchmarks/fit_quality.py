@@ -63,11 +63,11 @@ def make_samples(folder: Path, args) -> Path:
         source = RecordingSource(path=str(folder), frames=(0, FRAMES), variant="undistorted")
         if not (folder / "recording.json").exists():
             made = VirtualConfig(width=1152, height=1024, frames=FRAMES, fps=FPS, variants="undistorted",
-                                 mask_crf=20 if args.realistic else 0,
                                  degradations=REALISTIC if args.realistic else Degradations())  # fmt: skip
-            write_recording(folder, "mouse1", made, 0)
-        recording = open_recording("mouse1", folder, source)
+            write_recording(folder, args.recording, made, args.seed)
+        recording = open_recording(args.recording, folder, source)
     rig = audit(recording, source, AuditConfig())
+    rig.write(folder / "rig.json", recording.folder)
     track = locate_recording(rig, source, LocateConfig())
     usable = [int(f) for f in track.frames]
     chosen = [usable[int((k + 0.5) * len(usable) / args.frames)] for k in range(args.frames)]
@@ -141,6 +141,8 @@ def main() -> None:
     """Make or take samples, fit, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--realistic", action="store_true")
+    parser.add_argument("--recording", default="mouse1", help="name of the virtual recording; with --seed it decides the animal")
+    parser.add_argument("--seed", type=int, default=0, help="of the virtual recording")
     parser.add_argument("--sample", type=Path, help="folder of a recording without its own truth render")
     parser.add_argument("--size", type=int, default=256, help="px of the canonical samples and of the in-between views")
     parser.add_argument("--frames", type=int, default=4)

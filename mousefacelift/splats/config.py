@@ -45,9 +45,9 @@ class OptimiseConfig:
     lr_decay: float = 0.1  # of all rates but that of the means, by the last step
     relocate_from_steps: int = 500  # runs longer than this move dead Gaussians onto live ones
     relocate_every: int = 50
-    heldout: float = 0.02  # share of pixel blocks kept out of the loss to decide when to stop; 0: never stop early
+    heldout: float = 0.02  # share of pixel blocks kept out of the loss to tell when a fit gets worse; 0: never stop early
     check_every: int = 20  # steps
-    patience: int = 4  # checks without improvement before a fit stops
+    patience: int = 4  # checks in a row that find every frame clearly worse than it was before a fit stops
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from mousefacelift.splats import corrections as camera_corrections
 from mousefacelift.splats.between import between_cameras
 from mousefacelift.splats.config import CameraConfig, OptimiseConfig, SplatsConfig
 from mousefacelift.splats.frames import FrameViews, crop_together
+from mousefacelift.splats.heldout import HeldOut
 from mousefacelift.splats.parameters import Parameters, activate, make_optimiser, relocate_dead, set_rates, stack_parameters
 from mousefacelift.splats.score import score_views
 from mousefacelift.splats.start import carve_body, hull_start
-from mousefacelift.splats.targets import Targets, fit_loss, heldout_error, make_targets
+from mousefacelift.splats.targets import Targets, fit_loss, make_targets
 
 DIVERGED_BY = 3.0  # times the held-out error at the start
-WORSE_BY = 1.02  # an earlier state is returned only when the last is worse than it by this factor
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,10 @@ class _Run:
             self.corrections.requires_grad_()
             self.optimiser.add_param_group({"params": [self.corrections], "lr": 0.0, "name": "corrections"})
         self.best = {name: value.detach().clone() for name, value in parameters.items()}
-        self.first_error = self._heldout(self._render(activate(parameters)))
-        self.best_error, self.last_error = self.first_error.clone(), self.first_error.clone()
+        self.heldout = HeldOut(targets)
+        self.best_blocks = self._blocks()
+        self.first_error = self.heldout.mean(self.best_blocks)
+        self.worse = torch.zeros_like(self.first_error, dtype=torch.bool)
         self.center = parameters["means"].detach().mean(1)
         self.unusable: dict[int, str] = {}
         self.curve: list[np.ndarray] = []
@@ -119,8 +121,8 @@ class _Run:
             self.taken = step + 1
             if self.taken % self.config.check_every == 0 or self.taken == self.steps:
                 self.curve.append(loss.cpu().numpy())
-                improved = self._check(loss)
-                stale = 0 if improved or self.taken < self.steps / 2 else stale + 1
+                self._check(loss)
+                stale = stale + 1 if bool(self.worse.all()) and self.taken >= self.steps / 2 else 0
                 if (self.config.heldout > 0 and stale >= self.config.patience) or len(self.unusable) == len(loss):
                     break
 
@@ -173,15 +175,14 @@ class _Run:
         return render(gaussians, cameras, background=background)
 
     @torch.no_grad()
-    def _heldout(self, picture: Render) -> torch.Tensor:
-        black = torch.zeros((*self.targets.rgb.shape[:2], 3), device=self.device)
-        return heldout_error(picture, black, self.targets)
+    def _blocks(self) -> torch.Tensor:
+        return self.heldout.errors(self._render(activate(self.parameters)))
 
     @torch.no_grad()
-    def _check(self, loss: torch.Tensor) -> bool:
-        """Keep the best state of every frame; note those that diverged; say whether any frame got better."""
-        error = self._heldout(self._render(activate(self.parameters)))
-        self.last_error = error
+    def _check(self, loss: torch.Tensor) -> None:
+        """Keep the best state of every frame; note those that are clearly worse by now, and those that diverged."""
+        blocks = self._blocks()
+        error = self.heldout.mean(blocks)
         finite = torch.isfinite(error) & torch.isfinite(loss)
         for value in self.parameters.values():  # renderers drop Gaussians that are not finite, so the picture does not tell
             finite &= torch.isfinite(value).flatten(1).all(1)
@@ -192,17 +193,16 @@ class _Run:
                 self.unusable[index] = f"NaN or infinite Gaussians at step {self.taken}"
             elif error[index] > DIVERGED_BY * self.first_error[index] + 0.05:
                 self.unusable[index] = f"error {error[index]:.3f} at step {self.taken}, {self.first_error[index]:.3f} at the start"
-        better = finite & (error < self.best_error)
+        better = finite & (error < self.heldout.mean(self.best_blocks))
         for name, value in self.parameters.items():
             self.best[name][better] = value.detach()[better]
-        self.best_error = torch.where(better, error, self.best_error)
-        return bool(better.any())
+        self.best_blocks[better] = blocks[better]
+        self.worse = ~finite | self.heldout.clearly_worse(blocks, self.best_blocks)
 
     @torch.no_grad()
     def result(self, index: int) -> Gaussians:
         """The last state of a frame, or the best one when the last is clearly worse on held-out pixels."""
-        use_best = not bool(self.last_error[index] <= WORSE_BY * self.best_error[index])
-        source = self.best if use_best and self.config.heldout > 0 else self.parameters
+        source = self.best if bool(self.worse[index]) and self.config.heldout > 0 else self.parameters
         return activate({name: value[index].detach() for name, value in source.items()}).to("cpu").detach()
 
 

@@ -76,13 +76,3 @@ def fit_loss(
     loss = loss + config.alpha_weight * ((picture.alpha - targets.alpha) * targets.keep).abs().mean((1, 2, 3))
     loss = loss + config.opacity_weight * gaussians.opacities.mean(1)
     return loss + config.scale_weight * gaussians.scales.mean((1, 2))
-
-
-@torch.no_grad()
-def heldout_error(picture: Render, background: torch.Tensor, targets: Targets) -> torch.Tensor:
-    """Mean absolute error [B] of the held-out pixels; of all foreground pixels in frames that hold none out."""
-    error = (picture.rgb - targets.over(background)).abs().mean(-1)
-    weight = 1 - targets.keep
-    none = weight.sum((1, 2, 3), keepdim=True) == 0
-    weight = torch.where(none, (targets.alpha > 0.5).float(), weight)
-    return (error * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1)
