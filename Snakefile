@@ -35,5 +35,5 @@ rule all:
 
 rule sweep:
     input:
-        expand("results/evaluate/{arm}/summary.json", arm=config["sweep"]),
         "results/evaluate/sweep.csv",
+        "results/evaluate/sweep_arms.csv",

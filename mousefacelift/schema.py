@@ -55,6 +55,7 @@ class PipelineConfig:
         seed: of everything that is drawn at random.
         arms: trained by default.
         sweep: trained by `snakemake sweep`.
+        sweep_seeds: of training, every arm with each on the same data; with another than `seed` the run is called 80-20.seed1.
     """
 
     recordings: dict[str, RecordingSource]
@@ -73,6 +74,7 @@ class PipelineConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
     arms: tuple[str, ...] = ("80-20",)
     sweep: tuple[str, ...] = ("90-10", "80-20", "70-30")
+    sweep_seeds: tuple[int, ...] = (0, 1, 2)
     jobs: JobsConfig = field(default_factory=JobsConfig)
 
 

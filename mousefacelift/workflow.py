@@ -169,6 +169,17 @@ def count_ranges(count: int, size: int) -> dict[str, str]:
     return frame_ranges([0, count], size) if count else {}
 
 
+def run_names(config: dict, arms: list[str], seeds: list[int]) -> list[str]:
+    """Names of the training runs of all arms with all seeds: the arm's own with the pipeline's seed, else `ARM.seedN`."""
+    return [arm if seed == config["seed"] else f"{arm}.seed{seed}" for arm in arms for seed in seeds]
+
+
+def arm_and_seed(config: dict, run: str) -> dict:
+    """{"arm", "seed"} of a training run by its name."""
+    arm, _, seed = run.partition(".seed")
+    return {"arm": arm, "seed": int(seed) if seed else config["seed"]}
+
+
 def training_resources(config: dict) -> dict:
     """What the training rule asks of a scheduler: GPUs of one node, or of each of several nodes that one launch fills.
 

@@ -14,9 +14,10 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--out", type=Path, required=True)
     add_config_argument(parser)
     parser.set_defaults(run=_evaluate)
-    parser = subparsers.add_parser("compare", help="one table over the evaluations of several arms")
-    parser.add_argument("summaries", type=Path, nargs="+", help="summary.json of each arm")
-    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    parser = subparsers.add_parser("compare", help="one table over the evaluations of several runs")
+    parser.add_argument("summaries", type=Path, nargs="+", help="summary.json of each run")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write, one row per run, protocol and method")
+    parser.add_argument("--arms", type=Path, default=None, help="CSV to write, one row per arm: mean and spread over its seeds")
     parser.set_defaults(run=_compare)
 
 
@@ -30,6 +31,8 @@ def _evaluate(args) -> None:
 
 
 def _compare(args) -> None:
-    from mousefacelift.check.table import compare_arms
+    from mousefacelift.check.table import compare_arms, compare_runs
 
-    compare_arms(args.summaries, args.out)
+    rows = compare_runs(args.summaries, args.out)
+    if args.arms:
+        compare_arms(rows, args.arms)

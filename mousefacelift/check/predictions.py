@@ -3,7 +3,7 @@
 `lrm predict` writes, and every evaluation reads, one chunk folder:
 
     predictions/index.json
-      header: {arm, model_hash, step, size, background: "alpha"}          whose predictions these are
+      header: {arm, seed, model_hash, step, size, background: "alpha"}    whose predictions these are
       items:  one per (protocol, recording, frame, inputs), folder `name` beside the index:
         name       folder name
         kind       "target" (judged), or "swap": inputs of frame `swap_frame` with the cameras of `frame`

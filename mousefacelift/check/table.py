@@ -1,4 +1,4 @@
-"""Tables of evaluations: one arm for the terminal, all arms as CSV. A number never stands without its baselines."""
+"""Tables of evaluations: one run for the terminal, all runs and all arms as CSV. A number never stands without its baselines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from statistics import fmean, stdev
 
 from mousefacelift.core.images import write_text
 from mousefacelift.errors import DataError
@@ -33,8 +34,8 @@ def format_summary(summary: dict) -> str:
     return "\n".join(lines)
 
 
-def compare_arms(summaries: list[Path], out: Path) -> list[dict]:
-    """One row per (arm, protocol, method) of several summary.json files, written as CSV."""
+def compare_runs(summaries: list[Path], out: Path) -> list[dict]:
+    """One row per (run, protocol, method) of several summary.json files, written as CSV."""
     rows = []
     for path in summaries:
         try:
@@ -43,16 +44,42 @@ def compare_arms(summaries: list[Path], out: Path) -> list[dict]:
             raise DataError(f"evaluation {path} cannot be read", got=str(error), hint="rerun the evaluate rule") from error
         for protocol, entry in summary["protocols"].items():
             for method, values in entry["held_out"].items():
-                row = {"arm": summary["arm"], "protocol": protocol, "method": method, "n": values["fg_psnr"]["n"],
-                       "n_eff": round(values["fg_psnr"]["n_eff"], 2)}
+                row = {"arm": summary["arm"], "seed": summary["predictions"].get("seed"), "protocol": protocol, "method": method,
+                       "n": values["fg_psnr"]["n"], "n_eff": round(values["fg_psnr"]["n_eff"], 2)}
                 for name, numbers in values.items():
                     row |= {name: numbers["mean"], f"{name}_low": numbers["low"], f"{name}_high": numbers["high"],
                             f"{name}_worst": numbers["worst"]}
                 findings = entry["collapse"].get("findings") if method == "model" else None
                 rows.append(row | {"collapse": "; ".join(findings) if findings else ""})
+    write_table(out, rows)
+    return rows
+
+
+def compare_arms(runs: list[dict], out: Path) -> list[dict]:
+    """One row per (arm, protocol) of the models of `compare_runs`, written as CSV: mean and standard deviation over the seeds.
+
+    The standard deviation (of the sample, n - 1) says how far two runs of one arm lie apart; with a single seed it is empty. It is
+    no interval: how far frames differ is in the low and high columns of the single runs.
+    """
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for row in runs:
+        if row["method"] == "model":
+            groups.setdefault((row["arm"], row["protocol"]), []).append(row)
+    rows = []
+    for (arm, protocol), members in groups.items():
+        row = {"arm": arm, "protocol": protocol, "seeds": len(members)}
+        for name in SHOWN:
+            values = [member[name] for member in members]
+            row |= {name: fmean(values), f"{name}_sd": stdev(values) if len(values) > 1 else ""}
+        rows.append(row | {"collapsed_runs": sum(bool(member["collapse"]) for member in members)})
+    write_table(out, rows)
+    return rows
+
+
+def write_table(out: Path, rows: list[dict]) -> None:
+    """Rows as CSV, with every column that any row has."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
     writer.writeheader()
     writer.writerows(rows)
     write_text(out, buffer.getvalue())
-    return rows

@@ -222,8 +222,9 @@ class LoaderConfig:
 
     Args:
         image_size: edge of the square images, pixels.
-        inputs: least and most input views; one number is drawn per step, the same for the whole batch, and lowered where a
-            sample of the step has fewer views than that and its unseen targets.
+        inputs: least and most input views; one number is drawn per step, the same for the whole batch. Where a sample of the step
+            has too few views for it and its unseen targets, the step shows as many as that sample can: 4 of a rig of six
+            cameras of which one is held out.
         targets: target views of a sample.
         unseen_targets: at least so many of them are not inputs.
         protocol: `random`, or `overlap`: targets share 60 degrees of view direction with an input.
@@ -235,7 +236,7 @@ class LoaderConfig:
     """
 
     image_size: int = 128
-    inputs: tuple[int, int] = (3, 4)
+    inputs: tuple[int, int] = (3, 5)
     targets: int = 4
     unseen_targets: int = 1
     protocol: Literal["random", "overlap"] = "random"
@@ -248,5 +249,5 @@ class LoaderConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.inputs[0] <= self.inputs[1]:
             raise ValueError(f"inputs {self.inputs} is not a range of 1 or more views")
-        if not 0 <= self.unseen_targets <= self.targets or self.targets < 1:
-            raise ValueError("unseen_targets must lie between 0 and targets")
+        if not 1 <= self.unseen_targets <= self.targets:
+            raise ValueError("unseen_targets must lie between 1 and targets: a target that is an input teaches no shape")

@@ -98,7 +98,7 @@ class MixtureSampler:
     """
 
     def __init__(self, manifest: SamplePool, arm: ArmConfig | str, seed: int, *, steps: int, batch_size: int,
-                 mixture: MixtureConfig = DEFAULTS, split: str = "train", inputs: tuple[int, int] = (3, 4),
+                 mixture: MixtureConfig = DEFAULTS, split: str = "train", inputs: tuple[int, int] = (3, 5),
                  unseen_targets: int = 1, min_views: int = 0, rank: int = 0, world_size: int = 1) -> None:
         self.arm = parse_arm(arm, mixture) if isinstance(arm, str) else arm
         self.seed, self.steps, self.batch_size, self.inputs = int(seed), int(steps), int(batch_size), inputs

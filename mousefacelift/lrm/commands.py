@@ -35,6 +35,7 @@ def _add_run_arguments(parser) -> None:
     parser.add_argument("--arm", required=True, help="OBJECTS-MOUSE such as 80-20, or a control such as real-only")
     parser.add_argument("--dataset", type=Path, required=True, help="folder of a verified dataset")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--seed", type=int, default=None, help="of this run, in place of the configuration's")
     add_config_argument(parser)
 
 
@@ -44,7 +45,8 @@ def _request(args):
     from mousefacelift.lrm.run import TrainRequest
 
     return TrainRequest(args.arm, args.dataset, args.out, read_config(args, TrainConfig, "train"),
-                        read_config(args, MixtureConfig, "mixture"), read_config(args, LoaderConfig, "loader"), read_seed(args))
+                        read_config(args, MixtureConfig, "mixture"), read_config(args, LoaderConfig, "loader"),
+                        read_seed(args) if args.seed is None else args.seed)
 
 
 def _train(args) -> None:

@@ -79,8 +79,8 @@ def predict(model_folder: Path, dataset: Path, out: Path, config: PredictConfig,
     tasks = plan(manifest, config)
     facts, digest = read_facts(model_folder), file_hash(Path(model_folder) / "model.safetensors")
     kept = {task.name for task in [t for t in tasks if t.kind == "target"][: config.splats_kept]}
-    header = {"arm": facts.get("arm", Path(model_folder).name), "model_hash": digest, "step": facts.get("step"),
-              "size": sizes.image_size, "background": "alpha", "dataset_build": manifest.header["build"]}
+    header = {"arm": facts.get("arm", Path(model_folder).name), "seed": facts.get("seed"), "model_hash": digest,
+              "step": facts.get("step"), "size": sizes.image_size, "background": "alpha", "dataset_build": manifest.header["build"]}
     make = functools.partial(make_prediction, model=model, manifest=manifest, size=sizes.image_size, kept=kept)
     return run_chunk(Path(out) / "index.json", config_hash([digest, manifest.header["build"], config]),
                      [(task.name, task) for task in tasks], make, header, "predictions")

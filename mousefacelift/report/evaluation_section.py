@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mousefacelift.report.config import ReportConfig
-from mousefacelift.report.page import Section, number, png_uri, read_json
+from mousefacelift.report.page import Section, number, png_uri, read_json, read_rows
 
 SHOWN = (("fg_psnr", "fg PSNR", 2), ("fg_psnr_shared", "fg PSNR, shared pixels", 2), ("full_psnr", "full PSNR", 2),
          ("fg_ssim", "fg SSIM", 3), ("iou", "IoU", 3), ("coverage", "coverage", 2))
@@ -18,15 +18,28 @@ def evaluation(results: Path, config: ReportConfig) -> Section:
     summaries = sorted((results / "evaluate").glob("*/summary.json"))
     if not summaries:
         return section.not_run("evaluation (snakemake results/evaluate/80-20/summary.json)")
+    _arms(section, results / "evaluate" / "sweep_arms.csv")
     for path in summaries:
-        summary = read_json(path)
-        for protocol, entry in summary["protocols"].items():
-            _protocol(section, summary["arm"], protocol, entry)
+        for protocol, entry in read_json(path)["protocols"].items():
+            _protocol(section, path.parent.name, protocol, entry)
         sheet = path.parent / "sheet.png"
         if sheet.is_file():
-            section.add("picture", title=f"arm {summary['arm']}: views that the network was not shown",
-                        uri=png_uri(sheet))
+            section.add("picture", title=f"arm {path.parent.name}: views that the network was not shown", uri=png_uri(sheet))
     return section
+
+
+def _arms(section: Section, path: Path) -> None:
+    """The sweep, if there was one: every arm's mean over its seeds, and how far they lie apart."""
+    if not path.is_file():
+        return
+    names = ("fg_psnr", "full_psnr", "iou", "coverage")
+    labels = {name: (label, digits) for name, label, digits in SHOWN}
+    rows = [("arm", "protocol", "seeds", *(labels[name][0] for name in names), "collapsed runs")]
+    for row in read_rows(path):
+        numbers = [f"{number(float(row[name]), labels[name][1])}" + (f" ± {number(float(row[f'{name}_sd']), labels[name][1])}"
+                   if row[f"{name}_sd"] else "") for name in names]
+        rows.append((row["arm"], row["protocol"], row["seeds"], *numbers, row["collapsed_runs"]))
+    section.add("table", title="the arms of the sweep: mean and standard deviation over seeds, views not shown", rows=tuple(rows))
 
 
 def _protocol(section: Section, arm: str, protocol: str, entry: dict) -> None:

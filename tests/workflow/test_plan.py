@@ -47,9 +47,9 @@ def finished(tmp_path_factory):
     return folder
 
 
-def plan(folder):
+def plan(folder, *targets):
     """{rule: jobs} of a dry run."""
-    run = snakemake(folder, "-n", "--quiet", "host")
+    run = snakemake(folder, *targets, "-n", "--quiet", "host")
     assert run.returncode == 0, run.stderr + run.stdout
     table = re.search(r"job\s+count\n[-\s]+\n(.*?)\ntotal", run.stdout, re.S)
     return {name: int(count) for name, count in re.findall(r"(\w+)\s+(\d+)", table[1])} if table else {}
@@ -72,6 +72,18 @@ def test_several_recordings_of_one_config_each_get_their_own_jobs(tmp_path):
 
 def test_a_finished_run_has_nothing_to_do(finished):
     assert plan(finished) == {}
+
+
+def test_the_sweep_trains_every_arm_with_every_seed_and_keeps_the_run_that_is_there(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder, copy_function=shutil.copy2)
+    assert plan(folder, "sweep") == {"train_lrm": 8, "predict_arm": 8, "evaluate_arm": 8, "compare_sweep": 1, "sweep": 1}
+    write_config(folder, [("sweep", ["80-20", "real-only"]), ("sweep_seeds", [0, 7])])
+    commands = snakemake(folder, "results/evaluate/sweep_arms.csv", "-n", "-p").stdout
+    runs = re.findall(r"lrm train --arm (\S+) --seed (\d+) .*\n?.*--out \$\(dirname (\S+)\)", commands)
+    assert sorted(runs) == [("80-20", "7", "results/train/80-20.seed7/model.safetensors"),
+                            ("real-only", "0", "results/train/real-only/model.safetensors"),
+                            ("real-only", "7", "results/train/real-only.seed7/model.safetensors")]
 
 
 @pytest.mark.parametrize("change, expected", [

@@ -41,7 +41,7 @@ wildcard_constraints:
     recording="|".join(map(re.escape, RECORDINGS)),
     scan="|".join(map(re.escape, SCANS)) or "none",
     chunk=r"\d{6}-\d{6}",
-    arm=r"[A-Za-z0-9_.-]+",
+    run=r"[A-Za-z0-9-]+(\.seed\d+)?",
 
 
 def stage(sections, modules, without=""):

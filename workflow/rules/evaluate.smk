@@ -1,16 +1,16 @@
-# Predictions of an arm, judged beside the baseline ladder; the table over arms.
+# Predictions of a run, judged beside the baseline ladder; the tables over arms and over their seeds.
 
 
 rule predict_arm:
     input:
-        model="results/train/{arm}/model.safetensors",
+        model="results/train/{run}/model.safetensors",
         dataset="results/dataset/verify.json",
     output:
-        "results/evaluate/{arm}/predictions/index.json",
+        "results/evaluate/{run}/predictions/index.json",
     log:
-        "results/logs/predict_arm/{arm}.log",
+        "results/logs/predict_arm/{run}.log",
     benchmark:
-        "results/benchmarks/predict_arm/{arm}.tsv"
+        "results/benchmarks/predict_arm/{run}.tsv"
     conda:
         "../../envs/gpu.yaml"
     threads: 2
@@ -27,19 +27,19 @@ rule predict_arm:
 
 rule evaluate_arm:
     input:
-        predictions="results/evaluate/{arm}/predictions/index.json",
+        predictions="results/evaluate/{run}/predictions/index.json",
     output:
-        summary="results/evaluate/{arm}/summary.json",
-        metrics="results/evaluate/{arm}/metrics.parquet",
+        summary="results/evaluate/{run}/summary.json",
+        metrics="results/evaluate/{run}/metrics.parquet",
         sheet=report(
-            "results/evaluate/{arm}/sheet.png",
+            "results/evaluate/{run}/sheet.png",
             category="evaluate",
             caption="../report/sheet.rst",
         ),
     log:
-        "results/logs/evaluate_arm/{arm}.log",
+        "results/logs/evaluate_arm/{run}.log",
     benchmark:
-        "results/benchmarks/evaluate_arm/{arm}.tsv"
+        "results/benchmarks/evaluate_arm/{run}.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: 2
@@ -55,7 +55,7 @@ rule evaluate_arm:
 
 rule compare_arms:
     input:
-        expand("results/evaluate/{arm}/summary.json", arm=config["arms"]),
+        expand("results/evaluate/{run}/summary.json", run=config["arms"]),
     output:
         "results/evaluate/summary.csv",
     log:
@@ -75,9 +75,13 @@ rule compare_arms:
 
 rule compare_sweep:
     input:
-        expand("results/evaluate/{arm}/summary.json", arm=config["sweep"]),
+        expand(
+            "results/evaluate/{run}/summary.json",
+            run=flow.run_names(config, config["sweep"], config["sweep_seeds"]),
+        ),
     output:
-        "results/evaluate/sweep.csv",
+        runs="results/evaluate/sweep.csv",
+        arms="results/evaluate/sweep_arms.csv",
     log:
         "results/logs/compare_sweep.log",
     benchmark:
@@ -90,4 +94,4 @@ rule compare_sweep:
     params:
         **stage("", "check.table"),
     shell:
-        "python -m mousefacelift check compare {input:q} --out {output:q} >>{log:q} 2>&1"
+        "python -m mousefacelift check compare {input:q} --out {output.runs:q} --arms {output.arms:q} >>{log:q} 2>&1"

@@ -5,7 +5,7 @@ rule build_report:
     input:
         "results/evaluate/summary.csv",
         expand("results/capture/{recording}/quality.png", recording=RECORDINGS),
-        expand("results/evaluate/{arm}/sheet.png", arm=config["arms"]),
+        expand("results/evaluate/{run}/sheet.png", run=config["arms"]),
     output:
         report(
             "results/report/index.html",
