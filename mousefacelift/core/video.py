@@ -89,6 +89,9 @@ def write_mp4(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: i
         if count == 0:
             raise DataError(f"video {path} would have no frames")
         os.replace(temporary, path)
+    except (OSError, av.error.FFmpegError) as error:
+        raise DataError(f"video {path} cannot be written", got=str(error), likely="a full disk or a read-only folder",
+                        hint="free space and rerun; what was there before is untouched") from error
     finally:
         temporary.unlink(missing_ok=True)
     return count

@@ -11,7 +11,7 @@ from torch import nn
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.presets import ModelConfig, preset
+from mousefacelift.lrm.presets import ModelConfig, preset, preset_of
 from mousefacelift.lrm.weights import read_model
 
 LORA_TARGETS = r"transformer_layers\.\d+\.(attn\.(to_qkv|fc)|mlp\.mlp\.(0|2))"
@@ -22,13 +22,19 @@ def start_model(config: TrainConfig, seed: int) -> tuple[GSLRM, ModelConfig]:
 
     Raises:
         MissingWeights: `init` names a folder without a model. There is no random substitute.
+        ConfigError: its model is not of the preset's architecture.
     """
     if config.init:
         if not Path(config.init).exists():
             raise MissingWeights("the weights to start from are missing", where="train.init", got=config.init,
                                  expected="a folder with model.safetensors and config.json",
                                  hint="mousefacelift lrm import CKPT --out " + config.init)
-        return read_model(Path(config.init))
+        model, sizes = read_model(Path(config.init))
+        if config.preset not in ("", preset_of(sizes)):
+            raise ConfigError("the weights to start from are not of the preset's architecture", where=f"train.init: {config.init}",
+                              got=preset_of(sizes) or f"{sizes.layers} layers of width {sizes.dim}", expected=config.preset,
+                              hint=f"set train.preset to {preset_of(sizes)!r}")
+        return model, sizes
     torch.manual_seed(seed)
     sizes = preset(config.preset)
     return GSLRM(sizes), sizes

@@ -74,7 +74,7 @@ class TrainConfig:
     """Section `train` of config.yaml: training of one reconstructor.
 
     Args:
-        preset: sizes of the network: facelift (published), base, small or tiny.
+        preset: sizes of the network: facelift (published), base, small or tiny; those of init, if that is given ("" takes any).
         init: folder with model.safetensors and config.json (from `lrm import` or an earlier run) to start from.
         layers: full trains every weight, frozen keeps the first layers fixed, lora trains low-rank additions only.
         frozen_share: of the transformer layers, with layers frozen.

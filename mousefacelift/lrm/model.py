@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from mousefacelift.core.gaussians import SH_C0, Gaussians
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.lrm.presets import ModelConfig
+from mousefacelift.lrm.raycast import offset_within
 from mousefacelift.lrm.tokens import PixelRays, show_views
 
 
@@ -175,7 +176,9 @@ class GSLRM(nn.Module):
         raw = torch.cat([self.gaussian_upsampler(tokens[:, :free]), pixels], dim=1)
         xyz, sh, scale, quats, opacity = raw.split([3, 3 * (cfg.sh_degree + 1) ** 2, 3, 4, 1], dim=-1)
         share = torch.sigmoid(xyz[:, free:].mean(-1, keepdim=True) + cfg.depth_logit_offset)
-        depth = rays.near + (rays.far - rays.near) * share
+        offset = (2 * share - 1) * cfg.depth_range if rays.pixels is None else \
+            offset_within(rays.pixels.allowed, share, cfg.depth_range)
+        depth = rays.nearest + offset
         xyz = torch.cat([xyz[:, :free], rays.origin + depth * rays.direction], dim=1)
         sh, alpha = sh.reshape(b, -1, (cfg.sh_degree + 1) ** 2, 3), None
         if rays.pixels is not None:

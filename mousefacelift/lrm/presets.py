@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mousefacelift.errors import ConfigError
 
@@ -16,7 +16,7 @@ class ModelConfig:
         depth_range: world units each side of the ray's closest approach to the origin.
         uses_alpha: off in the published model. What alpha and colour of an input pixel say is not learnt but taken: the network
             sees alpha and the colours without their background, and only patches that show foreground become tokens; it sees,
-            and predicts depth within, the part of the pixel's ray that lies in the visual hull of the input silhouettes; it
+            and predicts depth within, the pieces of the pixel's ray that lie in the visual hull of the input silhouettes; it
             predicts colour as the difference to the pixel's, size relative to the pixel's width at that depth (so that neither
             zoom nor resolution changes how far a Gaussian spreads in its own image), and opacity as a share of its alpha.
     """
@@ -74,3 +74,8 @@ def preset(name: str) -> ModelConfig:
     if name not in PRESETS:
         raise ConfigError("unknown model preset", where="train.preset", got=name, expected=", ".join(PRESETS))
     return PRESETS[name]
+
+
+def preset_of(sizes: ModelConfig) -> str:
+    """Name of the preset of this architecture (the image size is none of it), '' if there is none."""
+    return next((name for name, known in PRESETS.items() if replace(known, image_size=sizes.image_size) == sizes), "")

@@ -11,12 +11,12 @@ INSIDE = 0.1  # alpha from which a pixel belongs to the silhouette
 
 
 @torch.no_grad()
-def silhouette_interval(origin: Tensor, direction: Tensor, alpha: Tensor, w2c: Tensor, fxfycxcy: Tensor,
-                        reach: float) -> tuple[Tensor, Tensor]:
-    """First and last distance [B, R, 1] along each ray at which the most views see foreground: its part of the visual hull.
+def allowed_part(origin: Tensor, direction: Tensor, alpha: Tensor, w2c: Tensor, fxfycxcy: Tensor, reach: float) -> Tensor:
+    """Where along each ray the most views see foreground, bool [B, R, SAMPLES]: its part of the visual hull.
 
-    Where silhouettes contradict each other (errors of calibration or masks) that is the part that most of them allow. A point
-    outside a view's frame is allowed by that view.
+    Where silhouettes contradict each other (errors of calibration or masks) that is the part that most of them allow. A view that
+    does not show a point, because it lies outside the frame, has half a vote for it: a camera that sees little of the body forbids
+    nothing, and a corner that most cameras miss is no body. Every ray has some such part; it may lie in several pieces.
 
     Args:
         origin, direction: [B, R, 3] rays, directions of unit length.
@@ -28,7 +28,7 @@ def silhouette_interval(origin: Tensor, direction: Tensor, alpha: Tensor, w2c: T
     offset = torch.arange(SAMPLES, device=origin.device) * step - reach + step / 2
     distance = offset - (origin * direction).sum(-1, keepdim=True)  # [B, R, S]
     height, width = alpha.shape[-2:]
-    allowed = F.pad(alpha > INSIDE, (1, 1, 1, 1), value=True).flatten(2)
+    allowed = F.pad(2 * (alpha > INSIDE).to(torch.uint8), (1, 1, 1, 1), value=1).flatten(2)  # in half votes
     votes = torch.zeros(distance.shape, dtype=torch.uint8, device=origin.device)
     for view in range(alpha.shape[1]):
         fx, fy, cx, cy = (part[:, None] for part in fxfycxcy[:, view].unbind(-1))
@@ -41,6 +41,21 @@ def silhouette_interval(origin: Tensor, direction: Tensor, alpha: Tensor, w2c: T
             for i, f, c, limit in ((0, fx, cx, width), (1, fy, cy, height)))
         index = row.mul_(width + 2).add_(column).flatten(1)
         votes += torch.gather(allowed[:, view], 1, index).reshape(distance.shape)
-    agreed = (votes == votes.amax(-1, keepdim=True)).to(torch.uint8)
-    first, last = agreed.argmax(-1, keepdim=True), SAMPLES - 1 - agreed.flip(-1).argmax(-1, keepdim=True)
-    return torch.gather(distance, 2, first) - step / 2, torch.gather(distance, 2, last) + step / 2
+    return votes == votes.amax(-1, keepdim=True)
+
+
+def ends(allowed: Tensor, reach: float) -> Tensor:
+    """Begin and end [B, R, 2] of the allowed part, as distances from the ray's closest approach to the origin."""
+    first, last = allowed.to(torch.uint8).argmax(-1), SAMPLES - allowed.flip(-1).to(torch.uint8).argmax(-1)
+    return torch.stack([first, last], -1) * (2 * reach / SAMPLES) - reach
+
+
+def offset_within(allowed: Tensor, share: Tensor, reach: float) -> Tensor:
+    """The point [B, R, 1] that has `share` [B, R, 1] of the allowed part before it, as a distance from the closest approach.
+
+    Gaps are jumped over, so no share names a point that the silhouettes exclude.
+    """
+    count = allowed.cumsum(-1, dtype=torch.float32)
+    position = share * count[..., -1:]
+    whole = torch.minimum(position.detach().floor(), count[..., -1:] - 1)
+    return (torch.searchsorted(count, whole, right=True) + position - whole) * (2 * reach / SAMPLES) - reach

@@ -120,7 +120,7 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
 
     generator = load_generator(args.generator, read_config(args, DistillConfig, "distill"))
     area = known_area(args.generator)
-    matting = _matting() if args.matting == "auto" else None
+    matting = _matting(args) if args.matting == "auto" else None
     masks = args.mask or [None] * len(args.images)
     for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
         view = frame_picture(read_picture(path, mask, matting), 512, args.elevation, path.name, area)
@@ -138,13 +138,14 @@ def _without_duplicates(views: Sequence) -> tuple:
     return (views[0], *(view for view in views[1:] if angle_between(view.camera, views[0].camera) > 5.0))
 
 
-def _matting():
-    """Soft masks by U2-Net: on the whole picture, then on the crop around what it found."""
+def _matting(args: argparse.Namespace):
+    """Soft masks by U2-Net (`capture.unet_weights`): on the whole picture, then on the crop around what it found."""
     import numpy as np
 
+    from mousefacelift.capture.config import CaptureConfig
     from mousefacelift.capture.masks import load_network, refine_mask
 
-    net = load_network()
+    net = load_network(read_config(args, CaptureConfig, "capture").unet_weights)
 
     def cut_out(rgb: np.ndarray) -> np.ndarray:
         whole = refine_mask(rgb, np.ones(rgb.shape[:2], np.uint8), net)
@@ -161,6 +162,7 @@ def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: Rec
     Raises:
         DataError: images that the model cannot take, or nothing left after the filter.
     """
+    from mousefacelift.core.images import write_text
     from mousefacelift.core.ply import write_ply, write_spz
     from mousefacelift.core.samples import write_sample
     from mousefacelift.lrm.filters import FILTERS, rows_to_keep
@@ -185,7 +187,7 @@ def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: Rec
     write_sheet(out / "sheet.png", sample, kept, size)
     facts = {"gaussians": int(keep.sum()), "before_filter": len(keep), "filter": options.filter, "views": len(sample.views),
              "seconds": round(elapsed_s, 3), "input": sample.meta}
-    (out / "reconstruction.json").write_text(json.dumps(facts, indent=1, default=str))
+    write_text(out / "reconstruction.json", json.dumps(facts, indent=1, default=str))
     return out
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,14 +103,23 @@ def prepare(request: TrainRequest) -> Run:
 
 def make_accelerator(config: TrainConfig, out: Path) -> Accelerator:
     """Devices, precision and trackers of a run. The other processes may have to wait long while the first one validates."""
-    precision = config.precision
-    if precision == "auto":
-        processor = torch.cpu.get_capabilities()
-        fast = torch.cuda.is_available() or processor.get("avx512_bf16", False) or processor.get("amx_bf16", False)
-        precision = "bf16" if fast else "fp32"
+    precision = chosen_precision(config.precision, torch.cuda.is_available(), torch.cpu.get_capabilities())
     return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=not torch.cuda.is_available(),
                        log_with=list(config.trackers) or None, project_dir=str(out / "logs"),
                        kwargs_handlers=[InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))])
+
+
+def chosen_precision(precision: str, has_gpu: bool, processor: Mapping[str, bool]) -> str:
+    """`precision`; for auto bf16 on a GPU and on a processor that multiplies it fast, else fp32.
+
+    Raises:
+        ConfigError: fp16, which only a GPU trains in.
+    """
+    if precision == "fp16" and not has_gpu:
+        raise ConfigError("fp16 needs a GPU", where="train.precision", got="no GPU", expected="auto, fp32 or bf16")
+    if precision != "auto":
+        return precision
+    return "bf16" if has_gpu or processor.get("avx512_bf16") or processor.get("amx_bf16") else "fp32"
 
 
 def make_sampler(request: TrainRequest, manifest: Manifest, rank: int = 0, processes: int = 1) -> MixtureSampler:

@@ -10,26 +10,26 @@ from torch import Tensor
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.lrm.presets import ModelConfig
-from mousefacelift.lrm.raycast import silhouette_interval
+from mousefacelift.lrm.raycast import allowed_part, ends
 
 
 class Pixels(NamedTuple):
-    """What the input says about the pixels that own Gaussians: color [B,N,3] and alpha [B,N,1], both in [0,1], and pitch [B,N,1],
-    the width of the pixel at distance 1."""
+    """What the input says about the pixels that own Gaussians: color [B,N,3] and alpha [B,N,1], both in [0,1], pitch [B,N,1],
+    the width of the pixel at distance 1, and where along its ray the silhouettes allow a body, bool [B,N,S]."""
 
     color: Tensor
     alpha: Tensor
     pitch: Tensor
+    allowed: Tensor
 
 
 class PixelRays(NamedTuple):
-    """The rays of the pixels that own Gaussians: origin and unit direction [B,N,3], depth interval near and far [B,N,1] along it,
-    and the pixels themselves where the network builds on them (`uses_alpha`)."""
+    """The rays of the pixels that own Gaussians: origin and unit direction [B,N,3], distance [B,N,1] of the point nearest to the
+    world origin, and the pixels themselves where the network builds on them (`uses_alpha`)."""
 
     origin: Tensor
     direction: Tensor
-    near: Tensor
-    far: Tensor
+    nearest: Tensor
     pixels: Pixels | None = None
 
 
@@ -44,8 +44,7 @@ def show_views(image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelConfig
     seen, origin, direction = (patchify(part, config.patch_size)
                                for part in (pose_images(image[:, :, :3], origin, direction), origin, direction))
     origin, direction = origin.flatten(1, 3), direction.flatten(1, 3)
-    nearest = -(origin * direction).sum(-1, keepdim=True)
-    return seen, PixelRays(origin, direction, nearest - config.depth_range, nearest + config.depth_range), None
+    return seen, PixelRays(origin, direction, -(origin * direction).sum(-1, keepdim=True)), None
 
 
 def show_foreground(image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelConfig) -> tuple[Tensor, PixelRays, Tensor | None]:
@@ -63,14 +62,13 @@ def show_foreground(image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelC
     view = index // (height * width // patch**2)
     pitch, is_pixel = (part.repeat_interleave(patch**2, 1)[..., None] for part in ((1 / fxfycxcy[..., 0]).gather(1, view), is_token))
     cameras = CameraTensors.from_c2w(c2w, fxfycxcy, width, height)
-    near, far = silhouette_interval(origin, direction, image[:, :, 3], cameras.w2c, fxfycxcy, config.depth_range)
-    nearest = -(origin * direction).sum(-1, keepdim=True)
-    ends = torch.cat([near - nearest, far - nearest], dim=-1)
-    seen = torch.cat([seen, ends.reshape(*seen.shape[:-1], 2)], dim=-1)
+    allowed = allowed_part(origin, direction, image[:, :, 3], cameras.w2c, fxfycxcy, config.depth_range)
+    seen = torch.cat([seen, ends(allowed, config.depth_range).reshape(*seen.shape[:-1], 2)], dim=-1)
     mask = None
     if not bool(is_token.all()):
         mask = F.pad(is_token, (config.free_gaussians, 0), value=True)[:, None, None, :]
-    return seen, PixelRays(origin, direction, near, far, Pixels(rgba[..., :3], rgba[..., 3:] * is_pixel, pitch)), mask
+    pixels = Pixels(rgba[..., :3], rgba[..., 3:] * is_pixel, pitch, allowed)
+    return seen, PixelRays(origin, direction, -(origin * direction).sum(-1, keepdim=True), pixels), mask
 
 
 def pixel_rays(c2w: Tensor, fxfycxcy: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 
 from mousefacelift.config import load
 from mousefacelift.core.images import write_bytes, write_text
-from mousefacelift.errors import MissingWeights
+from mousefacelift.errors import ConfigError, MissingWeights
 from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.presets import ModelConfig
 
@@ -50,10 +50,14 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GSLRM,
     """The network of a model folder, strictly: every weight, of the right shape.
 
     Raises:
-        MissingWeights: a file or key is missing, left over or of another shape; the message names it.
+        MissingWeights: a file or key is missing, left over or of another shape, or the sizes are of another version; it is named.
     """
     folder = Path(folder)
-    sizes = load(ModelConfig, read_facts(folder).get("model"), f"{folder}/config.json: model")
+    try:
+        sizes = load(ModelConfig, read_facts(folder).get("model"), "model")
+    except ConfigError as error:
+        raise MissingWeights(f"{folder} holds a reconstructor of another architecture", where=folder / "config.json", got=error.what,
+                             likely="made by another version of this package", hint="train or import again") from error
     path = folder / "model.safetensors"
     try:
         state = load_file(path, device=str(device))

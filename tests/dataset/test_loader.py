@@ -20,7 +20,7 @@ from mousefacelift.dataset.loader import SampleDataset, load_sample, load_views,
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import Draw, MixtureSampler
 from mousefacelift.dataset.shards import write_shards
-from mousefacelift.errors import DataError
+from mousefacelift.errors import CameraError, DataError
 from tests.dataset.conftest import rig_cameras
 
 PLAIN = LoaderConfig(image_size=32, augment=AugmentConfig(False, 0.0, 0, 0, 0))
@@ -237,9 +237,25 @@ def test_a_missing_or_changed_file_is_named(manifest, fault, message, monkeypatc
         path.write_bytes(before)
 
 
+def test_a_camera_that_mirrors_the_world_is_refused_even_without_hashes(manifest, tmp_path):
+    folder = shutil.copytree(manifest.folder_of(int(manifest.pool("real", "train")[0][2])), tmp_path / "sample")
+    document = json.loads((folder / "opencv_cameras.json").read_text())
+    document["frames"][0]["w2c"] = (np.diag([1.0, 1, -1, 1]) @ np.array(document["frames"][0]["w2c"])).tolist()
+    (folder / "opencv_cameras.json").write_text(json.dumps(document))
+    with pytest.raises(CameraError, match="det R = -1"):
+        load_views(folder, [0], 32)
+
+
 def test_fewer_views_than_asked_is_an_error(manifest):
     row = int(manifest.pool("real", "train")[0][0])
     with pytest.raises(DataError, match="fewer usable views"):
         load_sample(manifest, Draw(0, 0, row, "real", 0, 5), PLAIN)
     with pytest.raises(DataError, match="fewer views"):
         load_views(manifest.folder_of(row), [0, 6])
+
+
+def test_a_step_without_unseen_targets_cannot_be_configured():
+    with pytest.raises(ValueError, match="unseen_targets"):
+        LoaderConfig(unseen_targets=0)
+    with pytest.raises(ValueError, match="unseen_targets"):
+        LoaderConfig(targets=2, unseen_targets=3)

@@ -1,11 +1,11 @@
-"""Depth intervals from silhouettes: they hold the visible surface, and bear views that disagree."""
+"""Where silhouettes allow depth: they hold the visible surface, and bear views that disagree."""
 
 import numpy as np
 import pytest
 import torch
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
-from mousefacelift.lrm.raycast import SAMPLES, silhouette_interval
+from mousefacelift.lrm.raycast import SAMPLES, allowed_part, ends, offset_within
 
 from .toy import cast_balls
 
@@ -32,35 +32,67 @@ def center_ray(camera):
 def test_the_interval_of_a_ray_holds_the_visible_surface_and_little_more(rig):
     cameras, alpha, w2c, fxfycxcy = rig
     for camera in cameras:
-        near, far = silhouette_interval(*center_ray(camera), alpha, w2c, fxfycxcy, REACH)
+        near, far = 2.7 + ends(allowed_part(*center_ray(camera), alpha, w2c, fxfycxcy, REACH), REACH)[0, 0]
         assert 2.7 - 0.45 - 0.3 < near.item() < 2.7 - 0.45 + STEP  # the hull of four views is somewhat larger than the ball
         assert 2.7 + 0.45 - STEP < far.item() < 2.7 + 0.45 + 0.55  # behind the ball stands the small one for some cameras
 
 
 def test_a_view_that_contradicts_the_others_is_outvoted(rig):
     cameras, alpha, w2c, fxfycxcy = rig
-    want = silhouette_interval(*center_ray(cameras[0]), alpha[:, :3], w2c[:, :3], fxfycxcy[:, :3], REACH)
+    want = allowed_part(*center_ray(cameras[0]), alpha[:, :3], w2c[:, :3], fxfycxcy[:, :3], REACH)
     wrong = alpha.clone()
     wrong[:, 3] = 0
     wrong[:, 3, :4, :4] = 1  # a mask of something else
-    got = silhouette_interval(*center_ray(cameras[0]), wrong, w2c, fxfycxcy, REACH)
-    torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+    got = allowed_part(*center_ray(cameras[0]), wrong, w2c, fxfycxcy, REACH)
+    assert torch.equal(got, want)
 
 
-def test_a_point_outside_a_frame_is_allowed_by_that_view(rig):
+def test_a_corner_that_other_cameras_do_not_show_is_no_body_where_there_is_another(rig):
+    """A ray that misses the body by little in one view meets it in the others; far off, only its own view has an opinion."""
     cameras, alpha, w2c, fxfycxcy = rig
-    want = silhouette_interval(*center_ray(cameras[0]), alpha[:, :3], w2c[:, :3], fxfycxcy[:, :3], REACH)
+    wrong, narrow = alpha.clone(), fxfycxcy.clone()
+    wrong[:, 3] = 0
+    narrow[:, 1:3, :2] *= 3.5  # two cameras show little more than the body
+    got = allowed_part(*center_ray(cameras[0]), wrong, w2c, narrow, REACH)
+    assert torch.equal(got, allowed_part(*center_ray(cameras[0]), alpha[:, :3], w2c[:, :3], narrow[:, :3], REACH))
+    assert ends(got, REACH).abs().max() < 0.9
+
+
+def test_a_camera_that_does_not_show_the_body_forbids_nothing(rig):
+    cameras, alpha, w2c, fxfycxcy = rig
+    want = allowed_part(*center_ray(cameras[0]), alpha[:, :3], w2c[:, :3], fxfycxcy[:, :3], REACH)
     aside = fxfycxcy.clone()
     aside[:, 3, 2] -= 10 * SIZE  # the animal is far out of the picture
-    got = silhouette_interval(*center_ray(cameras[0]), alpha, w2c, aside, REACH)
-    torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+    got = allowed_part(*center_ray(cameras[0]), alpha, w2c, aside, REACH)
+    assert torch.equal(got, want)
 
 
 def test_rays_of_a_batch_do_not_mix(rig):
     cameras, alpha, w2c, fxfycxcy = rig
     two = [torch.cat([value, value.flip(1)]) for value in (alpha, w2c, fxfycxcy)]
     origin, direction = (torch.cat(pair) for pair in zip(center_ray(cameras[0]), center_ray(cameras[1])))
-    together = silhouette_interval(origin, direction, *two, REACH)
+    together = allowed_part(origin, direction, *two, REACH)
     for i, camera in enumerate(cameras[:2]):
-        alone = silhouette_interval(*center_ray(camera), alpha, w2c, fxfycxcy, REACH)
-        torch.testing.assert_close([value[i : i + 1] for value in together], list(alone), atol=1e-5, rtol=0)
+        alone = allowed_part(*center_ray(camera), alpha, w2c, fxfycxcy, REACH)
+        assert torch.equal(together[i : i + 1], alone)
+
+
+def test_no_share_names_a_point_that_the_silhouettes_exclude():
+    allowed = torch.zeros(1, 3, SAMPLES, dtype=torch.bool)
+    allowed[0, 0, 10:13] = allowed[0, 0, 30:31] = allowed[0, 1, 47] = allowed[0, 2] = True  # two pieces, the last sample, everything
+    shares = torch.linspace(0, 1, 101)
+    offsets = torch.cat([offset_within(allowed, share.expand(1, 3, 1), REACH) for share in shares], -1)[0]  # [3, 101]
+    assert (offsets.diff() >= 0).all()
+    torch.testing.assert_close(offsets[:, [0, -1]], ends(allowed, REACH)[0])
+    at = (offsets + REACH) / STEP
+    first, second = ((at[0] >= low - 1e-4) & (at[0] <= high + 1e-4) for low, high in ((10, 13), (30, 31)))
+    assert (first | second).all() and first.sum() == pytest.approx(76, abs=1)  # three quarters
+    torch.testing.assert_close(offsets[2], (2 * shares - 1) * REACH)
+
+
+def test_depth_learns_at_the_rate_of_what_is_allowed():
+    allowed = torch.zeros(1, 1, SAMPLES, dtype=torch.bool)
+    allowed[..., 10:13] = allowed[..., 30] = True
+    share = torch.tensor([[[0.3]]], requires_grad=True)
+    offset_within(allowed, share, REACH).sum().backward()
+    assert share.grad.item() == pytest.approx(4 * STEP)

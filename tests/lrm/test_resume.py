@@ -12,11 +12,16 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
+from mousefacelift.dataset.config import LoaderConfig
 from mousefacelift.errors import DataError
 from mousefacelift.lrm import train as train_module
 from mousefacelift.lrm.config import OptimizerConfig
+from mousefacelift.lrm.run import TrainRequest
 from mousefacelift.lrm.runlog import RunTable
 from mousefacelift.lrm.train import train
+
+from .conftest import TINY
+from .toy import build_toy_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,6 +91,30 @@ def test_killed_at_any_moment_even_while_writing_a_run_goes_on_with_the_same_bit
     assert_same_run(tmp_path / "whole", tmp_path / "killed", 12)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".*"))  # no half-written rest
     assert len(list((tmp_path / "killed" / "checkpoints").iterdir())) <= 3  # the last two and the best
+
+
+@pytest.mark.parametrize("fault,message", [("missing", "cannot be read"), ("changed", "is not what the manifest lists")])
+def test_a_file_lost_or_changed_during_a_run_is_named_and_the_run_goes_on_when_it_is_back(trained, tmp_path, monkeypatch, fault, message):
+    request = TrainRequest("no-synthetic", build_toy_dataset(tmp_path / "dataset"), tmp_path / "run", TINY,
+                           loader=LoaderConfig(image_size=32))
+    images, real = sorted((tmp_path / "dataset").rglob("cam_*.png")), train_module.take_step
+    before = [path.read_bytes() for path in images]
+
+    def step_and_damage(run, batch):
+        real(run, batch)
+        if run.state.step == 3:
+            for path, data in zip(images, before):
+                path.unlink() if fault == "missing" else path.write_bytes(data + b"\n")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "take_step", step_and_damage)
+        with pytest.raises(DataError, match=f"{tmp_path / 'dataset'}.*cam_.*{message}"):
+            train(request)
+    assert (request.out / "checkpoints" / "step_00000002" / "state.json").is_file()
+    for path, data in zip(images, before):
+        path.write_bytes(data)
+    train(request)
+    assert_same_run(trained, request.out, 6)
 
 
 def test_a_finished_run_is_not_trained_again(request_for, trained, monkeypatch):

@@ -3,19 +3,21 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import pytest
 import torch
 
+from mousefacelift.cli import main
 from mousefacelift.dataset.config import LoaderConfig
 from mousefacelift.dataset.loader import make_loader
 from mousefacelift.errors import ConfigError, DataError, GateFailure, MissingWeights
 from mousefacelift.lrm.config import GuardConfig, OptimizerConfig
-from mousefacelift.lrm.presets import PRESETS
-from mousefacelift.lrm.run import plan_sampler, prepare
+from mousefacelift.lrm.presets import PRESETS, preset_of
+from mousefacelift.lrm.run import chosen_precision, plan_sampler, prepare
 from mousefacelift.lrm.step import learning_rate, take_step
 from mousefacelift.lrm.train import check_alarm, check_applied, train
-from mousefacelift.lrm.weights import read_facts, read_model
+from mousefacelift.lrm.weights import read_facts, read_model, write_model
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.data_sections import training as training_section
 
@@ -123,6 +125,38 @@ def test_the_learning_rate_warms_up_and_ends_at_zero():
     assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
 
 
+@pytest.mark.parametrize("precision,has_gpu,processor,chosen", [
+    ("auto", True, {}, "bf16"), ("auto", False, {}, "fp32"), ("auto", False, {"avx512_bf16": True}, "bf16"),
+    ("auto", False, {"amx_bf16": True, "avx512_bf16": False}, "bf16"), ("auto", False, {"avx512_bf16": False}, "fp32"),
+    ("fp32", True, {}, "fp32"), ("bf16", False, {}, "bf16"), ("fp16", True, {}, "fp16")])
+def test_a_gpu_trains_in_bf16_by_default_and_a_processor_where_it_is_fast(precision, has_gpu, processor, chosen):
+    assert chosen_precision(precision, has_gpu, processor) == chosen
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler on a CPU")
+def test_compile_by_one_word_trains_the_same_network_under_the_published_names(request_for, trained):
+    out = train(request_for(compile=True, precision="fp32"))
+    plain = train(request_for("plain", precision="fp32"))
+    want, got = read_model(plain)[0].state_dict(), read_model(out)[0].state_dict()
+    assert want.keys() == got.keys()
+    for name in want:
+        torch.testing.assert_close(got[name], want[name], rtol=1e-3, atol=5e-4)  # Adam's first steps amplify rounding
+
+
+def test_weights_of_another_architecture_than_the_preset_are_refused_and_without_a_preset_taken(request_for, trained, tmp_path):
+    with pytest.raises(ConfigError, match="not of the preset's architecture") as caught:
+        prepare(request_for(init=str(trained), preset="small"))
+    assert "got tiny, expected small" in str(caught.value) and "set train.preset to 'tiny'" in str(caught.value)
+    odd = dataclasses.replace(PRESETS["tiny"], layers=1)
+    assert preset_of(odd) == "" and preset_of(dataclasses.replace(PRESETS["base"], image_size=128)) == "base"
+    state = {name: value for name, value in read_model(trained)[0].state_dict().items() if "layers.1." not in name}
+    write_model(tmp_path / "odd", state, odd, {})
+    with pytest.raises(ConfigError, match="1 layers of width 64"):
+        prepare(request_for(init=str(tmp_path / "odd")))
+    assert prepare(request_for(init=str(tmp_path / "odd"), preset="")).sizes.layers == 1
+
+
 def test_bad_settings_are_refused(request_for, tmp_path):
     with pytest.raises(MissingWeights, match="weights to start from are missing"):
         prepare(request_for(init=str(tmp_path / "nowhere")))
@@ -136,8 +170,24 @@ def test_bad_settings_are_refused(request_for, tmp_path):
         prepare(request_for(trackers=("tensorboard", "wandbb")))
     with pytest.raises(ConfigError, match="needs the alpha"):
         prepare(dataclasses.replace(request_for(), loader=LoaderConfig(image_size=32, keep_alpha=False)))
+    with pytest.raises(ConfigError, match="fp16 needs a GPU"):
+        prepare(request_for(precision="fp16"))
     with pytest.raises(DataError, match="source 'distilled'"):
         plan_sampler(dataclasses.replace(request_for(), arm="80-20"))
+    with pytest.raises(DataError, match="no usable sample") as caught:  # a sample has eight views at most
+        plan_sampler(dataclasses.replace(request_for(), loader=LoaderConfig(image_size=32, inputs=(8, 9))))
+    assert "expected at least 9 views" in str(caught.value)
+
+
+@pytest.mark.parametrize("mixture,arm,message", [
+    ({"mouse": {"cats": 1.0}}, "80-20", "'mixture.mouse.cats' is not known"),
+    ({"mouse": {"real": 0.0, "distilled": 0.0, "splat": 0.0}}, "80-20", "sum to 1"),
+    ({}, "0-0", "does not sum to 100"), ({}, "mostly-mice", "is not known"), ({"scan_share": 1.0}, "no-synthetic", "source 'scan'")])
+def test_a_mixture_that_is_none_ends_the_command_before_anything_is_written(toy_dataset, tmp_path, capsys, mixture, arm, message):
+    code = main(["lrm", "train", "--arm", arm, "--dataset", str(toy_dataset), "--out", str(tmp_path / "run"),
+                 "--config-json", json.dumps({"train": {"preset": "tiny"}, "mixture": mixture})])
+    assert code == 2 and message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.csv")) and not list(tmp_path.rglob("*.png"))
 
 
 def test_training_starts_from_given_weights_and_inherits_their_licence(request_for, trained, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mousefacelift.errors import MissingWeights
+from mousefacelift.errors import DataError, MissingWeights
 from mousefacelift.lrm.adapt import choose_trainable, merged_state, parameter_groups
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.importer import VGG_PREFIX, describe, import_checkpoint
@@ -15,6 +15,8 @@ from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.perceptual import PerceptualLoss
 from mousefacelift.lrm.presets import ModelConfig
 from mousefacelift.lrm.weights import read_model, write_model
+
+from ..limits import files_no_larger_than
 
 SIZES = ModelConfig(dim=64, head_dim=32, layers=2)
 
@@ -87,6 +89,31 @@ def test_a_missing_or_truncated_model_folder_is_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(facts))
     with pytest.raises(MissingWeights, match="transformer_layers.2"):
         read_model(tmp_path)
+
+
+def test_a_full_disk_leaves_the_weights_that_were_there(tmp_path):
+    path, state = published(tmp_path)
+    write_model(tmp_path / "model", state, SIZES, {"run": 1})
+    with files_no_larger_than(50_000):
+        with pytest.raises(DataError, match="model.safetensors cannot be written"):
+            write_model(tmp_path / "model", {name: value + 1 for name, value in state.items()}, SIZES, {"run": 2})
+        with pytest.raises(DataError, match="cannot be written"):
+            import_checkpoint(path, tmp_path / "imported", head_dim=32)
+    model, _ = read_model(tmp_path / "model")
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    with pytest.raises(MissingWeights, match="holds no reconstructor"):
+        read_model(tmp_path / "imported")
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # no half-written rest
+
+
+def test_a_model_of_another_architecture_is_named(tmp_path):
+    write_model(tmp_path, GSLRM(SIZES).state_dict(), SIZES, {})
+    facts = json.loads((tmp_path / "config.json").read_text())
+    facts["model"]["registers"] = 4
+    (tmp_path / "config.json").write_text(json.dumps(facts))
+    with pytest.raises(MissingWeights, match="another architecture") as caught:
+        read_model(tmp_path)
+    assert "'model.registers' is not known" in str(caught.value)
 
 
 def test_lora_trains_few_weights_and_merges_into_the_published_names():
