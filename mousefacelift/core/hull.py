@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.ndimage import label, maximum
 
 from mousefacelift.core.cameras import Camera, project
 from mousefacelift.core.hull_kernels import cast_votes, count_votes, draw_squares, find_near, find_surface
@@ -91,6 +92,20 @@ class Votes:
         occupied = count_votes(self.seen, self.missed, keep, tolerance, min_views)
         return Hull(occupied, self.origin, self.voxel)
 
+    def without_ghosts(self, hull: Hull) -> Hull:
+        """The hull without its separate parts that lie outside the frame of a view which sees the body.
+
+        A part no voxel of which is in as many frames as the best seen voxel of the hull is where rays cross by chance: nobody
+        was there to refute it. A tail that the frame cuts hangs on the body, so it stays.
+        """
+        frames = np.where(hull.occupancy, np.bitwise_count(self.seen), 0)
+        most = frames.max(initial=0)
+        if (frames[hull.occupancy] == most).all():
+            return hull
+        parts, count = label(hull.occupancy, np.ones((3, 3, 3)))
+        best = maximum(frames, parts, np.arange(count + 1))
+        return Hull(hull.occupancy & (best == most)[parts], hull.origin, hull.voxel)
+
     def surfaces(self, views: int, tolerance: int, min_views: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """Surface points [P, 3] of the hull of all views, and of each of the `views` hulls that leave one view out.
 
@@ -150,15 +165,21 @@ def carve_hull_tight(
 ) -> Hull:
     """Carve coarsely, then again at `resolution` inside the bounding box of what was found (same arguments as `carve_hull`).
 
-    The coarse pass keeps everything within one voxel of a silhouette, so that thin parts are not lost with it.
+    The coarse pass keeps everything within one voxel of a silhouette, so that thin parts are not lost with it. Both leave
+    out ghosts, see `Votes.without_ghosts`.
     """
-    coarse = carve_hull(masks, cameras, center, half_extent, coarse_resolution, tolerance, min_views, margin=1.0)
+
+    def carve(center, half_extent, resolution, margin):
+        votes = cast_silhouettes(masks, cameras, center, half_extent, resolution, margin, tolerance)
+        return votes.without_ghosts(votes.hull(tolerance, min_views))
+
+    coarse = carve(center, half_extent, coarse_resolution, 1.0)
     if coarse.empty:
         return coarse
     index = np.argwhere(coarse.occupancy)
     low = coarse.origin + index.min(0) * coarse.voxel
     high = coarse.origin + (index.max(0) + 1) * coarse.voxel
-    return carve_hull(masks, cameras, (low + high) / 2, (high - low) / 2, resolution, tolerance, min_views, margin)
+    return carve((low + high) / 2, (high - low) / 2, resolution, margin)
 
 
 def project_hull(hull: Hull, camera: Camera) -> np.ndarray:

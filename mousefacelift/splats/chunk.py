@@ -29,6 +29,8 @@ from mousefacelift.splats.start import carve_body, carve_frame, hull_start
 from mousefacelift.splats.warm import warm_start
 from mousefacelift.workflow import code_version
 
+OUTSIDE = 0.005  # share of a fit's alpha outside the dilated silhouettes that counts as none
+
 
 def fit_chunk(capture_index: Path, out: Path, config: SplatsConfig, seed: int, limit: float, held_out: int | None = None,
               device: str = "cpu") -> dict:  # fmt: skip
@@ -130,7 +132,7 @@ class ChunkFitter:
             rng = np.random.default_rng(self._seed(frame) + 1)
             start = hull_start(frame, carve_body(frame, tolerant), self.config.count, rng)
             again = fit_frames([frame], self.config, self._seed(frame) + 1, self.device, [start], 2 * self.config.optimise.steps)[0]
-            if fit.diverged or (not again.diverged and again.scores["error"] < fit.scores["error"]):
+            if fit.diverged or (not again.diverged and _is_better(again.scores, fit.scores)):
                 fit, how = again, "refitted"
             if not fit.diverged and fit.scores["error"] > self.limit:
                 how = "flagged"
@@ -152,6 +154,11 @@ class ChunkFitter:
             corrections = None if fit.corrections is None else fit.corrections.tolist()
             record |= {"scores": fit.scores, "steps": fit.steps, "curve": list(fit.curve), "corrections": corrections}
         return record
+
+
+def _is_better(new: dict[str, float], old: dict[str, float]) -> bool:
+    """Closer in colour, and not by alpha outside the silhouettes, which a more tolerant hull invites."""
+    return new["error"] < old["error"] and new["outside"] <= max(old["outside"], OUTSIDE)
 
 
 def read_fit(folder: Path) -> tuple[Gaussians, dict, list[Camera]]:

@@ -101,6 +101,27 @@ def test_tight_grid_is_finer_and_of_the_same_body():
     assert tight.volume() == pytest.approx(wide.volume(), rel=0.05)
 
 
+def narrow_scene(centers):
+    """Spheres of radius 0.1 in six cameras, four of which have x = 0.9 out of frame."""
+    cameras = [orbit(60.0 * k, 0.0, 2.7, (200.0, 200.0, SIZE / 2, SIZE / 2), SIZE, SIZE) for k in range(6)]
+    return np.stack([np.any([sphere_mask(c, center, 0.1) for center in centers], 0) for c in cameras]), cameras
+
+
+def test_a_separate_part_that_other_views_cannot_refute_is_a_ghost():
+    masks, cameras = narrow_scene([(0, 0, 0), (0.9, 0, 0)])
+    ghost, body = np.array([0.9, 0, 0]), np.zeros(3)
+    assert carve_hull(masks, cameras, (0, 0, 0), 1.2, 64).contains(ghost)
+    tight = carve_hull_tight(masks, cameras, (0, 0, 0), 1.2, 64)
+    assert tight.contains(body) and not tight.contains(ghost)
+    assert np.abs(tight.points()).max() < 0.2
+
+
+def test_a_tail_that_leaves_the_frame_of_some_views_is_no_ghost():
+    chain = [(x, 0, 0) for x in np.arange(0, 0.95, 0.1)]
+    masks, cameras = narrow_scene(chain)
+    assert carve_hull_tight(masks, cameras, (0, 0, 0), 1.2, 64).contains(np.array(chain)).all()
+
+
 def test_depth_of_the_hull_is_the_near_side_of_the_sphere():
     masks, cameras = sphere_scene(12, center=(0, 0, 0))
     depth = hull_depth(carve_hull(masks, cameras, (0, 0, 0), 1.0, 96), cameras[0])
