@@ -24,7 +24,6 @@ from mousefacelift.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import numpy as np
 
-    from mousefacelift.core.cameras import Camera
     from mousefacelift.core.gaussians import Gaussians
     from mousefacelift.core.samples import Sample
     from mousefacelift.lrm.model import GSLRM
@@ -165,6 +164,8 @@ def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: Rec
     from mousefacelift.core.images import write_text
     from mousefacelift.core.ply import write_ply, write_spz
     from mousefacelift.core.samples import write_sample
+    from mousefacelift.core.turntable import turntable
+    from mousefacelift.core.video import write_mp4
     from mousefacelift.lrm.filters import FILTERS, rows_to_keep
     from mousefacelift.lrm.infer import predict_gaussians, stack_views
 
@@ -183,7 +184,8 @@ def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: Rec
     if options.spz:
         write_spz(out / "gaussians.spz", kept)
     if options.turntable_frames:
-        write_turntable(out / "turntable.mp4", kept, options)
+        pictures = turntable(kept, options.turntable_frames, options.turntable_size, options.turntable_elevation)
+        write_mp4(out / "turntable.mp4", pictures, options.fps)
     write_sheet(out / "sheet.png", sample, kept, size)
     facts = {"gaussians": int(keep.sum()), "before_filter": len(keep), "filter": options.filter, "views": len(sample.views),
              "seconds": round(elapsed_s, 3), "input": sample.meta}
@@ -191,31 +193,10 @@ def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: Rec
     return out
 
 
-def turntable_cameras(count: int, size: int, elevation: float) -> list[Camera]:
-    """`count` cameras once around, from azimuth -90 degrees on, distance 2.7."""
-    from mousefacelift.core.cameras import CANONICAL_DISTANCE, canonical_fxfycxcy, orbit
-
-    return [orbit((270 + 360 * i / count) % 360, elevation, CANONICAL_DISTANCE, canonical_fxfycxcy(size), size, size)
-            for i in range(count)]
-
-
-def write_turntable(path: Path, gaussians: Gaussians, options: ReconstructOptions) -> None:
-    """One turn around the splat on white as H.264."""
-    import numpy as np
-
-    from mousefacelift.core.images import composite
-    from mousefacelift.core.video import write_mp4
-    from mousefacelift.lrm.infer import render_rgba
-
-    size = options.turntable_size - options.turntable_size % 2
-    cameras = turntable_cameras(options.turntable_frames, size, options.turntable_elevation)
-    frames = (composite(rgba) for i in range(0, len(cameras), 10) for rgba in render_rgba(gaussians, cameras[i : i + 10]))
-    write_mp4(path, (np.rint(frame * 255).clip(0, 255).astype(np.uint8) for frame in frames), options.fps)
-
-
 def write_sheet(path: Path, sample: Sample, gaussians: Gaussians, size: int) -> None:
     """Picture: the input views, the splat from the same cameras, and from as many new ones."""
     from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png
+    from mousefacelift.core.turntable import turntable_cameras
     from mousefacelift.lrm.infer import render_rgba
 
     shown = list(sample.views)[:8]

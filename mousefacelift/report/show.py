@@ -29,10 +29,11 @@ def add_command(subparsers) -> None:
 def run(args) -> None:
     """Write splat.png, turntable.mp4 and splat.html."""
     from mousefacelift.core.images import write_text
+    from mousefacelift.core.turntable import turntable
 
     gaussians = read_splat(args.splat)
     args.out.mkdir(parents=True, exist_ok=True)
-    pictures = turntable(gaussians, args.size, max(args.frames, 1))
+    pictures = turntable(gaussians, max(args.frames, 1), args.size)
     _write_pictures(pictures, args.out, args.frames)
     write_text(args.out / "splat.html", page(gaussians, args.splat.name))
     print(f"{args.splat}: {gaussians.count} Gaussians -> {args.out}/splat.html, splat.png" + (", turntable.mp4" if args.frames else ""))
@@ -49,20 +50,6 @@ def read_splat(path: Path):
     if not path.is_file():
         raise DataError(f"splat {path} does not exist")
     return readers[path.suffix](path)
-
-
-def turntable(gaussians, size: int, frames: int):
-    """Yield `frames` rgb uint8 pictures [size, size, 3] on white, once round at elevation 15 and distance 2.7."""
-    import torch
-
-    from mousefacelift.core.camera_tensors import CameraTensors
-    from mousefacelift.core.cameras import ring
-    from mousefacelift.core.render import RenderConfig, render
-
-    for camera in ring(frames, size, elevation=15.0, start=270.0):
-        with torch.no_grad():
-            picture = render(gaussians, CameraTensors.from_cameras([camera]), RenderConfig(near=0.2), torch.ones(3)).rgb[0]
-        yield (picture.clamp(0, 1) * 255).round().byte().numpy()
 
 
 def _write_pictures(pictures, out: Path, frames: int) -> None:
@@ -84,6 +71,7 @@ def page(gaussians, title: str) -> str:
     import torch
 
     from mousefacelift.core.gaussians import SH_C0
+    from mousefacelift.core.turntable import fitting_zoom
 
     area = gaussians.opacities * gaussians.scales.sort(-1).values[:, 1:].prod(-1)
     chosen = torch.argsort(area, descending=True)[:LARGEST]
@@ -100,4 +88,5 @@ def page(gaussians, title: str) -> str:
     colour = (SH_C0 * g.sh[:, 0] + 0.5).clamp(0, 1)
     rows = torch.cat([g.means, six, colour, g.opacities.unsqueeze(-1)], -1).float().contiguous()
     data = base64.b64encode(rows.numpy().tobytes()).decode()
-    return TEMPLATE.read_text().replace("{{title}}", title).replace("{{data}}", data)
+    zoom = f"{fitting_zoom(gaussians):.4g}"
+    return TEMPLATE.read_text().replace("{{title}}", title).replace("{{zoom}}", zoom).replace("{{data}}", data)

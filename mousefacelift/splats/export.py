@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from mousefacelift.chunks import read_index
-from mousefacelift.core.cameras import CANONICAL_DISTANCE, RING_ELEVATION, canonical_fxfycxcy, orbit
-from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.images import composite
+from mousefacelift.core.cameras import RING_ELEVATION
 from mousefacelift.core.ply import write_ply, write_spz
+from mousefacelift.core.turntable import fitting_zoom, picture, turntable_cameras
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError
 from mousefacelift.splats.chunk import read_fit
-from mousefacelift.splats.score import render_views
 
 FORMATS = ("facelift", "inria", "spz", "mp4")
 
@@ -39,26 +35,11 @@ def export_sequence(indexes: Sequence[Path], out: Path, layout: str) -> list[Pat
     return written
 
 
-def turntable(gaussians: Gaussians, size: int, frames: int, elevation: float = RING_ELEVATION) -> Iterator[np.ndarray]:
-    """rgb uint8 [size, size, 3] pictures around the vertical axis, over white."""
-    for index in range(frames):
-        camera = orbit(360.0 * index / frames, elevation, CANONICAL_DISTANCE, canonical_fxfycxcy(size), size, size)
-        yield _over_white(render_views(gaussians, [camera])[0][0])
-
-
 def export_film(indexes: Sequence[Path], out: Path, size: int, fps: float, turn_s: float = 6.0) -> Path:
     """The recording's splats played in time while the camera goes once around every `turn_s` seconds."""
-    folders = fitted_folders(indexes)
-
-    def pictures() -> Iterator[np.ndarray]:
-        for index, folder in enumerate(folders):
-            azimuth = 360.0 * index / (turn_s * fps)
-            camera = orbit(azimuth, RING_ELEVATION, CANONICAL_DISTANCE, canonical_fxfycxcy(size), size, size)
-            yield _over_white(render_views(read_fit(folder)[0], [camera])[0][0])
-
-    write_mp4(out, pictures(), fps)
+    splats = [read_fit(folder)[0] for folder in fitted_folders(indexes)]
+    zoom = min(fitting_zoom(gaussians, RING_ELEVATION) for gaussians in splats)
+    around = turntable_cameras(max(1, round(turn_s * fps)), size, RING_ELEVATION, zoom)
+    pictures = (picture(gaussians, around[index % len(around)]) for index, gaussians in enumerate(splats))
+    write_mp4(out, pictures, fps)
     return out
-
-
-def _over_white(rgba: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(composite(rgba), 0, 1) * 255).astype(np.uint8)
