@@ -9,7 +9,7 @@ import pytest
 
 from mousefacelift.core.samples import SOURCES
 from mousefacelift.dataset.arms import mean_mouse_share, parse_arm, planned_steps, schedule
-from mousefacelift.dataset.config import ArmConfig, MixtureConfig, MouseShares, Phase
+from mousefacelift.dataset.config import ArmConfig, LoaderConfig, MixtureConfig, MouseShares, Phase
 from mousefacelift.dataset.mixture import MixtureSampler
 from mousefacelift.errors import ConfigError, DataError
 
@@ -58,7 +58,7 @@ def test_realised_ratio_of_the_whole_curriculum_is_within_three_sigma(arm):
 
 
 def test_a_step_shows_no_more_inputs_than_its_samples_have():
-    sampler = MixtureSampler(ALL, "50-50", 2, steps=400, batch_size=2, mixture=FLAT, inputs=(3, 5))
+    sampler = MixtureSampler(ALL, "50-50", 2, steps=400, batch_size=2, mixture=FLAT, inputs=LoaderConfig().inputs)
     seen = {3: 0, 4: 0, 5: 0}
     for step in range(400):
         items = sampler.draw(step)

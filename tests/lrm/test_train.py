@@ -13,9 +13,10 @@ from mousefacelift.dataset.config import LoaderConfig
 from mousefacelift.dataset.loader import make_loader
 from mousefacelift.errors import ConfigError, DataError, GateFailure, MissingWeights
 from mousefacelift.lrm.config import GuardConfig, OptimizerConfig
+from mousefacelift.lrm.losses import balanced_mean
 from mousefacelift.lrm.presets import PRESETS, preset_of
 from mousefacelift.lrm.run import chosen_precision, plan_sampler, prepare
-from mousefacelift.lrm.step import learning_rate, take_step
+from mousefacelift.lrm.step import batch_loss, learning_rate, take_step
 from mousefacelift.lrm.train import check_alarm, check_applied, train
 from mousefacelift.lrm.weights import read_facts, read_model, write_model
 from mousefacelift.report.config import ReportConfig
@@ -45,6 +46,19 @@ def test_a_step_with_an_outlier_gradient_is_skipped_and_counted(request_for):
     take_step(run, next(iter(make_loader(run.manifest, run.sampler, run.request.loader))))
     assert (run.state.skipped, run.state.applied, run.state.step) == (1, 0, 1)
     assert all(torch.equal(before[name], value) for name, value in run.model.state_dict().items())
+
+
+def test_the_renderer_is_given_the_background_that_lies_under_the_images(request_for, monkeypatch):
+    """A network whose Gaussians are invisible renders the background alone."""
+    monkeypatch.setitem(PRESETS, "blind", dataclasses.replace(PRESETS["tiny"], opacity_logit_offset=-30.0))
+    run = prepare(request_for(preset="blind", precision="fp32", optimizer=OptimizerConfig(batch=3)))
+    batch = next(iter(make_loader(run.manifest, run.sampler, run.request.loader)))
+    backgrounds = batch["bg_color"]
+    assert len(backgrounds.unique(dim=0)) == len(backgrounds) > 2  # one per sample
+    target = batch["image"][:, batch["input_image"].shape[1]:]
+    empty = (backgrounds[:, None, :, None, None] - target[:, :, :3]).square().flatten(0, 1)
+    want = balanced_mean(empty, target[:, :, 3:].flatten(0, 1), run.request.train.loss.foreground_share).mean()
+    assert batch_loss(run, batch)[1]["l2"].item() == pytest.approx(want.item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])

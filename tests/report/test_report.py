@@ -5,6 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from mousefacelift.check.table import compare_arms
 from mousefacelift.core.cameras import ring
 from mousefacelift.core.images import contact_sheet, shared_crop
 from mousefacelift.core.samples import Sample, View, write_sample
@@ -54,6 +55,22 @@ def test_the_page_shows_what_ran_and_says_what_did_not(results):
         assert text in page, text
     assert "&lt;0&gt;" in page and "<0>" not in page  # names are text, never markup
     assert "http" not in page.replace("http://www.w3.org", "")  # nothing is fetched
+
+
+def test_the_sweep_is_a_table_of_its_arms_and_a_single_run_claims_no_spread(results):
+    numbers = {name: {"mean": 17.5, "low": 17.0, "high": 18.0, "worst": 15.0, "n": 5, "n_eff": 4.0}
+               for name in ("fg_psnr", "full_psnr", "fg_ssim", "iou", "coverage")}
+    entry = {"held_out": {"model": numbers}, "inputs": {}, "consistency": {}, "cameras": [5],
+             "collapse": {"judged": True, "findings": ["mean_image"], "frames": 5, "metrics": {}}}
+    (results / "evaluate/80-20.seed1").mkdir(parents=True)
+    summary = {"arm": "80-20", "predictions": {"seed": 1}, "protocols": {"C": entry}}
+    (results / "evaluate/80-20.seed1/summary.json").write_text(json.dumps(summary))
+    runs = [{"arm": arm, "protocol": "C", "method": "model", "collapse": collapse, **{name: psnr for name in numbers}}
+            for arm, psnr, collapse in (("80-20", 17.0, ""), ("80-20", 18.0, "mean_image"), ("real-only", 12.25, ""))]
+    compare_arms(runs, results / "evaluate/sweep_arms.csv")
+    page = build(results)
+    assert "the arms of the sweep" in page and "17.50 ± 0.71" in page and "12.25<" in page
+    assert "arm 80-20.seed1, protocol C" in page and "collapse found: mean_image" in page
 
 
 def test_a_broken_result_is_an_error_that_names_it(results):
