@@ -149,7 +149,7 @@ def test_a_gpu_trains_in_bf16_by_default_and_a_processor_where_it_is_fast(precis
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler on a CPU")
-def test_compile_by_one_word_trains_the_same_network_under_the_published_names(request_for, trained):
+def test_compile_by_one_word_trains_the_same_network_under_the_published_names(request_for):
     out = train(request_for(compile=True, precision="fp32"))
     plain = train(request_for("plain", precision="fp32"))
     want, got = read_model(plain)[0].state_dict(), read_model(out)[0].state_dict()
