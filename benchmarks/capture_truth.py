@@ -1,12 +1,15 @@
-"""The bars of the capture stage against known truth, on a virtual recording.
+"""The bars of the capture stage against known truth, on virtual recordings.
 
-    python benchmarks/capture_truth.py [--width 1152] [--size 512] [--frames 12] [--fps 4] [--realistic]
+    python benchmarks/capture_truth.py [--width 1152] [--size 512] [--frames 12] [--fps 4] [--variant distorted]
+    python benchmarks/capture_truth.py --width 288 --size 128 --frames 24 --fps 2 --supersample 4
+    python benchmarks/capture_truth.py --realistic --rig-only --names mouse1,mouse2,mouse3 --seeds 0,1 --width 288 --frames 48
 
-Makes the recording, runs audit, locate and normalise on it, and prints: how far truth vertices projected by the stored
-camera lie from where the true lens and the warp put them (px), the IoU of stored alpha with the rendered truth
-silhouette per view, the distance of the centre from the truth's in percent of the body length, clipped views, and the
-mean hull IoU of the audited rig. `--realistic` adds calibration errors (2-13 px, 0.2-1 degree), changed and lossy masks,
-a dropped frame, a cut, the acrylic band and exposure drift, as the default configuration has them.
+Makes each recording (every name with every seed), audits it, and prints the hull IoU of the rig and the IoU of the masks
+with the rendered truth, as given and as grown by the audit. Without `--rig-only` it goes on through locate and normalise
+and prints how far truth vertices projected by the stored camera lie from where the true lens and the warp put them (px),
+the IoU of stored alpha with the rendered truth silhouette per view, the distance of the centre from the truth's in
+percent of the body length, and clipped views. `--realistic` adds calibration errors (2-13 px, 0.2-1 degree), changed
+and lossy masks, a dropped frame, a cut, the acrylic band and exposure drift, as the default configuration has them.
 """
 
 from __future__ import annotations
@@ -22,10 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mousefacelift.capture.audit import audit
 from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfig, RecordingSource
-from mousefacelift.capture.drawing import describe_rig
+from mousefacelift.capture.frames import VideoReader
 from mousefacelift.capture.locate import locate_recording
 from mousefacelift.capture.normalise import normalise_chunk
 from mousefacelift.capture.recording import open_recording
+from mousefacelift.capture.silhouettes import clean_mask
 from mousefacelift.capture.virtual.config import Degradations, VirtualConfig
 from mousefacelift.capture.virtual.record import write_recording
 from mousefacelift.capture.virtual.rig import project as project_lens
@@ -78,25 +82,39 @@ def body_length(folder: Path) -> float:
     return float(np.percentile(np.linalg.norm(points[:, nose] - points[:, tail], axis=-1), 95))
 
 
-def main() -> None:
-    """Make, process and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=int, default=1152)
-    parser.add_argument("--frames", type=int, default=12)
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--variant", default="distorted", choices=("undistorted", "distorted"))
-    parser.add_argument("--realistic", action="store_true")
-    parser.add_argument("--fps", type=float, default=4.0, help="slow, so that few frames show many poses")
-    parser.add_argument("--name", default="truth", help="another name is another animal")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="capture-truth-"))
+def mask_overlaps(folder: Path, variant: str, rig, frames: list[int]) -> np.ndarray:
+    """IoU [frames, V, 2] of masks with the rendered truth in the recording's own pictures: as given, and as grown."""
+    lenses = read_lenses(folder, variant)
+    rows = np.empty((len(frames), len(lenses), 2))
+    for v, (lens, camera) in enumerate(zip(lenses, rig.cameras)):
+        reader = VideoReader(rig.masks[v])
+        for t, frame in enumerate(frames):
+            picture, truth = reader.read(rig.file_frame(v, frame)), render_truth(folder, frame, lens)[..., 3] > 0.5
+            rows[t, v] = [mask_iou(clean_mask(picture, growth) > 0, truth) for growth in (0.0, camera.mask_growth)]
+        reader.close()
+    return rows
+
+
+def check_rig(folder: Path, args, name: str, seed: int) -> tuple:
+    """Film and audit one recording, print its rig's figures; returns source, rig and the row (hull mean, hull worst, masks...)."""
     virtual = VirtualConfig(width=args.width, height=args.width * 8 // 9, frames=args.frames, fps=args.fps, variants=args.variant,
-                            degradations=REALISTIC if args.realistic else Degradations())
-    write_recording(folder, args.name, virtual, args.seed)
+                            supersample=args.supersample, degradations=REALISTIC if args.realistic else Degradations())
+    write_recording(folder, name, virtual, seed)
     source = RecordingSource(path=str(folder), frames=(0, args.frames), variant=args.variant)
-    rig = audit(open_recording(args.name, folder, source), source, AuditConfig())
-    print(describe_rig(rig))
+    rig = audit(open_recording(name, folder, source), source, AuditConfig())
+    hull = np.array([row["hull_iou"] for row in rig.report["cameras"]])
+    quarter = args.frames // 4
+    masks = mask_overlaps(folder, args.variant, rig, [quarter // 2, quarter, 3 * quarter])
+    refinement = rig.report["refinement"]
+    print(f"{name} seed {seed}, {args.width} px: hull IoU mean {hull.mean():.3f}, worst camera {hull.min():.3f}; held out "
+          f"{refinement['held_out_before_px']:.2f} -> {refinement['held_out_after_px']:.2f} px ({refinement['kind']}); masks against truth "
+          f"{masks[..., 0].mean():.3f} as given, {masks[..., 1].mean():.3f} grown, worst view {masks.min((0, 1))[0]:.3f} and "
+          f"{masks.min((0, 1))[1]:.3f}; out of step {[runs for runs in rig.offsets if runs != [[0, 0]]]}", flush=True)
+    return source, rig, (hull.mean(), hull.min(), masks[..., 0].mean(), masks[..., 1].mean())
+
+
+def check_samples(folder: Path, args, source: RecordingSource, rig) -> None:
+    """Locate and normalise the recording and print the figures of its samples."""
     track = locate_recording(rig, source, LocateConfig(max_border_share=1.0 if args.realistic else 0.0))
     index = folder / "samples" / "index.json"
     document = normalise_chunk(index, rig, track, range(args.frames), CaptureConfig(size=args.size))
@@ -108,9 +126,34 @@ def main() -> None:
     print(f"frames {len(rows)} of {args.frames}; projection of truth {max(row['projection_px'] for row in rows):.2e} px; "
           f"silhouette IoU mean {overlaps.mean():.4f} worst {overlaps.min():.4f}; centre mean {center.mean():.2%} worst "
           f"{center.max():.2%} of {length:.0f} mm; clipped views {clipped}")
-    hull = np.array([row["hull_iou"] for row in rig.report["cameras"]])
-    print(f"hull IoU of the rig mean {hull.mean():.3f} worst camera {hull.min():.3f}; worst silhouette per camera "
-          f"{', '.join(f'{v:.4f}' for v in overlaps.min(0))}")
+    print(f"worst silhouette per camera {', '.join(f'{v:.4f}' for v in overlaps.min(0))}", flush=True)
+
+
+def main() -> None:
+    """Make, process and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=1152)
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--variant", default="distorted", choices=("undistorted", "distorted"))
+    parser.add_argument("--supersample", type=int, default=2, help="samples per pixel edge of the recording")
+    parser.add_argument("--realistic", action="store_true")
+    parser.add_argument("--rig-only", action="store_true", help="stop after the audit")
+    parser.add_argument("--fps", type=float, default=4.0, help="slow, so that few frames show many poses")
+    parser.add_argument("--names", default="truth", help="separated by commas; another name is another animal")
+    parser.add_argument("--seeds", default="0", help="separated by commas")
+    args = parser.parse_args()
+    rows = []
+    for name in args.names.split(","):
+        for seed in map(int, args.seeds.split(",")):
+            with tempfile.TemporaryDirectory(prefix="capture-truth-") as folder:
+                source, rig, row = check_rig(Path(folder), args, name, seed)
+                rows.append(row)
+                if not args.rig_only:
+                    check_samples(Path(folder), args, source, rig)
+    low, high = np.min(rows, axis=0), np.max(rows, axis=0)
+    print(f"{len(rows)} recordings: hull IoU mean {low[0]:.3f}-{high[0]:.3f}, worst camera {low[1]:.3f}; masks against truth "
+          f"{low[2]:.3f}-{high[2]:.3f} as given, {low[3]:.3f}-{high[3]:.3f} grown")
 
 
 if __name__ == "__main__":

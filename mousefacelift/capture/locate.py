@@ -126,17 +126,19 @@ def _change(before: np.ndarray | None, now: np.ndarray) -> float:
 
 
 def locate_recording(rig: Rig, source: RecordingSource, config: LocateConfig, threads: int = 2) -> Track:
-    """The track of the frames that the configuration asks for; those beyond the end are excluded and say so.
+    """The track of the frames that the configuration asks for; those that a camera did not film are excluded and say so.
 
     Raises:
         ConfigError: the whole range lies beyond the end.
     """
     start, stop, step = source.span
-    frames = range(start, min(stop, rig.frames), step)
+    asked = range(start, stop, step)
+    frames = [frame for frame in asked if rig.is_filmed(frame)]
     if not frames:
         raise ConfigError(f"recording {rig.recording} has none of the frames asked for", got=f"frames {list(source.frames)}",
                           expected=f"0 to {rig.frames}")
     bar = tqdm(Locator(rig, config).places(frames, threads), total=len(frames), desc="locate", unit="frame", mininterval=1.0)
     track = make_track(rig, list(bar), source, config)
-    missing = {frame: f"beyond the end: {rig.frames} common frames" for frame in range(start, stop, step) if frame >= rig.frames}
+    missing = {frame: f"beyond the end: {rig.frames} common frames" if frame >= rig.frames else "before a camera's first picture"
+               for frame in asked if not rig.is_filmed(frame)}
     return replace(track, excluded=track.excluded | missing)

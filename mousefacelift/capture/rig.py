@@ -140,6 +140,10 @@ class Rig:
                 offset = value
         return frame + offset
 
+    def is_filmed(self, frame: int) -> bool:
+        """Whether every camera has a picture of common frame `frame`."""
+        return frame < self.frames and all(self.file_frame(v, frame) >= 0 for v in range(len(self.cameras)))
+
     def to_key(self) -> list:
         """What decides pixels: cameras, files and offsets; two rigs with equal keys give equal samples."""
         return [[camera.to_json() for camera in self.cameras], self.videos, self.masks, self.offsets]

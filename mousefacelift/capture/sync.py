@@ -13,6 +13,8 @@ from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.tangency import Pencils, Poses, pencils
 
 SWITCH_COST = 6.0  # per frame of a change of offset, in units of the typical frame cost: a change must pay for itself
+WORST_COST = 3.0  # in the same units; silhouettes that disagree more (a lost tail, a cut) do so for another reason than time
+TELLING = 0.5  # in the same units; while the animal rests every offset fits alike
 CLEAR_GAIN = 0.7  # an offset is believed when it brings the disagreement below this share of that without
 
 
@@ -27,7 +29,7 @@ def find_offsets(silhouettes: Silhouettes, poses: Poses, max_offset: int) -> tup
     offsets = np.zeros((views, len(frames)), int)
     report = {}
     for _ in range(2 * views):
-        costs = [_costs(found, frames, offsets, view, max_offset) for view in range(views)]
+        costs = [_in_typical_units(_costs(found, frames, offsets, view, max_offset)) for view in range(views)]
         paths = [_best_path(cost, max_offset) for cost in costs]
         gains = [_gain(cost, path, offsets[v], max_offset) for v, (cost, path) in enumerate(zip(costs, paths))]
         worst = int(np.argmin(gains))
@@ -81,18 +83,23 @@ def _costs(found: Pencils, frames: np.ndarray, offsets: np.ndarray, view: int, m
     return costs
 
 
+def _in_typical_units(costs: np.ndarray) -> np.ndarray:
+    """Costs over the cost of a frame at its best offset, at most WORST_COST."""
+    known = np.isfinite(costs)
+    if not known.any():
+        return costs
+    typical = np.median(np.min(np.where(known, costs, np.inf), axis=1)[known.any(1)])
+    return np.minimum(costs / max(typical, 0.1 * np.median(costs[known]), 1e-9), WORST_COST)
+
+
 def _best_path(costs: np.ndarray, max_offset: int) -> np.ndarray:
     """[T] offset of the cheapest path; each frame by which the offset changes costs SWITCH_COST typical frames."""
     known = np.isfinite(costs)
-    if not known.any():
-        return np.zeros(len(costs), int)
-    typical = np.nanmedian(np.nanmin(np.where(known, costs, np.inf), axis=1)[known.any(1)])
-    spread = np.nanmedian(costs[known])
-    filled = np.where(known, np.minimum(costs, 4 * spread), np.nan)
-    cheapest = np.min(np.where(known, filled, np.inf), axis=1, keepdims=True)  # an unread frame must not force a change
-    filled = np.where(known, filled, np.where(np.isfinite(cheapest), cheapest, 0.0) + 0.5 * typical)
+    cheapest = np.min(np.where(known, costs, np.inf), axis=1, keepdims=True)
+    # an unread frame must not force a change, and an offset at which little was read must not win by that
+    filled = np.where(known, costs, np.where(np.isfinite(cheapest), cheapest, 0.0) + 1.0)
     frames = np.abs(np.subtract.outer(np.arange(costs.shape[1]), np.arange(costs.shape[1])))
-    switch = SWITCH_COST * max(typical, 0.1 * spread) * frames
+    switch = SWITCH_COST * frames
     total, back = filled[0].copy(), np.zeros(costs.shape, int)
     for t in range(1, len(costs)):
         ways = total[None] + switch  # [to, from]
@@ -106,13 +113,13 @@ def _best_path(costs: np.ndarray, max_offset: int) -> np.ndarray:
 
 
 def _gain(costs: np.ndarray, path: np.ndarray, now: np.ndarray, max_offset: int) -> float:
-    """Mean cost along `path` over that of the present offsets, where both are known; 1 when nothing changes."""
+    """Mean cost along `path` over that of the present offsets, over the frames that tell them apart; 1 when nothing changes."""
     rows = np.arange(len(costs))
     new, old = costs[rows, path + max_offset], costs[rows, now + max_offset]
-    changed = np.isfinite(new) & np.isfinite(old) & (path != now)
-    if changed.sum() < 3:
+    telling = np.abs(new - old) > TELLING
+    if telling.sum() < 3:
         return 1.0
-    return float(new[changed].mean() / max(old[changed].mean(), 1e-9))
+    return float(new[telling].mean() / max(old[telling].mean(), 1e-9))
 
 
 def _runs(frames: np.ndarray, offsets: np.ndarray) -> list[list[int]]:

@@ -25,6 +25,8 @@ TRACK_VERSION = 1
 CUT_CHANGE = 3.5  # a frame whose silhouettes change this many times the usual amount (and by half) follows a cut
 CUT_MIN_CHANGE = 0.5
 ZOOM_STEP = 0.05
+MIN_FRAMES = 8  # fewer do not tell what is usual
+MIN_DROP = 0.08  # of hull IoU or containment: less is never an outlier, however alike the other frames are
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def make_track(rig: Rig, places: Sequence[Place], source: RecordingSource, confi
         DataError: no frame is usable.
     """
     excluded = exclude_frames(places, source, config)
+    excluded |= exclude_outliers([place for place in places if place.frame not in excluded], source, config)
     kept = [place for place in places if place.frame not in excluded]
     if not kept:
         reasons = sorted(set(excluded.values()))
@@ -133,7 +136,34 @@ def exclude_frames(places: Sequence[Place], source: RecordingSource, config: Loc
             reasons[place.frame] = f"animal cut by the picture's border in view {int(place.border.argmax())}"
         elif np.nanmean(place.hull_iou) < config.min_hull_iou:
             reasons[place.frame] = f"silhouettes disagree: hull IoU {np.nanmean(place.hull_iou):.2f}"
+        elif np.nanmin(place.hull_iou) < config.min_view_hull_iou:
+            view = int(np.nanargmin(place.hull_iou))
+            reasons[place.frame] = f"silhouettes disagree: hull IoU {place.hull_iou[view]:.2f} in view {view}"
     return reasons
+
+
+def exclude_outliers(places: Sequence[Place], source: RecordingSource, config: LocateConfig) -> dict[int, str]:
+    """Frame -> reason, where one view agrees with the others far less than it usually does; `include` overrules.
+
+    Per frame the largest drop over the views of hull IoU (and of containment) below the view's own median counts; an outlier
+    lies `outlier_spread` robust standard deviations above the usual drop. Such a frame is one that a camera did not film
+    (a lost frame at a cut), or whose mask is broken.
+    """
+    if len(places) < MIN_FRAMES:
+        return {}
+    reasons = {}
+    for name, title in (("containment", "containment"), ("hull_iou", "hull IoU")):
+        values = np.stack([getattr(place, name) for place in places])
+        usual = np.nanmedian(values, axis=0)
+        drops = np.nan_to_num(usual - values, nan=-1.0)
+        worst = drops.max(1)
+        spread = 1.4826 * np.median(np.abs(worst - np.median(worst)))
+        limit = max(np.median(worst) + config.outlier_spread * spread, MIN_DROP)
+        for t in np.flatnonzero(worst > limit):
+            view = int(drops[t].argmax())
+            reasons[places[t].frame] = (f"silhouettes disagree: {title} {values[t, view]:.2f} in view {view}, "
+                                        f"usually {usual[view]:.2f}")
+    return {frame: reason for frame, reason in reasons.items() if frame not in source.include}
 
 
 def find_cuts(places: Sequence[Place], frames: np.ndarray, centers: np.ndarray, source: RecordingSource,

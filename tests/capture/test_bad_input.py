@@ -17,7 +17,7 @@ from mousefacelift.capture.recording import open_recording
 from mousefacelift.cli import main
 from mousefacelift.core.video import read_frames, write_mp4
 from mousefacelift.errors import CalibrationError, DataError, GateFailure
-from tests.capture.scenes import animal, draw_coverage, raw
+from tests.capture.scenes import animal, draw_coverage, raw, write_recording
 
 
 @pytest.fixture
@@ -129,6 +129,18 @@ def test_a_dropped_frame_is_repaired(toy, copy):
     assert rig.file_frame(3, 9) == 8 and rig.file_frame(2, 9) == 9
     track = locate_recording(rig, RecordingSource(frames=(0, 12)), LocateConfig())
     assert len(track.frames) >= 10 and min(track.views["hull_iou"]) > 0.9
+
+
+def test_a_camera_that_started_late_is_read_in_step_and_the_frames_before_it_are_excluded(toy, tmp_path):
+    """Camera 1 began two frames after the others, camera 3 three frames before them."""
+    folder, cameras, _ = toy
+    write_recording(tmp_path, cameras, 16, seed=7, delays={1: -2, 3: 3})
+    opencv_json.write(tmp_path / "cameras.json", raw(cameras))
+    rig = run_audit(tmp_path)
+    assert rig.offsets == ([[0, 0]], [[0, -2]], [[0, 0]], [[0, 3]], [[0, 0]])
+    track = locate_recording(rig, RecordingSource(frames=(0, 16)), LocateConfig())
+    assert track.frames.tolist() == list(range(2, 13)) and min(track.views["hull_iou"]) > 0.94
+    assert "before a camera's first picture" in track.excluded[1] and "beyond the end" in track.excluded[13]
 
 
 def test_frames_without_a_mask_are_excluded_and_counted(toy, copy, tmp_path):

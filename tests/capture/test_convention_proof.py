@@ -1,10 +1,12 @@
-"""Scrambled conventions are recovered on filmed animals: the procedural recording, and the sample recording beside the checkout.
+"""Scrambled conventions and bad cameras are told on filmed animals: the procedural recording, and the sample recording beside
+the checkout.
 
 Random rigs with a toy animal are in test_rig_proof.py.
 """
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +15,8 @@ from mousefacelift.capture.config import AuditConfig, RecordingSource
 from mousefacelift.capture.conventions import CONVENTIONS, raw_lenses, score_conventions
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.sampling import read_silhouettes
+from mousefacelift.capture.suspects import find_suspect
+from mousefacelift.capture.tangency import Poses
 from mousefacelift.capture.virtual.config import VirtualConfig
 from mousefacelift.capture.virtual.record import write_recording
 from tests.capture.scenes import scramble
@@ -69,6 +73,59 @@ def test_scrambled_conventions_of_4_to_6_cameras_are_recovered_in_99_of_100_case
         views = np.sort(rng.permutation(6)[:rng.integers(4, 7)])
         found += is_recovered(filmed, CONVENTIONS[rng.integers(8)], bool(rng.integers(2)), views)
     assert found >= 99
+
+
+def spoil(w2c, kind, bad, rng):
+    """Poses [V, 4, 4] with one copied, taken from elsewhere about the animal, or turned by 5 degrees about its own centre."""
+    spoiled = w2c.copy()
+    if kind == "copied":
+        spoiled[bad] = w2c[(bad + 1) % len(w2c)]
+    elif kind == "wrong":
+        pivot = np.append(-np.einsum("vji,vj->vi", w2c[:, :3, :3], w2c[:, :3, 3]).mean(0)[:2], 0)
+        about = np.eye(4)
+        about[:3, :3] = cv2.Rodrigues(np.array([0, 0, np.radians(rng.uniform(15, 90) * rng.choice([-1, 1]))]))[0]
+        about[:3, 3] = about[:3, :3] @ pivot - pivot
+        spoiled[bad] = w2c[bad] @ about
+    else:
+        axis = rng.normal(size=3)
+        turn = np.eye(4)
+        turn[:3, :3] = cv2.Rodrigues(axis / np.linalg.norm(axis) * np.radians(5))[0]
+        spoiled[bad] = turn @ w2c[bad]
+    return spoiled
+
+
+def suspect_of(filmed, w2c, views):
+    cameras, (width, _), silhouettes = filmed
+    poses = Poses.of(w2c, [np.asarray(cameras[v].K)[[0, 1], [0, 1]].mean() for v in views])
+    return find_suspect(silhouettes.views(views), poses, width, AuditConfig().max_shift)
+
+
+def poses_of(filmed, views):
+    return np.stack([CONVENTIONS[0].w2c(filmed[0][v].R, filmed[0][v].t) for v in views])
+
+
+@pytest.mark.parametrize("kind", ["copied", "wrong", "turned"])
+def test_a_copied_wrong_or_turned_camera_is_named(filmed, kind):
+    rng = np.random.default_rng(1)
+    for bad in range(6):
+        suspect = suspect_of(filmed, spoil(poses_of(filmed, range(6)), kind, bad, rng), range(6))
+        assert suspect is not None and suspect.camera == bad
+
+
+def test_a_bad_camera_among_4_to_6_is_named_in_95_of_100_cases(filmed):
+    rng, found = np.random.default_rng(2), 0
+    for case in range(100):
+        views = np.sort(rng.permutation(6)[:rng.integers(4, 7)])
+        bad = int(rng.integers(len(views)))
+        suspect = suspect_of(filmed, spoil(poses_of(filmed, views), ("copied", "wrong", "turned")[case % 3], bad, rng), views)
+        found += suspect is not None and suspect.camera == bad
+    assert found >= 95
+
+
+def test_good_cameras_have_no_suspect(filmed):
+    for leave_out in (None, *range(6)):
+        views = [v for v in range(6) if v != leave_out]
+        assert suspect_of(filmed, poses_of(filmed, views), views) is None
 
 
 def test_the_sample_recording_passes_the_audit(sample):

@@ -147,18 +147,38 @@ def test_a_dropped_frame_is_found_where_it_was_lost():
     assert all(runs == [[0, 0]] for v, runs in enumerate(offsets) if v != 1)
 
 
-def test_a_lost_frame_hidden_by_a_bad_calibration_is_found():
-    """At 25 fps the animal moves less per frame than the calibration is off; only both corrections together fit."""
-    cameras, rng = random_rig(8, 6, 384), np.random.default_rng(8)
-    found = silhouettes_of(cameras, np.arange(48) / 25, 8)
-    lost = [[[0, 0]] for _ in cameras]
-    lost[2] = [[0, 0], [24, 1]]
-    error = rng.normal(0, 3.0, (6, 2))
-    poses = apply_correction(poses_of(cameras), error, np.zeros((6, 3)))
+def synchronised(seed, camera):
+    """Whether the frame that `camera` lost is found and all else left in step, though the calibration is off by 3 px of 384.
+
+    At 25 fps the animal moves less per frame than that; only both corrections together fit. None: no frame was lost.
+    """
+    cameras, rng = random_rig(seed, 6, 384), np.random.default_rng(seed)
+    found = silhouettes_of(cameras, np.arange(48) / 25, seed)
+    lost = [[[0, 0], [24, 1]] if v == camera else [[0, 0]] for v in range(6)]
+    poses = apply_correction(poses_of(cameras), rng.normal(0, 3.0, (6, 2)), np.zeros((6, 3)))
     offsets, _, correction = synchronise_and_refine(apply_offsets(found, lost), poses, AuditConfig(), 384)
-    assert offsets[2][-1][1] == -1 and abs(offsets[2][-1][0] - 24) <= 2
-    assert all(runs == [[0, 0]] for v, runs in enumerate(offsets) if v != 2)
-    assert correction.kind != "off" and correction.after < 0.5
+    others = all(runs == [[0, 0]] for v, runs in enumerate(offsets) if v != camera)
+    own = camera is None or offsets[camera][-1][1] == -1 and abs(offsets[camera][-1][0] - 24) <= 2
+    return others and own and correction.kind != "off"
+
+
+def test_a_lost_frame_hidden_by_a_bad_calibration_is_found():
+    assert synchronised(8, 2) and synchronised(9, None)
+
+
+@pytest.mark.slow
+def test_a_lost_frame_hidden_by_a_bad_calibration_is_found_in_23_of_24_rigs():
+    assert sum(synchronised(seed, camera) for seed in range(12) for camera in (2, None)) >= 23
+
+
+def test_a_mask_that_lost_a_part_for_a_while_is_not_taken_for_a_late_camera():
+    cameras = random_rig(4, 5)
+    found = silhouettes_of(cameras, np.arange(40) / 10, 4)
+    outlines = found.outlines[:8, 2]
+    middle = outlines.mean(1, keepdims=True)
+    found.outlines[:8, 2] = np.where(outlines[..., :1] > middle[..., :1], outlines, middle + 0.5 * (outlines - middle))
+    offsets, _ = find_offsets(found, poses_of(cameras), 10)
+    assert all(runs == [[0, 0]] for runs in offsets)
 
 
 def test_synchronised_cameras_stay_so():

@@ -5,7 +5,7 @@ import pytest
 
 from mousefacelift.capture.config import LocateConfig, RecordingSource
 from mousefacelift.capture.place import Place
-from mousefacelift.capture.track import correlation_time, find_cuts, make_track, smooth, upright
+from mousefacelift.capture.track import correlation_time, exclude_frames, exclude_outliers, find_cuts, make_track, smooth, upright
 from mousefacelift.core.cameras import project
 from mousefacelift.errors import DataError
 
@@ -59,6 +59,38 @@ def test_correlation_time_of_a_known_walk():
     frames = np.arange(1000)
     circle = np.stack([np.cos(frames / 100), np.sin(frames / 100), 0 * frames], 1)
     assert correlation_time(frames, circle, [], 100.0) == pytest.approx(np.arccos(0.5), rel=0.1)
+
+
+def agreement(frame, hull_iou, containment=(1.0, 1.0, 1.0)):
+    return Place(frame, np.zeros(3), np.array(hull_iou), np.array(containment), np.full(3, 1000), np.zeros(3), np.zeros((3, 4, 2)), 0.1)
+
+
+def scattered(rng, spread, frames=40):
+    return [agreement(t, 0.96 - rng.uniform(0, spread, 3), 1 - rng.uniform(0, spread, 3)) for t in range(frames)]
+
+
+@pytest.mark.parametrize("bad, told", [(agreement(24, [0.94, 0.76, 0.95]), "hull IoU 0.76 in view 1"),
+                                       (agreement(24, [0.95, 0.94, 0.95], [1, 1, 0.80]), "containment 0.80 in view 2")])
+def test_a_frame_in_which_one_view_disagrees_is_excluded_unless_included(rng, bad, told):
+    places = scattered(rng, 0.04)
+    places[24] = bad
+    excluded = exclude_outliers(places, RecordingSource(), LocateConfig())
+    assert list(excluded) == [24] and told in excluded[24] and "usually" in excluded[24]
+    assert exclude_outliers(places, RecordingSource(include=(24,)), LocateConfig()) == {}
+
+
+def test_what_is_an_outlier_depends_on_the_recording(rng):
+    """0.77 stands out among good masks, not among rough ones or few frames; 0.89 never does, however alike the others are."""
+    for places, value, found in ((scattered(rng, 0.04), 0.77, [5]), (scattered(rng, 0.2), 0.77, []),
+                                 (scattered(rng, 0.04, 7), 0.77, []), (scattered(rng, 0.0), 0.89, [])):
+        places[5] = agreement(5, [0.96, value, 0.96])
+        assert list(exclude_outliers(places, RecordingSource(), LocateConfig())) == found
+
+
+def test_a_view_below_the_floor_is_excluded_however_many_do_so():
+    places = [agreement(t, [0.8, 0.45, 0.9]) for t in range(20)]
+    excluded = exclude_frames(places, RecordingSource(include=(3,)), LocateConfig())
+    assert len(excluded) == 19 and "0.45 in view 1" in excluded[4]
 
 
 def test_a_world_whose_z_is_not_up_is_noticed(toy_rig, toy_track):
