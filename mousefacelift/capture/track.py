@@ -24,6 +24,7 @@ from mousefacelift.errors import DataError
 TRACK_VERSION = 1
 CUT_CHANGE = 3.5  # a frame whose silhouettes change this many times the usual amount (and by half) follows a cut
 CUT_MIN_CHANGE = 0.5
+CUT_GAP = 3  # steps between used frames; a cut often takes a frame or two with it, over a longer gap a jump tells nothing
 ZOOM_STEP = 0.05
 MIN_FRAMES = 8  # fewer do not tell what is usual
 MIN_DROP = 0.08  # of hull IoU or containment: less is never an outlier, however alike the other frames are
@@ -168,20 +169,22 @@ def exclude_outliers(places: Sequence[Place], source: RecordingSource, config: L
 
 def find_cuts(places: Sequence[Place], frames: np.ndarray, centers: np.ndarray, source: RecordingSource,
               config: LocateConfig) -> list[int]:
-    """First frames after a cut: known ones, jumps of the centre, and sudden changes of all silhouettes."""
+    """First used frames after a cut: known ones, jumps of the centre, and sudden changes of all silhouettes."""
     cuts = {frame for frame in source.cuts if frames[0] < frame <= frames[-1]}
     steps = np.linalg.norm(np.diff(centers, axis=0), axis=1)
     gaps = np.diff(frames)
     nearest = gaps.min() if len(gaps) else 1
     neighbours = gaps == nearest
     usual = float(np.median(steps[neighbours])) if neighbours.any() else 0.0
-    for position in np.flatnonzero(neighbours & (steps > max(config.cut_jump_mm, 4 * usual))):
+    limits = np.maximum(config.cut_jump_mm, 4 * usual) + 2 * usual * (gaps / nearest - 1)
+    for position in np.flatnonzero((gaps <= CUT_GAP * nearest) & (steps > limits)):
         cuts.add(int(frames[position + 1]))
     changes = np.array([place.change for place in places])
     known = changes[np.isfinite(changes)]
     if len(known):
         limit = max(CUT_MIN_CHANGE, CUT_CHANGE * float(np.median(known)))
-        cuts |= {place.frame for place in places if place.change > limit and place.frame in frames}
+        first_after = np.searchsorted(frames, [place.frame for place in places if place.change > limit])
+        cuts |= {int(frames[position]) for position in first_after if 0 < position < len(frames)}
     return sorted(cuts)
 
 

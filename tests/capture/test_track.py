@@ -41,6 +41,24 @@ def test_a_jump_or_a_sudden_change_or_the_users_word_is_a_cut():
     assert find_cuts(places, frames, centers, RecordingSource(cuts=(7, 400)), LocateConfig()) == [7, 12, 20]
 
 
+@pytest.mark.parametrize("lost, change", [([12], 0.1), ([12, 13], 0.1), ([12], 0.95), ([10, 11, 12, 13, 14, 15], 0.95)])
+def test_a_cut_is_found_though_its_own_frames_were_excluded(lost, change):
+    """The jump tells over one or two frames, the silhouettes of an excluded frame over more."""
+    every = np.arange(30)
+    centers = every[:, None] * np.array([1.0, 0, 0]) + np.where(every[:, None] >= 12, [110.0 if change < 0.5 else 30.0, 0, 0], 0)
+    places = [place(f, c, change if f == 12 else 0.1) for f, c in zip(every, centers)]
+    kept = np.setdiff1d(every, lost)
+    assert find_cuts(places, kept, centers[kept], RecordingSource(), LocateConfig()) == [max(lost) + 1]
+
+
+def test_a_walk_past_excluded_frames_is_no_cut():
+    every = np.arange(60)
+    centers = 20.0 * every[:, None] * np.array([1.0, 0, 0])
+    kept = np.setdiff1d(every, [10, 11, 30, 31, 32, 33, 34, 35, 36, 37])
+    places = [place(f, c) for f, c in zip(every, centers)]
+    assert find_cuts(places, kept, centers[kept], RecordingSource(), LocateConfig()) == []
+
+
 def test_a_fast_animal_filmed_slowly_is_no_cut():
     frames = np.arange(30)
     centers = 40.0 * np.stack([np.cos(frames), np.sin(frames), 0 * frames], 1)
