@@ -56,7 +56,7 @@ OWN = {"uses_alpha": True, "depth_range": 1.0, "depth_logit_offset": -1.0, "scal
 PRESETS = {
     # Published: FaceLift configs/gslrm.yaml, 303.6 M parameters.
     "facelift": ModelConfig(),
-    # 85 M parameters at 256 px: for one GPU of 24 GB.
+    # 85 M parameters at 256 px: meant for one GPU of 24 GB, not yet tried there.
     "base": ModelConfig(image_size=256, dim=768, layers=12, **OWN),
     # 7.9 M parameters at 128 px. Few wide layers, because small matrices waste a CPU.
     "small": ModelConfig(image_size=128, dim=320, layers=6, **OWN),

@@ -226,7 +226,8 @@ def test_presets_have_the_sizes_they_promise():
             return sum(p.numel() for p in GSLRM(preset(name)).parameters())
 
     assert count("facelift") == 303_565_824  # the published network without its perceptual part
-    assert 7e6 < count("small") < 10e6
+    assert 7e6 < count("small") < 10e6 and 84e6 < count("base") < 87e6
+    assert [name for name in PRESETS if not preset(name).uses_alpha] == ["facelift"]
     assert preset("facelift") == ModelConfig()
 
 
