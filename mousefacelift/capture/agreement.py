@@ -69,8 +69,9 @@ def _ask(outside, have, w2c, fxfycxcy, view, center, reach, stride, depths, tole
                 for r in range(3):
                     direction[o, r] = relative[o, r, 0] * a + relative[o, r, 1] * b + relative[o, r, 2]
             best = 1e9
-            for k in range(depths):
-                z = near + (k + 0.5) * step
+            for k in range(depths):  # from the middle outwards: the body is there, and the first place that fits ends the search
+                place = depths // 2 + (k + 1) // 2 * (-1 if k % 2 else 1)
+                z = near + (place + 0.5) * step
                 worst = 0.0
                 for o in range(views):
                     if o == view or not have[o]:

@@ -119,9 +119,10 @@ class Normaliser:
         binary = cv2.threshold(mask.y, level, 1, cv2.THRESH_BINARY)[1]
         clean = drop_specks(binary)
         soft = mask.y if clean is binary else np.where(clean >= binary, mask.y, 0)
-        box = covered_box(clean, self.rig.cameras[v], view.warp, view.rotation)
+        place = cv2.boundingRect(clean)
+        box = covered_box(place, self.rig.cameras[v], view.warp, view.rotation)
         rgba = warp_view(picture, soft, level + 0.5, self.rig.cameras[v], view.warp, view.rotation, box)
-        return rgba, measure_view(rgba, clean, picture)
+        return rgba, measure_view(rgba, clean, place, picture)
 
     def _meta(self, frame: int, views: Sequence[CanonicalView]) -> dict:
         similarity = self.track.canonical(frame)

@@ -29,12 +29,12 @@ FLAGS = {  # column: (robust z beyond which a view is flagged, which side is bad
 }
 
 
-def measure_view(rgba: np.ndarray, mask: np.ndarray, picture: Picture) -> dict:
+def measure_view(rgba: np.ndarray, mask: np.ndarray, place: tuple[int, int, int, int], picture: Picture) -> dict:
     """Numbers of one canonical view.
 
     Args:
         rgba: uint8 [S, S, 4] canonical image.
-        mask: uint8 0/1 [H, W] of the full picture.
+        mask: uint8 0/1 [H, W] of the full picture. place: its bounding box (x, y, w, h).
     Returns:
         center_offset (px from the middle to the silhouette's centroid), area_share, extent_share (largest half extent over
         half the size), border_share (of the outermost pixels covered; 0 means not clipped), blur (variance of the
@@ -42,17 +42,18 @@ def measure_view(rgba: np.ndarray, mask: np.ndarray, picture: Picture) -> dict:
         saturated (share of luma at 0 or 255).
     """
     size = rgba.shape[0]
-    inside = cv2.threshold(np.ascontiguousarray(rgba[..., 3]), 127, 1, cv2.THRESH_BINARY)[1]
-    moments = cv2.moments(inside, binaryImage=True)
+    inside = cv2.threshold(cv2.extractChannel(rgba, 3), 127, 1, cv2.THRESH_BINARY)[1]
+    left, top, width, height = cv2.boundingRect(inside)
+    moments = cv2.moments(inside[top:top + height, left:left + width], binaryImage=True) if width else {"m00": 0.0}
     row = {"center_offset": None, "area_share": moments["m00"] / size**2, "extent_share": 0.0, "border_share": _border(inside),
            "blur": None, "exposure": None, "saturated": None}
-    x, y, w, h = cv2.boundingRect(mask)
+    x, y, w, h = place
     if not moments["m00"] or not w:
         return row
-    middle = np.array([moments["m10"], moments["m01"]]) / moments["m00"] + 0.5 - size / 2
+    corner = np.array([left, top])
+    middle = np.array([moments["m10"], moments["m01"]]) / moments["m00"] + corner + 0.5 - size / 2
     row["center_offset"] = float(np.hypot(*middle))
-    left, top, width, height = cv2.boundingRect(inside)
-    edges = np.array([left, top, left + width, top + height]) - size / 2
+    edges = np.concatenate([corner, corner + [width, height]]) - size / 2
     row["extent_share"] = float(np.abs(edges).max() / (size / 2))
     return row | _measure_light(picture.luma(slice(y, y + h), slice(x, x + w)), mask[y:y + h, x:x + w])
 

@@ -7,7 +7,6 @@ background bleeds into the edge; outside the mask the image is transparent black
 
 from __future__ import annotations
 
-import cv2
 import numba
 import numpy as np
 
@@ -38,9 +37,9 @@ def warp_view(picture: Picture, mask: np.ndarray, threshold: float, old: RigCame
     return out
 
 
-def covered_box(mask: np.ndarray, old: RigCamera, new: Camera, rotation: np.ndarray) -> tuple[int, int, int, int]:
-    """(x0, y0, x1, y1) of `new` that the bounding box of a binary mask [h, w] of `old` can reach, clipped to the image."""
-    x, y, w, h = cv2.boundingRect(mask)
+def covered_box(place: tuple[int, int, int, int], old: RigCamera, new: Camera, rotation: np.ndarray) -> tuple[int, int, int, int]:
+    """(x0, y0, x1, y1) of `new` that the bounding box (x, y, w, h) of a mask of `old` can reach, clipped to the image."""
+    x, y, w, h = place
     side = np.linspace(0, 1, 9)
     u, v = x - 2 + (w + 4) * side, y - 2 + (h + 4) * side
     border = np.concatenate([np.stack([u, np.full(9, v[0])], 1), np.stack([u, np.full(9, v[-1])], 1),
