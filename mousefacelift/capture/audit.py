@@ -103,7 +103,7 @@ def inspect_files(recording: Recording, max_difference: int) -> Clip:
         raise DataError(f"videos of recording {recording.name} differ in length",
                         got=", ".join(f"{c.name}: {n}" for c, n in zip(recording.cameras, lengths)),
                         expected=f"at most {max_difference} frames apart", likely="a truncated video",
-                        hint="set stop in the recording's config after cutting the longer files, or drop the camera")
+                        hint="copy the short file again, cut the longer ones, or name the camera under the recording's drop_cameras")
     return Clip(sizes, lengths, float(np.median(rates)))
 
 

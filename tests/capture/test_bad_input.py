@@ -62,6 +62,14 @@ def test_masks_of_another_length_are_refused(copy):
         run_audit(copy)
 
 
+def test_cameras_of_very_different_lengths_are_refused(copy):
+    for kind in ("videos", "masks"):
+        rewrite(copy / kind / "2.mp4", range(1))
+    with pytest.raises(DataError, match="(?s)differ in length.*c2: 1,") as error:
+        run_audit(copy)
+    assert "truncated" in str(error.value)
+
+
 def test_masks_of_another_size_are_refused(copy):
     rewrite(copy / "masks" / "0.mp4", range(12), scale=2)
     with pytest.raises(DataError, match="another size"):
