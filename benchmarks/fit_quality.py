@@ -199,7 +199,7 @@ def main() -> None:
 
 
 # at real size; more Gaussians fit their own views better and unseen ones worse (docs/splats.md)
-REAL_SIZE = {"size": 256, "count": 2500, "batch": 6, "optimise": {"steps": 300}}
+REAL_SIZE = {"size": 256, "count": 2500, "batch": 6, "optimise": {"steps": 300, "dropout": 0.4}}
 
 if __name__ == "__main__":
     main()

@@ -35,7 +35,7 @@ class OptimiseConfig:
     between_views: int = 1  # random views between the cameras rendered in every step; 0: none
     between_from: float = 0.2  # share of the steps without them
     solid_weight: float = 0.5  # on their pixels that are neither covered nor free
-    dropout: float = 0.4  # share of Gaussians left out of a step, rising linearly to this; few views overfit without
+    dropout: float = 0.1  # share of Gaussians left out of a step, rising linearly to this; 0.1 for a demo, 0.4 for 300 steps
     lr_means: float = 4e-3
     lr_means_final: float = 1.2e-4
     lr_scales: float = 1e-2
