@@ -163,10 +163,11 @@ def _require_no_suspect(silhouettes, poses, width, config, recording) -> None:
     if suspect is None:
         return
     name = recording.cameras[suspect.camera].name
+    twin = "" if suspect.twin is None else f" of camera {recording.cameras[suspect.twin].name}'s"
     raise CalibrationError(
         f"camera {name} of '{recording.name}' contradicts the other cameras",
         got=f"tangency {suspect.disagreement:.1f} px with the others, {suspect.without:.1f} px among the others without it",
-        likely=suspect.reason, hint=f"correct its calibration, or set drop_cameras: ['{name}'] for this recording")
+        likely=suspect.reason + twin, hint=f"correct its calibration, or set drop_cameras: ['{name}'] for this recording")
 
 
 def _require_agreement(report: dict, recording: Recording, config: AuditConfig) -> None:

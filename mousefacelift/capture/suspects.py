@@ -16,12 +16,13 @@ FLOOR = 0.002  # of the image width: below it nothing is suspicious (2.3 px of 1
 
 @dataclass(frozen=True)
 class Suspect:
-    """A camera that contradicts the others, and why."""
+    """A camera that contradicts the others, and why; `twin` is the camera of which it is a copy."""
 
     camera: int
     reason: str
     disagreement: float
     without: float
+    twin: int | None = None
 
 
 def find_copies(poses: Poses, silhouettes: Silhouettes) -> list[tuple[int, int, str]]:
@@ -132,4 +133,4 @@ def _worse_of(first: int, second: int, what: str, silhouettes: Silhouettes, pose
     good, bad = order
     keep = [v for v in range(len(poses.center)) if v != bad]
     rest = mean_pair_error(found[:, keep][:, :, keep])
-    return Suspect(bad, f"its {what} is a copy of camera number {good}'s", scores[bad], rest)
+    return Suspect(bad, f"its {what} is a copy", scores[bad], rest, good)
