@@ -76,7 +76,7 @@ class AuditConfig:
     clear_factor: float = 2.0
     max_offset: int = 10
     refine: Literal["auto", "off", "principal_point", "orientation"] = "auto"
-    max_shift: float = 0.03
+    max_shift: float = 0.04
 
 
 @dataclass(frozen=True)
