@@ -39,6 +39,24 @@ def kill(run, how):
     run.wait()
 
 
+def finished(folder):
+    """Jobs that ended in the folder's runs so far."""
+    return (folder / "run.log").read_text().count("Finished jobid")
+
+
+def ends_before(run, folder, jobs, delay_s):
+    """Whether the run ends before `jobs` more of its jobs have ended and `delay_s` more have gone by. Jobs, because the number
+    of kills then does not hang on the speed of the machine."""
+    goal = finished(folder) + jobs
+    while run.poll() is None and finished(folder) < goal:
+        time.sleep(0.05)
+    try:
+        run.wait(timeout=delay_s)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def unlock(folder):
     subprocess.run([sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder), "--unlock",
                     "--configfile", *CONFIG], check=True, capture_output=True)
@@ -72,22 +90,17 @@ def fingerprints(results):
 def test_a_run_killed_at_random_moments_ends_in_the_same_result(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir(), killed.mkdir()
-    began = time.monotonic()
     assert start(whole).wait() == 0, (whole / "run.log").read_text()[-3000:]
-    undisturbed_s = time.monotonic() - began
     draw, kills = random.Random(0), 0
     ways = ["alone", "power cut", "interrupt", "terminate"]
     while True:
         run = start(killed)
-        try:
-            code = run.wait(timeout=draw.uniform(0.06, 0.3) * undisturbed_s if kills < 12 else None)
-        except subprocess.TimeoutExpired:
-            kill(run, ways[kills % len(ways)])
-            kills += 1
-            unlock(killed)
-            continue
-        assert code == 0, (killed / "run.log").read_text()[-3000:]
-        break
+        if ends_before(run, killed, draw.randint(1, 3), draw.uniform(0, 2.5)):
+            assert run.returncode == 0, (killed / "run.log").read_text()[-3000:]
+            break
+        kill(run, ways[kills % len(ways)])
+        kills += 1
+        unlock(killed)
     assert kills >= 4
     expected, got = fingerprints(whole / "results"), fingerprints(killed / "results")
     assert set(got) == set(expected)
