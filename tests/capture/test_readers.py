@@ -87,6 +87,14 @@ def test_dannce_numbers_become_the_opencv_ones(shared):
         np.testing.assert_allclose(a.distortion, b.distortion, atol=1e-12)
 
 
+def test_a_matlab_7_3_file_is_told_with_the_way_out(tmp_path):
+    path = tmp_path / "label3d_dannce.mat"
+    path.write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM" + bytes(384) + b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(CalibrationError, match="7.3") as error:
+        read_calibration(path)
+    assert "-v7" in str(error.value)
+
+
 def test_a_pickle_that_runs_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):

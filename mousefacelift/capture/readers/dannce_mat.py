@@ -37,12 +37,12 @@ def read(path: Path) -> list[RawCamera]:
 
 def _load(path: Path) -> dict:
     from scipy.io import loadmat
+    from scipy.io.matlab import matfile_version
 
-    try:
-        return loadmat(path, squeeze_me=True, struct_as_record=False)
-    except NotImplementedError as error:
-        raise CalibrationError(f"calibration {path} is a MATLAB 7.3 file", got=str(error), expected="version 7 or older",
-                               hint="in MATLAB: save(file, '-struct', 'params', '-v7')") from error
+    if matfile_version(path)[0] == 2:  # HDF5, which scipy does not read
+        raise CalibrationError(f"calibration {path} is a MATLAB 7.3 file", expected="version 7 or older",
+                               hint="in MATLAB: c = load(file); save(file, '-struct', 'c', '-v7')")
+    return loadmat(path, squeeze_me=True, struct_as_record=False)
 
 
 def _camera(entry: dict, name: str) -> RawCamera:
