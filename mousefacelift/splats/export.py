@@ -37,9 +37,9 @@ def export_sequence(indexes: Sequence[Path], out: Path, layout: str) -> list[Pat
 
 def export_film(indexes: Sequence[Path], out: Path, size: int, fps: float, turn_s: float = 6.0) -> Path:
     """The recording's splats played in time while the camera goes once around every `turn_s` seconds."""
-    splats = [read_fit(folder)[0] for folder in fitted_folders(indexes)]
-    zoom = min(fitting_zoom(gaussians, RING_ELEVATION) for gaussians in splats)
+    folders = fitted_folders(indexes)  # read twice and one at a time: thousands of splats do not fit in memory
+    zoom = min(fitting_zoom(read_fit(folder)[0], RING_ELEVATION) for folder in folders)
     around = turntable_cameras(max(1, round(turn_s * fps)), size, RING_ELEVATION, zoom)
-    pictures = (picture(gaussians, around[index % len(around)]) for index, gaussians in enumerate(splats))
+    pictures = (picture(read_fit(folder)[0], around[index % len(around)]) for index, folder in enumerate(folders))
     write_mp4(out, pictures, fps)
     return out
