@@ -41,8 +41,15 @@ from mousefacelift.capture.virtual.record import write_recording
 
 def prepare(folder: Path, short: int, frames: int) -> None:
     """Write the short recording, audit and locate it, and repeat it to `frames` frames."""
-    config = VirtualConfig(width=1152, height=1024, frames=short, fps=10.0, variants="distorted", truth_vertices=False,
-                           degradations=Degradations(mask_crf=20))
+    config = VirtualConfig(
+        width=1152,
+        height=1024,
+        frames=short,
+        fps=10.0,
+        variants="distorted",
+        truth_vertices=False,
+        degradations=Degradations(mask_crf=20),
+    )
     write_recording(folder / "short", "bench", config, 0)
     source = RecordingSource(path=str(folder / "short"), frames=(0, short))
     start = time.perf_counter()
@@ -51,19 +58,23 @@ def prepare(folder: Path, short: int, frames: int) -> None:
     track = locate_recording(rig, source, LocateConfig(max_border_share=1.0))
     done = time.perf_counter()
     print(f"audit of {short} frames {middle - start:.1f} s; locate {short / (done - middle):.1f} frames/s")
-    videos, masks = ([repeat_video(Path(path), folder / kind / Path(path).name, frames) for path in paths]
-                     for kind, paths in (("videos", rig.videos), ("masks", rig.masks)))
+    videos, masks = (
+        [repeat_video(Path(path), folder / kind / Path(path).name, frames) for path in paths]
+        for kind, paths in (("videos", rig.videos), ("masks", rig.masks))
+    )
     replace(rig, videos=tuple(videos), masks=tuple(masks), frames=frames).write(folder / "rig.json", folder)
     numbers = np.arange(frames)
     if track.excluded:
         raise SystemExit(f"the animal is missing in a frame of the short recording: {track.excluded}")
     source_of = numbers % short
-    replace(track, frames=numbers, centers=track.centers[source_of], centers_raw=track.centers_raw[source_of],
-            cuts=[]).write(folder / "track.json")
+    replace(
+        track, frames=numbers, centers=track.centers[source_of], centers_raw=track.centers_raw[source_of], cuts=[]
+    ).write(folder / "track.json")
 
 
 def repeat_video(path: Path, out: Path, frames: int) -> str:
-    """Copy the coded pictures of a video again and again, time stamps moved on, until there are `frames`; the new path."""
+    """Copy the coded pictures of a video again and again, time stamps moved on, until there are `frames`; the new
+    path."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path)) as source, av.open(str(out), "w") as target:
         stream = source.streams.video[0]
@@ -98,7 +109,7 @@ def plain_loop(folder: Path, frames: int, size: int) -> None:
             half = int(0.6 * max(w, h))
             rgba = np.dstack([picture, mask])
             rgba = cv2.copyMakeBorder(rgba, half, half, half, half, cv2.BORDER_CONSTANT)
-            crop = rgba[y + h // 2:y + h // 2 + 2 * half, x + w // 2:x + w // 2 + 2 * half]
+            crop = rgba[y + h // 2 : y + h // 2 + 2 * half, x + w // 2 : x + w // 2 + 2 * half]
             cv2.imwrite(str(out / f"{frame:06d}_{v}.png"), cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA))
 
 
@@ -110,7 +121,8 @@ def ours(folder: Path, frames: int, size: int, threads: int) -> None:
 
 
 def parts(folder: Path, frames: int, size: int) -> None:
-    """CPU ms per view of decoding, of warp and measures, and of PNG: each alone, because decoding runs ahead in its own threads."""
+    """CPU ms per view of decoding, of warp and measures, and of PNG: each alone, because decoding runs ahead in its own
+    threads."""
     from mousefacelift.capture.frames import VideoReader
     from mousefacelift.core.images import encode_png
 
@@ -140,17 +152,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=1600)
     parser.add_argument("--short", type=int, default=40, help="frames that are filmed; --frames is a multiple of it")
-    parser.add_argument("--plain-frames", type=int, help="frames that the plain loop does, whose rate is constant; default all")
+    parser.add_argument(
+        "--plain-frames", type=int, help="frames that the plain loop does, whose rate is constant; default all"
+    )
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="keep the recording here")
     parser.add_argument("--part", choices=("prepare", "plain", "ours", "parts"))
     args = parser.parse_args()
     if args.part:
-        work = {"prepare": lambda: prepare(args.folder, args.short, args.frames),
-                "plain": lambda: plain_loop(args.folder, args.frames, args.size),
-                "ours": lambda: ours(args.folder, args.frames, args.size, args.threads),
-                "parts": lambda: parts(args.folder, min(args.frames, args.short), args.size)}
+        work = {
+            "prepare": lambda: prepare(args.folder, args.short, args.frames),
+            "plain": lambda: plain_loop(args.folder, args.frames, args.size),
+            "ours": lambda: ours(args.folder, args.frames, args.size, args.threads),
+            "parts": lambda: parts(args.folder, min(args.frames, args.short), args.size),
+        }
         start = time.perf_counter()
         work[args.part]()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -162,8 +178,22 @@ def main() -> None:
         frames = args.plain_frames or args.frames if part == "plain" else args.frames
         if part == "prepare" and (folder / "track.json").exists():
             continue
-        command = [sys.executable, __file__, "--part", part, "--folder", str(folder), "--frames", str(frames),
-                   "--short", str(args.short), "--size", str(args.size), "--threads", str(args.threads)]
+        command = [
+            sys.executable,
+            __file__,
+            "--part",
+            part,
+            "--folder",
+            str(folder),
+            "--frames",
+            str(frames),
+            "--short",
+            str(args.short),
+            "--size",
+            str(args.size),
+            "--threads",
+            str(args.threads),
+        ]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()
         if lines[:-1]:
             print(*lines[:-1], sep="\n")
@@ -171,7 +201,10 @@ def main() -> None:
         if part not in ("plain", "ours"):
             continue
         rates[part] = frames / numbers["seconds"]
-        print(f"{part}: {frames} frames, {rates[part]:.2f} frames/s ({6 * rates[part]:.1f} views/s), peak {numbers['peak_mb']:.0f} MB")
+        print(
+            f"{part}: {frames} frames, {rates[part]:.2f} frames/s ({6 * rates[part]:.1f} views/s), peak "
+            f"{numbers['peak_mb']:.0f} MB"
+        )
     print(f"ours / plain loop: {rates['ours'] / rates['plain']:.2f}")
 
 

@@ -2,14 +2,16 @@
 
     python benchmarks/capture_truth.py [--width 1152] [--size 512] [--frames 12] [--fps 4] [--variant distorted]
     python benchmarks/capture_truth.py --width 288 --size 128 --frames 24 --fps 2 --supersample 4
-    python benchmarks/capture_truth.py --realistic --rig-only --names mouse1,mouse2,mouse3 --seeds 0,1 --width 288 --frames 48
+    python benchmarks/capture_truth.py --realistic --rig-only --names mouse1,mouse2,mouse3 --seeds 0,1 --width 288
+    --frames 48
 
-Makes each recording (every name with every seed), audits it, and prints the hull IoU of the rig and the IoU of the masks
-with the rendered truth, as given and as grown by the audit. Without `--rig-only` it goes on through locate and normalise
-and prints how far truth vertices projected by the stored camera lie from where the true lens and the warp put them (px),
-the IoU of stored alpha with the rendered truth silhouette per view, the distance of the centre from the truth's in
-percent of the body length, and clipped views. `--realistic` adds calibration errors (2-13 px, 0.2-1 degree), changed
-and lossy masks, a dropped frame, a cut, the acrylic band and exposure drift, as the default configuration has them.
+Makes each recording (every name with every seed), audits it, and prints the hull IoU of the rig and the IoU of the
+masks with the rendered truth, as given and as grown by the audit. Without `--rig-only` it goes on through locate and
+normalise and prints how far truth vertices projected by the stored camera lie from where the true lens and the warp put
+them (px), the IoU of stored alpha with the rendered truth silhouette per view, the distance of the centre from the
+truth's in percent of the body length, and clipped views. `--realistic` adds calibration errors (2-13 px, 0.2-1 degree),
+changed and lossy masks, a dropped frame, a cut, the acrylic band and exposure drift, as the default configuration has
+them.
 """
 
 from __future__ import annotations
@@ -38,8 +40,16 @@ from mousefacelift.core.cameras import project
 from mousefacelift.core.images import mask_iou
 from mousefacelift.core.samples import read_sample
 
-REALISTIC = Degradations(principal_point_px=(2.0, 13.0), extrinsic_jitter_deg=(0.2, 1.0), mask_change_px=(1.0, 3.0),
-                         mask_crf=20, acrylic_band=0.35, dropped_frame_camera=3, cut=True, exposure_drift=0.05)
+REALISTIC = Degradations(
+    principal_point_px=(2.0, 13.0),
+    extrinsic_jitter_deg=(0.2, 1.0),
+    mask_change_px=(1.0, 3.0),
+    mask_crf=20,
+    acrylic_band=0.35,
+    dropped_frame_camera=3,
+    cut=True,
+    exposure_drift=0.05,
+)
 TAIL = 1  # index of the closed piece in truth/mesh.npz
 
 
@@ -65,17 +75,23 @@ def compare_frame(folder: Path, variant: str, rig, track, sample, frame: int) ->
         placed = turned[:, :2] / turned[:, 2:] * [fx, fy] + [cx, cy]
         errors.append(np.abs(placed - project(view.camera, similarity.apply(vertices))[0]).max())
         # few pixels need many samples each: at 128 px, truths of 4x4 and 16x16 samples agree to 0.990 only
-        truth = render_truth(folder, frame, similarity.inverse().apply_camera(view.camera), max(4, 2048 // view.camera.width))[..., 3]
+        truth = render_truth(
+            folder, frame, similarity.inverse().apply_camera(view.camera), max(4, 2048 // view.camera.width)
+        )[..., 3]
         overlaps.append(mask_iou(view.rgba[..., 3] > 0.5, truth > 0.5))
     position = int(np.searchsorted(track.frames, frame))
-    return {"projection_px": max(errors), "iou": overlaps,
-            "center_mm": float(np.linalg.norm(track.centers_raw[position] - center_of_volume(folder, vertices, faces)))}
+    return {
+        "projection_px": max(errors),
+        "iou": overlaps,
+        "center_mm": float(np.linalg.norm(track.centers_raw[position] - center_of_volume(folder, vertices, faces))),
+    }
 
 
 def body_length(folder: Path) -> float:
     """Nose to tail base of the rest pose, mm."""
     from mousefacelift.capture.virtual.anatomy import KEYPOINTS
     from mousefacelift.capture.virtual.truth import truth_keypoints
+
     points, names = truth_keypoints(folder), [str(name) for name in KEYPOINTS]
     nose = next(i for i, name in enumerate(names) if "nose" in name.lower())
     tail = next(i for i, name in enumerate(names) if "tail" in name.lower())
@@ -96,9 +112,17 @@ def mask_overlaps(folder: Path, variant: str, rig, frames: list[int]) -> np.ndar
 
 
 def check_rig(folder: Path, args, name: str, seed: int) -> tuple:
-    """Film and audit one recording, print its rig's figures; returns source, rig and the row (hull mean, hull worst, masks...)."""
-    virtual = VirtualConfig(width=args.width, height=args.width * 8 // 9, frames=args.frames, fps=args.fps, variants=args.variant,
-                            supersample=args.supersample, degradations=REALISTIC if args.realistic else Degradations())
+    """Film and audit one recording, print its rig's figures; returns source, rig and the row (hull mean, hull worst,
+    masks...)."""
+    virtual = VirtualConfig(
+        width=args.width,
+        height=args.width * 8 // 9,
+        frames=args.frames,
+        fps=args.fps,
+        variants=args.variant,
+        supersample=args.supersample,
+        degradations=REALISTIC if args.realistic else Degradations(),
+    )
     write_recording(folder, name, virtual, seed)
     source = RecordingSource(path=str(folder), frames=(0, args.frames), variant=args.variant)
     rig = audit(open_recording(name, folder, source), source, AuditConfig())
@@ -106,10 +130,16 @@ def check_rig(folder: Path, args, name: str, seed: int) -> tuple:
     quarter = args.frames // 4
     masks = mask_overlaps(folder, args.variant, rig, [quarter // 2, quarter, 3 * quarter])
     refinement = rig.report["refinement"]
-    print(f"{name} seed {seed}, {args.width} px: hull IoU mean {hull.mean():.3f}, worst camera {hull.min():.3f}; held out "
-          f"{refinement['held_out_before_px']:.2f} -> {refinement['held_out_after_px']:.2f} px ({refinement['kind']}); masks against truth "
-          f"{masks[..., 0].mean():.3f} as given, {masks[..., 1].mean():.3f} grown, worst view {masks.min((0, 1))[0]:.3f} and "
-          f"{masks.min((0, 1))[1]:.3f}; out of step {[runs for runs in rig.offsets if runs != [[0, 0]]]}", flush=True)
+    print(
+        f"{name} seed {seed}, {args.width} px: hull IoU mean {hull.mean():.3f}, worst camera {hull.min():.3f}; held "
+        "out "
+        f"{refinement['held_out_before_px']:.2f} -> {refinement['held_out_after_px']:.2f} px ({refinement['kind']}); "
+        "masks against truth "
+        f"{masks[..., 0].mean():.3f} as given, {masks[..., 1].mean():.3f} grown, worst view {masks.min((0, 1))[0]:.3f} "
+        "and "
+        f"{masks.min((0, 1))[1]:.3f}; out of step {[runs for runs in rig.offsets if runs != [[0, 0]]]}",
+        flush=True,
+    )
     return source, rig, (hull.mean(), hull.min(), masks[..., 0].mean(), masks[..., 1].mean())
 
 
@@ -119,13 +149,17 @@ def check_samples(folder: Path, args, source: RecordingSource, rig) -> None:
     index = folder / "samples" / "index.json"
     document = normalise_chunk(index, rig, track, range(args.frames), CaptureConfig(size=args.size))
     names = [item["name"] for item in document["items"]]
-    rows = [compare_frame(folder, args.variant, rig, track, read_sample(index.parent / name), int(name)) for name in names]
+    rows = [
+        compare_frame(folder, args.variant, rig, track, read_sample(index.parent / name), int(name)) for name in names
+    ]
     overlaps, length = np.array([row["iou"] for row in rows]), body_length(folder)
     center = np.array([row["center_mm"] for row in rows]) / length
     clipped = sum(view["border_share"] > 0 for item in document["items"] for view in item["views"])
-    print(f"frames {len(rows)} of {args.frames}; projection of truth {max(row['projection_px'] for row in rows):.2e} px; "
-          f"silhouette IoU mean {overlaps.mean():.4f} worst {overlaps.min():.4f}; centre mean {center.mean():.2%} worst "
-          f"{center.max():.2%} of {length:.0f} mm; clipped views {clipped}")
+    print(
+        f"frames {len(rows)} of {args.frames}; projection of truth {max(row['projection_px'] for row in rows):.2e} px; "
+        f"silhouette IoU mean {overlaps.mean():.4f} worst {overlaps.min():.4f}; centre mean {center.mean():.2%} worst "
+        f"{center.max():.2%} of {length:.0f} mm; clipped views {clipped}"
+    )
     print(f"worst silhouette per camera {', '.join(f'{v:.4f}' for v in overlaps.min(0))}", flush=True)
 
 
@@ -152,8 +186,11 @@ def main() -> None:
                 if not args.rig_only:
                     check_samples(Path(folder), args, source, rig)
     low, high = np.min(rows, axis=0), np.max(rows, axis=0)
-    print(f"{len(rows)} recordings: hull IoU mean {low[0]:.3f}-{high[0]:.3f}, worst camera {low[1]:.3f}; masks against truth "
-          f"{low[2]:.3f}-{high[2]:.3f} as given, {low[3]:.3f}-{high[3]:.3f} grown")
+    print(
+        f"{len(rows)} recordings: hull IoU mean {low[0]:.3f}-{high[0]:.3f}, worst camera {low[1]:.3f}; masks against "
+        "truth "
+        f"{low[2]:.3f}-{high[2]:.3f} as given, {low[3]:.3f}-{high[3]:.3f} grown"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Speed of the dataset stage: opening a large manifest, writing, hashing and verifying against a plain copy, decoding.
 
-    python benchmarks/dataset.py                  all; about a minute on two cores
-    python benchmarks/dataset.py manifest files loader sampler
-    python benchmarks/dataset.py scale            80,000 sample folders of 32 views, each file opened and hashed; some minutes
-    python benchmarks/dataset.py scale 8000       the same with fewer
+python benchmarks/dataset.py                  all; about a minute on two cores
+python benchmarks/dataset.py manifest files loader sampler
+python benchmarks/dataset.py scale     80,000 sample folders of 32 views, each file opened and hashed; some minutes
+python benchmarks/dataset.py scale 8000       the same with fewer
 """
 
 from __future__ import annotations
@@ -42,20 +42,47 @@ def synthetic_manifest(folder: Path, samples: int = 81_250, views: int = 32) -> 
     """A manifest of synthetic rows in `folder`; returns the number of view rows."""
     rng, total = np.random.default_rng(0), samples * views
     rows = pd.DataFrame({name: "" for name, _, _ in SAMPLE_FIELDS}, index=range(samples))
-    rows = rows.assign(folder=[f"../objects/samples/{i // 50:06d}/o{i:06d}" for i in range(samples)], source="object",
-                       recording=[f"o{i:06d}" for i in range(samples)], frame=0, time_s=np.nan, split="train", weight=1.0,
-                       first_view=np.arange(samples) * views, views=views, decision="accepted", document_bytes=4000,
-                       document_hash=[f"{i:032x}" for i in range(samples)])
+    rows = rows.assign(
+        folder=[f"../objects/samples/{i // 50:06d}/o{i:06d}" for i in range(samples)],
+        source="object",
+        recording=[f"o{i:06d}" for i in range(samples)],
+        frame=0,
+        time_s=np.nan,
+        split="train",
+        weight=1.0,
+        first_view=np.arange(samples) * views,
+        views=views,
+        decision="accepted",
+        document_bytes=4000,
+        document_hash=[f"{i:032x}" for i in range(samples)],
+    )
     for name in ("containment_worst", "containment_mean", "hull_iou", "outside_share", "border_share"):
         rows[name] = rng.random(samples)
     numbers = {name: rng.random(total) for name, kind, _ in VIEW_FIELDS if str(kind) in ("double", "float")}
     owner, view = np.repeat(np.arange(samples), views), np.tile(np.arange(views), samples)
     names = np.array([f"images/cam_{i:03d}.png" for i in range(views)], object)
     digests = rng.bytes(16 * total)
-    table = pd.DataFrame(numbers | {
-        "sample": owner, "view": view, "owner": owner, "index": view, "file": names[view], "source": "object", "camera": -1,
-        "held_out": False, "protocol": "train", "width": 512, "height": 512, "parents": "", "generator": "", "seed": -1,
-        "bytes": 60_000, "hash": [digests[i:i + 16] for i in range(0, 16 * total, 16)]})
+    table = pd.DataFrame(
+        numbers
+        | {
+            "sample": owner,
+            "view": view,
+            "owner": owner,
+            "index": view,
+            "file": names[view],
+            "source": "object",
+            "camera": -1,
+            "held_out": False,
+            "protocol": "train",
+            "width": 512,
+            "height": 512,
+            "parents": "",
+            "generator": "",
+            "seed": -1,
+            "bytes": 60_000,
+            "hash": [digests[i : i + 16] for i in range(0, 16 * total, 16)],
+        }
+    )
     header = {"schema": SCHEMA_VERSION, "build": "synthetic", "counts": {"samples": samples, "view_rows": total}}
     write_manifest(folder, rows[[n for n, _, _ in SAMPLE_FIELDS]], table[[n for n, _, _ in VIEW_FIELDS]], header)
     return total
@@ -70,8 +97,11 @@ def bench_manifest(root: Path) -> None:
         manifest = Manifest.open(root)
         manifest.pool("object", "train", 5)
         times.append(time.perf_counter() - start)
-    print(f"manifest: {total} view rows, {size:.0f} MB, opens with a pool of {len(manifest)} samples in {min(times):.2f} s "
-          f"(of 3: {', '.join(f'{t:.2f}' for t in times)})")
+    print(
+        f"manifest: {total} view rows, {size:.0f} MB, opens with a pool of {len(manifest)} samples in {min(times):.2f} "
+        "s "
+        f"(of 3: {', '.join(f'{t:.2f}' for t in times)})"
+    )
 
 
 def write_samples(root: Path, count: int, views: int, size: int) -> tuple[Path, float, int]:
@@ -87,7 +117,9 @@ def write_samples(root: Path, count: int, views: int, size: int) -> tuple[Path, 
         meta = {"source": "object", "asset": f"o{number}", "licence": "CC0-1.0"}
         write_sample(root / f"o{number:04d}", Sample(tuple(View(rgba, camera) for camera in cameras), meta))
     elapsed = time.perf_counter() - start
-    (root / "index.json").write_text(json.dumps({"key": "", "header": {}, "items": [{"name": f"o{n:04d}"} for n in range(count)]}))
+    (root / "index.json").write_text(
+        json.dumps({"key": "", "header": {}, "items": [{"name": f"o{n:04d}"} for n in range(count)]})
+    )
     return root / "index.json", elapsed, sum(p.stat().st_size for p in root.rglob("*.png"))
 
 
@@ -106,9 +138,14 @@ def bench_files(root: Path) -> None:
         verdict = verify_dataset(root / f"dataset{size}")
         verified = time.perf_counter() - start
         assert verdict["passed"]
-        print(f"files {size} px: {count} x 32 views, {total / 1e6:.1f} MB; write {total / 1e6 / seconds:.1f} MB/s (PNG coding "
-              f"{count * 32 / seconds:.0f} views/s), build with gate {total / 1e6 / built:.1f} MB/s ({count * 32 / built:.0f} views/s), "
-              f"verify {verdict['bytes'] / 1e6 / verified:.0f} MB/s, plain copy {total / 1e6 / copied:.0f} MB/s (one process)")
+        print(
+            f"files {size} px: {count} x 32 views, {total / 1e6:.1f} MB; write {total / 1e6 / seconds:.1f} MB/s (PNG "
+            "coding "
+            f"{count * 32 / seconds:.0f} views/s), build with gate {total / 1e6 / built:.1f} MB/s "
+            f"({count * 32 / built:.0f} views/s), "
+            f"verify {verdict['bytes'] / 1e6 / verified:.0f} MB/s, plain copy {total / 1e6 / copied:.0f} MB/s (one "
+            "process)"
+        )
 
 
 def bench_scale(root: Path, samples: int = 80_000, distinct: int = 300) -> None:
@@ -142,9 +179,14 @@ def bench_scale(root: Path, samples: int = 80_000, distinct: int = 300) -> None:
         verdict = in_process(verify_dataset, root / "large", jobs)
         seconds = time.perf_counter() - start
         assert verdict["passed"] and verdict["files"] == 33 * samples, verdict["problems"][:3]
-        print(f"scale: {samples} samples, {32 * samples} views, {verdict['bytes'] / 1e9:.1f} GB verified in {seconds:.0f} s with {jobs} "
-              f"process(es): {32 * samples / seconds:.0f} views/s, {verdict['bytes'] / 1e6 / seconds:.0f} MB/s; largest process "
-              f"{verdict['peak'] / 1e6:.2f} GB", flush=True)
+        print(
+            f"scale: {samples} samples, {32 * samples} views, {verdict['bytes'] / 1e9:.1f} GB verified in "
+            f"{seconds:.0f} s with {jobs} "
+            f"process(es): {32 * samples / seconds:.0f} views/s, {verdict['bytes'] / 1e6 / seconds:.0f} MB/s; largest "
+            "process "
+            f"{verdict['peak'] / 1e6:.2f} GB",
+            flush=True,
+        )
 
 
 def in_process(verify, folder: Path, jobs: int) -> dict:
@@ -177,8 +219,10 @@ def bench_loader(root: Path) -> None:
                 views += len(torch.unique(sample["index"][:, 0]))
                 if time.perf_counter() - start > 5:
                     break
-            print(f"loader: {views / (time.process_time() - busy):.0f} distinct 128 px views per second of one core "
-                  f"({views / (time.perf_counter() - start):.0f} by the clock), {label}, from {store}, hashes checked")
+            print(
+                f"loader: {views / (time.process_time() - busy):.0f} distinct 128 px views per second of one core "
+                f"({views / (time.perf_counter() - start):.0f} by the clock), {label}, from {store}, hashes checked"
+            )
 
 
 def bench_sampler(_: Path) -> None:

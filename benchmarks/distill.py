@@ -1,7 +1,7 @@
 """Measure the distil stage: what the gate keeps and refuses, and generated views per second.
 
-    python benchmarks/distill.py gate --frames INDEX.json ... --splits SPLITS.json
-    python benchmarks/distill.py speed --size 64 --photos 12
+python benchmarks/distill.py gate --frames INDEX.json ... --splits SPLITS.json
+python benchmarks/distill.py speed --size 64 --photos 12
 """
 
 from __future__ import annotations
@@ -45,12 +45,18 @@ def measure_gate(args: argparse.Namespace) -> dict:
             for k in far[:: max(1, len(far) // 6)]:
                 cases[f"frame {k}"] = replace(photo, rgba=every.views(k)[v].rgba)
             for degrees in (20, -20, 30, -30, 45, -45, 90, 180):
-                cases[f"turned {abs(degrees)} ({'+' if degrees > 0 else '-'})"] = View(photo.rgba, turned(photo.camera, degrees))
+                cases[f"turned {abs(degrees)} ({'+' if degrees > 0 else '-'})"] = View(
+                    photo.rgba, turned(photo.camera, degrees)
+                )
             for name, view in cases.items():
                 group = "another frame" if name.startswith("frame") else name.split(" (")[0]
                 kept.setdefault(group, []).append(not refusal(judge.scores(view), thresholds, config))
-    return {"thresholds": {k: round(thresholds.values[k], 4) for k in SCORES}, "frames": len(held), "apart": args.apart,
-            **{group: {"kept": float(np.mean(values)), "n": len(values)} for group, values in sorted(kept.items())}}
+    return {
+        "thresholds": {k: round(thresholds.values[k], 4) for k in SCORES},
+        "frames": len(held),
+        "apart": args.apart,
+        **{group: {"kept": float(np.mean(values)), "n": len(values)} for group, values in sorted(kept.items())},
+    }
 
 
 def measure_speed(args: argparse.Namespace) -> dict:
@@ -65,11 +71,18 @@ def measure_speed(args: argparse.Namespace) -> dict:
 
     torch.set_num_threads(args.threads)
     size = args.size
-    generator = PoseGenerator(PoseNetwork(NetworkConfig(size=size)), 1.2, wanted_views("sixty_between", (), None),
-                              SamplerConfig(steps=args.steps), {})
+    generator = PoseGenerator(
+        PoseNetwork(NetworkConfig(size=size)),
+        1.2,
+        wanted_views("sixty_between", (), None),
+        SamplerConfig(steps=args.steps),
+        {},
+    )
     rng = np.random.default_rng(0)
-    photos = [View(rng.random((size, size, 4), np.float32), orbit(i * 60, 15, 2.7, canonical_fxfycxcy(size), size, size))
-              for i in range(args.photos)]
+    photos = [
+        View(rng.random((size, size, 4), np.float32), orbit(i * 60, 15, 2.7, canonical_fxfycxcy(size), size, size))
+        for i in range(args.photos)
+    ]
     wanted = [generator.view_set.cameras(p.camera, size) for p in photos]
     generator.generate(photos[:1], [0])
     started = time.perf_counter()
@@ -85,9 +98,14 @@ def measure_speed(args: argparse.Namespace) -> dict:
             generator.generate_at([photo], [[camera]], [0])
     single = time.perf_counter() - started
     views = 6 * len(photos)
-    return {"views": views, "views_per_s_one_view_at_a_time": views / single, "views_per_s_one_photo_at_a_time": views / per_photo,
-            "views_per_s_all_photos_in_one_batch": views / batched, "speedup_per_photo": single / per_photo,
-            "speedup_batched": single / batched}
+    return {
+        "views": views,
+        "views_per_s_one_view_at_a_time": views / single,
+        "views_per_s_one_photo_at_a_time": views / per_photo,
+        "views_per_s_all_photos_in_one_batch": views / batched,
+        "speedup_per_photo": single / per_photo,
+        "speedup_batched": single / batched,
+    }
 
 
 def main() -> None:
@@ -97,7 +115,9 @@ def main() -> None:
     gate = commands.add_parser("gate")
     gate.add_argument("--frames", nargs="+", type=Path, required=True)
     gate.add_argument("--splits", type=Path, required=True)
-    gate.add_argument("--apart", type=int, default=10, help="frames: nearer ones may show the same pose and are not 'wrong'")
+    gate.add_argument(
+        "--apart", type=int, default=10, help="frames: nearer ones may show the same pose and are not 'wrong'"
+    )
     gate.add_argument("--slack", type=float, nargs=4, default=GateConfig().slack)
     gate.add_argument("--at-most", type=int, default=8)
     gate.set_defaults(measure=measure_gate)

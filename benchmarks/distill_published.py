@@ -1,11 +1,12 @@
 """Speed and memory of the published multi-view generator.
 
-    python benchmarks/distill_published.py speed --weights pipeckpts --prompts clr_embeds.pt --steps 50 --photos 6 --precision fp16
-    python benchmarks/distill_published.py memory
+    python benchmarks/distill_published.py speed --weights pipeckpts --prompts clr_embeds.pt --steps 50 --photos 6
+    --precision fp16 python benchmarks/distill_published.py memory
 
-`speed` runs on the GPU when there is one, and compares in the same run: one wanted view per call (each call needs view 0
-beside it), one photo per call with conditions encoded once per view, and all photos in one call with conditions encoded once.
-`memory` needs no weights: the published sizes on torch's meta device, peak of live tensors of one step, one decode and the image encoder.
+`speed` runs on the GPU when there is one, and compares in the same run: one wanted view per call (each call needs view
+0 beside it), one photo per call with conditions encoded once per view, and all photos in one call with conditions
+encoded once. `memory` needs no weights: the published sizes on torch's meta device, peak of live tensors of one step,
+one decode and the image encoder.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def measure_speed(args: argparse.Namespace) -> dict:
     def paint(chosen, prompts=None, views=parts.views) -> None:
         sources = [noise_source(i) for i in range(len(chosen))]
         set_view_attention(parts.unet, SparseViewAttention(views))
-        sample_views(parts, chosen, [lambda shape, s=s: torch.randn(shape, generator=s) for s in sources], sampler, None, prompts)
+        sample_views(
+            parts, chosen, [lambda shape, s=s: torch.randn(shape, generator=s) for s in sources], sampler, None, prompts
+        )
 
     def view_by_view() -> None:
         for picture in pictures:
@@ -70,16 +73,27 @@ def measure_speed(args: argparse.Namespace) -> dict:
             paint([picture])
 
     paint(pictures[:1])
-    seconds = {"one view per call": timed(view_by_view), "one photo per call, conditions per view": timed(photo_by_photo),
-               "all photos in one call, conditions once": timed(lambda: paint(pictures))}
+    seconds = {
+        "one view per call": timed(view_by_view),
+        "one photo per call, conditions per view": timed(photo_by_photo),
+        "all photos in one call, conditions once": timed(lambda: paint(pictures)),
+    }
     best = seconds["all photos in one call, conditions once"]
-    report = {name: {"views_per_s": len(pictures) * parts.views / s, "times_slower": s / best} for name, s in seconds.items()}
+    report = {
+        name: {"views_per_s": len(pictures) * parts.views / s, "times_slower": s / best} for name, s in seconds.items()
+    }
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         paint(pictures[:1])
         report["peak_gb_one_photo"] = torch.cuda.max_memory_allocated() / 1e9
-    return {"device": torch.cuda.get_device_name() if device == "cuda" else f"cpu, {args.threads} threads", "photos": args.photos,
-            "steps": args.steps, "precision": args.precision, "resolution": parts.resolution, **report}
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu, {args.threads} threads",
+        "photos": args.photos,
+        "steps": args.steps,
+        "precision": args.precision,
+        "resolution": parts.resolution,
+        **report,
+    }
 
 
 @torch.no_grad()
@@ -88,7 +102,12 @@ def encode_copies(parts, picture: Image.Image) -> None:
     device, dtype = parts.unet.device, parts.unet.dtype
     pixels = clip_pixels(picture, parts.preprocessor).to(device, dtype)
     parts.image_encoder(pixels.expand(parts.views - 1, -1, -1, -1))
-    image = torch.from_numpy(np.asarray(picture, np.float32).transpose(2, 0, 1).copy()).to(device, parts.vae.dtype) / 255 * 2 - 1
+    image = (
+        torch.from_numpy(np.asarray(picture, np.float32).transpose(2, 0, 1).copy()).to(device, parts.vae.dtype)
+        / 255
+        * 2
+        - 1
+    )
     parts.vae.encode(image.expand(parts.views - 1, -1, -1, -1))
 
 
@@ -129,20 +148,41 @@ def published_parts() -> dict[str, torch.nn.Module]:
 
     with torch.device("meta"):
         unet = UNet2DConditionModel(
-            sample_size=EDGE, in_channels=8, block_out_channels=(320, 640, 1280, 1280), attention_head_dim=(5, 10, 20, 20),
-            cross_attention_dim=1024, use_linear_projection=True, class_embed_type="projection",
-            projection_class_embeddings_input_dim=2048)
-        vae = AutoencoderKL(block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, sample_size=512,
-                            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4)
-        encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(
-            hidden_size=1280, intermediate_size=5120, num_hidden_layers=32, num_attention_heads=16, projection_dim=1024,
-            patch_size=14, image_size=224))
+            sample_size=EDGE,
+            in_channels=8,
+            block_out_channels=(320, 640, 1280, 1280),
+            attention_head_dim=(5, 10, 20, 20),
+            cross_attention_dim=1024,
+            use_linear_projection=True,
+            class_embed_type="projection",
+            projection_class_embeddings_input_dim=2048,
+        )
+        vae = AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            layers_per_block=2,
+            latent_channels=4,
+            sample_size=512,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+        )
+        encoder = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=1280,
+                intermediate_size=5120,
+                num_hidden_layers=32,
+                num_attention_heads=16,
+                projection_dim=1024,
+                patch_size=14,
+                image_size=224,
+            )
+        )
     set_view_attention(unet, SparseViewAttention(VIEWS))
     return {"unet": unet.half().eval(), "vae": vae.half().eval(), "image_encoder": encoder.half().eval()}
 
 
 def measure_memory(args: argparse.Namespace) -> dict:
-    """GB of parameters and of live tensors at batch 1 (12 rows with guidance), fused attention, allocator losses not counted."""
+    """GB of parameters and of live tensors at batch 1 (12 rows with guidance), fused attention, allocator losses not
+    counted."""
     parts = published_parts()
     count = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
 
@@ -150,12 +190,17 @@ def measure_memory(args: argparse.Namespace) -> dict:
         return torch.empty(shape, dtype=torch.float16, device="meta")
 
     rows = 2 * VIEWS * args.photos
-    runs = {"unet": lambda: parts["unet"](new(rows, 8, EDGE, EDGE), new(1)[0], encoder_hidden_states=new(rows, 77, 1024),
-                                               class_labels=new(rows, 2048)),
-            "vae": lambda: parts["vae"].decode(new(DECODE_BATCH, 4, EDGE, EDGE)),
-            "image_encoder": lambda: parts["image_encoder"](new(args.photos, 3, 224, 224))}
+    runs = {
+        "unet": lambda: parts["unet"](
+            new(rows, 8, EDGE, EDGE), new(1)[0], encoder_hidden_states=new(rows, 77, 1024), class_labels=new(rows, 2048)
+        ),
+        "vae": lambda: parts["vae"].decode(new(DECODE_BATCH, 4, EDGE, EDGE)),
+        "image_encoder": lambda: parts["image_encoder"](new(args.photos, 3, 224, 224)),
+    }
     fused, peaks = F.scaled_dot_product_attention, {}
-    F.scaled_dot_product_attention = lambda query, *_, **__: torch.empty_like(query)  # a fused kernel keeps its output only
+    F.scaled_dot_product_attention = lambda query, *_, **__: torch.empty_like(
+        query
+    )  # a fused kernel keeps its output only
     try:
         for name, run in runs.items():
             with torch.no_grad(), LiveBytes(parts[name]) as live:

@@ -3,8 +3,9 @@
     python benchmarks/distill_quality.py --recording results/recordings/mouse1 --generator results/distill/generator \\
         --splits results/dataset/splits.json --frames results/capture/mouse1/samples/*/index.json
 
-At every camera that the generator painted: the view itself, the nearest photo (not moved), and the render of Gaussians fitted
-to the same photos; foreground PSNR and IoU against the truth painted at that camera, containment in the hull of the photos.
+At every camera that the generator painted: the view itself, the nearest photo (not moved), and the render of Gaussians
+fitted to the same photos; foreground PSNR and IoU against the truth painted at that camera, containment in the hull of
+the photos.
 """
 
 from __future__ import annotations
@@ -64,19 +65,32 @@ def judge_frame(distiller: Distiller, item, recording: Path, steps: int) -> list
         truth = true_view(recording, sample, item.frame, camera)
         nearest = min(photos, key=lambda photo: angle_between(photo.camera, camera))
         same = replace(nearest.camera, fxfycxcy=camera.fxfycxcy, width=camera.width, height=camera.height)
-        pictures = (candidate.view.rgba, change_camera(nearest.rgba, nearest.camera, same), render_views(gaussians, [camera])[0][0])
-        rows.append({"status": candidate.row["status"]} | {
-            method: (*score(rgba, truth), hull.scores(View(rgba, camera))["containment"])
-            for method, rgba in zip(METHODS, pictures, strict=True)})
+        pictures = (
+            candidate.view.rgba,
+            change_camera(nearest.rgba, nearest.camera, same),
+            render_views(gaussians, [camera])[0][0],
+        )
+        rows.append(
+            {"status": candidate.row["status"]}
+            | {
+                method: (*score(rgba, truth), hull.scores(View(rgba, camera))["containment"])
+                for method, rgba in zip(METHODS, pictures, strict=True)
+            }
+        )
     return rows
 
 
 def summarise(rows: list[dict]) -> dict:
     """Means of (foreground PSNR in dB, IoU, containment) of every method over kept, refused and all generated views."""
     groups = {"kept": ("accepted", "duplicate"), "accepted (one per angle)": ("accepted",), "refused": ("refused",)}
-    chosen = {name: [r for r in rows if r["status"] in states] for name, states in groups.items()} | {"random (all)": rows}
-    return {name: {"n": len(part)} | {m: np.round(np.mean([r[m] for r in part], 0), 3).tolist() for m in METHODS}
-            for name, part in chosen.items() if part}
+    chosen = {name: [r for r in rows if r["status"] in states] for name, states in groups.items()} | {
+        "random (all)": rows
+    }
+    return {
+        name: {"n": len(part)} | {m: np.round(np.mean([r[m] for r in part], 0), 3).tolist() for m in METHODS}
+        for name, part in chosen.items()
+        if part
+    }
 
 
 def main() -> None:
@@ -91,16 +105,32 @@ def main() -> None:
     args = parser.parse_args()
     config, splits = DistillConfig(), Splits.read(args.splits)
     learnt = json.loads((args.generator / "gate.json").read_text())
-    distiller = Distiller(load_generator(args.generator, config), Thresholds(learnt["values"], learnt["facts"]), config, 0,
-                          learnt["held_out_camera"])
+    distiller = Distiller(
+        load_generator(args.generator, config),
+        Thresholds(learnt["values"], learnt["facts"]),
+        config,
+        0,
+        learnt["held_out_camera"],
+    )
     items = list_frames(args.frames)
     table = {}
     for split in ("train", "val"):
-        rows = [row for item in choose_frames(items, splits, split, args.at_most)
-                for row in judge_frame(distiller, item, args.recording, args.steps)]
+        rows = [
+            row
+            for item in choose_frames(items, splits, split, args.at_most)
+            for row in judge_frame(distiller, item, args.recording, args.steps)
+        ]
         table[split] = summarise(rows)
-    print(json.dumps({"methods": "foreground PSNR dB, IoU, containment", "gate": asdict(distiller.thresholds)["values"], **table},
-                     indent=1))
+    print(
+        json.dumps(
+            {
+                "methods": "foreground PSNR dB, IoU, containment",
+                "gate": asdict(distiller.thresholds)["values"],
+                **table,
+            },
+            indent=1,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ from mousefacelift.splats.score import score_views  # noqa: E402
 
 
 def settings(steps: int, count: int) -> SplatsConfig:
-    return SplatsConfig(count=count, hull=HullConfig(grid=96), optimise=OptimiseConfig(steps=steps, heldout=0.0, check_every=50))
+    return SplatsConfig(
+        count=count, hull=HullConfig(grid=96), optimise=OptimiseConfig(steps=steps, heldout=0.0, check_every=50)
+    )
 
 
 def time_fit(frames, config, device="cpu") -> tuple[float, list]:
@@ -50,8 +52,8 @@ def time_fit(frames, config, device="cpu") -> tuple[float, list]:
 def seconds_per_step_of_plain_torch(frame, config: SplatsConfig, steps: int) -> float:
     """Mean seconds of a step of the same fit whose rasteriser and SSIM are plain torch operations.
 
-    A run of `steps` goes through the whole schedule, so that the share of steps with SSIM and with views between the cameras
-    is that of a long one. The start, held-out checks and scores are not counted.
+    A run of `steps` goes through the whole schedule, so that the share of steps with SSIM and with views between the
+    cameras is that of a long one. The start, held-out checks and scores are not counted.
     """
     spent = []
     step = fit._Run._step
@@ -77,7 +79,9 @@ def plain_render(gaussians, cameras, config=None, background=None) -> Render:
     colors = gaussian_colors(gaussians, cameras)[0, 0]
     leaves = [a[0] for a in (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)]
     views = [
-        render_view(leaves, colors, cameras.w2c[0, v], cameras.fxfycxcy[0, v], cameras.width, cameras.height, RenderConfig())
+        render_view(
+            leaves, colors, cameras.w2c[0, v], cameras.fxfycxcy[0, v], cameras.width, cameras.height, RenderConfig()
+        )
         for v in range(cameras.w2c.shape[1])
     ]
     picture = torch.stack(views)[None]
@@ -93,18 +97,28 @@ def run_cpu(args) -> dict:
     fit_frames([frame], settings(3, 200), 0)  # compile
     seconds, fits = time_fit([frame], settings(args.steps, args.count))
     left_out = {k: float(v.mean()) for k, v in score_views(fits[0].gaussians, frame).items()}
-    out = {"size": args.size, "gaussians": args.count, "steps": args.steps, "threads": args.threads, "seconds": seconds,
-           "scores_on_fitted_views": left_out}  # fmt: skip
+    out = {
+        "size": args.size,
+        "gaussians": args.count,
+        "steps": args.steps,
+        "threads": args.threads,
+        "seconds": seconds,
+        "scores_on_fitted_views": left_out,
+    }
     if args.peer_steps:
         per_step = seconds_per_step_of_plain_torch(frame, settings(args.steps, args.count), args.peer_steps)
-        out |= {"plain_torch_seconds_extrapolated": per_step * args.steps, "peer_steps": args.peer_steps,
-                "times_faster": per_step * args.steps / seconds}  # fmt: skip
+        out |= {
+            "plain_torch_seconds_extrapolated": per_step * args.steps,
+            "peer_steps": args.peer_steps,
+            "times_faster": per_step * args.steps / seconds,
+        }
     return out
 
 
 def time_gsplat_loop(frames, config) -> float:
-    """Seconds of fitting frames one by one as gsplat's example trainer does: its rasteriser, one Adam per parameter group,
-    L1 and SSIM of one view per step, `DefaultStrategy`; steps times views of ours, so that both see as many pictures.
+    """Seconds of fitting frames one by one as gsplat's example trainer does: its rasteriser, one Adam per parameter
+    group, L1 and SSIM of one view per step, `DefaultStrategy`; steps times views of ours, so that both see as many
+    pictures.
     """
     import numpy as np
     from gsplat import DefaultStrategy, rasterization
@@ -113,12 +127,22 @@ def time_gsplat_loop(frames, config) -> float:
     from mousefacelift.splats.parameters import stack_parameters
     from mousefacelift.splats.start import carve_body, hull_start
 
-    rates = {"means": 1.6e-4, "scales": 5e-3, "quats": 1e-3, "opacities": 5e-2, "colors": 2.5e-2}  # of the example trainer
+    rates = {
+        "means": 1.6e-4,
+        "scales": 5e-3,
+        "quats": 1e-3,
+        "opacities": 5e-2,
+        "colors": 2.5e-2,
+    }  # of the example trainer
     begin = time.perf_counter()
     for frame in frames:
-        start = stack_parameters([hull_start(frame, carve_body(frame, config.hull), config.count, np.random.default_rng(0))], "cuda")
+        start = stack_parameters(
+            [hull_start(frame, carve_body(frame, config.hull), config.count, np.random.default_rng(0))], "cuda"
+        )
         names = ("means", "log_scales", "quats", "opacity_logits", "color_logits")
-        splats = torch.nn.ParameterDict({short: start[name][0].detach() for short, name in zip(rates, names, strict=True)})
+        splats = torch.nn.ParameterDict(
+            {short: start[name][0].detach() for short, name in zip(rates, names, strict=True)}
+        )
         optimisers = {name: torch.optim.Adam([splats[name]], lr=rate, eps=1e-15) for name, rate in rates.items()}
         strategy, views = DefaultStrategy(), len(frame.cameras)
         state = strategy.initialize_state(scene_scale=1.0)
@@ -128,9 +152,17 @@ def time_gsplat_loop(frames, config) -> float:
         for step in range(config.optimise.steps * views):
             view = step % views
             picture, _, info = rasterization(
-                splats["means"], splats["quats"], splats["scales"].exp(), splats["opacities"].sigmoid(), splats["colors"].sigmoid(),
-                w2c[view : view + 1], intrinsics[view : view + 1], goal.shape[2], goal.shape[1], packed=False,
-            )  # fmt: skip
+                splats["means"],
+                splats["quats"],
+                splats["scales"].exp(),
+                splats["opacities"].sigmoid(),
+                splats["colors"].sigmoid(),
+                w2c[view : view + 1],
+                intrinsics[view : view + 1],
+                goal.shape[2],
+                goal.shape[1],
+                packed=False,
+            )
             strategy.step_pre_backward(splats, optimisers, state, step, info)
             a, b = picture.permute(0, 3, 1, 2), goal[view : view + 1].permute(0, 3, 1, 2)
             (0.8 * (a - b).abs().mean() + 0.2 * (1 - ssim(a, b, data_range=1.0))).backward()
@@ -148,9 +180,14 @@ def run_gpu(args) -> dict:
     fit_frames(frames[:2], settings(3, 200), 0, "cuda")
     seconds, _ = time_fit(frames, config, "cuda")
     peer = time_gsplat_loop(frames[:5], config) / 5
-    return {"device": torch.cuda.get_device_name(), "batch": args.batch, "seconds_per_batch": seconds,
-            "minutes_for_1600_frames": seconds / args.batch * 1600 / 60, "gsplat_loop_seconds_per_frame": peer,
-            "times_faster": peer * args.batch / seconds}  # fmt: skip
+    return {
+        "device": torch.cuda.get_device_name(),
+        "batch": args.batch,
+        "seconds_per_batch": seconds,
+        "minutes_for_1600_frames": seconds / args.batch * 1600 / 60,
+        "gsplat_loop_seconds_per_frame": peer,
+        "times_faster": peer * args.batch / seconds,
+    }
 
 
 def main() -> None:

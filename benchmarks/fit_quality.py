@@ -1,15 +1,15 @@
 """How well fits hold where no camera was: views left out in turn, and in-between views against the truth render.
 
-    python benchmarks/fit_quality.py                          virtual recording of real size (1152x1024), no degradations
+    python benchmarks/fit_quality.py                     virtual recording of real size (1152x1024), no degradations
     python benchmarks/fit_quality.py --realistic              calibration, masks and pictures as bad as real ones
     python benchmarks/fit_quality.py --sample FOLDER          a recording on disk (cam0.mp4, mask0.mp4, cameras.json)
 
 Makes (or takes) the recording, runs audit, locate and normalise on it, then per frame: fits every set of all views but
-one and scores the left-out picture, through its audited camera and with its audited mask, and against `render_truth` in that
-camera; fits all views and scores the planned in-between views against `render_truth`. The world is the audited one: by what
-it is off from the true one counts as error. Beside each the visual hull of the same masks and cameras with projected colours.
-PSNR is over the truth's mask (alpha above one half), on white and on black; `outside` is the share of rendered alpha outside
-the dilated silhouette. `--keep FOLDER` keeps recording and samples for the next run.
+one and scores the left-out picture, through its audited camera and with its audited mask, and against `render_truth` in
+that camera; fits all views and scores the planned in-between views against `render_truth`. The world is the audited
+one: by what it is off from the true one counts as error. Beside each the visual hull of the same masks and cameras with
+projected colours. PSNR is over the truth's mask (alpha above one half), on white and on black; `outside` is the share
+of rendered alpha outside the dilated silhouette. `--keep FOLDER` keeps recording and samples for the next run.
 """
 
 from __future__ import annotations
@@ -58,14 +58,25 @@ def make_samples(folder: Path, args) -> Path:
     if index.exists():
         return index
     if args.sample:
-        source = RecordingSource(path=str(args.sample), videos="cam{camera}.mp4", masks="mask{camera}.mp4",
-                                 calibration="cameras.json", frames=(0, 10**6))  # fmt: skip
+        source = RecordingSource(
+            path=str(args.sample),
+            videos="cam{camera}.mp4",
+            masks="mask{camera}.mp4",
+            calibration="cameras.json",
+            frames=(0, 10**6),
+        )
         recording = open_recording("sample", args.sample, source)
     else:
         source = RecordingSource(path=str(folder), frames=(0, FRAMES), variant="undistorted")
         if not (folder / "recording.json").exists():
-            made = VirtualConfig(width=1152, height=1024, frames=FRAMES, fps=FPS, variants="undistorted",
-                                 degradations=REALISTIC if args.realistic else Degradations())  # fmt: skip
+            made = VirtualConfig(
+                width=1152,
+                height=1024,
+                frames=FRAMES,
+                fps=FPS,
+                variants="undistorted",
+                degradations=REALISTIC if args.realistic else Degradations(),
+            )
             write_recording(folder, args.recording, made, args.seed)
         recording = open_recording(args.recording, folder, source)
     rig = audit(recording, source, AuditConfig())
@@ -77,7 +88,9 @@ def make_samples(folder: Path, args) -> Path:
     return index
 
 
-def left_out_rows(frame: FrameViews, config: SplatsConfig, keep_pictures: dict, truth: np.ndarray | None = None) -> list[dict]:
+def left_out_rows(
+    frame: FrameViews, config: SplatsConfig, keep_pictures: dict, truth: np.ndarray | None = None
+) -> list[dict]:
     """Scores of the fit and of the hull on every view left out in turn.
 
     Args:
@@ -85,7 +98,11 @@ def left_out_rows(frame: FrameViews, config: SplatsConfig, keep_pictures: dict, 
     """
     rows = []
     sets = [frame.without([v]) for v in range(len(frame.cameras))]
-    fits = [fit for first in range(0, len(sets), config.batch) for fit in fit_frames(sets[first : first + config.batch], config, 0)]
+    fits = [
+        fit
+        for first in range(0, len(sets), config.batch)
+        for fit in fit_frames(sets[first : first + config.batch], config, 0)
+    ]
     for view, (rest, fit) in enumerate(zip(sets, fits, strict=True)):
         drawn, _ = render_views(fit.gaussians, [frame.cameras[view]])
         hull, _ = render_views(hull_surface(rest, carve_frame(rest, config.hull)), [frame.cameras[view]])
@@ -94,7 +111,9 @@ def left_out_rows(frame: FrameViews, config: SplatsConfig, keep_pictures: dict, 
         row = {"frame": frame.name, "view": view, "own_psnr": fit.scores["psnr"], "own_error": fit.scores["error"]}
         row |= _row("fit", compare_views(drawn, photo)) | _row("hull", compare_views(hull, photo))
         if truth is not None:
-            row |= _row("true_fit", compare_views(drawn, truth[[view]])) | _row("true_hull", compare_views(hull, truth[[view]]))
+            row |= _row("true_fit", compare_views(drawn, truth[[view]])) | _row(
+                "true_hull", compare_views(hull, truth[[view]])
+            )
         rows.append(row)
     return rows
 
@@ -102,14 +121,21 @@ def left_out_rows(frame: FrameViews, config: SplatsConfig, keep_pictures: dict, 
 def truth_in(folder: Path, sample: Sample, cameras) -> np.ndarray:
     """The animal of a sample's frame as it truly was, rendered into canonical cameras, [V, H, W, 4].
 
-    Strands of fur are far thinner than these pixels: with 2x2 samples a pixel the truth agrees with an exact photo to an IoU of
-    0.979 only, with 8x8 to 0.997.
+    Strands of fur are far thinner than these pixels: with 2x2 samples a pixel the truth agrees with an exact photo to
+    an IoU of 0.979 only, with 8x8 to 0.997.
     """
     back = Similarity(*(sample.meta["similarity"][key] for key in ("scale", "rotation", "translation"))).inverse()
-    return np.stack([render_truth(folder, int(sample.meta["frame"]), back.apply_camera(c), max(4, 2048 // c.width)) for c in cameras])
+    return np.stack(
+        [
+            render_truth(folder, int(sample.meta["frame"]), back.apply_camera(c), max(4, 2048 // c.width))
+            for c in cameras
+        ]
+    )
 
 
-def novel_rows(folder: Path, frame: FrameViews, sample: Sample, config: SplatsConfig, keep_pictures: dict) -> list[dict]:
+def novel_rows(
+    folder: Path, frame: FrameViews, sample: Sample, config: SplatsConfig, keep_pictures: dict
+) -> list[dict]:
     """Scores of the fit of all views, and of the hull, on the planned in-between views against the truth render."""
     novel = replace(config.novel, size=frame.rgba.shape[2])
     planned = plan_views(frame.cameras, novel)
@@ -121,7 +147,9 @@ def novel_rows(folder: Path, frame: FrameViews, sample: Sample, config: SplatsCo
     a, b = compare_views(drawn, truth), compare_views(hull, truth)
     rows = []
     for i, view in enumerate(planned):
-        keep_pictures[f"{frame.name}-{view.kind}{view.relative_azimuth:.0f}"] = np.concatenate([truth[i], drawn[i], hull[i]], 1)
+        keep_pictures[f"{frame.name}-{view.kind}{view.relative_azimuth:.0f}"] = np.concatenate(
+            [truth[i], drawn[i], hull[i]], 1
+        )
         row = {"frame": frame.name, "kind": view.kind, "angle": view.nearest_angle, "own_psnr": fit.scores["psnr"]}
         rows.append(row | _row("fit", a, i) | _row("hull", b, i))
     return rows
@@ -142,9 +170,15 @@ def print_table(title: str, rows: list[dict], prefix: str = "") -> None:
     for frame in [*sorted({r["frame"] for r in rows}), "all"]:
         some = [r for r in rows if frame in ("all", r["frame"])]
         means = [[float(np.mean([r[f"{prefix}{w}_{n}"] for r in some])) for n in names] for w in ("fit", "hull")]
-        cells = [f"{v:.2f}" if n.startswith("psnr") else f"{v:.4f}" for m in means for n, v in zip(names, m, strict=True)]
+        cells = [
+            f"{v:.2f}" if n.startswith("psnr") else f"{v:.4f}" for m in means for n, v in zip(names, m, strict=True)
+        ]
         gain = f"{means[0][0] - means[1][0]:+.2f} / {means[0][1] - means[1][1]:+.2f}"
-        print(f"| {frame} | {len(some)} | " + " | ".join(cells) + f" | {gain} | {np.mean([r['own_psnr'] for r in some]):.2f} |")
+        print(
+            f"| {frame} | {len(some)} | "
+            + " | ".join(cells)
+            + f" | {gain} | {np.mean([r['own_psnr'] for r in some]):.2f} |"
+        )
 
 
 def write_pictures(folder: Path, pictures: dict) -> None:
@@ -159,7 +193,9 @@ def main() -> None:
     """Make or take samples, fit, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--realistic", action="store_true")
-    parser.add_argument("--recording", default="mouse1", help="name of the virtual recording; with --seed it decides the animal")
+    parser.add_argument(
+        "--recording", default="mouse1", help="name of the virtual recording; with --seed it decides the animal"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the virtual recording")
     parser.add_argument("--sample", type=Path, help="folder of a recording without its own truth render")
     parser.add_argument("--size", type=int, default=256, help="px of the canonical samples and of the in-between views")
@@ -188,7 +224,10 @@ def main() -> None:
             left_out += left_out_rows(frame, config, pictures, truth)
         if args.skip != "novel" and not args.sample:
             between += novel_rows(folder, frame, sample, config, pictures)
-    print(f"size {config.size}, {config.count} Gaussians, {config.optimise.steps} steps, {time.perf_counter() - started:.0f} s of fits")
+    print(
+        f"size {config.size}, {config.count} Gaussians, {config.optimise.steps} steps, "
+        f"{time.perf_counter() - started:.0f} s of fits"
+    )
     print_table("fitted from all views but one, seen from that one", left_out)
     print_table("the same renders against the true animal in the left-out camera as audited", left_out, "true_")
     print_table("in-between views against the truth render", between)

@@ -1,14 +1,14 @@
 """Speed and memory of the reconstructor: training samples/s, forward time, share of the hardware's peak.
 
     python benchmarks/lrm.py                      small preset on the CPU, synthetic batch of balls
-    python benchmarks/lrm.py --forward            facelift preset on the CPU, 4 and 6 views of 512 px: forward time from 3 of its
+    python benchmarks/lrm.py --forward   facelift preset on the CPU, 4 and 6 views of 512 px: forward time from 3 of its
                                                   24 equal layers (a whole pass takes minutes on two cores)
     python benchmarks/lrm.py --device cuda        facelift preset on a GPU, 4 and 6 views of 512 px
 
 FLOPs are counted for the transformer's matrix products only (two per multiply-add): 2 * weights * tokens for the linear
-layers, 4 * tokens^2 * dim per layer for attention; the backward pass counts twice the forward. The renderer, the losses and
-everything elementwise count as time but not as FLOPs. The CPU's peak is measured with a large matrix product in the same run;
-a GPU's peak is --peak-tflops (989 for bf16 dense on H100 and H200, NVIDIA's data sheet).
+layers, 4 * tokens^2 * dim per layer for attention; the backward pass counts twice the forward. The renderer, the losses
+and everything elementwise count as time but not as FLOPs. The CPU's peak is measured with a large matrix product in the
+same run; a GPU's peak is --peak-tflops (989 for bf16 dense on H100 and H200, NVIDIA's data sheet).
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def bench(name: str, views: int, targets: int, device: str, peak: float, repeats
         gaussians = network()
         out = render(gaussians, cameras, RENDER, white)
         target = image[0, views:]
-        loss, _ = render_loss(out.rgb[0].permute(0, 3, 1, 2), out.alpha[0][:, None], target[:, :3], target[:, 3:], LossConfig())
+        loss, _ = render_loss(
+            out.rgb[0].permute(0, 3, 1, 2), out.alpha[0][:, None], target[:, :3], target[:, 3:], LossConfig()
+        )
         loss.mean().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -114,18 +116,25 @@ def bench(name: str, views: int, targets: int, device: str, peak: float, repeats
     tokens = count_tokens(model, image[:, :views])
     flops = forward_flops(config, tokens)
     passes = 4 if model.checkpoints_activations else 3  # checkpointing computes the forward pass twice
-    memory = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else \
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{name:9} {views} inputs {targets} targets {config.image_size} px: {tokens} tokens, forward {forward_s * 1e3:.0f} ms "
-          f"({flops / forward_s / peak:.0%} of peak), training step {step_s * 1e3:.0f} ms = {1 / step_s:.2f} samples/s, "
-          f"transformer {passes * flops / max(step_s - spent['render'], 1e-9) / peak:.0%} of peak outside the renderer, "
-          f"renderer {spent['render'] / step_s:.0%} of the step, peak memory {memory:.2f} GiB", flush=True)
+    memory = (
+        torch.cuda.max_memory_allocated() / 2**30
+        if device == "cuda"
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    )
+    print(
+        f"{name:9} {views} inputs {targets} targets {config.image_size} px: {tokens} tokens, forward "
+        f"{forward_s * 1e3:.0f} ms "
+        f"({flops / forward_s / peak:.0%} of peak), training step {step_s * 1e3:.0f} ms = {1 / step_s:.2f} samples/s, "
+        f"transformer {passes * flops / max(step_s - spent['render'], 1e-9) / peak:.0%} of peak outside the renderer, "
+        f"renderer {spent['render'] / step_s:.0%} of the step, peak memory {memory:.2f} GiB",
+        flush=True,
+    )
 
 
 @torch.no_grad()
 def bench_forward(name: str, views: int, peak: float, layers: int = 3) -> None:
-    """Forward time of a model on the CPU from some of its layers: the rest of the network + all layers at the median of those
-    after the first, which also warms the caches."""
+    """Forward time of a model on the CPU from some of its layers: the rest of the network + all layers at the median of
+    those after the first, which also warms the caches."""
     config = preset(name)
     torch.manual_seed(0)
     model = GSLRM(dataclasses.replace(config, layers=layers)).eval()
@@ -140,10 +149,15 @@ def bench_forward(name: str, views: int, peak: float, layers: int = 3) -> None:
     spent = np.diff(marks)[::2]
     whole = total - spent.sum() + config.layers * float(np.median(spent[1:]))
     flops = forward_flops(config, count_tokens(model, image))
-    print(f"{name:9} {views} views {config.image_size} px, {gaussians.means.shape[1]} Gaussians: {flops / 1e12:.1f} TFLOP, forward "
-          f"{whole:.0f} s = {config.layers} x {np.median(spent[1:]):.2f} s a layer + {total - spent.sum():.2f} s "
-          f"({flops / whole / peak:.0%} of peak), {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB with {layers} "
-          f"layers", flush=True)
+    print(
+        f"{name:9} {views} views {config.image_size} px, {gaussians.means.shape[1]} Gaussians: {flops / 1e12:.1f} "
+        "TFLOP, forward "
+        f"{whole:.0f} s = {config.layers} x {np.median(spent[1:]):.2f} s a layer + {total - spent.sum():.2f} s "
+        f"({flops / whole / peak:.0%} of peak), {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB "
+        f"with {layers} "
+        f"layers",
+        flush=True,
+    )
 
 
 def main() -> None:

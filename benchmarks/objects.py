@@ -81,10 +81,15 @@ def row(name: str, mesh, args, folder: Path) -> dict:
     export_glb(mesh, folder / "mesh.glb")
     surface = pack_surface(mesh)
     render_surface(surface, cameras[0], light, 2)
-    result = {"faces": len(mesh.faces), "load": timed(lambda: load_mesh(folder / "mesh.glb"), 1),
-              "pack": timed(lambda: pack_surface(mesh), 1)}  # fmt: skip
+    result = {
+        "faces": len(mesh.faces),
+        "load": timed(lambda: load_mesh(folder / "mesh.glb"), 1),
+        "pack": timed(lambda: pack_surface(mesh), 1),
+    }
     for s in (2, 3, 4):
-        result[f"cpu {s}x{s}"] = (timed(lambda s=s: render_views(mesh, cameras, light, s, 2)) - result["pack"]) / len(cameras)
+        result[f"cpu {s}x{s}"] = (timed(lambda s=s: render_views(mesh, cameras, light, s, 2)) - result["pack"]) / len(
+            cameras
+        )
     try:
         result["egl 3x3"] = timed(lambda: render_views_egl(mesh, cameras, light, 3), 2) / len(cameras)
     except ConfigError as error:
@@ -127,13 +132,17 @@ def main() -> None:
         folder = Path(folder)
         for name, size in SIZES.items():
             numbers = row(name, knobbly_ball(*size), args, folder)
-            print(f"{name:>6}: " + "  ".join(f"{k} {v:,}" if k == "faces" else f"{k} {v:.3f}" for k, v in numbers.items()))
+            print(
+                f"{name:>6}: " + "  ".join(f"{k} {v:,}" if k == "faces" else f"{k} {v:.3f}" for k, v in numbers.items())
+            )
         export_glb(knobbly_ball(*SIZES["100 k"]), folder / "object.glb")
         item = {"name": "000000", "uid": "ball", "path": str(folder / "object.glb")}
         for s in (2, 3, 4):
             result = make_object(item, ObjectsConfig(size=512, supersampling=s), 0, folder / "sample", 2)
-            print(f"100 k GLB with a 2048 px texture -> sample of 32 views at 512 px, {s} x {s} samples:"
-                  f" {result['total_s']:.2f} s, {result['mb']:.2f} MB")
+            print(
+                f"100 k GLB with a 2048 px texture -> sample of 32 views at 512 px, {s} x {s} samples:"
+                f" {result['total_s']:.2f} s, {result['mb']:.2f} MB"
+            )
 
 
 if __name__ == "__main__":

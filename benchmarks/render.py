@@ -4,7 +4,8 @@
     python benchmarks/render.py --peers         # also a pure-torch tile renderer, a scalar build and the FMA peak
     python benchmarks/render_compile.py         # the first call: cold, and with the kernels on disk
 
-Scene: a seeded mouse-like shell (see `mouse_scene`), random gradients on rgb, alpha and depth, gradients of all parameters.
+Scene: a seeded mouse-like shell (see `mouse_scene`), random gradients on rgb, alpha and depth, gradients of all
+parameters.
 Reported: median and minimum over the repeats.
 """
 
@@ -30,8 +31,12 @@ from mousefacelift.core.render import render
 def mouse_scene(count: int, seed: int = 0) -> Gaussians:
     """Ellipsoid body, head, ears, tail and some interior; scales near the spacing, 60 % opaque and 40 % faint."""
     rng = np.random.default_rng(seed)
-    parts = [((0, 0, 0), (0.85, 0.45, 0.42), 0.70), ((0.85, 0, 0.08), (0.32, 0.25, 0.25), 0.12),
-             ((0.8, 0.2, 0.35), (0.06, 0.15, 0.17), 0.04), ((0.8, -0.2, 0.35), (0.06, 0.15, 0.17), 0.04)]
+    parts = [
+        ((0, 0, 0), (0.85, 0.45, 0.42), 0.70),
+        ((0.85, 0, 0.08), (0.32, 0.25, 0.25), 0.12),
+        ((0.8, 0.2, 0.35), (0.06, 0.15, 0.17), 0.04),
+        ((0.8, -0.2, 0.35), (0.06, 0.15, 0.17), 0.04),
+    ]
     points = []
     for center, radii, share in parts:
         direction = rng.normal(size=(int(share * count), 3))
@@ -52,7 +57,8 @@ def pixel_aligned_scene(size: int = 128, views: int = 4, seed: int = 0) -> tuple
     """One Gaussian per pixel of 4 views, as the reconstructor predicts them, seen from 8 cameras."""
     torch.manual_seed(seed)
     cameras = CameraTensors.from_cameras(
-        [orbit(45 * i, 20, 2.7, canonical_fxfycxcy(size), size, size) for i in range(8)])
+        [orbit(45 * i, 20, 2.7, canonical_fxfycxcy(size), size, size) for i in range(8)]
+    )
     inputs = cameras.select(list(range(0, 8, 8 // views)))
     v, u = torch.meshgrid(torch.arange(size) + 0.5, torch.arange(size) + 0.5, indexing="ij")
     fx, fy, cx, cy = cameras.fxfycxcy[0]
@@ -72,7 +78,8 @@ def pixel_aligned_scene(size: int = 128, views: int = 4, seed: int = 0) -> tuple
 
 def ring_cameras(size: int, views: int = 6) -> CameraTensors:
     return CameraTensors.from_cameras(
-        [orbit(60 * i, 20 if i % 2 else 45, 2.7, canonical_fxfycxcy(size), size, size) for i in range(views)])
+        [orbit(60 * i, 20 if i % 2 else 45, 2.7, canonical_fxfycxcy(size), size, size) for i in range(views)]
+    )
 
 
 def measure(gaussians: Gaussians, cameras: CameraTensors, repeats: int) -> dict[str, list[float]]:
@@ -95,7 +102,10 @@ def measure(gaussians: Gaussians, cameras: CameraTensors, repeats: int) -> dict[
 
 
 def show(name: str, seconds: dict[str, list[float]]) -> None:
-    parts = [f"{key} median {1e3 * float(np.median(s)):8.1f} ms, minimum {1e3 * min(s):8.1f} ms" for key, s in seconds.items()]
+    parts = [
+        f"{key} median {1e3 * float(np.median(s)):8.1f} ms, minimum {1e3 * min(s):8.1f} ms"
+        for key, s in seconds.items()
+    ]
     print(f"{name:42s} " + "; ".join(parts), flush=True)
 
 
@@ -107,8 +117,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     gaussians = mouse_scene(10_000)
-    print(f"threads {args.threads}, repeats {args.repeats}, coverage "
-          f"{float((render(gaussians, ring_cameras(256)).alpha > 0.5).float().mean()):.3f}")
+    print(
+        f"threads {args.threads}, repeats {args.repeats}, coverage "
+        f"{float((render(gaussians, ring_cameras(256)).alpha > 0.5).float().mean()):.3f}"
+    )
     cameras = {size: ring_cameras(size) for size in (256, 512)}
     for size, views in cameras.items():
         show(f"10k Gaussians, 6 views of {size} px", measure(gaussians, views, args.repeats))

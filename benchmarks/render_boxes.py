@@ -1,9 +1,10 @@
-"""A scalar rasteriser of OpenSplat's kind: Gaussians front to back, each over the pixels of its box, a list of ids per pixel.
+"""A scalar rasteriser of OpenSplat's kind: Gaussians front to back, each over the pixels of its box, a list of ids per
+pixel.
 
-Written from the description of the algorithm. Forward, every blended pair is put on its pixel's list; backward, each list is
-walked back to front and the transmittance recovered by division. Views are spread over the threads. Projection, sorting and
-the gathering of gradients are the vectorised ones of the package, and the boxes are the exact ones of the alpha minimum
-instead of three sigma; both favour this peer.
+Written from the description of the algorithm. Forward, every blended pair is put on its pixel's list; backward, each
+list is walked back to front and the transmittance recovered by division. Views are spread over the threads. Projection,
+sorting and the gathering of gradients are the vectorised ones of the package, and the boxes are the exact ones of the
+alpha minimum instead of three sigma; both favour this peer.
 """
 
 from __future__ import annotations
@@ -25,12 +26,18 @@ def _box(records, at, low, width, height):
     a, b, c = 2 * records[at + 2] / LOG2E, records[at + 3] / LOG2E, 2 * records[at + 4] / LOG2E
     reach = 2 * (records[at + 5] - low) / LOG2E / max(a * c - b * b, 1e-12)
     dx, dy = math.sqrt(max(reach * c, 0.0)) + 0.01, math.sqrt(max(reach * a, 0.0)) + 0.01
-    return (max(0, int(math.ceil(records[at] - dx - 0.5))), min(width - 1, int(math.floor(records[at] + dx - 0.5))),
-            max(0, int(math.ceil(records[at + 1] - dy - 0.5))), min(height - 1, int(math.floor(records[at + 1] + dy - 0.5))))
+    return (
+        max(0, int(math.ceil(records[at] - dx - 0.5))),
+        min(width - 1, int(math.floor(records[at] + dx - 0.5))),
+        max(0, int(math.ceil(records[at + 1] - dy - 0.5))),
+        min(height - 1, int(math.floor(records[at + 1] + dy - 0.5))),
+    )
 
 
 @kernel
-def _forward(tickets, tasks, records, tile_start, entries, constants, background, images, across, down, heads, links, ids):
+def _forward(
+    tickets, tasks, records, tile_start, entries, constants, background, images, across, down, heads, links, ids
+):
     low, clamp, stop = constants[2], constants[3], constants[4]
     width, height, tiles = across * TILE, down * TILE, across * down
     plane, half, one = across * down * TILE * TILE, np.float32(0.5), np.float32(1)
@@ -38,8 +45,11 @@ def _forward(tickets, tasks, records, tile_start, entries, constants, background
         view = take_ticket(tickets)
         if view >= tasks // down:
             return
-        base, listed = view * 5 * plane, entries[tile_start[view * (tiles + 1)]:tile_start[view * (tiles + 1) + tiles]]
-        images[base:base + 5 * plane] = 0
+        base, listed = (
+            view * 5 * plane,
+            entries[tile_start[view * (tiles + 1)] : tile_start[view * (tiles + 1) + tiles]],
+        )
+        images[base : base + 5 * plane] = 0
         through, done, used = np.ones(plane, np.float32), np.zeros(plane, np.bool_), 0
         heads[view, :] = -1
         first, last = (listed.min(), listed.max()) if len(listed) else (0, -1)
@@ -51,7 +61,14 @@ def _forward(tickets, tasks, records, tile_start, entries, constants, background
                     pixel = y * width + x
                     if done[pixel]:
                         continue
-                    alpha, _ = alpha_at(records, at, np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1], low, clamp)
+                    alpha, _ = alpha_at(
+                        records,
+                        at,
+                        np.float32(x) + half - records[at],
+                        np.float32(y) + half - records[at + 1],
+                        low,
+                        clamp,
+                    )
                     if alpha == 0:
                         continue
                     weight = alpha * through[pixel]
@@ -71,8 +88,26 @@ def _forward(tickets, tasks, records, tile_start, entries, constants, background
 
 
 @kernel
-def _backward(tickets, tasks, records, shift, tile_start, entries, constants, background, images, v_rgb, v_alpha, v_depth, slots,
-              across, down, heads, links, ids):
+def _backward(
+    tickets,
+    tasks,
+    records,
+    shift,
+    tile_start,
+    entries,
+    constants,
+    background,
+    images,
+    v_rgb,
+    v_alpha,
+    v_depth,
+    slots,
+    across,
+    down,
+    heads,
+    links,
+    ids,
+):
     bands, width = (down + BAND - 1) // BAND, across * TILE
     plane, half, one = across * down * TILE * TILE, np.float32(0.5), np.float32(1)
     while True:
@@ -91,8 +126,13 @@ def _backward(tickets, tasks, records, shift, tile_start, entries, constants, ba
                 alpha, free = alpha_at(records, at, dx, dy, constants[2], constants[3])
                 through /= one - alpha
                 weight = alpha * through
-                gain = (up[0] * records[at + 6] + up[1] * records[at + 7] + up[2] * records[at + 8] + up[3]
-                        + up[4] * records[at + 9])
+                gain = (
+                    up[0] * records[at + 6]
+                    + up[1] * records[at + 7]
+                    + up[2] * records[at + 8]
+                    + up[3]
+                    + up[4] * records[at + 9]
+                )
                 slope = weight * gain - alpha / (one - alpha) * behind if free else one * 0
                 behind += weight * gain
                 add_sums(slots, LANES * (shift[record] + y // (TILE * BAND)), weight, slope, up, dx, dy)
@@ -115,5 +155,9 @@ class _WithLists:
 
 def box_kernels(views: int, pixels: int, blended: int) -> tuple[_WithLists, _WithLists]:
     """Forward and backward with room for `blended` pairs a view."""
-    lists = (np.empty((views, pixels), np.int32), np.empty((views, blended), np.int32), np.empty((views, blended), np.int32))
+    lists = (
+        np.empty((views, pixels), np.int32),
+        np.empty((views, blended), np.int32),
+        np.empty((views, blended), np.int32),
+    )
     return _WithLists(_forward, lists), _WithLists(_backward, lists)

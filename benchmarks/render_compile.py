@@ -2,8 +2,8 @@
 
     python benchmarks/render_compile.py
 
-Each measurement is a process of its own with its own NUMBA_CACHE_DIR, empty for the cold call and filled by it for the warm
-ones. Imports are timed apart, because any program that uses torch and numba pays them. The SSIM kernels come last.
+Each measurement is a process of its own with its own NUMBA_CACHE_DIR, empty for the cold call and filled by it for the
+warm ones. Imports are timed apart, because any program that uses torch and numba pays them. The SSIM kernels come last.
 """
 
 from __future__ import annotations
@@ -34,16 +34,22 @@ torch.autograd.grad(image.rgb.sum() + image.depth.sum(), leaves)
 backward = time.perf_counter()
 a = torch.rand(1, 3, 64, 64, requires_grad=True)
 torch.autograd.grad(ssim(a, torch.rand(1, 3, 64, 64)), a)
-print(f"import torch {middle - start:.2f} s, package and numba {ready - middle:.2f} s; first render: forward {forward - ready:.2f} s, "
-      f"backward {backward - forward:.2f} s, together {backward - ready:.2f} s; first SSIM {time.perf_counter() - backward:.2f} s")
+print(f"import torch {middle - start:.2f} s, package and numba {ready - middle:.2f} s; first render: "
+      f"forward {forward - ready:.2f} s, backward {backward - forward:.2f} s, together {backward - ready:.2f} s; "
+      f"first SSIM {time.perf_counter() - backward:.2f} s")
 """
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         for name in ("cold", "warm", "warm"):
-            done = subprocess.run([sys.executable, "-c", PROGRAM, str(ROOT)], env={**os.environ, "NUMBA_CACHE_DIR": cache},
-                                  check=True, capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-c", PROGRAM, str(ROOT)],
+                env={**os.environ, "NUMBA_CACHE_DIR": cache},
+                check=True,
+                capture_output=True,
+                text=True,
+            )
             print(f"{name}: {done.stdout.strip()}", flush=True)
 
 

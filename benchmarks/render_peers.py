@@ -22,7 +22,9 @@ from mousefacelift.core.render.simd import LANES, fill, fma, store
 from tests.core.oracle_render import project
 
 TILE = 16
-FLOP_PER_PAIR = 105  # 36 forward (quadratic form 5, exp 16, blending 12, rest) and about 70 backward, the forward again included
+FLOP_PER_PAIR = (
+    105  # 36 forward (quadratic form 5, exp 16, blending 12, rest) and about 70 backward, the forward again included
+)
 
 
 def render_view(leaves, colors, w2c, intrinsics, width, height, config):
@@ -63,8 +65,9 @@ def seconds_torch(gaussians: Gaussians, cameras: CameraTensors, views: int = 1) 
     colors = gaussian_colors(Gaussians(*leaves), cameras)[0]
     start = time.perf_counter()
     for view in range(views):
-        image = render_view(leaves[:4], colors, cameras.w2c[view], cameras.fxfycxcy[view], cameras.width, cameras.height,
-                            RenderConfig())
+        image = render_view(
+            leaves[:4], colors, cameras.w2c[view], cameras.fxfycxcy[view], cameras.width, cameras.height, RenderConfig()
+        )
         torch.autograd.grad(image, leaves, torch.randn_like(image), retain_graph=True)
     return (time.perf_counter() - start) * cameras.w2c.shape[0] / views
 
@@ -102,15 +105,25 @@ def compare(gaussians: Gaussians, cameras: dict[int, CameraTensors], measure) ->
         mine = float(np.median(measure(gaussians, views, 15)["forward+backward"]))
         every, live, most = count_pairs(gaussians, views)
         print(f"{size} px: {1e3 * mine:.1f} ms", flush=True)
-        for name, pixel_kernels in (("scalar build of the same tiles", (scalar_raster, scalar_raster_backward)),
-                                    ("scalar, OpenSplat's kind", box_kernels(views.w2c.shape[0], size * size, most))):
+        for name, pixel_kernels in (
+            ("scalar build of the same tiles", (scalar_raster, scalar_raster_backward)),
+            ("scalar, OpenSplat's kind", box_kernels(views.w2c.shape[0], size * size, most)),
+        ):
             with kernels(*pixel_kernels):
                 seconds = float(np.median(measure(gaussians, views, 5)["forward+backward"]))
-            print(f"  {name}: {1e3 * seconds:.0f} ms, {seconds / mine:.1f} times; images and gradients differ by "
-                  f"{difference(gaussians, views, *pixel_kernels):.1e}", flush=True)
+            print(
+                f"  {name}: {1e3 * seconds:.0f} ms, {seconds / mine:.1f} times; images and gradients differ by "
+                f"{difference(gaussians, views, *pixel_kernels):.1e}",
+                flush=True,
+            )
         seconds = seconds_torch(gaussians, views)
-        print(f"  plain torch over tiles, from one view: {1e3 * seconds:.0f} ms, {seconds / mine:.0f} times", flush=True)
+        print(
+            f"  plain torch over tiles, from one view: {1e3 * seconds:.0f} ms, {seconds / mine:.0f} times", flush=True
+        )
         for name, pairs in (("alpha >= 1/255", every), ("these blended", live)):
             rate = FLOP_PER_PAIR * pairs / mine / 1e9
-            print(f"  {pairs / 1e6:.2f} million pairs of {name} x {FLOP_PER_PAIR} flop: {rate:.0f} GFLOP/s, "
-                  f"{100 * rate / peak:.0f} % of the peak", flush=True)
+            print(
+                f"  {pairs / 1e6:.2f} million pairs of {name} x {FLOP_PER_PAIR} flop: {rate:.0f} GFLOP/s, "
+                f"{100 * rate / peak:.0f} % of the peak",
+                flush=True,
+            )

@@ -1,8 +1,8 @@
 """A scalar build of the renderer: the same algorithm, lists and arithmetic, one pixel and one Gaussian at a time.
 
-Only the pixel half is replaced (blending and its backward walk); projection, sorting and the gathering of gradients stay
-the vectorised ones, which favours this peer. It is what a compiler makes of the plain loops of a scalar C++ rasteriser: a
-pixel leaves its list when it is opaque, and a Gaussian below the alpha minimum costs a comparison.
+Only the pixel half is replaced (blending and its backward walk); projection, sorting and the gathering of gradients
+stay the vectorised ones, which favours this peer. It is what a compiler makes of the plain loops of a scalar C++
+rasteriser: a pixel leaves its list when it is opaque, and a Gaussian below the alpha minimum costs a comparison.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def scalar_raster(tickets, tasks, records, tile_start, entries, constants, backg
             through, red, green, blue, depth = one, one * 0, one * 0, one * 0, one * 0
             for entry in range(tile_start[tile], tile_start[tile + 1]):
                 at = LANES * entries[entry]
-                alpha, _ = alpha_at(records, at, np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1], low, clamp)
+                alpha, _ = alpha_at(
+                    records, at, np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1], low, clamp
+                )
                 if alpha == 0:
                     continue
                 weight = alpha * through
@@ -88,17 +90,41 @@ def add_sums(slots, slot, weight, slope, up, dx, dy):
 @inlined
 def upstream_of(images, v_rgb, v_alpha, v_depth, view, pixel, plane, background):
     """dL/d(rgb), dL/d(alpha) through everything it touches, dL/d(depth) of a pixel, and (dL/dpixel . pixel)."""
-    red, green, blue = (v_rgb[(3 * view) * plane + pixel], v_rgb[(3 * view + 1) * plane + pixel], v_rgb[(3 * view + 2) * plane + pixel])
+    red, green, blue = (
+        v_rgb[(3 * view) * plane + pixel],
+        v_rgb[(3 * view + 1) * plane + pixel],
+        v_rgb[(3 * view + 2) * plane + pixel],
+    )
     b0, b1, b2 = background[3 * view], background[3 * view + 1], background[3 * view + 2]
     alpha, depth, at = v_alpha[view * plane + pixel], v_depth[view * plane + pixel], 5 * view * plane + pixel
-    ahead = (red * (images[at] - b0) + green * (images[at + plane] - b1) + blue * (images[at + 2 * plane] - b2)
-             + alpha * images[at + 3 * plane] + depth * images[at + 4 * plane])
+    ahead = (
+        red * (images[at] - b0)
+        + green * (images[at + plane] - b1)
+        + blue * (images[at + 2 * plane] - b2)
+        + alpha * images[at + 3 * plane]
+        + depth * images[at + 4 * plane]
+    )
     return red, green, blue, alpha - red * b0 - green * b1 - blue * b2, depth, ahead
 
 
 @kernel
-def scalar_raster_backward(tickets, tasks, records, shift, tile_start, entries, constants, background, images, v_rgb, v_alpha,
-                           v_depth, slots, across, down):
+def scalar_raster_backward(
+    tickets,
+    tasks,
+    records,
+    shift,
+    tile_start,
+    entries,
+    constants,
+    background,
+    images,
+    v_rgb,
+    v_alpha,
+    v_depth,
+    slots,
+    across,
+    down,
+):
     """`raster.raster_backward` without vectors."""
     low, clamp, stop = constants[2], constants[3], constants[4]
     stride, plane, tiles = across * TILE, across * down * TILE * TILE, across * down
@@ -124,8 +150,13 @@ def scalar_raster_backward(tickets, tasks, records, shift, tile_start, entries, 
                 if through - weight <= stop:
                     break
                 through -= weight
-                gain = (up[0] * records[at + 6] + up[1] * records[at + 7] + up[2] * records[at + 8] + up[3]
-                        + up[4] * records[at + 9])
+                gain = (
+                    up[0] * records[at + 6]
+                    + up[1] * records[at + 7]
+                    + up[2] * records[at + 8]
+                    + up[3]
+                    + up[4] * records[at + 9]
+                )
                 ahead -= weight * gain
                 slope = weight * gain - alpha / (one - alpha) * ahead if free else one * 0
                 add_sums(slots, LANES * (shift[record] + band), weight, slope, up, dx, dy)
@@ -133,7 +164,8 @@ def scalar_raster_backward(tickets, tasks, records, shift, tile_start, entries, 
 
 @kernel
 def counting_raster(tickets, tasks, records, tile_start, entries, constants, background, images, across, down):
-    """In place of `raster.raster`: alpha counts a pixel's Gaussians at or above the alpha minimum, depth those blended."""
+    """In place of `raster.raster`: alpha counts a pixel's Gaussians at or above the alpha minimum, depth those
+    blended."""
     stop, stride, plane, tiles = constants[4], across * TILE, across * down * TILE * TILE, across * down
     half, one = np.float32(0.5), np.float32(1)
     while True:
@@ -147,8 +179,14 @@ def counting_raster(tickets, tasks, records, tile_start, entries, constants, bac
             through, every, live = one, 0, 0
             for entry in range(tile_start[tile], tile_start[tile + 1]):
                 at = LANES * entries[entry]
-                alpha, _ = alpha_at(records, at, np.float32(x) + half - records[at], np.float32(y) + half - records[at + 1],
-                                  constants[2], constants[3])
+                alpha, _ = alpha_at(
+                    records,
+                    at,
+                    np.float32(x) + half - records[at],
+                    np.float32(y) + half - records[at + 1],
+                    constants[2],
+                    constants[3],
+                )
                 if alpha > 0:
                     through -= alpha * through
                     every, live = every + 1, live + int(through > stop)
@@ -168,7 +206,8 @@ def kernels(forward, backward=scalar_raster_backward):
 
 
 def count_pairs(gaussians: Gaussians, cameras: CameraTensors) -> tuple[int, int, int]:
-    """Pairs of a pixel and a Gaussian with alpha at or above its minimum, those that are blended, and the most of a view."""
+    """Pairs of a pixel and a Gaussian with alpha at or above its minimum, those that are blended, and the most of a
+    view."""
     with kernels(counting_raster), torch.no_grad():
         image = render(gaussians, cameras)
     blended = image.depth.double().sum((-1, -2))

@@ -1,6 +1,6 @@
 """Speed of the fused SSIM, forward and backward, against plain torch and pytorch-msssim in the same run.
 
-    python benchmarks/ssim.py
+python benchmarks/ssim.py
 """
 
 from __future__ import annotations
@@ -32,12 +32,18 @@ def measure(function, size: int, repeats: int = 11) -> np.ndarray:
 
 
 def main() -> None:
-    peers = {"fused": ssim, "plain torch": lambda a, b: ssim_map_torch(a, b).mean(),
-             "pytorch-msssim": lambda a, b: reference(a, b, data_range=1.0)}
+    peers = {
+        "fused": ssim,
+        "plain torch": lambda a, b: ssim_map_torch(a, b).mean(),
+        "pytorch-msssim": lambda a, b: reference(a, b, data_range=1.0),
+    }
     for size in (256, 512):
         for name, function in peers.items():
             times = measure(function, size, 11 if name == "fused" else 3)
-            print(f"6 x 3 x {size}^2 {name:15s} median {np.median(times):7.1f} ms, minimum {times.min():7.1f} ms", flush=True)
+            print(
+                f"6 x 3 x {size}^2 {name:15s} median {np.median(times):7.1f} ms, minimum {times.min():7.1f} ms",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """CPU seconds per view of the virtual recording, at the real rig's size and at the demo's, and where they go.
 
 python benchmarks/virtual.py [--frames 4]
-Lights and fur are made once per frame and shared by six cameras; `shared` is a sixth of that. `view` is projection, shading,
-sorting, painting, shadow, compositing and sensor noise of one camera. Encoding is measured on its own.
+Lights and fur are made once per frame and shared by six cameras; `shared` is a sixth of that. `view` is projection,
+shading, sorting, painting, shadow, compositing and sensor noise of one camera. Encoding is measured on its own.
 """
 
 from __future__ import annotations
@@ -42,8 +42,12 @@ def measure(config: VirtualConfig, frames: int) -> dict:
     encode = (time.process_time() - start) / len(images)
     ms = {"shared": np.median(shared), "view": np.median(view), "slowest_view": np.max(view), "encode": encode}
     row = {f"{key}_ms": round(1000 * float(value), 1) for key, value in ms.items()}
-    return {"size": f"{config.width}x{config.height}", "strands": len(stage.strands.face),
-            "cpu_s_per_view": round(float(np.median(shared) + np.median(view)), 4), **row}
+    return {
+        "size": f"{config.width}x{config.height}",
+        "strands": len(stage.strands.face),
+        "cpu_s_per_view": round(float(np.median(shared) + np.median(view)), 4),
+        **row,
+    }
 
 
 def film_frame(stage, backdrops, frame: int) -> None:
@@ -57,7 +61,7 @@ def film(scene, lens, backdrop, config: VirtualConfig) -> np.ndarray:
     """One finished 8-bit picture."""
     patch, (x, y) = painter.paint(scene, lens, config.supersample)
     image = arena.cast_shadow(backdrop, scene.lighting)
-    window = image[y:y + patch.shape[0], x:x + patch.shape[1]]
+    window = image[y : y + patch.shape[0], x : x + patch.shape[1]]
     window *= 1 - patch[..., 3:]
     window += patch[..., :3]
     return degrade.sense(image, 1.0, config.noise, np.random.Generator(np.random.SFC64(0)))

@@ -1,6 +1,6 @@
 """Comments of config.yaml, written from the dataclasses that read it: one text, told once.
 
-    mousefacelift schema --comments config.yaml
+mousefacelift schema --comments config.yaml
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ LINE = re.compile(r"(?P<indent> *)(?P<key>[\w.-]+):(?P<value>( +[^#\s].*?)?)(  #
 
 
 def annotate(text: str, cls: type) -> str:
-    """`text` of a YAML file that `cls` reads, each key with the words of its field's docstring and the values it may have.
+    """`text` of a YAML file that `cls` reads, each key with the words of its field's docstring and the values it may
+    have.
 
-    Keys, values, blank lines and comments at the left margin stay as they are; indented comment lines are replaced. A text
-    that does not fit beside its key stands above it.
+    Keys, values, blank lines and comments at the left margin stay as they are; indented comment lines are replaced. A
+    text that does not fit beside its key stands above it.
     """
     lines, path = [], []
     for line in text.splitlines():
@@ -72,7 +73,8 @@ def _choices(hint: Any) -> list[str]:
 
 
 def describe_fields(cls: type) -> dict[str, str]:
-    """{field: text} of the comments behind a dataclass's fields and of its docstring's `Args:`; of `a, b: text` only `a` has it."""
+    """{field: text} of the comments behind a dataclass's fields and of its docstring's `Args:`; of `a, b: text` only
+    `a` has it."""
     names = {field.name for field in dataclasses.fields(cls)}
     behind = re.findall(r"^    (\w+): [^#\n]*  # (.*)$", inspect.getsource(cls), re.M)
     found: dict[str, str] = {name: text for name, text in behind if name in names}

@@ -23,8 +23,14 @@ from mousefacelift.core.samples import replace_folder
 from mousefacelift.errors import DataError
 
 
-def run_chunk(index: str | Path, key: str, items: Iterable[tuple[str, Any]],
-              make: Callable[[str, Any, Path], dict], header: dict, label: str = "items") -> dict:
+def run_chunk(
+    index: str | Path,
+    key: str,
+    items: Iterable[tuple[str, Any]],
+    make: Callable[[str, Any, Path], dict],
+    header: dict,
+    label: str = "items",
+) -> dict:
     """Make every item of a chunk, keeping those that an earlier, killed run with the same key finished.
 
     Args:
@@ -46,8 +52,10 @@ def run_chunk(index: str | Path, key: str, items: Iterable[tuple[str, Any]],
     with open(lock_path, "a") as lock:
         _lock(lock, chunk)
         items = list(items)
-        rows = [_item(work, name, argument, make)
-                for name, argument in tqdm(items, desc=chunk.name, unit=label.rstrip("s"), file=sys.stderr, mininterval=1.0)]
+        rows = [
+            _item(work, name, argument, make)
+            for name, argument in tqdm(items, desc=chunk.name, unit=label.rstrip("s"), file=sys.stderr, mininterval=1.0)
+        ]
         for leftover in work.iterdir():
             if leftover.name not in {name for name, _ in items}:
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -64,8 +72,11 @@ def _lock(stream, chunk: Path) -> None:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise DataError(f"chunk {chunk} is being written by another process",
-                        likely="two runs in one results folder", hint="wait for it, or stop it") from error
+        raise DataError(
+            f"chunk {chunk} is being written by another process",
+            likely="two runs in one results folder",
+            hint="wait for it, or stop it",
+        ) from error
 
 
 def _item(work: Path, name: str, argument: Any, make: Callable) -> dict:
@@ -87,8 +98,9 @@ def read_index(index: str | Path) -> dict:
     try:
         return json.loads(Path(index).read_text())
     except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"chunk index {index} cannot be read", got=str(error),
-                        hint="rerun the stage that makes it") from error
+        raise DataError(
+            f"chunk index {index} cannot be read", got=str(error), hint="rerun the stage that makes it"
+        ) from error
 
 
 def chunk_name(start: int, stop: int) -> str:
@@ -99,5 +111,5 @@ def chunk_name(start: int, stop: int) -> str:
 def frame_chunks(start: int, stop: int, step: int, size: int) -> list[tuple[str, list[int]]]:
     """Names and frame numbers of the chunks of range(start, stop, step), `size` frames each (fewer in the last)."""
     frames = list(range(start, stop, step))
-    parts = [frames[i:i + size] for i in range(0, len(frames), size)]
+    parts = [frames[i : i + size] for i in range(0, len(frames), size)]
     return [(chunk_name(part[0], part[-1] + 1), part) for part in parts]

@@ -14,8 +14,12 @@ T = TypeVar("T")
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
     """Add --config-json: the sections of config.yaml that the command reads, as one JSON object."""
-    parser.add_argument("--config-json", default="{}", metavar="JSON",
-                        help="sections of config.yaml that this command reads, with the seed; default: all defaults")
+    parser.add_argument(
+        "--config-json",
+        default="{}",
+        metavar="JSON",
+        help="sections of config.yaml that this command reads, with the seed; default: all defaults",
+    )
 
 
 def read_config(args: argparse.Namespace, cls: type[T], section: str) -> T:
@@ -36,7 +40,9 @@ def config_mapping(args: argparse.Namespace) -> dict:
     try:
         mapping = json.loads(args.config_json)
     except json.JSONDecodeError as error:
-        raise ConfigError("--config-json is not JSON", got=str(error), expected='{"section": {...}, "seed": 0}') from error
+        raise ConfigError(
+            "--config-json is not JSON", got=str(error), expected='{"section": {...}, "seed": 0}'
+        ) from error
     if not isinstance(mapping, dict):
         raise ConfigError("--config-json is not an object", got=type(mapping).__name__)
     return mapping
@@ -50,5 +56,7 @@ def parse_frames(text: str) -> tuple[int, int, int]:
     except ValueError:
         numbers = []
     if len(numbers) not in (2, 3) or numbers[0] < 0 or numbers[1] <= numbers[0] or numbers[-1] < 1:
-        raise ConfigError(f"frame range '{text}' cannot be read", expected="START:STOP or START:STOP:STEP, stop excluded")
+        raise ConfigError(
+            f"frame range '{text}' cannot be read", expected="START:STOP or START:STOP:STEP, stop excluded"
+        )
     return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else 1

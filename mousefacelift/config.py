@@ -153,8 +153,12 @@ def _schema_of(hint: Any) -> dict:
     if origin in (tuple, list):
         args = get_args(hint)
         if origin is tuple and args and args[-1] is not Ellipsis:
-            return {"type": "array", "prefixItems": [_schema_of(a) for a in args], "minItems": len(args),
-                    "maxItems": len(args)}
+            return {
+                "type": "array",
+                "prefixItems": [_schema_of(a) for a in args],
+                "minItems": len(args),
+                "maxItems": len(args),
+            }
         return {"type": "array", "items": _schema_of(args[0])}
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema_of(get_args(hint)[1])}

@@ -52,9 +52,11 @@ def acquire(count: int, timeout_s: float | None = None) -> list[str]:
     if len(pool) < count:
         raise ConfigError(
             f"this job asks for {count} GPU(s) and may use {len(pool)}",
-            got=", ".join(pool) or "no device", where=_origin(),
+            got=", ".join(pool) or "no device",
+            where=_origin(),
             likely="SLURM gave the job no GPU" if "SLURM_JOB_ID" in os.environ else "a machine without GPU",
-            hint="set `gpu: 0` for this stage in config.yaml to run on the CPU, or ask SLURM for gpu=1")
+            hint="set `gpu: 0` for this stage in config.yaml to run on the CPU, or ask SLURM for gpu=1",
+        )
     if "SLURM_JOB_ID" in os.environ and len(pool) == count:
         chosen = pool
     else:
@@ -69,7 +71,9 @@ def device_pool() -> list[str]:
         if variable == "MFL_GPUS" and "SLURM_JOB_ID" in os.environ:
             continue  # what SLURM gave wins
         if variable in os.environ:
-            return [name.strip() for name in os.environ[variable].split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
+            return [
+                name.strip() for name in os.environ[variable].split(",") if name.strip() not in ("", "-1", "NoDevFiles")
+            ]
     if "SLURM_JOB_ID" in os.environ:
         return []
     numbers = [re.fullmatch(r"/dev/nvidia(\d+)", path) for path in glob.glob("/dev/nvidia*")]
@@ -83,8 +87,9 @@ def _origin() -> str:
 
 def lock_folder() -> str:
     """Host-wide folder of lock files. TMPDIR is ignored: Snakemake sets it per job."""
-    base = os.environ.get("MFL_LOCK_DIR") or os.path.join("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir(),
-                                                          "mousefacelift-devices")
+    base = os.environ.get("MFL_LOCK_DIR") or os.path.join(
+        "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir(), "mousefacelift-devices"
+    )
     if not os.path.isdir(base):
         os.makedirs(base, exist_ok=True)
         try:
@@ -157,8 +162,11 @@ def _wait(done, deadline: float | None, count: int, pool: list[str]) -> None:
     told = False
     while not done():
         if deadline is not None and time.monotonic() > deadline:
-            raise ConfigError(f"no {count} free GPU(s) among {', '.join(pool)} in time",
-                              likely="other jobs hold them", hint=f"fuser -v {lock_folder()}/*.lock")
+            raise ConfigError(
+                f"no {count} free GPU(s) among {', '.join(pool)} in time",
+                likely="other jobs hold them",
+                hint=f"fuser -v {lock_folder()}/*.lock",
+            )
         if not told:
             print(f"waiting for {count} of GPUs {', '.join(pool)}", file=sys.stderr, flush=True)
             told = True
@@ -166,7 +174,9 @@ def _wait(done, deadline: float | None, count: int, pool: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m mousefacelift.devices", description="Run a command on leased GPUs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m mousefacelift.devices", description="Run a command on leased GPUs."
+    )
     parser.add_argument("-n", type=int, default=1, help="number of devices")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- command and arguments")
     args = parser.parse_args()

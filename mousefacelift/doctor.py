@@ -10,8 +10,20 @@ import platform
 import shutil
 import sys
 
-REQUIRED = ("torch", "numpy", "cv2", "numba", "pandas", "pyarrow", "diffusers", "transformers", "gsplat", "trimesh", "av",
-            "snakemake")
+REQUIRED = (
+    "torch",
+    "numpy",
+    "cv2",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "diffusers",
+    "transformers",
+    "gsplat",
+    "trimesh",
+    "av",
+    "snakemake",
+)
 
 
 def add_command(subparsers) -> None:
@@ -29,8 +41,12 @@ def findings() -> list[str]:
     """Lines of the form 'ok ...', 'note ...' or 'bad ... -> remedy'."""
     lines = [f"ok    Python {platform.python_version()} on {os.cpu_count()} cores"]
     lines += [_package(name) for name in REQUIRED]
-    lines += [_torchvision(), _gpu(), _tool("sbatch", "SLURM jobs: snakemake --profile workflow/profiles/slurm"),
-              _tool("nvcc", "gsplat compiles its kernels on first use and needs the CUDA toolkit")]
+    lines += [
+        _torchvision(),
+        _gpu(),
+        _tool("sbatch", "SLURM jobs: snakemake --profile workflow/profiles/slurm"),
+        _tool("nvcc", "gsplat compiles its kernels on first use and needs the CUDA toolkit"),
+    ]
     return [line for line in lines if line]
 
 
@@ -55,8 +71,10 @@ def _torchvision() -> str:
         importlib.import_module("torchvision")
         return "note  torchvision is installed and works; nothing here needs it"
     except Exception as error:
-        return (f"bad   torchvision is installed and does not import ({type(error).__name__}); it breaks diffusers and "
-                "transformers -> pip uninstall torchvision")
+        return (
+            f"bad   torchvision is installed and does not import ({type(error).__name__}); it breaks diffusers and "
+            "transformers -> pip uninstall torchvision"
+        )
 
 
 def _gpu() -> str:

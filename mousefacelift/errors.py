@@ -17,8 +17,9 @@ class MouseFaceLiftError(Exception):
 
     exit_code = 2
 
-    def __init__(self, what: str, *, where=None, got=None, expected=None, likely: str | None = None,
-                 hint: str | None = None) -> None:
+    def __init__(
+        self, what: str, *, where=None, got=None, expected=None, likely: str | None = None, hint: str | None = None
+    ) -> None:
         self.what, self.where, self.got, self.expected = what, where, got, expected
         self.likely, self.hint = likely, hint
         super().__init__(self._message())
@@ -38,8 +39,13 @@ class MouseFaceLiftError(Exception):
         return "\n  ".join(lines)
 
     def __reduce__(self):
-        keywords = {"where": self.where, "got": self.got, "expected": self.expected, "likely": self.likely,
-                    "hint": self.hint}
+        keywords = {
+            "where": self.where,
+            "got": self.got,
+            "expected": self.expected,
+            "likely": self.likely,
+            "hint": self.hint,
+        }
         return _rebuild, (type(self), self.what, keywords)
 
 

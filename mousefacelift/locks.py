@@ -33,8 +33,11 @@ def one_writer(out: str | Path, wait_s: float = WAIT_S) -> Iterator[None]:
     deadline, told = time.monotonic() + wait_s, False
     while (descriptor := _hold(name)) is None:
         if time.monotonic() >= deadline:
-            raise DataError(f"{out} is being written by another process", likely="a job of a killed run that is still alive, or two "
-                            "runs in one results folder", hint="wait for it, or stop it, and start again")
+            raise DataError(
+                f"{out} is being written by another process",
+                likely="a job of a killed run that is still alive, or two runs in one results folder",
+                hint="wait for it, or stop it, and start again",
+            )
         if not told:
             print(f"waiting for another process that writes {out}", file=sys.stderr, flush=True)
             told = True

@@ -1,6 +1,6 @@
 """All sections of config.yaml as one dataclass, and the JSON schema that the Snakefile validates with.
 
-    mousefacelift schema --out workflow/schemas/config.schema.yaml --comments config.yaml
+mousefacelift schema --out workflow/schemas/config.schema.yaml --comments config.yaml
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class PipelineConfig:
         seed: of everything that is drawn at random.
         arms: trained by default.
         sweep: trained by `snakemake sweep`.
-        sweep_seeds: of training, every arm with each on the same data; with another than `seed` the run is called 80-20.seed1.
+        sweep_seeds: of training, every arm with each on the same data; with another than `seed` the run is called
+            80-20.seed1.
     """
 
     recordings: dict[str, RecordingSource]

@@ -39,7 +39,9 @@ def check_config(config: dict, schema: dict) -> None:
     """
     from jsonschema import Draft202012Validator
 
-    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: (-len(e.absolute_path), str(e.absolute_path)))
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(config), key=lambda e: (-len(e.absolute_path), str(e.absolute_path))
+    )
     if not errors:
         return
     error = next((inner for inner in errors[0].context if inner.validator != "type"), errors[0])
@@ -48,17 +50,26 @@ def check_config(config: dict, schema: dict) -> None:
         known = list(error.schema["properties"])
         name = next(key for key in error.instance if key not in known)
         near = difflib.get_close_matches(str(name), known, n=1)
-        raise ConfigError(f"config key '{f'{where}.{name}'.lstrip('.')}' is not known", expected=f"one of {', '.join(known)}",
-                          likely=f"misspelt '{near[0]}'" if near else "a key of another section or version", hint="mend config.yaml")
+        raise ConfigError(
+            f"config key '{f'{where}.{name}'.lstrip('.')}' is not known",
+            expected=f"one of {', '.join(known)}",
+            likely=f"misspelt '{near[0]}'" if near else "a key of another section or version",
+            hint="mend config.yaml",
+        )
     number = isinstance(error.instance, str) and re.fullmatch(r"[\d.]+[eE][-+]?\d+", error.instance)
     expected = error.validator_value if error.validator in ("type", "enum") else error.message
-    raise ConfigError(f"config key '{where}' has a wrong value", got=repr(error.instance)[:200],
-                      expected=", ".join(map(str, expected)) if isinstance(expected, list) else expected,
-                      likely="YAML reads 1e-4 as text; write 1.0e-4" if number else None, hint="mend config.yaml")
+    raise ConfigError(
+        f"config key '{where}' has a wrong value",
+        got=repr(error.instance)[:200],
+        expected=", ".join(map(str, expected)) if isinstance(expected, list) else expected,
+        likely="YAML reads 1e-4 as text; write 1.0e-4" if number else None,
+        hint="mend config.yaml",
+    )
 
 
 def refuse_repeated_keys(paths: list[str]) -> None:
-    """Raise ConfigError where a YAML file gives one key twice: YAML keeps the last, so of two recordings of one name one is lost."""
+    """Raise ConfigError where a YAML file gives one key twice: YAML keeps the last, so of two recordings of one name
+    one is lost."""
     import yaml  # a part of Snakemake; not needed when the package is used without it
 
     for path in paths:
@@ -71,12 +82,17 @@ def refuse_repeated_keys(paths: list[str]) -> None:
                 names = [key.value for key, _ in node.value]
                 twice = sorted({name for name in names if names.count(name) > 1})
                 if twice:
-                    raise ConfigError(f"{path} gives {where}{twice[0]} twice", likely="two recordings of one name",
-                                      hint="give each recording its own name")
+                    raise ConfigError(
+                        f"{path} gives {where}{twice[0]} twice",
+                        likely="two recordings of one name",
+                        hint="give each recording its own name",
+                    )
                 pending += [(value, f"{where}{key.value}.") for key, value in node.value]
 
 
-def stage_params(config: dict, sections: list[str], modules: list[str], without: tuple[str, ...] = ()) -> dict[str, str]:
+def stage_params(
+    config: dict, sections: list[str], modules: list[str], without: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Parameters of a rule: the sections of config.yaml that it reads, and the version of the code that it runs.
 
     Snakemake reruns a job whose params changed: a change to another section, to a comment or to a module that the
@@ -99,7 +115,8 @@ def stage_params(config: dict, sections: list[str], modules: list[str], without:
 
 @cache
 def code_version(modules: tuple[str, ...]) -> str:
-    """12 hexadecimal digits of the code (comments, docstrings and layout left out) of modules and all they import here."""
+    """12 hexadecimal digits of the code (comments, docstrings and layout left out) of modules and all they import
+    here."""
     seen: dict[str, str] = {}
     pending = list(modules)
     while pending:
@@ -121,8 +138,13 @@ def _read_module(module: str) -> tuple[str, list[str]]:
     imported = sorted({name for node in ast.walk(tree) for name in _imports(node, module, path)})
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) \
-                and isinstance(body[0].value.value, str):
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+            and isinstance(body[0].value.value, str)
+        ):
             body[0] = ast.Pass()
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imported
 
@@ -139,7 +161,9 @@ def _imports(node: ast.AST, module: str, path: Path) -> list[str]:
         names = [base] + [f"{base}.{alias.name}" for alias in node.names]
     else:
         return []
-    return [name for name in names if name.startswith("mousefacelift") and name != "mousefacelift" and _module_path(name)]
+    return [
+        name for name in names if name.startswith("mousefacelift") and name != "mousefacelift" and _module_path(name)
+    ]
 
 
 def _module_path(module: str) -> Path | None:
@@ -160,7 +184,7 @@ def frame_ranges(frames: list[int], size: int) -> dict[str, str]:
     Names hold the first and last frame number: '000000-000019'.
     """
     numbers = frame_numbers(frames)
-    parts = [numbers[i:i + size] for i in range(0, len(numbers), size)]
+    parts = [numbers[i : i + size] for i in range(0, len(numbers), size)]
     return {f"{part[0]:06d}-{part[-1]:06d}": f"{part[0]}:{part[-1] + 1}:{numbers.step}" for part in parts}
 
 
@@ -170,7 +194,8 @@ def count_ranges(count: int, size: int) -> dict[str, str]:
 
 
 def run_names(config: dict, arms: list[str], seeds: list[int]) -> list[str]:
-    """Names of the training runs of all arms with all seeds: the arm's own with the pipeline's seed, else `ARM.seedN`."""
+    """Names of the training runs of all arms with all seeds: the arm's own with the pipeline's seed, else
+    `ARM.seedN`."""
     return [arm if seed == config["seed"] else f"{arm}.seed{seed}" for arm in arms for seed in seeds]
 
 
@@ -183,8 +208,8 @@ def arm_and_seed(config: dict, run: str) -> dict:
 def training_resources(config: dict) -> dict:
     """What the training rule asks of a scheduler: GPUs of one node, or of each of several nodes that one launch fills.
 
-    `mpi` tells the SLURM executor that the job starts its own processes with srun; `gres` counts per node, `gpu` per job.
-    `node_gpus` is what the command is given; a resource, because it does not change the result.
+    `mpi` tells the SLURM executor that the job starts its own processes with srun; `gres` counts per node, `gpu` per
+    job. `node_gpus` is what the command is given; a resource, because it does not change the result.
     """
     nodes, gpus = config["train"]["launch"]["nodes"], config["jobs"]["gpus"]["train"]
     if nodes == 1:
@@ -201,9 +226,13 @@ def scan_sequences(config: dict) -> dict[str, dict]:
     scans, found = config["objects"]["scans"], {}
     for name, recording in config["recordings"].items():
         if recording["path"] == "virtual" and scans["every"]:
-            numbers = frame_numbers(recording["frames"])[::scans["every"]]
-            found[name] = {"path": f"results/recordings/{name}/truth", "poses": "", "is_virtual": True,
-                           "frames": [numbers.start, numbers.stop, numbers.step]}
+            numbers = frame_numbers(recording["frames"])[:: scans["every"]]
+            found[name] = {
+                "path": f"results/recordings/{name}/truth",
+                "poses": "",
+                "is_virtual": True,
+                "frames": [numbers.start, numbers.stop, numbers.step],
+            }
     for name, sequence in scans["sequences"].items():
         found[name] = {"poses": "", **sequence, "is_virtual": False}
     return found

@@ -1,4 +1,5 @@
-"""Shared fixtures. Data beside the checkout (../shared) is used when present; a test that needs it says when it skips."""
+"""Shared fixtures. Data beside the checkout (../shared) is used when present; a test that needs it says when it
+skips."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def fresh_accelerate_state():
-    """accelerate keeps one state per process and refuses another precision; a command's process has one, a test run has many."""
+    """accelerate keeps one state per process and refuses another precision; a command's process has one, a test run has
+    many."""
     yield
     if "accelerate.state" in sys.modules:
         sys.modules["accelerate.state"].AcceleratorState._reset_state(reset_partial_state=True)

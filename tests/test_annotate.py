@@ -7,8 +7,8 @@ from mousefacelift.annotate import annotate, describe_fields
 @dataclass(frozen=True)
 class Inner:
     """Args:
-        steps, rate: how long
-            it goes on.
+    steps, rate: how long
+        it goes on.
     """
 
     steps: int = 1
@@ -34,10 +34,15 @@ def test_fields_are_described_by_docstring_or_comment():
 
 
 def test_every_key_gets_the_words_of_its_field_and_nothing_else_changes():
-    text = ("# head\n\ninner:  # old\n  # old words\n  steps: 3  # old\n  rate: 1.0\n  kind: slow\n"
-            "named:\n  a: {steps: 1}\n  b:\n    steps: 2\n")
-    expected = ("# head\n\ninner:  # the engine\n  steps: 3  # how long it goes on\n  rate: 1.0\n  kind: slow  # speed (fast | slow)\n"
-                "named:  # by the user\n  a: {steps: 1}\n  b:\n    steps: 2  # how long it goes on\n")
+    text = (
+        "# head\n\ninner:  # old\n  # old words\n  steps: 3  # old\n  rate: 1.0\n  kind: slow\n"
+        "named:\n  a: {steps: 1}\n  b:\n    steps: 2\n"
+    )
+    expected = (
+        "# head\n\ninner:  # the engine\n  steps: 3  # how long it goes on\n  rate: 1.0\n  kind: slow  # speed (fast "
+        "| slow)\n"
+        "named:  # by the user\n  a: {steps: 1}\n  b:\n    steps: 2  # how long it goes on\n"
+    )
     assert annotate(text, Outer) == expected
     assert annotate(expected, Outer) == expected
 

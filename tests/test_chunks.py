@@ -36,7 +36,8 @@ def _slow(name, argument, folder):
 
 def test_a_killed_chunk_goes_on_where_it_was(tmp_path):
     process = multiprocessing.get_context("fork").Process(
-        target=run_chunk, args=(tmp_path / "a/index.json", "k", items(6), _slow, {}))
+        target=run_chunk, args=(tmp_path / "a/index.json", "k", items(6), _slow, {})
+    )
     process.start()
     while not (tmp_path / "calls.txt").exists() or len((tmp_path / "calls.txt").read_text().split()) < 3:
         time.sleep(0.02)
@@ -66,7 +67,11 @@ def test_a_failing_item_keeps_the_others_and_the_old_chunk(tmp_path):
     with pytest.raises(ValueError):
         run_chunk(tmp_path / "a/index.json", "k2", items(), fail, {})
     assert json.loads((tmp_path / "a/index.json").read_text())["key"] == "k1"
-    assert sorted(p.name for p in (tmp_path / ".a.k2.work").iterdir() if not p.name.startswith(".")) == ["000", "001", "002"]
+    assert sorted(p.name for p in (tmp_path / ".a.k2.work").iterdir() if not p.name.startswith(".")) == [
+        "000",
+        "001",
+        "002",
+    ]
 
 
 def test_two_writers_of_one_chunk_are_refused(tmp_path):

@@ -33,15 +33,18 @@ def test_a_misspelt_key_names_the_nearest():
         load(Outer, {"size": 1, "inner": {"rat": 2}}, "x")
 
 
-@pytest.mark.parametrize("mapping, word", [
-    ({"size": "3"}, "x.size"),
-    ({"size": True}, "whole number"),
-    ({"size": 1, "inner": {"rate": "1e-4"}}, "1.0e-4"),
-    ({"size": 1, "inner": {"mode": "fast"}}, "exact, approximate"),
-    ({"size": 1, "box": [1]}, "2 values"),
-    ({}, "missing"),
-    ([], "not a mapping"),
-])
+@pytest.mark.parametrize(
+    "mapping, word",
+    [
+        ({"size": "3"}, "x.size"),
+        ({"size": True}, "whole number"),
+        ({"size": 1, "inner": {"rate": "1e-4"}}, "1.0e-4"),
+        ({"size": 1, "inner": {"mode": "fast"}}, "exact, approximate"),
+        ({"size": 1, "box": [1]}, "2 values"),
+        ({}, "missing"),
+        ([], "not a mapping"),
+    ],
+)
 def test_wrong_values_say_where_and_what(mapping, word):
     with pytest.raises(ConfigError, match=word):
         load(Outer, mapping, "x")
@@ -50,7 +53,13 @@ def test_wrong_values_say_where_and_what(mapping, word):
 def test_the_schema_agrees_with_the_loader():
     schema = json_schema(Outer)
     validate({"size": 3, "inner": {"mode": "exact"}, "box": None}, schema)
-    for bad in ({"size": 3, "colour": 1}, {"size": 3, "inner": {"mode": "x"}}, {"size": 1.5}, {"size": 3, "box": [1]}, {}):
+    for bad in (
+        {"size": 3, "colour": 1},
+        {"size": 3, "inner": {"mode": "x"}},
+        {"size": 1.5},
+        {"size": 3, "box": [1]},
+        {},
+    ):
         with pytest.raises(ValidationError):
             validate(bad, schema)
 

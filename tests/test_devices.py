@@ -11,8 +11,10 @@ import pytest
 from mousefacelift import devices
 from mousefacelift.errors import ConfigError
 
-HOLD = ("import sys,time; from mousefacelift import devices;"
-        "print(','.join(devices.acquire(int(sys.argv[1]))), flush=True); time.sleep(float(sys.argv[2]))")
+HOLD = (
+    "import sys,time; from mousefacelift import devices;"
+    "print(','.join(devices.acquire(int(sys.argv[1]))), flush=True); time.sleep(float(sys.argv[2]))"
+)
 
 
 @pytest.fixture
@@ -22,8 +24,13 @@ def environment(tmp_path):
 
 
 def hold(environment, count, seconds):
-    return subprocess.Popen([sys.executable, "-c", HOLD, str(count), str(seconds)], env=environment,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(count), str(seconds)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_two_jobs_never_share_a_device(environment):
@@ -58,10 +65,14 @@ def test_a_job_that_wants_two_is_not_starved(environment):
 
 def test_no_overlap_under_stress_with_killed_jobs(environment, tmp_path):
     log = tmp_path / "log.txt"
-    code = ("import sys,time,os; from mousefacelift import devices; d=devices.acquire(int(sys.argv[1]));"
-            "f=open(sys.argv[2],'a',buffering=1); f.write(f'+ {os.getpid()} {\",\".join(d)}\\n'); time.sleep(0.05);"
-            "f.write(f'- {os.getpid()} {\",\".join(d)}\\n')")
-    jobs = [subprocess.Popen([sys.executable, "-c", code, str(1 + i % 2), str(log)], env=environment) for i in range(16)]
+    code = (
+        "import sys,time,os; from mousefacelift import devices; d=devices.acquire(int(sys.argv[1]));"
+        "f=open(sys.argv[2],'a',buffering=1); f.write(f'+ {os.getpid()} {\",\".join(d)}\\n'); time.sleep(0.05);"
+        "f.write(f'- {os.getpid()} {\",\".join(d)}\\n')"
+    )
+    jobs = [
+        subprocess.Popen([sys.executable, "-c", code, str(1 + i % 2), str(log)], env=environment) for i in range(16)
+    ]
     time.sleep(0.4)
     killed = {job.pid for job in jobs[:4] if job.poll() is None}
     for job in jobs[:4]:
@@ -102,8 +113,22 @@ def test_a_cpu_job_sees_no_device(monkeypatch):
 
 def test_the_wrapper_keeps_the_lease_through_exec(environment):
     only = environment | {"MFL_GPUS": "0"}
-    wrapped = subprocess.Popen([sys.executable, "-m", "mousefacelift.devices", "-n", "1", "--", "sh", "-c",
-                                "echo $CUDA_VISIBLE_DEVICES; sleep 1"], env=only, stdout=subprocess.PIPE, text=True)
+    wrapped = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "mousefacelift.devices",
+            "-n",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            "echo $CUDA_VISIBLE_DEVICES; sleep 1",
+        ],
+        env=only,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert wrapped.stdout.readline().strip() == "0"
     started = time.monotonic()
     other = hold(only, 1, 0)

@@ -10,8 +10,10 @@ import pytest
 from mousefacelift.errors import DataError
 from mousefacelift.locks import one_writer
 
-HOLD = ("import sys,time; from mousefacelift.locks import one_writer\nwith one_writer(sys.argv[1]):"
-        " print('mine', flush=True); time.sleep(60)")
+HOLD = (
+    "import sys,time; from mousefacelift.locks import one_writer\nwith one_writer(sys.argv[1]):"
+    " print('mine', flush=True); time.sleep(60)"
+)
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,13 @@ def package(tmp_path, monkeypatch):
     """A small package of its own in place of the real one."""
     root = tmp_path / "mousefacelift"
     (root / "core").mkdir(parents=True)
-    for name, text in {"__init__": "", "core/__init__": "", "core/base": "X = 1\n", "other": "Y = 1\n",
-                       "stage": '"""Doc."""\nfrom mousefacelift.core.base import X\ndef f():\n    """D."""\n    return X\n'}.items():
+    for name, text in {
+        "__init__": "",
+        "core/__init__": "",
+        "core/base": "X = 1\n",
+        "other": "Y = 1\n",
+        "stage": '"""Doc."""\nfrom mousefacelift.core.base import X\ndef f():\n    """D."""\n    return X\n',
+    }.items():
         (root / f"{name}.py").write_text(textwrap.dedent(text))
     monkeypatch.setattr(workflow, "PACKAGE", root)
     return root
@@ -27,7 +32,9 @@ def version():
 def test_comments_docstrings_and_other_modules_change_nothing(package):
     before = version()
     stage = package / "stage.py"
-    stage.write_text("# new comment\n" + stage.read_text().replace("D.", "Another doc.").replace("return X", "return  X"))
+    stage.write_text(
+        "# new comment\n" + stage.read_text().replace("D.", "Another doc.").replace("return X", "return  X")
+    )
     (package / "other.py").write_text("Y = 2\n")
     assert version() == before
 
@@ -72,8 +79,10 @@ def test_two_recordings_of_one_name_are_refused(tmp_path):
 
 
 def test_scans_are_every_so_many_frames_of_virtual_recordings_and_the_users_sequences():
-    config = {"recordings": {"a": {"path": "virtual", "frames": [10, 50]}, "b": {"path": "/data/b", "frames": [0, 9]}},
-              "objects": {"scans": {"every": 12, "sequences": {"b": {"path": "fits", "frames": [0, 9, 4]}}}}}
+    config = {
+        "recordings": {"a": {"path": "virtual", "frames": [10, 50]}, "b": {"path": "/data/b", "frames": [0, 9]}},
+        "objects": {"scans": {"every": 12, "sequences": {"b": {"path": "fits", "frames": [0, 9, 4]}}}},
+    }
     scans = workflow.scan_sequences(config)
     assert scans["a"] == {"path": "results/recordings/a/truth", "poses": "", "is_virtual": True, "frames": [10, 50, 12]}
     assert list(workflow.frame_numbers(scans["a"]["frames"])) == [10, 22, 34, 46]

@@ -19,8 +19,14 @@ DEPTHS = 128
 TOLERANCE = 1.5  # px of the given masks that another view's silhouette may miss by, for `containment`
 
 
-def silhouette_agreement(masks: np.ndarray, cameras: Sequence[Camera], center: np.ndarray, reach: float,
-                         stride: int = 1, depths: int = DEPTHS) -> tuple[np.ndarray, np.ndarray]:
+def silhouette_agreement(
+    masks: np.ndarray,
+    cameras: Sequence[Camera],
+    center: np.ndarray,
+    reach: float,
+    stride: int = 1,
+    depths: int = DEPTHS,
+) -> tuple[np.ndarray, np.ndarray]:
     """Hull IoU [V] (strict) and containment [V] (misses up to TOLERANCE px forgiven) of one frame's masks [V, H, W].
 
     Args:
@@ -30,14 +36,19 @@ def silhouette_agreement(masks: np.ndarray, cameras: Sequence[Camera], center: n
         Two arrays in [0, 1]; a view without mask has NaN and is not asked by the others.
     """
     have = masks.any((1, 2))
-    outside = np.stack([cv2.distanceTransform((~m).astype(np.uint8), cv2.DIST_L2, 5) if h else np.zeros(m.shape, np.float32)
-                        for m, h in zip(masks, have)])
+    outside = np.stack(
+        [
+            cv2.distanceTransform((~m).astype(np.uint8), cv2.DIST_L2, 5) if h else np.zeros(m.shape, np.float32)
+            for m, h in zip(masks, have)
+        ]
+    )
     w2c = np.stack([camera.w2c[:3] for camera in cameras])
     fxfycxcy = np.stack([camera.fxfycxcy for camera in cameras])
     strict, tolerant = np.full(len(cameras), np.nan), np.full(len(cameras), np.nan)
     for view in np.flatnonzero(have):
-        strict[view], tolerant[view] = _ask(outside, have, w2c, fxfycxcy, view, np.asarray(center, np.float64), float(reach),
-                                            stride, depths, TOLERANCE)
+        strict[view], tolerant[view] = _ask(
+            outside, have, w2c, fxfycxcy, view, np.asarray(center, np.float64), float(reach), stride, depths, TOLERANCE
+        )
     return strict, tolerant
 
 
@@ -55,8 +66,10 @@ def _ask(outside, have, w2c, fxfycxcy, view, center, reach, stride, depths, tole
     for o in range(views):
         for r in range(3):
             for c in range(3):
-                relative[o, r, c] = (w2c[o, r, 0] * R[c, 0] + w2c[o, r, 1] * R[c, 1] + w2c[o, r, 2] * R[c, 2])
-            offset[o, r] = w2c[o, r, 3] - (relative[o, r, 0] * t[0] + relative[o, r, 1] * t[1] + relative[o, r, 2] * t[2])
+                relative[o, r, c] = w2c[o, r, 0] * R[c, 0] + w2c[o, r, 1] * R[c, 1] + w2c[o, r, 2] * R[c, 2]
+            offset[o, r] = w2c[o, r, 3] - (
+                relative[o, r, 0] * t[0] + relative[o, r, 1] * t[1] + relative[o, r, 2] * t[2]
+            )
     asked, strict, tolerant = 0, 0, 0
     direction = np.zeros((views, 3))
     for y in range(0, height, stride):
@@ -69,7 +82,9 @@ def _ask(outside, have, w2c, fxfycxcy, view, center, reach, stride, depths, tole
                 for r in range(3):
                     direction[o, r] = relative[o, r, 0] * a + relative[o, r, 1] * b + relative[o, r, 2]
             best = 1e9
-            for k in range(depths):  # from the middle outwards: the body is there, and the first place that fits ends the search
+            for k in range(
+                depths
+            ):  # from the middle outwards: the body is there, and the first place that fits ends the search
                 place = depths // 2 + (k + 1) // 2 * (-1 if k % 2 else 1)
                 z = near + (place + 0.5) * step
                 worst = 0.0

@@ -1,4 +1,5 @@
-"""Time offsets, small corrections of the cameras, and the growth of the masks: found together, because each hides the others.
+"""Time offsets, small corrections of the cameras, and the growth of the masks: found together, because each hides the
+others.
 
 A calibration that is off by more than the animal moves in a frame covers a lost frame, and a lost frame pulls the
 correction; masks that are fat in one view and thin in another pull both. Used by the audit.
@@ -19,7 +20,9 @@ from mousefacelift.capture.tangency import Poses
 
 ROUNDS = 4  # of synchronisation and refinement in turn
 GROWTH_ROUNDS = 3
-GROWTH_STEP = 0.6  # of the outlines' difference: a shrunk mask loses its thin tips, which moves its outline by more than its edge
+GROWTH_STEP = (
+    0.6  # of the outlines' difference: a shrunk mask loses its thin tips, which moves its outline by more than its edge
+)
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,9 @@ def _disagreement(found: Alignment, poses: Poses) -> float:
     return held_out_error(found.silhouettes.select(test), poses, plain)
 
 
-def synchronise_and_refine(silhouettes: Silhouettes, poses: Poses, config: AuditConfig,
-                           width: float) -> tuple[list, dict, Refinement]:
+def synchronise_and_refine(
+    silhouettes: Silhouettes, poses: Poses, config: AuditConfig, width: float
+) -> tuple[list, dict, Refinement]:
     """Time offsets per camera, the numbers behind them, and the correction of the cameras.
 
     While an animal walks straight, a late camera and a shifted principal point look alike. So two orders are tried,
@@ -92,8 +96,9 @@ def synchronise_and_refine(silhouettes: Silhouettes, poses: Poses, config: Audit
     return other if _error(other[2]) < MIN_GAIN * _error(simple[2]) else simple
 
 
-def _settle(silhouettes: Silhouettes, poses: Poses, config: AuditConfig, width: float, offsets: list,
-            numbers: dict) -> tuple[list, dict, Refinement]:
+def _settle(
+    silhouettes: Silhouettes, poses: Poses, config: AuditConfig, width: float, offsets: list, numbers: dict
+) -> tuple[list, dict, Refinement]:
     """Correct the cameras under `offsets`, search offsets again under the corrected cameras, until they stay."""
     correction = refine(apply_offsets(silhouettes, offsets), poses, config.refine, width)
     for _ in range(ROUNDS):

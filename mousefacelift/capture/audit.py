@@ -1,8 +1,8 @@
 """Rig audit, the first job of every recording: proves from the silhouettes that the cameras are true, or refuses.
 
 Reads a recording folder (videos, masks, calibration), writes `rig.json` and `rig.png`; run by
-`mousefacelift capture audit`. In order: files and lengths, convention, time offsets, a bad camera, refinement, unit, and
-at the end the numbers that must hold (tangency and leave-one-out containment).
+`mousefacelift capture audit`. In order: files and lengths, convention, time offsets, a bad camera, refinement, unit,
+and at the end the numbers that must hold (tangency and leave-one-out containment).
 """
 
 from __future__ import annotations
@@ -73,8 +73,18 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     _require_agreement(report, recording, config)
     frames = min(n - max((o for _, o in runs), default=0) for n, runs in zip(clip.frames, offsets))
     up = np.array(source.up if isinstance(source.up, tuple) else (0.0, 0.0, 1.0), np.float64)
-    return Rig(recording.name, tuple(cameras), recording.videos, recording.masks, int(frames),
-               source.fps or clip.fps, tuple(offsets), up / np.linalg.norm(up), source.licence or recording.licence, report)
+    return Rig(
+        recording.name,
+        tuple(cameras),
+        recording.videos,
+        recording.masks,
+        int(frames),
+        source.fps or clip.fps,
+        tuple(offsets),
+        up / np.linalg.norm(up),
+        source.licence or recording.licence,
+        report,
+    )
 
 
 def inspect_files(recording: Recording, max_difference: int) -> Clip:
@@ -90,9 +100,12 @@ def inspect_files(recording: Recording, max_difference: int) -> Clip:
         reader.read(reader.frames - 1)
         size = (reader.width, reader.height)
         if camera.width and (camera.width, camera.height) != size:
-            raise DataError(f"calibration and video of camera {camera.name} of {recording.name} differ in size",
-                            got=f"video {size[0]}x{size[1]}", expected=f"{camera.width}x{camera.height}",
-                            likely="a resized video; K does not follow by itself")
+            raise DataError(
+                f"calibration and video of camera {camera.name} of {recording.name} differ in size",
+                got=f"video {size[0]}x{size[1]}",
+                expected=f"{camera.width}x{camera.height}",
+                likely="a resized video; K does not follow by itself",
+            )
         if mask:
             _check_mask(recording.name, camera.name, reader, mask)
         sizes.append(size)
@@ -100,10 +113,15 @@ def inspect_files(recording: Recording, max_difference: int) -> Clip:
         rates.append(reader.fps)
         reader.close()
     if max(lengths) - min(lengths) > max_difference:
-        raise DataError(f"videos of recording {recording.name} differ in length",
-                        got=", ".join(f"{c.name}: {n}" for c, n in zip(recording.cameras, lengths)),
-                        expected=f"at most {max_difference} frames apart", likely="a truncated video",
-                        hint="copy the short file again, cut the longer ones, or name the camera under the recording's drop_cameras")
+        raise DataError(
+            f"videos of recording {recording.name} differ in length",
+            got=", ".join(f"{c.name}: {n}" for c, n in zip(recording.cameras, lengths)),
+            expected=f"at most {max_difference} frames apart",
+            likely="a truncated video",
+            hint=(
+                "copy the short file again, cut the longer ones, or name the camera under the recording's drop_cameras"
+            ),
+        )
     return Clip(sizes, lengths, float(np.median(rates)))
 
 
@@ -111,13 +129,20 @@ def _check_mask(name: str, camera: str, video: VideoReader, mask: str) -> None:
     reader = VideoReader(mask)
     reader.read(reader.frames - 1)
     if (reader.width, reader.height) != (video.width, video.height):
-        raise DataError(f"masks of camera {camera} of {name} have another size than its video",
-                        got=f"{reader.width}x{reader.height}", expected=f"{video.width}x{video.height}",
-                        hint="export the masks at the video's size")
+        raise DataError(
+            f"masks of camera {camera} of {name} have another size than its video",
+            got=f"{reader.width}x{reader.height}",
+            expected=f"{video.width}x{video.height}",
+            hint="export the masks at the video's size",
+        )
     if reader.frames != video.frames:
-        raise DataError(f"masks and video of camera {camera} of {name} differ in length", got=f"{reader.frames} masks",
-                        expected=f"{video.frames} frames", likely="a segmentation that stopped early or skipped frames",
-                        hint="a mask must exist for every frame; segment this camera again")
+        raise DataError(
+            f"masks and video of camera {camera} of {name} differ in length",
+            got=f"{reader.frames} masks",
+            expected=f"{video.frames} frames",
+            likely="a segmentation that stopped early or skipped frames",
+            hint="a mask must exist for every frame; segment this camera again",
+        )
     reader.close()
 
 
@@ -129,17 +154,24 @@ def _drop(recording: Recording, names: tuple[str, ...]) -> Recording:
     keep = [i for i, name in enumerate(known) if name not in names]
     if len(keep) < 3:
         raise DataError(f"recording {recording.name} has too few cameras", got=len(keep), expected="3 or more")
-    return replace(recording, cameras=tuple(recording.cameras[i] for i in keep),
-                   videos=tuple(recording.videos[i] for i in keep), masks=tuple(recording.masks[i] for i in keep))
+    return replace(
+        recording,
+        cameras=tuple(recording.cameras[i] for i in keep),
+        videos=tuple(recording.videos[i] for i in keep),
+        masks=tuple(recording.masks[i] for i in keep),
+    )
 
 
 def _require_silhouettes(silhouettes: Silhouettes, recording: Recording) -> None:
     share = (silhouettes.area > 0).mean(0)
     if share.min() < 0.5:
         worst = int(share.argmin())
-        raise DataError(f"masks of camera {recording.cameras[worst].name} of {recording.name} are mostly empty",
-                        got=f"{share[worst]:.0%} of the frames with a mask", expected="at least half",
-                        likely="an inverted mask, another threshold, or a camera that does not see the animal")
+        raise DataError(
+            f"masks of camera {recording.cameras[worst].name} of {recording.name} are mostly empty",
+            got=f"{share[worst]:.0%} of the frames with a mask",
+            expected="at least half",
+            likely="an inverted mask, another threshold, or a camera that does not see the animal",
+        )
 
 
 def _choose_convention(scores: list, recording: Recording, config: AuditConfig) -> Convention:
@@ -147,14 +179,21 @@ def _choose_convention(scores: list, recording: Recording, config: AuditConfig) 
     if best.tangency > HOPELESS:
         raise CalibrationError(
             f"cameras of '{recording.name}' do not agree with their masks under any convention",
-            got=f"best '{best.convention}': tangency {best.tangency:.1%} of the image width", expected=f"below {HOPELESS:.1%}",
-            likely="translations rescaled per camera, cameras in another order than the videos, or another recording's file",
-            hint="check that video {camera} belongs to camera {camera}; mousefacelift capture readers")
+            got=f"best '{best.convention}': tangency {best.tangency:.1%} of the image width",
+            expected=f"below {HOPELESS:.1%}",
+            likely=(
+                "translations rescaled per camera, cameras in another order than the videos, or another recording's "
+                "file"
+            ),
+            hint="check that video {camera} belongs to camera {camera}; mousefacelift capture readers",
+        )
     if second.tangency < config.clear_factor * best.tangency:
         raise CalibrationError(
             f"convention of the calibration of '{recording.name}' is not clear",
             got=f"'{best.convention}' {best.tangency:.2%}, '{second.convention}' {second.tangency:.2%}",
-            expected=f"the best {config.clear_factor:g} times better than the next", likely="too few frames with motion")
+            expected=f"the best {config.clear_factor:g} times better than the next",
+            likely="too few frames with motion",
+        )
     return best.convention
 
 
@@ -166,8 +205,13 @@ def _require_no_suspect(silhouettes, poses, width, config, recording) -> None:
     twin = "" if suspect.twin is None else f" of camera {recording.cameras[suspect.twin].name}'s"
     raise CalibrationError(
         f"camera {name} of '{recording.name}' contradicts the other cameras",
-        got=f"tangency {suspect.disagreement:.1f} px with the others, {suspect.without:.1f} px among the others without it",
-        likely=suspect.reason + twin, hint=f"correct its calibration, or set drop_cameras: ['{name}'] for this recording")
+        got=(
+            f"tangency {suspect.disagreement:.1f} px with the others, {suspect.without:.1f} px among the others "
+            "without it"
+        ),
+        likely=suspect.reason + twin,
+        hint=f"correct its calibration, or set drop_cameras: ['{name}'] for this recording",
+    )
 
 
 def _require_agreement(report: dict, recording: Recording, config: AuditConfig) -> None:
@@ -176,11 +220,12 @@ def _require_agreement(report: dict, recording: Recording, config: AuditConfig) 
     if report["tangency"] > config.max_tangency or containment.min() < config.min_containment:
         raise CalibrationError(
             f"cameras of '{recording.name}' do not agree with their masks",
-            got=f"best convention {report['convention']}/{report['unit']}: tangency {report['tangency']:.2%} of the width, "
-                f"containment {containment.min():.2f}; worst view: camera {worst}",
+            got=f"best convention {report['convention']}/{report['unit']}: "
+            f"tangency {report['tangency']:.2%} of the width, containment {containment.min():.2f}; worst view: camera {worst}",
             expected=f"tangency below {config.max_tangency:.2%}, containment above {config.min_containment:.2f}",
             likely="cameras that moved after calibration, masks that miss parts, or unsynchronised videos",
-            hint="look at rig.png; capture.audit.refine: auto corrects small errors")
+            hint="look at rig.png; capture.audit.refine: auto corrects small errors",
+        )
 
 
 def _corrected(recording, lenses, w2c, found: Alignment, clip: Clip) -> list[RigCamera]:
@@ -190,8 +235,11 @@ def _corrected(recording, lenses, w2c, found: Alignment, clip: Clip) -> list[Rig
     for i, raw in enumerate(recording.cameras):
         turn = np.eye(4)
         turn[:3, :3] = cv2.Rodrigues(correction.rotation[i])[0]
-        cameras.append(RigCamera(raw.name, turn @ w2c[i], lenses[i].shifted(correction.shift[i]), *clip.sizes[i],
-                                 float(found.growth[i])))
+        cameras.append(
+            RigCamera(
+                raw.name, turn @ w2c[i], lenses[i].shifted(correction.shift[i]), *clip.sizes[i], float(found.growth[i])
+            )
+        )
     return cameras
 
 
@@ -201,28 +249,52 @@ def _scaled(w2c: np.ndarray, size: float) -> np.ndarray:
     return scaled
 
 
-def _report(recording, clip, scores, convention, k_transposed, unit, size, alignment: Alignment, volume, poses, width) -> dict:
+def _report(
+    recording, clip, scores, convention, k_transposed, unit, size, alignment: Alignment, volume, poses, width
+) -> dict:
     silhouettes, correction = alignment.silhouettes, alignment.correction
     found = tangency(silhouettes.outlines, silhouettes.usable, poses)
     errors = pair_errors(found)
-    cameras = [{
-        "name": camera.name, "tangency_px": float(np.nanmedian(np.delete(errors[i], i))),
-        "containment": float(volume["containment"][i]), "hull_iou": float(volume["hull_iou"][i]),
-        "shift_px": correction.shift[i].tolist(), "rotation_deg": np.degrees(correction.rotation[i]).tolist(),
-        "mask_growth_px": float(alignment.growth[i]), "azimuth": volume["azimuth"][i], "elevation": volume["elevation"][i],
-        "distance_mm": volume["distance"][i] * size, "frames": clip.frames[i],
-    } for i, camera in enumerate(recording.cameras)]
+    cameras = [
+        {
+            "name": camera.name,
+            "tangency_px": float(np.nanmedian(np.delete(errors[i], i))),
+            "containment": float(volume["containment"][i]),
+            "hull_iou": float(volume["hull_iou"][i]),
+            "shift_px": correction.shift[i].tolist(),
+            "rotation_deg": np.degrees(correction.rotation[i]).tolist(),
+            "mask_growth_px": float(alignment.growth[i]),
+            "azimuth": volume["azimuth"][i],
+            "elevation": volume["elevation"][i],
+            "distance_mm": volume["distance"][i] * size,
+            "frames": clip.frames[i],
+        }
+        for i, camera in enumerate(recording.cameras)
+    ]
     return {
-        "calibration": recording.calibration.name, "format": recording.calibration_format, "convention": str(convention),
-        "K_transposed": bool(k_transposed), "unit": unit,
-        "conventions": [{"name": str(s.convention), "tangency": s.tangency if np.isfinite(s.tangency) else None} for s in scores],
+        "calibration": recording.calibration.name,
+        "format": recording.calibration_format,
+        "convention": str(convention),
+        "K_transposed": bool(k_transposed),
+        "unit": unit,
+        "conventions": [
+            {"name": str(s.convention), "tangency": s.tangency if np.isfinite(s.tangency) else None} for s in scores
+        ],
         "tangency": mean_pair_error(found) / width,
         "pairs_px": [[None if np.isnan(e) else float(e) for e in row] for row in errors],
-        "refinement": {"kind": correction.kind, "held_out_before_px": _number(correction.before),
-                       "held_out_after_px": _number(correction.after)},
-        "sync": alignment.sync, "cameras": cameras, "frames_used": len(silhouettes.frames),
-        "animal": {"center_mm": (volume["center"] * size).tolist(), "length_mm": volume["length"] * size,
-                   "hull_volume_cm3": volume["volume"] * size**3 / 1000},
+        "refinement": {
+            "kind": correction.kind,
+            "held_out_before_px": _number(correction.before),
+            "held_out_after_px": _number(correction.after),
+        },
+        "sync": alignment.sync,
+        "cameras": cameras,
+        "frames_used": len(silhouettes.frames),
+        "animal": {
+            "center_mm": (volume["center"] * size).tolist(),
+            "length_mm": volume["length"] * size,
+            "hull_volume_cm3": volume["volume"] * size**3 / 1000,
+        },
         "ring_order": [recording.cameras[i].name for i in np.argsort(volume["azimuth"])],
     }
 

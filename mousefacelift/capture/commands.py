@@ -24,8 +24,12 @@ def add_commands(subparsers) -> None:
 
 def _add_virtual(subparsers) -> None:
     parser = subparsers.add_parser("virtual", help="make a recording with known truth, in the public layout")
-    parser.add_argument("--recording", required=True, metavar="NAME", help="name; different names are different animals")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="recording folder; recording.json is written last")
+    parser.add_argument(
+        "--recording", required=True, metavar="NAME", help="name; different names are different animals"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="recording folder; recording.json is written last"
+    )
     add_config_argument(parser)
     parser.set_defaults(run=run_virtual)
 
@@ -54,7 +58,9 @@ def _add_normalise(subparsers) -> None:
     parser.add_argument("--rig", required=True, type=Path, metavar="RIG.json")
     parser.add_argument("--track", required=True, type=Path, metavar="TRACK.json")
     parser.add_argument("--frames", required=True, metavar="A:B[:STEP]")
-    parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder"
+    )
     parser.add_argument("--threads", type=int, default=2)
     add_config_argument(parser)
     parser.set_defaults(run=run_normalise)
@@ -70,7 +76,9 @@ def _add_quality(subparsers) -> None:
 
 def _add_recording(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="recording folder")
-    parser.add_argument("--recording", metavar="NAME", help="entry of the section recordings; default: the folder's name")
+    parser.add_argument(
+        "--recording", metavar="NAME", help="entry of the section recordings; default: the folder's name"
+    )
 
 
 def run_virtual(args: argparse.Namespace) -> None:
@@ -116,8 +124,10 @@ def run_locate(args: argparse.Namespace) -> None:
     rig = Rig.read(args.rig, args.folder)
     track = locate_recording(rig, source, config.locate, args.threads)
     track.write(args.out)
-    print(f"{rig.recording}: {len(track.frames)} frames, {len(track.excluded)} excluded, cuts {track.cuts}, "
-          f"zoom {track.zoom:.2f}, correlation time {track.correlation_time_s:.2f} s")
+    print(
+        f"{rig.recording}: {len(track.frames)} frames, {len(track.excluded)} excluded, cuts {track.cuts}, "
+        f"zoom {track.zoom:.2f}, correlation time {track.correlation_time_s:.2f} s"
+    )
     for reason in sorted(set(track.excluded.values())):
         print(f"  {sum(value == reason for value in track.excluded.values())} x {reason}")
 

@@ -89,10 +89,10 @@ class LocateConfig:
         smooth_s: standard deviation of the temporal smoothing of the centre.
         cut_jump_mm: a step of the centre longer than this between neighbouring frames is a cut.
         min_hull_iou, min_view_hull_iou: frames whose mean, or whose worst view's, hull IoU is lower are excluded.
-        outlier_spread: frames whose worst view falls this many robust standard deviations further below its usual hull IoU or
-            containment than those of other frames do are excluded.
-        max_border_share: frames in which a mask touches the picture's border along more than this share of its outline are
-            excluded.
+        outlier_spread: frames whose worst view falls this many robust standard deviations further below its usual hull
+            IoU or containment than those of other frames do are excluded.
+        max_border_share: frames in which a mask touches the picture's border along more than this share of its outline
+            are excluded.
         zoom: enlargement over the 548.99 px focal length; "auto" makes the animal use the frame.
         margin: free border when zoom is auto, as a share of the image size.
     """

@@ -32,8 +32,10 @@ class Convention:
     opengl: bool = False
 
     def __str__(self) -> str:
-        return f"{'R^T' if self.transposed else 'R'} {'c2w' if self.camera_to_world else 'w2c'} " \
-               f"{'OpenGL' if self.opengl else 'OpenCV'}"
+        return (
+            f"{'R^T' if self.transposed else 'R'} {'c2w' if self.camera_to_world else 'w2c'} "
+            f"{'OpenGL' if self.opengl else 'OpenCV'}"
+        )
 
     def w2c(self, R: np.ndarray, t: np.ndarray) -> np.ndarray:
         """[4, 4] OpenCV w2c of a stored rotation and translation."""
@@ -52,7 +54,8 @@ CONVENTIONS = tuple(Convention(*flags) for flags in product((False, True), repea
 
 @dataclass(frozen=True)
 class ConventionScore:
-    """How well a convention agrees with the silhouettes; `tangency` is a share of the image width, infinite when hopeless."""
+    """How well a convention agrees with the silhouettes; `tangency` is a share of the image width, infinite when
+    hopeless."""
 
     convention: Convention
     tangency: float
@@ -67,14 +70,21 @@ def raw_lenses(cameras: Sequence[RawCamera]) -> tuple[list[Lens], bool]:
     """
     transposed = [abs(c.K[2][0]) > 1 and abs(c.K[0][2]) < 1e-9 for c in cameras]
     if any(transposed) != all(transposed):
-        raise CalibrationError("some cameras have K transposed and others not",
-                               got=", ".join(c.name for c, t in zip(cameras, transposed) if t))
+        raise CalibrationError(
+            "some cameras have K transposed and others not",
+            got=", ".join(c.name for c, t in zip(cameras, transposed) if t),
+        )
     lenses = [Lens(np.asarray(c.K).T if t else c.K, c.distortion, c.model) for c, t in zip(cameras, transposed)]
     return lenses, all(transposed)
 
 
-def score_conventions(cameras: Sequence[RawCamera], lenses: Sequence[Lens], widths: Sequence[int],
-                      silhouettes: Silhouettes, allow_bad: bool = True) -> list[ConventionScore]:
+def score_conventions(
+    cameras: Sequence[RawCamera],
+    lenses: Sequence[Lens],
+    widths: Sequence[int],
+    silhouettes: Silhouettes,
+    allow_bad: bool = True,
+) -> list[ConventionScore]:
     """All conventions, best first.
 
     With `allow_bad` and four views or more, a score forgives the one camera that disagrees most, so that a single bad
@@ -142,7 +152,10 @@ def choose_unit(length: float, allowed: tuple[float, float], stated: float | Non
     if named in fits:
         return named, UNITS[named]
     if len(fits) != 1:
-        raise CalibrationError("unit of the calibration is not clear", got=f"an animal of {length:.4g} units",
-                               expected=f"{allowed[0]:g} to {allowed[1]:g} mm in mm, cm or m",
-                               hint="set unit in the recording's config, or capture.audit.animal_length_mm")
+        raise CalibrationError(
+            "unit of the calibration is not clear",
+            got=f"an animal of {length:.4g} units",
+            expected=f"{allowed[0]:g} to {allowed[1]:g} mm in mm, cm or m",
+            hint="set unit in the recording's config, or capture.audit.animal_length_mm",
+        )
     return next(iter(fits.items()))

@@ -25,7 +25,8 @@ PLANAR = ("yuv420p", "yuvj420p")
 
 @dataclass(frozen=True)
 class Picture:
-    """One decoded frame: uint8 planes y [H, W], u and v [ceil(H/2), ceil(W/2)]; `full_range` is true for 0..255 luma."""
+    """One decoded frame: uint8 planes y [H, W], u and v [ceil(H/2), ceil(W/2)]; `full_range` is true for 0..255
+    luma."""
 
     y: np.ndarray
     u: np.ndarray
@@ -66,8 +67,12 @@ class VideoReader:
             self._container = av.open(str(self.path))
             self._stream = self._container.streams.video[0]
         except (av.error.FFmpegError, IndexError) as error:
-            raise DataError(f"video {self.path} cannot be opened", got=f"{self.path.stat().st_size} bytes, {error}",
-                            likely="an empty or truncated file", hint="copy the file again") from error
+            raise DataError(
+                f"video {self.path} cannot be opened",
+                got=f"{self.path.stat().st_size} bytes, {error}",
+                likely="an empty or truncated file",
+                hint="copy the file again",
+            ) from error
         self._stream.thread_type = "NONE"
         self.width, self.height = self._stream.codec_context.width, self._stream.codec_context.height
         self.fps = float(self._stream.average_rate or 0)
@@ -97,15 +102,25 @@ class VideoReader:
         try:
             return next(self._decoder)
         except StopIteration:
-            raise DataError(f"video {self.path} ends early", got=f"{self._next} frames",
-                            expected=f"{self.frames} as its header says", likely="a truncated file",
-                            hint="copy the file again") from None
+            raise DataError(
+                f"video {self.path} ends early",
+                got=f"{self._next} frames",
+                expected=f"{self.frames} as its header says",
+                likely="a truncated file",
+                hint="copy the file again",
+            ) from None
         except av.error.FFmpegError as error:
-            raise DataError(f"video {self.path} cannot be decoded", where=f"on the way to frame {index}", got=str(error),
-                            likely="a damaged file", hint="copy the file again") from error
+            raise DataError(
+                f"video {self.path} cannot be decoded",
+                where=f"on the way to frame {index}",
+                got=str(error),
+                likely="a damaged file",
+                hint="copy the file again",
+            ) from error
 
     def _start(self, index: int) -> None:
-        """Point the decoder at or before `index`: by the nearest key frame if the time stamps are regular, else at 0."""
+        """Point the decoder at or before `index`: by the nearest key frame if the time stamps are regular, else at
+        0."""
         if index > SEEK_GAP and self._is_regular():
             ticks = index / self.fps / float(self._stream.time_base)
             self._container.seek(int(ticks) + self._first_tick(), stream=self._stream, backward=True)
@@ -140,13 +155,14 @@ def _chain(first, rest) -> Iterator:
 def _planes(frame) -> Picture:
     if frame.format.name not in PLANAR:
         frame = frame.reformat(format="yuv420p")
-    y, u, v = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, :p.width] for p in frame.planes)
+    y, u, v = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes)
     full = frame.format.name == "yuvj420p" or frame.color_range == av.video.reformatter.ColorRange.JPEG
     return Picture(y, u, v, bool(full))
 
 
-def read_in_step(paths: Sequence[str], wanted: Iterable[tuple[int, Sequence[int]]], ahead: int = 3,
-                 threads: int = 2) -> Iterator[tuple[int, list[Picture]]]:
+def read_in_step(
+    paths: Sequence[str], wanted: Iterable[tuple[int, Sequence[int]]], ahead: int = 3, threads: int = 2
+) -> Iterator[tuple[int, list[Picture]]]:
     """Yield (frame, [one Picture per path]) for each (frame, file frame per path), decoded `ahead` of the consumer.
 
     Args:

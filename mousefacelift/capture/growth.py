@@ -27,8 +27,9 @@ def mask_level(picture: Picture) -> float:
 def grow_mask(picture: Picture, pixels: float) -> Picture:
     """The mask picture with its edge moved outward by `pixels` (negative: inward), one pixel soft.
 
-    Grey-scale morphology with a cone: the grey of an edge pixel says where in it the edge lies, and the edge of the result is
-    the envelope of discs about the old one (Sternberg 1986), so that fractions of a pixel and slanted edges come out right.
+    Grey-scale morphology with a cone: the grey of an edge pixel says where in it the edge lies, and the edge of the
+    result is the envelope of discs about the old one (Sternberg 1986), so that fractions of a pixel and slanted edges
+    come out right.
     """
     if pixels == 0:
         return picture
@@ -43,7 +44,9 @@ def grow_mask(picture: Picture, pixels: float) -> Picture:
         if pixels > 0:
             out[rows, columns] = _grown(luma, pixels, low, high)
         else:
-            out[rows, columns] = low + high - _grown(np.uint8(low + high) - np.clip(luma, low, high), -pixels, low, high)
+            out[rows, columns] = (
+                low + high - _grown(np.uint8(low + high) - np.clip(luma, low, high), -pixels, low, high)
+            )
     return replace(picture, y=out)
 
 

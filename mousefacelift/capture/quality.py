@@ -24,8 +24,10 @@ from mousefacelift.errors import DataError
 
 AGREEMENT_SIZE = 256  # px; larger images are halved before their silhouettes are compared
 FLAGS = {  # column: (robust z beyond which a view is flagged, which side is bad)
-    "blur": (-6.0, "unsharp"), "exposure": (8.0, "exposure unlike the rest of the recording"),
-    "area_share": (8.0, "size unlike the rest of the recording"), "hull_iou": (-8.0, "silhouettes disagree"),
+    "blur": (-6.0, "unsharp"),
+    "exposure": (8.0, "exposure unlike the rest of the recording"),
+    "area_share": (8.0, "size unlike the rest of the recording"),
+    "hull_iou": (-8.0, "silhouettes disagree"),
 }
 
 
@@ -36,17 +38,24 @@ def measure_view(rgba: np.ndarray, mask: np.ndarray, place: tuple[int, int, int,
         rgba: uint8 [S, S, 4] canonical image.
         mask: uint8 0/1 [H, W] of the full picture. place: its bounding box (x, y, w, h).
     Returns:
-        center_offset (px from the middle to the silhouette's centroid), area_share, extent_share (largest half extent over
-        half the size), border_share (of the outermost pixels covered; 0 means not clipped), blur (variance of the
+        center_offset (px from the middle to the silhouette's centroid), area_share, extent_share (largest half extent
+        over half the size), border_share (of the outermost pixels covered; 0 means not clipped), blur (variance of the
         Laplacian of luma inside the animal at full resolution; small is unsharp), exposure (mean luma 0..1),
         saturated (share of luma at 0 or 255).
     """
     size = rgba.shape[0]
     inside = cv2.threshold(cv2.extractChannel(rgba, 3), 127, 1, cv2.THRESH_BINARY)[1]
     left, top, width, height = cv2.boundingRect(inside)
-    moments = cv2.moments(inside[top:top + height, left:left + width], binaryImage=True) if width else {"m00": 0.0}
-    row = {"center_offset": None, "area_share": moments["m00"] / size**2, "extent_share": 0.0, "border_share": _border(inside),
-           "blur": None, "exposure": None, "saturated": None}
+    moments = cv2.moments(inside[top : top + height, left : left + width], binaryImage=True) if width else {"m00": 0.0}
+    row = {
+        "center_offset": None,
+        "area_share": moments["m00"] / size**2,
+        "extent_share": 0.0,
+        "border_share": _border(inside),
+        "blur": None,
+        "exposure": None,
+        "saturated": None,
+    }
     x, y, w, h = place
     if not moments["m00"] or not w:
         return row
@@ -55,7 +64,7 @@ def measure_view(rgba: np.ndarray, mask: np.ndarray, place: tuple[int, int, int,
     row["center_offset"] = float(np.hypot(*middle))
     edges = np.concatenate([corner, corner + [width, height]]) - size / 2
     row["extent_share"] = float(np.abs(edges).max() / (size / 2))
-    return row | _measure_light(picture.luma(slice(y, y + h), slice(x, x + w)), mask[y:y + h, x:x + w])
+    return row | _measure_light(picture.luma(slice(y, y + h), slice(x, x + w)), mask[y : y + h, x : x + w])
 
 
 def _measure_light(luma: np.ndarray, mask: np.ndarray) -> dict:
@@ -65,8 +74,11 @@ def _measure_light(luma: np.ndarray, mask: np.ndarray) -> dict:
     spread = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S), mask=core)[1]
     counts = cv2.calcHist([luma], [0], mask, [256], [0, 256]).ravel()
     total = counts.sum()
-    return {"blur": float(spread[0, 0] ** 2), "exposure": float(counts @ np.arange(256) / total / 255),
-            "saturated": float((counts[0] + counts[255]) / total)}
+    return {
+        "blur": float(spread[0, 0] ** 2),
+        "exposure": float(counts @ np.arange(256) / total / 255),
+        "saturated": float((counts[0] + counts[255]) / total),
+    }
 
 
 def _border(inside: np.ndarray) -> float:
@@ -96,7 +108,8 @@ def _listed(values: np.ndarray) -> list:
 
 @dataclass(frozen=True)
 class QualityTable:
-    """rows: DataFrame, one row per frame and view and one per excluded frame (view -1); cuts: first frames after cuts."""
+    """rows: DataFrame, one row per frame and view and one per excluded frame (view -1); cuts: first frames after
+    cuts."""
 
     recording: str
     fps: float
@@ -114,22 +127,35 @@ def quality_table(indexes: Sequence[str | Path]) -> QualityTable:
     for index in indexes:
         document = read_index(index)
         if header and document["header"]["recording"] != header["recording"]:
-            raise DataError("chunks of different recordings cannot share a table", got=document["header"]["recording"],
-                            expected=header["recording"])
+            raise DataError(
+                "chunks of different recordings cannot share a table",
+                got=document["header"]["recording"],
+                expected=header["recording"],
+            )
         header = document["header"]
         excluded |= {int(frame): reason for frame, reason in header["excluded"].items()}
         names = header["cameras"]
         for item in document["items"]:
-            rows += [{"frame": item["frame"], "time_s": item["time_s"], "view": v, "camera": names[v], **numbers}
-                     for v, numbers in enumerate(item["views"])]
+            rows += [
+                {"frame": item["frame"], "time_s": item["time_s"], "view": v, "camera": names[v], **numbers}
+                for v, numbers in enumerate(item["views"])
+            ]
     if not rows:
-        raise DataError("no sample was written in any of the chunks", where=", ".join(map(str, indexes)),
-                        likely="every frame was excluded: see track.json", hint="mousefacelift capture normalise")
+        raise DataError(
+            "no sample was written in any of the chunks",
+            where=", ".join(map(str, indexes)),
+            likely="every frame was excluded: see track.json",
+            hint="mousefacelift capture normalise",
+        )
     table = pd.DataFrame(rows).sort_values(["frame", "view"], ignore_index=True)
     table["flag"] = flag_outliers(table)
     table["excluded"] = ""
-    left_out = pd.DataFrame([{"frame": frame, "time_s": frame / header["fps"], "view": -1, "flag": "", "excluded": reason}
-                             for frame, reason in sorted(excluded.items())])
+    left_out = pd.DataFrame(
+        [
+            {"frame": frame, "time_s": frame / header["fps"], "view": -1, "flag": "", "excluded": reason}
+            for frame, reason in sorted(excluded.items())
+        ]
+    )
     table = pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
     return QualityTable(header["recording"], header["fps"], table, header["cuts"])
 
@@ -155,11 +181,16 @@ def summary(table: QualityTable) -> dict:
     """Numbers over a recording for people: medians, worst cases and counts."""
     views = table.rows[table.rows["view"] >= 0]
     sizes = np.sqrt(views["area_share"]).groupby(views["frame"]).agg(["mean", "std"])
-    return {"frames": int(views["frame"].nunique()), "excluded": int((table.rows["view"] < 0).sum()),
-            "flagged": int((views["flag"] != "").sum()), "hull_iou_mean": float(views["hull_iou"].mean()),
-            "containment_mean": float(views["containment"].mean()), "clipped": int((views["border_share"] > 0).sum()),
-            "center_offset_px": float(views["center_offset"].median()),
-            "size_variation": float((sizes["std"] / sizes["mean"]).median())}
+    return {
+        "frames": int(views["frame"].nunique()),
+        "excluded": int((table.rows["view"] < 0).sum()),
+        "flagged": int((views["flag"] != "").sum()),
+        "hull_iou_mean": float(views["hull_iou"].mean()),
+        "containment_mean": float(views["containment"].mean()),
+        "clipped": int((views["border_share"] > 0).sum()),
+        "center_offset_px": float(views["center_offset"].median()),
+        "size_variation": float((sizes["std"] / sizes["mean"]).median()),
+    }
 
 
 def write_quality(table: QualityTable, path: str | Path) -> dict:
@@ -173,8 +204,14 @@ def _plot(table: QualityTable) -> bytes:
     from matplotlib.figure import Figure
 
     views, excluded = table.rows[table.rows["view"] >= 0], table.rows[table.rows["view"] < 0]
-    columns = (("hull_iou", "hull IoU"), ("containment", "containment"), ("center_offset", "centre offset (px)"),
-               ("area_share", "area (share)"), ("blur", "sharpness"), ("exposure", "exposure"))
+    columns = (
+        ("hull_iou", "hull IoU"),
+        ("containment", "containment"),
+        ("center_offset", "centre offset (px)"),
+        ("area_share", "area (share)"),
+        ("blur", "sharpness"),
+        ("exposure", "exposure"),
+    )
     figure = Figure(figsize=(11, 9), layout="constrained")
     for axis, (column, label) in zip(figure.subplots(3, 2, sharex=True).ravel(), columns):
         for name, group in views.groupby("camera"):
@@ -188,7 +225,9 @@ def _plot(table: QualityTable) -> bytes:
         axis.set_ylabel(label)
         axis.set_xlabel("time (s)")
     figure.axes[0].legend(fontsize=7, ncols=3)
-    figure.suptitle(f"{table.recording}: {views['frame'].nunique()} frames, {len(excluded)} excluded (grey), cuts dotted")
+    figure.suptitle(
+        f"{table.recording}: {views['frame'].nunique()} frames, {len(excluded)} excluded (grey), cuts dotted"
+    )
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=90)
     return stream.getvalue()

@@ -1,4 +1,5 @@
-"""Where a recording's videos, masks and calibration lie: the public markerless-mouse layout, or paths given in config."""
+"""Where a recording's videos, masks and calibration lie: the public markerless-mouse layout, or paths given in
+config."""
 
 from __future__ import annotations
 
@@ -15,8 +16,20 @@ from mousefacelift.errors import DataError
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm")
 LAYOUTS = {
     "undistorted": ("videos_undist", "simpleclick_undist", ("new_cam.pkl",)),
-    "distorted": ("videos", "masks", ("label3d_dannce.mat", "calibration.toml", "calibration", "cameras.json",
-                                      "opencv_cameras.json", "transforms.json", "sparse", "multicam_calibration.npz")),
+    "distorted": (
+        "videos",
+        "masks",
+        (
+            "label3d_dannce.mat",
+            "calibration.toml",
+            "calibration",
+            "cameras.json",
+            "opencv_cameras.json",
+            "transforms.json",
+            "sparse",
+            "multicam_calibration.npz",
+        ),
+    ),
 }
 
 
@@ -43,12 +56,16 @@ def open_recording(name: str, folder: str | Path, source: RecordingSource) -> Re
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"recording folder {folder} does not exist", hint=f"check recordings.{name}.path in config.yaml")
+        raise DataError(
+            f"recording folder {folder} does not exist", hint=f"check recordings.{name}.path in config.yaml"
+        )
     videos, masks, calibration = _layout(name, folder, source)
     cameras, found = read_calibration(folder / calibration, source.calibration_format)
     video_paths = _per_camera(folder, videos, cameras, name, "video")
     mask_paths = _per_camera(folder, masks, cameras, name, "mask") if masks else ("",) * len(cameras)
-    return Recording(name, folder, tuple(cameras), folder / calibration, found, video_paths, mask_paths, _licence(folder))
+    return Recording(
+        name, folder, tuple(cameras), folder / calibration, found, video_paths, mask_paths, _licence(folder)
+    )
 
 
 def _licence(folder: Path) -> str:
@@ -71,16 +88,20 @@ def _layout(name: str, folder: Path, source: RecordingSource) -> tuple[str, str,
         if (folder / videos).is_dir() and calibration:
             found = source.masks or (f"{masks}/{{camera}}" if (folder / masks).is_dir() else "")
             return source.videos or f"{videos}/{{camera}}", found, calibration
-    raise DataError(f"recording {name} in {folder} has no layout that is known",
-                    got=", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "an empty folder",
-                    expected="videos_undist/, simpleclick_undist/ and new_cam.pkl; or videos/, masks/ and a calibration",
-                    hint=f"give recordings.{name}.videos, .masks and .calibration in config.yaml")
+    raise DataError(
+        f"recording {name} in {folder} has no layout that is known",
+        got=", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "an empty folder",
+        expected="videos_undist/, simpleclick_undist/ and new_cam.pkl; or videos/, masks/ and a calibration",
+        hint=f"give recordings.{name}.videos, .masks and .calibration in config.yaml",
+    )
 
 
 def _per_camera(folder: Path, pattern: str, cameras: list[RawCamera], name: str, what: str) -> tuple[str, ...]:
     """One file per camera: `{camera}` in the pattern is the camera's number from 0, its number from 1, or its name."""
     if "{camera}" not in pattern:
-        raise DataError(f"{what} pattern of recording {name} has no {{camera}}", got=pattern, expected="cam{camera}.mp4")
+        raise DataError(
+            f"{what} pattern of recording {name} has no {{camera}}", got=pattern, expected="cam{camera}.mp4"
+        )
     counts = {}
     for style in (lambda i, c: str(i), lambda i, c: c.name, lambda i, c: str(i + 1)):
         paths = [_existing(folder, pattern.replace("{camera}", style(i, c))) for i, c in enumerate(cameras)]
@@ -90,8 +111,12 @@ def _per_camera(folder: Path, pattern: str, cameras: list[RawCamera], name: str,
         counts[sum(map(bool, paths))] = paths
     best = counts[max(counts)]
     missing = [camera.name for camera, path in zip(cameras, best) if not path]
-    raise DataError(f"recording {name} lacks the {what} of camera {', '.join(missing)}", where=str(folder / pattern),
-                    got=f"{sum(map(bool, best))} files", expected=f"{len(cameras)}, one per calibrated camera")
+    raise DataError(
+        f"recording {name} lacks the {what} of camera {', '.join(missing)}",
+        where=str(folder / pattern),
+        got=f"{sum(map(bool, best))} files",
+        expected=f"{len(cameras)}, one per calibrated camera",
+    )
 
 
 def _existing(folder: Path, relative: str) -> Path | None:
@@ -108,5 +133,9 @@ def _refuse_extra(folder: Path, pattern: str, paths: list[Path], name: str, what
     suffix = "" if Path(pattern).suffix in VIDEO_SUFFIXES else r"\.(?:" + "|".join(s[1:] for s in VIDEO_SUFFIXES) + ")"
     extra = [p.name for p in base.iterdir() if re.fullmatch(stem + suffix, p.name) and p not in paths]
     if extra:
-        raise DataError(f"recording {name} has a {what} without a calibrated camera", got=", ".join(sorted(extra)),
-                        expected=f"{len(paths)} files", likely="a camera is missing from the calibration")
+        raise DataError(
+            f"recording {name} has a {what} without a calibrated camera",
+            got=", ".join(sorted(extra)),
+            expected=f"{len(paths)} files",
+            likely="a camera is missing from the calibration",
+        )

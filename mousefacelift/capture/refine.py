@@ -48,7 +48,9 @@ def apply_correction(poses: Poses, shift: np.ndarray, rotation: np.ndarray) -> P
     return Poses(np.ascontiguousarray(turned), poses.center, poses.focal, poses.shift + shift / poses.focal[:, None])
 
 
-def refine(silhouettes: Silhouettes, poses: Poses, wanted: str, width: float, only: list[int] | None = None) -> Refinement:
+def refine(
+    silhouettes: Silhouettes, poses: Poses, wanted: str, width: float, only: list[int] | None = None
+) -> Refinement:
     """The correction that held-out frames prefer.
 
     Args:
@@ -73,7 +75,8 @@ def refine(silhouettes: Silhouettes, poses: Poses, wanted: str, width: float, on
 
 
 def split_frames(silhouettes: Silhouettes) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the frames to fit (about 2/3) and to test: whole runs of neighbouring frames, not every third one."""
+    """Positions of the frames to fit (about 2/3) and to test: whole runs of neighbouring frames, not every third
+    one."""
     good = np.flatnonzero(silhouettes.usable.sum(1) >= 2)
     if len(good) > MAX_FRAMES:
         good = good[np.linspace(0, len(good) - 1, MAX_FRAMES).round().astype(int)]

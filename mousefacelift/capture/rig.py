@@ -94,9 +94,16 @@ class RigCamera:
 
     def to_json(self) -> dict:
         """JSON-able record of the camera."""
-        return {"name": self.name, "w2c": self.w2c.tolist(), "K": self.lens.K.tolist(), "model": self.lens.model,
-                "distortion": self.lens.distortion.tolist(), "width": self.width, "height": self.height,
-                "mask_growth": self.mask_growth}
+        return {
+            "name": self.name,
+            "w2c": self.w2c.tolist(),
+            "K": self.lens.K.tolist(),
+            "model": self.lens.model,
+            "distortion": self.lens.distortion.tolist(),
+            "width": self.width,
+            "height": self.height,
+            "mask_growth": self.mask_growth,
+        }
 
     @classmethod
     def from_json(cls, record: dict) -> RigCamera:
@@ -151,11 +158,18 @@ class Rig:
     def write(self, path: str | Path, folder: str | Path) -> None:
         """Write `rig.json` in one rename; files are stored relative to the recording's `folder`."""
         document = {
-            "version": RIG_VERSION, "recording": self.recording, "unit": "mm", "frames": self.frames, "fps": self.fps,
-            "up": np.asarray(self.up).tolist(), "cameras": [camera.to_json() for camera in self.cameras],
+            "version": RIG_VERSION,
+            "recording": self.recording,
+            "unit": "mm",
+            "frames": self.frames,
+            "fps": self.fps,
+            "up": np.asarray(self.up).tolist(),
+            "cameras": [camera.to_json() for camera in self.cameras],
             "videos": [os.path.relpath(p, folder) for p in self.videos],
-            "masks": [os.path.relpath(p, folder) for p in self.masks], "offsets": [list(o) for o in self.offsets],
-            "licence": self.licence, "report": self.report,
+            "masks": [os.path.relpath(p, folder) for p in self.masks],
+            "offsets": [list(o) for o in self.offsets],
+            "licence": self.licence,
+            "report": self.report,
         }
         write_text(path, json.dumps(document, indent=1))
 
@@ -171,12 +185,25 @@ class Rig:
         except (OSError, json.JSONDecodeError) as error:
             raise DataError(f"rig {path} cannot be read", got=str(error), hint="mousefacelift capture audit") from error
         if document.get("version") != RIG_VERSION:
-            raise DataError(f"rig {path} was written by another version", got=document.get("version"),
-                            expected=RIG_VERSION, hint="mousefacelift capture audit")
+            raise DataError(
+                f"rig {path} was written by another version",
+                got=document.get("version"),
+                expected=RIG_VERSION,
+                hint="mousefacelift capture audit",
+            )
         videos, masks = (tuple(str(Path(folder) / p) for p in document[key]) for key in ("videos", "masks"))
-        return cls(document["recording"], tuple(RigCamera.from_json(c) for c in document["cameras"]), videos, masks,
-                   document["frames"], document["fps"], tuple(document["offsets"]), np.array(document["up"]),
-                   document["licence"], document["report"])
+        return cls(
+            document["recording"],
+            tuple(RigCamera.from_json(c) for c in document["cameras"]),
+            videos,
+            masks,
+            document["frames"],
+            document["fps"],
+            tuple(document["offsets"]),
+            np.array(document["up"]),
+            document["licence"],
+            document["report"],
+        )
 
 
 def check_raw_cameras(cameras: list[RawCamera], where: str) -> list[RawCamera]:
@@ -191,17 +218,28 @@ def check_raw_cameras(cameras: list[RawCamera], where: str) -> list[RawCamera]:
     if len(set(names)) != len(names):
         raise CalibrationError(f"calibration {where} names two cameras alike", got=", ".join(names))
     for camera in cameras:
-        numbers = np.concatenate([np.ravel(camera.K), np.ravel(camera.R), np.ravel(camera.t), np.ravel(camera.distortion)])
+        numbers = np.concatenate(
+            [np.ravel(camera.K), np.ravel(camera.R), np.ravel(camera.t), np.ravel(camera.distortion)]
+        )
         if not np.isfinite(numbers).all():
-            raise CalibrationError(f"calibration {where} holds NaN or infinite numbers", where=f"camera {camera.name}",
-                                   likely="a calibration that did not converge")
+            raise CalibrationError(
+                f"calibration {where} holds NaN or infinite numbers",
+                where=f"camera {camera.name}",
+                likely="a calibration that did not converge",
+            )
         R = np.asarray(camera.R)
         if np.abs(R @ R.T - np.eye(3)).max() > 1e-3:
-            raise CalibrationError(f"rotation of camera {camera.name} in {where} is not orthonormal",
-                                   got=np.array2string(R, precision=4), likely="a rotation vector read as a matrix, or scaled")
+            raise CalibrationError(
+                f"rotation of camera {camera.name} in {where} is not orthonormal",
+                got=np.array2string(R, precision=4),
+                likely="a rotation vector read as a matrix, or scaled",
+            )
         if np.linalg.det(R) < 0:
-            raise CalibrationError(f"rotation of camera {camera.name} in {where} mirrors the world (det R = -1)",
-                                   got="det R = -1", expected="det R = +1",
-                                   likely="one axis flipped by hand, or an image flipped left to right",
-                                   hint="export the calibration again; a mirrored rig has no fix")
+            raise CalibrationError(
+                f"rotation of camera {camera.name} in {where} mirrors the world (det R = -1)",
+                got="det R = -1",
+                expected="det R = +1",
+                likely="one axis flipped by hand, or an image flipped left to right",
+                hint="export the calibration again; a mirrored rig has no fix",
+            )
     return cameras

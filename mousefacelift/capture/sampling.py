@@ -13,15 +13,22 @@ from mousefacelift.capture.silhouettes import SilhouetteMaker, Silhouettes, clea
 
 
 def block_frames(total: int, blocks: int, length: int) -> np.ndarray:
-    """Rising frame numbers: `blocks` runs of `length` consecutive frames spread over `total`, or all when that is more."""
+    """Rising frame numbers: `blocks` runs of `length` consecutive frames spread over `total`, or all when that is
+    more."""
     if blocks * length >= total:
         return np.arange(total)
     starts = np.linspace(0, total - length, blocks).round().astype(int)
     return np.unique(np.concatenate([start + np.arange(length) for start in starts]))
 
 
-def read_silhouettes(masks: Sequence[str], lenses: Sequence[Lens], sizes: Sequence[tuple[int, int]],
-                     frames: Sequence[int], growth: Sequence[float] | None = None, threads: int = 2) -> Silhouettes:
+def read_silhouettes(
+    masks: Sequence[str],
+    lenses: Sequence[Lens],
+    sizes: Sequence[tuple[int, int]],
+    frames: Sequence[int],
+    growth: Sequence[float] | None = None,
+    threads: int = 2,
+) -> Silhouettes:
     """Silhouettes of `frames` in all mask videos; a frame beyond a video's end is an empty silhouette.
 
     Args:

@@ -67,7 +67,7 @@ def drop_specks(mask: np.ndarray) -> np.ndarray:
     x, y, w, h = cv2.boundingRect(mask)
     if w == 0:
         return mask
-    box = mask[y:y + h, x:x + w]
+    box = mask[y : y + h, x : x + w]
     hierarchy = cv2.findContours(box, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[1]
     if (hierarchy[0, :, 3] < 0).sum() == 1:  # one outer boundary, one component; far cheaper than labelling
         return mask
@@ -76,7 +76,7 @@ def drop_specks(mask: np.ndarray) -> np.ndarray:
         areas = stats[:, cv2.CC_STAT_AREA].copy()
         areas[0] = 0
         mask = mask.copy()
-        mask[y:y + h, x:x + w] = (areas >= MIN_COMPONENT * areas.max())[labels] & (labels > 0)
+        mask[y : y + h, x : x + w] = (areas >= MIN_COMPONENT * areas.max())[labels] & (labels > 0)
     return mask
 
 
@@ -103,14 +103,25 @@ class SilhouetteMaker:
         small = self.small_mask(mask)
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         if not contours:
-            return {"outline": np.full((OUTLINE, 2), np.nan), "area": 0, "border": 0.0, "center": np.full(2, np.nan),
-                    "mask": small}
+            return {
+                "outline": np.full((OUTLINE, 2), np.nan),
+                "area": 0,
+                "border": 0.0,
+                "center": np.full(2, np.nan),
+                "mask": small,
+            }
         points = np.concatenate(contours)[:, 0].astype(np.float64)
         edge = (points <= 0).any(1) | (points[:, 0] >= self.width - 1) | (points[:, 1] >= self.height - 1)
         outline = self._outline(points + 0.5)
         moments = cv2.moments(mask, binaryImage=True)
         center = self.lens.undistort(np.array([moments["m10"], moments["m01"]]) / moments["m00"] + 0.5)
-        return {"outline": outline, "area": int(moments["m00"]), "border": float(edge.mean()), "center": center, "mask": small}
+        return {
+            "outline": outline,
+            "area": int(moments["m00"]),
+            "border": float(edge.mean()),
+            "center": center,
+            "mask": small,
+        }
 
     def _outline(self, points: np.ndarray) -> np.ndarray:
         """Undistorted convex outline, half a pixel outside the boundary pixels' centres, padded to OUTLINE points."""
@@ -122,7 +133,11 @@ class SilhouetteMaker:
         plane = plane[np.isfinite(plane).all(1)]
         if len(plane) > OUTLINE:
             plane = plane[np.linspace(0, len(plane) - 1, OUTLINE).round().astype(int)]
-        return np.pad(plane, ((0, OUTLINE - len(plane)), (0, 0)), mode="edge") if len(plane) else np.full((OUTLINE, 2), np.nan)
+        return (
+            np.pad(plane, ((0, OUTLINE - len(plane)), (0, 0)), mode="edge")
+            if len(plane)
+            else np.full((OUTLINE, 2), np.nan)
+        )
 
     def small_mask(self, mask: np.ndarray) -> np.ndarray:
         """Undistorted mask at the working size, bool."""

@@ -73,8 +73,10 @@ def _own_and_rest(errors: np.ndarray, view: int) -> tuple[float, float]:
     others = [v for v in range(len(errors)) if v != view]
     own = errors[view, others]
     rest = errors[np.ix_(others, others)][np.triu_indices(len(others), 1)]
-    return (float(np.nanmedian(own)) if np.isfinite(own).any() else np.nan,
-            float(np.nanmean(rest)) if np.isfinite(rest).any() else np.nan)
+    return (
+        float(np.nanmedian(own)) if np.isfinite(own).any() else np.nan,
+        float(np.nanmean(rest)) if np.isfinite(rest).any() else np.nan,
+    )
 
 
 def _explain(silhouettes, poses, width, max_shift, view, own, rest) -> Suspect | None:
@@ -83,22 +85,26 @@ def _explain(silhouettes, poses, width, max_shift, view, own, rest) -> Suspect |
         return None
     if after < 0.4 * own:
         turned = np.degrees(np.linalg.norm(shift) / poses.focal[view])
-        reason = f"its pictures are {np.linalg.norm(shift):.0f} px away, as if it had been turned by {turned:.1f} degrees"
+        reason = (
+            f"its pictures are {np.linalg.norm(shift):.0f} px away, as if it had been turned by {turned:.1f} degrees"
+        )
     else:
         reason = "no shift of its pictures explains it: another camera's calibration or video, or rolled or moved"
     return Suspect(view, reason, own, rest)
 
 
 def _best_shift(silhouettes, poses, width, view) -> tuple[np.ndarray, float]:
-    """Shift of one camera's pictures that fits the others best, started from a coarse one, and the error that is left."""
+    """Shift of one camera's pictures that fits the others best, started from a coarse one, and the error that is
+    left."""
     shift = np.zeros((len(poses.center), 2))
     rough = _rough_shift(silhouettes, poses, view)
     shift[view] = rough
     moved = apply_correction(poses, shift, np.zeros((len(shift), 3)))
     fine: Refinement = refine(silhouettes, moved, "principal_point", width, only=[view])
     total = shift + fine.shift
-    after = pair_errors(tangency(silhouettes.outlines, silhouettes.usable,
-                                 apply_correction(poses, total, np.zeros((len(shift), 3)))))
+    after = pair_errors(
+        tangency(silhouettes.outlines, silhouettes.usable, apply_correction(poses, total, np.zeros((len(shift), 3))))
+    )
     return total[view], float(np.nanmedian(np.delete(after[view], view)))
 
 

@@ -13,7 +13,9 @@ from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.tangency import Pencils, Poses, pencils
 
 SWITCH_COST = 6.0  # per frame of a change of offset, in units of the typical frame cost: a change must pay for itself
-WORST_COST = 3.0  # in the same units; silhouettes that disagree more (a lost tail, a cut) do so for another reason than time
+WORST_COST = (
+    3.0  # in the same units; silhouettes that disagree more (a lost tail, a cut) do so for another reason than time
+)
 TELLING = 0.5  # in the same units; while the animal rests every offset fits alike
 CLEAR_GAIN = 0.7  # an offset is believed when it brings the disagreement below this share of that without
 
@@ -42,7 +44,8 @@ def find_offsets(silhouettes: Silhouettes, poses: Poses, max_offset: int) -> tup
 
 
 def apply_offsets(silhouettes: Silhouettes, offsets: list) -> Silhouettes:
-    """Silhouettes in common frames: camera v's entry of frame f is what was read as file frame f + offset; else empty."""
+    """Silhouettes in common frames: camera v's entry of frame f is what was read as file frame f + offset; else
+    empty."""
     where = {int(f): t for t, f in enumerate(silhouettes.frames)}
     keep = {name: getattr(silhouettes, name).copy() for name in ("outlines", "area", "border", "center", "masks")}
     for view, runs in enumerate(offsets):
@@ -67,7 +70,9 @@ def _costs(found: Pencils, frames: np.ndarray, offsets: np.ndarray, view: int, m
     shifts = np.arange(-max_offset, max_offset + 1)
     position = {int(f): t for t, f in enumerate(frames)}
     others = [v for v in range(offsets.shape[0]) if v != view]
-    other_rows = np.array([[position.get(int(f) + int(offsets[v, t]), -1) for t, f in enumerate(frames)] for v in others])
+    other_rows = np.array(
+        [[position.get(int(f) + int(offsets[v, t]), -1) for t, f in enumerate(frames)] for v in others]
+    )
     costs = np.full((len(frames), len(shifts)), np.nan)
     for column, shift in enumerate(shifts):
         rows = np.array([position.get(int(f) + int(shift), -1) for f in frames])
@@ -113,7 +118,8 @@ def _best_path(costs: np.ndarray, max_offset: int) -> np.ndarray:
 
 
 def _gain(costs: np.ndarray, path: np.ndarray, now: np.ndarray, max_offset: int) -> float:
-    """Mean cost along `path` over that of the present offsets, over the frames that tell them apart; 1 when nothing changes."""
+    """Mean cost along `path` over that of the present offsets, over the frames that tell them apart; 1 when nothing
+    changes."""
     rows = np.arange(len(costs))
     new, old = costs[rows, path + max_offset], costs[rows, now + max_offset]
     telling = np.abs(new - old) > TELLING

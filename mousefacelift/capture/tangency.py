@@ -18,7 +18,8 @@ MAX_SPREAD = np.radians(100.0)  # of the pencil; more means that the epipole is 
 
 @dataclass(frozen=True)
 class Poses:
-    """What tangency needs of V cameras: rotation [V, 3, 3] (w2c), centers [V, 3], focal [V] px, shift [V, 2] on z = 1."""
+    """What tangency needs of V cameras: rotation [V, 3, 3] (w2c), centers [V, 3], focal [V] px, shift [V, 2] on z =
+    1."""
 
     rotation: np.ndarray
     center: np.ndarray
@@ -49,18 +50,27 @@ class Pencils:
 
 def pencils(outlines: np.ndarray, usable: np.ndarray, poses: Poses) -> Pencils:
     """Pencil intervals of outlines [T, V, P, 2] (undistorted, z = 1) where usable [T, V]."""
-    ends, levers = _pencils(np.ascontiguousarray(outlines, np.float64), np.ascontiguousarray(usable), poses.rotation,
-                            poses.center, poses.focal, poses.shift, MAX_SPREAD)
+    ends, levers = _pencils(
+        np.ascontiguousarray(outlines, np.float64),
+        np.ascontiguousarray(usable),
+        poses.rotation,
+        poses.center,
+        poses.focal,
+        poses.shift,
+        MAX_SPREAD,
+    )
     return Pencils(ends, levers)
 
 
 def tangency(outlines: np.ndarray, usable: np.ndarray, poses: Poses) -> np.ndarray:
-    """Signed disagreement in pixels of the two tangent planes of every pair of views, [T, V, V, 2] (see `residuals`)."""
+    """Signed disagreement in pixels of the two tangent planes of every pair of views, [T, V, V, 2] (see
+    `residuals`)."""
     return residuals(pencils(outlines, usable, poses))
 
 
 def residuals(found: Pencils) -> np.ndarray:
-    """[T, V, V, 2]: interval end of view i minus that of view j, in pixels (mean of both views); [..., 0] the lower end.
+    """[T, V, V, 2]: interval end of view i minus that of view j, in pixels (mean of both views); [..., 0] the lower
+    end.
 
     Antisymmetric in (i, j); NaN where either view does not know.
     """

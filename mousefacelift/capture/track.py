@@ -24,7 +24,9 @@ from mousefacelift.errors import DataError
 TRACK_VERSION = 1
 CUT_CHANGE = 3.5  # a frame whose silhouettes change this many times the usual amount (and by half) follows a cut
 CUT_MIN_CHANGE = 0.5
-CUT_GAP = 3  # steps between used frames; a cut often takes a frame or two with it, over a longer gap a jump tells nothing
+CUT_GAP = (
+    3  # steps between used frames; a cut often takes a frame or two with it, over a longer gap a jump tells nothing
+)
 ZOOM_STEP = 0.05
 MIN_FRAMES = 8  # fewer do not tell what is usual
 MIN_DROP = 0.08  # of hull IoU or containment: less is never an outlier, however alike the other frames are
@@ -63,14 +65,16 @@ class Track:
         """The similarity that puts the animal of `frame` at the origin of the canonical world."""
         position = int(np.searchsorted(self.frames, frame))
         if position >= len(self.frames) or self.frames[position] != frame:
-            raise DataError(f"frame {frame} of {self.recording} is not in the track",
-                            got=self.excluded.get(frame, "never located"))
+            raise DataError(
+                f"frame {frame} of {self.recording} is not in the track", got=self.excluded.get(frame, "never located")
+            )
         return Similarity(self.scale, self.rotation, -self.scale * self.rotation @ self.centers[position])
 
     def write(self, path: str | Path) -> None:
         """Write `track.json` in one rename."""
         document = {"version": TRACK_VERSION} | {
-            key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in asdict(self).items()}
+            key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in asdict(self).items()
+        }
         document["excluded"] = {str(frame): reason for frame, reason in self.excluded.items()}
         write_text(path, json.dumps(document, indent=1))
 
@@ -84,7 +88,9 @@ class Track:
         try:
             document = json.loads(Path(path).read_text())
         except (OSError, json.JSONDecodeError) as error:
-            raise DataError(f"track {path} cannot be read", got=str(error), hint="mousefacelift capture locate") from error
+            raise DataError(
+                f"track {path} cannot be read", got=str(error), hint="mousefacelift capture locate"
+            ) from error
         if document.pop("version", None) != TRACK_VERSION:
             raise DataError(f"track {path} was written by another version", hint="mousefacelift capture locate")
         for key in ("centers_raw", "centers", "rotation"):
@@ -105,8 +111,11 @@ def make_track(rig: Rig, places: Sequence[Place], source: RecordingSource, confi
     kept = [place for place in places if place.frame not in excluded]
     if not kept:
         reasons = sorted(set(excluded.values()))
-        raise DataError(f"no frame of recording {rig.recording} is usable", got="; ".join(reasons[:4]),
-                        hint="look at rig.png, or list frames under include")
+        raise DataError(
+            f"no frame of recording {rig.recording} is usable",
+            got="; ".join(reasons[:4]),
+            hint="look at rig.png, or list frames under include",
+        )
     frames = np.array([place.frame for place in kept])
     raw = np.stack([place.center for place in kept])
     cuts = find_cuts(places, frames, raw, source, config)
@@ -114,10 +123,24 @@ def make_track(rig: Rig, places: Sequence[Place], source: RecordingSource, confi
     distances = np.stack([np.linalg.norm(centers - camera.center, axis=1) for camera in rig.cameras])
     rotation = upright(_up(rig, raw, source))
     zoom = config.zoom if config.zoom != "auto" else find_zoom(rig, kept, centers, rotation, config.margin)
-    views = {name: [_median([getattr(p, name)[v] for p in kept]) for v in range(len(rig.cameras))]
-             for name in ("hull_iou", "containment", "area", "border")}
-    return Track(rig.recording, rig.fps, frames, raw, centers, excluded, cuts, CANONICAL_DISTANCE / float(distances.mean()),
-                 rotation, float(zoom), correlation_time(frames, centers, cuts, rig.fps), views)
+    views = {
+        name: [_median([getattr(p, name)[v] for p in kept]) for v in range(len(rig.cameras))]
+        for name in ("hull_iou", "containment", "area", "border")
+    }
+    return Track(
+        rig.recording,
+        rig.fps,
+        frames,
+        raw,
+        centers,
+        excluded,
+        cuts,
+        CANONICAL_DISTANCE / float(distances.mean()),
+        rotation,
+        float(zoom),
+        correlation_time(frames, centers, cuts, rig.fps),
+        views,
+    )
 
 
 def exclude_frames(places: Sequence[Place], source: RecordingSource, config: LocateConfig) -> dict[int, str]:
@@ -146,9 +169,9 @@ def exclude_frames(places: Sequence[Place], source: RecordingSource, config: Loc
 def exclude_outliers(places: Sequence[Place], source: RecordingSource, config: LocateConfig) -> dict[int, str]:
     """Frame -> reason, where one view agrees with the others far less than it usually does; `include` overrules.
 
-    Per frame the largest drop over the views of hull IoU (and of containment) below the view's own median counts; an outlier
-    lies `outlier_spread` robust standard deviations above the usual drop. Such a frame is one that a camera did not film
-    (a lost frame at a cut), or whose mask is broken.
+    Per frame the largest drop over the views of hull IoU (and of containment) below the view's own median counts; an
+    outlier lies `outlier_spread` robust standard deviations above the usual drop. Such a frame is one that a camera did
+    not film (a lost frame at a cut), or whose mask is broken.
     """
     if len(places) < MIN_FRAMES:
         return {}
@@ -162,13 +185,15 @@ def exclude_outliers(places: Sequence[Place], source: RecordingSource, config: L
         limit = max(np.median(worst) + config.outlier_spread * spread, MIN_DROP)
         for t in np.flatnonzero(worst > limit):
             view = int(drops[t].argmax())
-            reasons[places[t].frame] = (f"silhouettes disagree: {title} {values[t, view]:.2f} in view {view}, "
-                                        f"usually {usual[view]:.2f}")
+            reasons[places[t].frame] = (
+                f"silhouettes disagree: {title} {values[t, view]:.2f} in view {view}, usually {usual[view]:.2f}"
+            )
     return {frame: reason for frame, reason in reasons.items() if frame not in source.include}
 
 
-def find_cuts(places: Sequence[Place], frames: np.ndarray, centers: np.ndarray, source: RecordingSource,
-              config: LocateConfig) -> list[int]:
+def find_cuts(
+    places: Sequence[Place], frames: np.ndarray, centers: np.ndarray, source: RecordingSource, config: LocateConfig
+) -> list[int]:
     """First used frames after a cut: known ones, jumps of the centre, and sudden changes of all silhouettes."""
     cuts = {frame for frame in source.cuts if frames[0] < frame <= frames[-1]}
     steps = np.linalg.norm(np.diff(centers, axis=0), axis=1)
@@ -189,7 +214,8 @@ def find_cuts(places: Sequence[Place], frames: np.ndarray, centers: np.ndarray, 
 
 
 def smooth(frames: np.ndarray, values: np.ndarray, cuts: Sequence[int], sigma: float) -> np.ndarray:
-    """Gaussian mean of values [T, 3] over frames, `sigma` frames wide, never across a cut; gaps are handled by weights."""
+    """Gaussian mean of values [T, 3] over frames, `sigma` frames wide, never across a cut; gaps are handled by
+    weights."""
     if sigma <= 0:
         return values.copy()
     segment = np.searchsorted(np.asarray(sorted(cuts)), frames, side="right")
@@ -233,20 +259,28 @@ def _up(rig: Rig, centers: np.ndarray, source: RecordingSource) -> np.ndarray:
     if source.up == "track":
         spread, axes = np.linalg.svd(centers - centers.mean(0), full_matrices=False)[1:]
         if len(centers) < 20 or spread[1] < 5 * spread[2]:
-            raise DataError(f"the floor of recording {rig.recording} cannot be told from the animal's track",
-                            got=f"spread {spread.round(1).tolist()} mm", expected="a walk in two directions",
-                            hint="give up as a vector in the recording's config")
+            raise DataError(
+                f"the floor of recording {rig.recording} cannot be told from the animal's track",
+                got=f"spread {spread.round(1).tolist()} mm",
+                expected="a walk in two directions",
+                hint="give up as a vector in the recording's config",
+            )
         up = axes[2] * np.sign(axes[2] @ camera_up)
     if up @ camera_up < 0.3 * np.linalg.norm(camera_up):
-        raise DataError(f"floor normal of recording {rig.recording} does not fit its cameras",
-                        got=f"up {np.round(up, 2).tolist()}, cameras' mean up {np.round(camera_up, 2).tolist()}",
-                        likely="a calibration whose z is not up", hint="set up: track, or up: [x, y, z] for this recording")
+        raise DataError(
+            f"floor normal of recording {rig.recording} does not fit its cameras",
+            got=f"up {np.round(up, 2).tolist()}, cameras' mean up {np.round(camera_up, 2).tolist()}",
+            likely="a calibration whose z is not up",
+            hint="set up: track, or up: [x, y, z] for this recording",
+        )
     return up
 
 
 def find_zoom(rig: Rig, places: Sequence[Place], centers: np.ndarray, rotation: np.ndarray, margin: float) -> float:
     """Largest zoom, a multiple of ZOOM_STEP, at which every outline stays inside every frame with `margin` to spare."""
-    reach = max(reaches(rig, place.outlines, place.area > 0, center, rotation).max() for place, center in zip(places, centers))
+    reach = max(
+        reaches(rig, place.outlines, place.area > 0, center, rotation).max() for place, center in zip(places, centers)
+    )
     half = 256.0 * (1 - 2 * margin)
     return max(ZOOM_STEP, float(np.floor(half / (CANONICAL_FOCAL_512 * reach) / ZOOM_STEP) * ZOOM_STEP))
 
@@ -263,7 +297,8 @@ def reaches(rig: Rig, outlines: np.ndarray, have: np.ndarray, center: np.ndarray
 
 
 def correlation_time(frames: np.ndarray, centers: np.ndarray, cuts: Sequence[int], fps: float) -> float:
-    """Seconds until the autocorrelation of the centre falls below one half, the longest segment's; its length at most."""
+    """Seconds until the autocorrelation of the centre falls below one half, the longest segment's; its length at
+    most."""
     segment = np.searchsorted(np.asarray(sorted(cuts)), frames, side="right")
     longest = np.flatnonzero(segment == np.bincount(segment).argmax())
     values, times = centers[longest] - centers[longest].mean(0), frames[longest] / fps

@@ -1,4 +1,5 @@
-"""The animal's body from silhouettes in the audit: leave-one-out containment, hull IoU, size, and where the cameras stand."""
+"""The animal's body from silhouettes in the audit: leave-one-out containment, hull IoU, size, and where the cameras
+stand."""
 
 from __future__ import annotations
 
@@ -29,8 +30,10 @@ def describe_volume(cameras: Sequence[RigCamera], silhouettes: Silhouettes) -> d
     if len(whole) == 0:
         whole = np.flatnonzero((silhouettes.area > 0).all(1))
     if len(whole) == 0:
-        raise CalibrationError("no frame of the audit has a mask in every view",
-                               likely="animal outside some views, or masks that were lost")
+        raise CalibrationError(
+            "no frame of the audit has a mask in every view",
+            likely="animal outside some views, or masks that were lost",
+        )
     picked = whole[np.linspace(0, len(whole) - 1, min(FRAMES, len(whole))).round().astype(int)]
     rows = [_describe_frame(small, silhouettes.masks[t], silhouettes.center[t]) for t in picked]
     rows = [row for row in rows if row is not None]
@@ -41,9 +44,12 @@ def describe_volume(cameras: Sequence[RigCamera], silhouettes: Silhouettes) -> d
     return {
         "containment": np.median([row["containment"] for row in rows], axis=0),
         "hull_iou": np.median([row["hull_iou"] for row in rows], axis=0),
-        "center": center, "length": float(np.median([row["length"] for row in rows])),
+        "center": center,
+        "length": float(np.median([row["length"] for row in rows])),
         "volume": float(np.median([row["volume"] for row in rows])),
-        "azimuth": [p[0] for p in places], "elevation": [p[1] for p in places], "distance": [p[2] for p in places],
+        "azimuth": [p[0] for p in places],
+        "elevation": [p[1] for p in places],
+        "distance": [p[2] for p in places],
     }
 
 
@@ -77,8 +83,15 @@ def _describe_frame(cameras: list[Camera], masks: np.ndarray, plane_centers: np.
         return None
     points = hull.points()
     middle = points.mean(0)
-    hull_iou, containment = silhouette_agreement(masks, cameras, middle, 1.2 * np.linalg.norm(points - middle, axis=1).max())
+    hull_iou, containment = silhouette_agreement(
+        masks, cameras, middle, 1.2 * np.linalg.norm(points - middle, axis=1).max()
+    )
     _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
     along = (points - middle) @ axes[0]
-    return {"center": middle, "length": float(np.ptp(along)), "volume": hull.volume(), "hull_iou": hull_iou,
-            "containment": containment}
+    return {
+        "center": middle,
+        "length": float(np.ptp(along)),
+        "volume": hull.volume(),
+        "hull_iou": hull_iou,
+        "containment": containment,
+    }

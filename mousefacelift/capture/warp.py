@@ -15,11 +15,19 @@ from mousefacelift.capture.lens import distort_point
 from mousefacelift.capture.rig import RigCamera
 from mousefacelift.core.cameras import Camera
 
-SOFT = 96.0  # half width, in luma steps of a 0..255 mask, of the soft edge around the threshold; what is fainter is codec noise
+# half width, in luma steps of a 0..255 mask, of the soft edge around the threshold; what is fainter is codec noise
+SOFT = 96.0
 
 
-def warp_view(picture: Picture, mask: np.ndarray, threshold: float, old: RigCamera, new: Camera, rotation: np.ndarray,
-              box: tuple[int, int, int, int]) -> np.ndarray:
+def warp_view(
+    picture: Picture,
+    mask: np.ndarray,
+    threshold: float,
+    old: RigCamera,
+    new: Camera,
+    rotation: np.ndarray,
+    box: tuple[int, int, int, int],
+) -> np.ndarray:
     """uint8 rgba [H, W, 4] (straight alpha) of the view `new`, a rotation of `old` about the optical centre.
 
     Args:
@@ -32,18 +40,41 @@ def warp_view(picture: Picture, mask: np.ndarray, threshold: float, old: RigCame
     out = np.zeros((new.height, new.width, 4), np.uint8)
     scale = new.fxfycxcy[0] / (0.5 * (old.lens.K[0, 0] + old.lens.K[1, 1]))
     samples = int(np.clip(np.ceil(1.2 / scale), 1, 6))
-    _warp(picture.y, picture.u, picture.v, picture.full_range, mask, threshold, SOFT, np.ascontiguousarray(rotation),
-          new.fxfycxcy, old.lens.parameters, old.lens.valid_radius(old.width, old.height) ** 2, samples, *box, out)
+    _warp(
+        picture.y,
+        picture.u,
+        picture.v,
+        picture.full_range,
+        mask,
+        threshold,
+        SOFT,
+        np.ascontiguousarray(rotation),
+        new.fxfycxcy,
+        old.lens.parameters,
+        old.lens.valid_radius(old.width, old.height) ** 2,
+        samples,
+        *box,
+        out,
+    )
     return out
 
 
-def covered_box(place: tuple[int, int, int, int], old: RigCamera, new: Camera, rotation: np.ndarray) -> tuple[int, int, int, int]:
-    """(x0, y0, x1, y1) of `new` that the bounding box (x, y, w, h) of a mask of `old` can reach, clipped to the image."""
+def covered_box(
+    place: tuple[int, int, int, int], old: RigCamera, new: Camera, rotation: np.ndarray
+) -> tuple[int, int, int, int]:
+    """(x0, y0, x1, y1) of `new` that the bounding box (x, y, w, h) of a mask of `old` can reach, clipped to the
+    image."""
     x, y, w, h = place
     side = np.linspace(0, 1, 9)
     u, v = x - 2 + (w + 4) * side, y - 2 + (h + 4) * side
-    border = np.concatenate([np.stack([u, np.full(9, v[0])], 1), np.stack([u, np.full(9, v[-1])], 1),
-                             np.stack([np.full(9, u[0]), v], 1), np.stack([np.full(9, u[-1]), v], 1)])
+    border = np.concatenate(
+        [
+            np.stack([u, np.full(9, v[0])], 1),
+            np.stack([u, np.full(9, v[-1])], 1),
+            np.stack([np.full(9, u[0]), v], 1),
+            np.stack([np.full(9, u[-1]), v], 1),
+        ]
+    )
     plane = old.lens.undistort(border)
     plane = plane[np.isfinite(plane).all(1)]
     rays = np.concatenate([plane, np.ones((len(plane), 1))], 1) @ rotation
@@ -78,7 +109,12 @@ def _warp(Y, U, V, full_range, mask, threshold, soft, rotation, fxfycxcy, lens, 
             weight, sy, su, sv = 0.0, 0.0, 0.0, 0.0
             for b in range(samples):
                 q = (b + 0.5) * step
-                ua, va, ub, vb = u00 + q * (u01 - u00), v00 + q * (v01 - v00), u10 + q * (u11 - u10), v10 + q * (v11 - v10)
+                ua, va, ub, vb = (
+                    u00 + q * (u01 - u00),
+                    v00 + q * (v01 - v00),
+                    u10 + q * (u11 - u10),
+                    v10 + q * (v11 - v10),
+                )
                 for a in range(samples):
                     p = (a + 0.5) * step
                     u, v = ua + p * (ub - ua) - 0.5, va + p * (vb - va) - 0.5

@@ -79,7 +79,8 @@ def variance_ratio(prediction, target) -> float:
 
 
 def anomaly_correlation(prediction, target) -> float:
-    """Correlation of the deviations from each one's mean image, pooled over views; 0 when the prediction never varies."""
+    """Correlation of the deviations from each one's mean image, pooled over views; 0 when the prediction never
+    varies."""
     prediction, target = as_tensor(prediction), as_tensor(target)
     _needs_frames(target)
     p, y = prediction - prediction.mean(0), target - target.mean(0)
@@ -90,7 +91,8 @@ def anomaly_correlation(prediction, target) -> float:
 def retrieval(prediction, target) -> dict[str, float]:
     """How often the nearest target (L2) of a prediction is its own, among the N frames of the same view.
 
-    Ties share the credit, so a constant prediction scores chance. Frames should lie further apart than the correlation time.
+    Ties share the credit, so a constant prediction scores chance. Frames should lie further apart than the correlation
+    time.
 
     Returns:
         retrieval_at_1, retrieval_mrr (mean reciprocal rank), retrieval_chance = 1 / N.
@@ -100,8 +102,11 @@ def retrieval(prediction, target) -> dict[str, float]:
     frames, views = target.shape[:2]
     hits, reciprocal = 0.0, 0.0
     for view in range(views):
-        distance = torch.cdist(prediction[:, view].flatten(1).double(), target[:, view].flatten(1).double(),
-                               compute_mode="donot_use_mm_for_euclid_dist")
+        distance = torch.cdist(
+            prediction[:, view].flatten(1).double(),
+            target[:, view].flatten(1).double(),
+            compute_mode="donot_use_mm_for_euclid_dist",
+        )
         own = distance.diagonal()[:, None]
         tolerance = 1e-6 * own.clamp_min(1e-6)
         nearer = (distance < own - tolerance).sum(1)
@@ -127,7 +132,8 @@ def view_copy(prediction, target, input_image) -> float:
 
 
 def view_variance_ratio(prediction, target) -> float:
-    """Spread of the predictions between *views* of a frame over that of the targets; 0 when every view is the same picture."""
+    """Spread of the predictions between *views* of a frame over that of the targets; 0 when every view is the same
+    picture."""
     prediction, target = as_tensor(prediction), as_tensor(target)
     spread = (target - target.mean(1, keepdim=True)).square().sum()
     return float((prediction - prediction.mean(1, keepdim=True)).square().sum() / spread.clamp_min(1e-12))
@@ -140,7 +146,9 @@ def input_swap(swapped_prediction, target_of_input, target_of_cameras) -> float:
         swapped_prediction: [N, V, 3, H, W], made from frame j's input images with frame i's cameras.
         target_of_input: frame j's targets, `target_of_cameras`: frame i's targets.
     """
-    return float((full_psnr(swapped_prediction, target_of_input) - full_psnr(swapped_prediction, target_of_cameras)).mean())
+    return float(
+        (full_psnr(swapped_prediction, target_of_input) - full_psnr(swapped_prediction, target_of_cameras)).mean()
+    )
 
 
 def effective_rank(images) -> float:
@@ -159,29 +167,36 @@ def sharpness_ratio(prediction, target, mask) -> float:
     energies = []
     for image in (as_tensor(prediction), as_tensor(target)):
         inner = image[..., 1:-1, 1:-1]
-        laplacian = (image[..., :-2, 1:-1] + image[..., 2:, 1:-1] + image[..., 1:-1, :-2] + image[..., 1:-1, 2:] - 4 * inner)
+        laplacian = (
+            image[..., :-2, 1:-1] + image[..., 2:, 1:-1] + image[..., 1:-1, :-2] + image[..., 1:-1, 2:] - 4 * inner
+        )
         energies.append((laplacian.square().mean(-3) * mask[..., 1:-1, 1:-1]).sum())
     return float(energies[0] / energies[1].clamp_min(1e-12))
 
 
-def collapse_metrics(prediction, target, mask, predicted_alpha, mean, *, input_image=None, swapped=None) -> dict[str, float]:
+def collapse_metrics(
+    prediction, target, mask, predicted_alpha, mean, *, input_image=None, swapped=None
+) -> dict[str, float]:
     """Everything the alarm looks at, on one fixed validation set.
 
     Args:
-        prediction, target: [N, V, 3, H, W] in [0, 1] on one background; N frames further apart than the correlation time.
+        prediction, target: [N, V, 3, H, W] in [0, 1] on one background; N frames further apart than the correlation
+            time.
         mask, predicted_alpha: [N, V, H, W]; alpha soft, so that a mean image is not taken for a white-out.
         mean: [V, 3, H, W] or [3, H, W], mean *training* image of each view.
         input_image: [N, 3, H, W] or [N, V, 3, H, W], for the copy score; V must then not contain the input views.
         swapped: (swapped_prediction, target_of_input, target_of_cameras) for the input-swap test.
     Returns:
         fg_psnr, full_psnr, iou-free floats: skill_over_mean, skill_over_white, variance_ratio, anomaly_correlation,
-        view_variance_ratio, retrieval_at_1, retrieval_mrr, retrieval_chance, coverage, sharpness_ratio, rank_ratio and, when
-        asked, view_copy and input_swap.
+        view_variance_ratio, retrieval_at_1, retrieval_mrr, retrieval_chance, coverage, sharpness_ratio, rank_ratio and,
+        when asked, view_copy and input_swap.
     """
     prediction, target = as_tensor(prediction), as_tensor(target)
     if prediction.dim() != 5 or prediction.shape != target.shape:
-        raise DataError("collapse metrics need predictions and targets [N, V, 3, H, W]",
-                        got=f"{tuple(prediction.shape)} and {tuple(target.shape)}")
+        raise DataError(
+            "collapse metrics need predictions and targets [N, V, 3, H, W]",
+            got=f"{tuple(prediction.shape)} and {tuple(target.shape)}",
+        )
     values = {
         "fg_psnr": float(fg_psnr(prediction, target, mask).nanmean()),
         "full_psnr": float(full_psnr(prediction, target).mean()),
@@ -205,9 +220,9 @@ def collapse_metrics(prediction, target, mask, predicted_alpha, mean, *, input_i
 def diagnose(metrics: dict[str, float], thresholds: CollapseThresholds = DEFAULTS) -> tuple[str, ...]:
     """Names of the collapses that `metrics` (of `collapse_metrics`) show; empty for a healthy model.
 
-    The most specific explanation wins: a white image also has no variance, no skill and no retrieval, but the finding is
-    `white_out` (`overfilled` when far too much is foreground). More than one name is returned only for signs that do not
-    explain each other.
+    The most specific explanation wins: a white image also has no variance, no skill and no retrieval, but the finding
+    is `white_out` (`overfilled` when far too much is foreground). More than one name is returned only for signs that do
+    not explain each other.
     """
     t, m = thresholds, metrics
     if not t.coverage_min <= m["coverage"] <= t.coverage_max:
@@ -222,8 +237,11 @@ def diagnose(metrics: dict[str, float], thresholds: CollapseThresholds = DEFAULT
     ignored = m.get("input_swap", 1.0 + t.swap_db) <= t.swap_db
     if m["skill_over_mean"] <= t.skill_db and (lost or ignored):
         return ("wrong_frame",)
-    return tuple(name for name, tripped in (("wrong_frame", lost or ignored), ("no_skill", m["skill_over_mean"] <= t.skill_db))
-                 if tripped)
+    return tuple(
+        name
+        for name, tripped in (("wrong_frame", lost or ignored), ("no_skill", m["skill_over_mean"] <= t.skill_db))
+        if tripped
+    )
 
 
 def skill_decomposition(prediction, target, mean) -> dict[str, float]:
@@ -249,5 +267,8 @@ def gain_of_constant(target, value: float = 1.0) -> float:
 
 def _needs_frames(target: torch.Tensor) -> None:
     if target.dim() != 5 or target.shape[0] < 2:
-        raise DataError("collapse is judged between frames", got=f"images {tuple(target.shape)}",
-                        expected="[N, V, 3, H, W] with N >= 2")
+        raise DataError(
+            "collapse is judged between frames",
+            got=f"images {tuple(target.shape)}",
+            expected="[N, V, 3, H, W] with N >= 2",
+        )

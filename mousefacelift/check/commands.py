@@ -17,7 +17,9 @@ def add_commands(subparsers) -> None:
     parser = subparsers.add_parser("compare", help="one table over the evaluations of several runs")
     parser.add_argument("summaries", type=Path, nargs="+", help="summary.json of each run")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write, one row per run, protocol and method")
-    parser.add_argument("--arms", type=Path, default=None, help="CSV to write, one row per arm: mean and spread over its seeds")
+    parser.add_argument(
+        "--arms", type=Path, default=None, help="CSV to write, one row per arm: mean and spread over its seeds"
+    )
     parser.set_defaults(run=_compare)
 
 

@@ -1,4 +1,5 @@
-"""Evaluation of one arm: predictions against truth, beside the baseline ladder, with collapse detectors and consistency.
+"""Evaluation of one arm: predictions against truth, beside the baseline ladder, with collapse detectors and
+consistency.
 
 Reads the predictions folder of `lrm predict` (see `predictions`) and the dataset; writes
 
@@ -39,7 +40,8 @@ MEAN_FRAMES = 200  # training frames that the mean image is averaged over, evenl
 
 
 def evaluate_arm(predictions: Path, dataset: Path, out: Path, config: EvaluateConfig) -> dict:
-    """Judge the predictions of one arm and write metrics.parquet, summary.json and sheet.png into `out`; returns the summary."""
+    """Judge the predictions of one arm and write metrics.parquet, summary.json and sheet.png into `out`; returns the
+    summary."""
     header, items = read_predictions(predictions)
     judged = [item for item in items if item.kind == "target"]
     if not judged:
@@ -50,11 +52,17 @@ def evaluate_arm(predictions: Path, dataset: Path, out: Path, config: EvaluateCo
         shown[item.name] = answers(item, means)
         rows += judge(item, shown[item.name], config)
     table = pd.DataFrame(rows).assign(arm=header["arm"])
-    summary = {"arm": header["arm"], "predictions": header, "background": config.background,
-               "protocols": {p: summarise(table[table["protocol"] == p], config) for p in sorted(table["protocol"].unique())}}
+    summary = {
+        "arm": header["arm"],
+        "predictions": header,
+        "background": config.background,
+        "protocols": {p: summarise(table[table["protocol"] == p], config) for p in sorted(table["protocol"].unique())},
+    }
     for protocol, entry in summary["protocols"].items():
         chosen = [item for item in judged if item.protocol == protocol]
-        entry["collapse"] = collapse_of(chosen, [i for i in items if i.kind == "swap" and i.protocol == protocol], means, config)
+        entry["collapse"] = collapse_of(
+            chosen, [i for i in items if i.kind == "swap" and i.protocol == protocol], means, config
+        )
         entry["consistency"] = consistency_of(chosen[:: max(1, len(chosen) // config.consistency_frames)])
     out.mkdir(parents=True, exist_ok=True)
     table.to_parquet(out / "metrics.parquet")
@@ -66,7 +74,8 @@ def evaluate_arm(predictions: Path, dataset: Path, out: Path, config: EvaluateCo
 def mean_images(manifest: Manifest, judged: list[Prediction]) -> dict[tuple[str, int], np.ndarray]:
     """(recording, rig camera) -> mean rgba of its training frames, at the size of the predictions.
 
-    The held-out camera's mean uses its own training-time photos, which no network saw: the baseline is given the benefit.
+    The held-out camera's mean uses its own training-time photos, which no network saw: the baseline is given the
+    benefit.
     """
     size = judged[0].rendered.views[0].rgba.shape[0]
     rows, _ = manifest.pool("real", "train")
@@ -74,8 +83,10 @@ def mean_images(manifest: Manifest, judged: list[Prediction]) -> dict[tuple[str,
     for recording in sorted({item.recording for item in judged}):
         own = rows[(table["recording"] == recording).to_numpy()]
         if not len(own):
-            raise DataError(f"recording '{recording}' has no training frames to take the mean image of",
-                            hint="check dataset.splits: without them nothing can be compared with the mean image")
+            raise DataError(
+                f"recording '{recording}' has no training frames to take the mean image of",
+                hint="check dataset.splits: without them nothing can be compared with the mean image",
+            )
         for row in own[:: max(1, len(own) // MEAN_FRAMES)]:
             for view in read_sample(manifest.folder_of(row)).views:
                 collected[recording, int(view.meta["camera"])].append(resize_rgba(view.rgba, size, size))
@@ -86,11 +97,13 @@ def answers(item: Prediction, means: dict) -> dict[str, list[np.ndarray]]:
     """Method -> the rgba that it shows for each target of the item."""
     hull = ladder.input_hull(item.inputs)
     cameras = [view.camera for view in item.truth]
-    return {"model": [view.rgba for view in item.rendered.views],
-            "white": [ladder.white(camera) for camera in cameras],
-            "mean_image": [means[item.recording, number] for number in item.cameras],
-            "nearest_input": [ladder.nearest_input(item.inputs, camera) for camera in cameras],
-            "visual_hull": [ladder.visual_hull(hull, item.inputs, camera) for camera in cameras]}
+    return {
+        "model": [view.rgba for view in item.rendered.views],
+        "white": [ladder.white(camera) for camera in cameras],
+        "mean_image": [means[item.recording, number] for number in item.cameras],
+        "nearest_input": [ladder.nearest_input(item.inputs, camera) for camera in cameras],
+        "visual_hull": [ladder.visual_hull(hull, item.inputs, camera) for camera in cameras],
+    }
 
 
 def judge(item: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[dict]:
@@ -100,10 +113,22 @@ def judge(item: Prediction, shown: dict[str, list[np.ndarray]], config: Evaluate
     rows = []
     for method, images in shown.items():
         alpha = torch.from_numpy(np.stack([image[..., 3] for image in images]))
-        metrics = {name: values.tolist() for name, values in per_image(_stack(images, config), truth, mask, alpha).items()}
-        rows += [{"method": method, "protocol": item.protocol, "split": item.split, "recording": item.recording,
-                  "frame": item.frame, "camera": camera, "is_input": bool(item.is_input[i]),
-                  **{name: values[i] for name, values in metrics.items()}} for i, camera in enumerate(item.cameras)]
+        metrics = {
+            name: values.tolist() for name, values in per_image(_stack(images, config), truth, mask, alpha).items()
+        }
+        rows += [
+            {
+                "method": method,
+                "protocol": item.protocol,
+                "split": item.split,
+                "recording": item.recording,
+                "frame": item.frame,
+                "camera": camera,
+                "is_input": bool(item.is_input[i]),
+                **{name: values[i] for name, values in metrics.items()},
+            }
+            for i, camera in enumerate(item.cameras)
+        ]
     return rows
 
 
@@ -113,9 +138,18 @@ def summarise(table: pd.DataFrame, config: EvaluateConfig) -> dict:
     entry: dict = {"cameras": sorted(int(c) for c in table.loc[~table["is_input"], "camera"].unique())}
     for part, chosen in (("held_out", table[~table["is_input"]]), ("inputs", table[table["is_input"]])):
         entry[part] = {
-            method: {name: describe(rows[name].to_numpy(), _frame_key(rows), config.bootstrap, config.worst_share,
-                                    name not in LOWER_IS_BETTER) for name in metrics}
-            for method, rows in chosen.groupby("method", sort=False)}
+            method: {
+                name: describe(
+                    rows[name].to_numpy(),
+                    _frame_key(rows),
+                    config.bootstrap,
+                    config.worst_share,
+                    name not in LOWER_IS_BETTER,
+                )
+                for name in metrics
+            }
+            for method, rows in chosen.groupby("method", sort=False)
+        }
     return entry
 
 
@@ -133,18 +167,28 @@ def collapse_of(items: list[Prediction], swaps: list[Prediction], means: dict, c
         return {"judged": False, "why": f"{len(items)} frames with the same held-out views; at least 2 are needed"}
     targets = torch.stack([_held_out([v.rgba for v in item.truth], item, config) for item in items])
     predicted = torch.stack([_held_out([v.rgba for v in item.rendered.views], item, config) for item in items])
-    mask, shape = (torch.stack([_held_out_alpha(views_of(item), item) for item in items])
-                   for views_of in (lambda i: i.truth, lambda i: i.rendered.views))
+    mask, shape = (
+        torch.stack([_held_out_alpha(views_of(item), item) for item in items])
+        for views_of in (lambda i: i.truth, lambda i: i.rendered.views)
+    )
     mean = _stack([means[items[0].recording, camera] for camera in common], config)
-    nearest = torch.stack([_held_out([ladder.nearest_input(item.inputs, v.camera) for v in item.truth], item, config)
-                           for item in items])
+    nearest = torch.stack(
+        [_held_out([ladder.nearest_input(item.inputs, v.camera) for v in item.truth], item, config) for item in items]
+    )
     swapped = _swapped(items, swaps, common, config)
     values = collapse_metrics(predicted, targets, mask, shape, mean, input_image=nearest, swapped=swapped)
-    return {"judged": True, "frames": len(items), "cameras": list(common), "metrics": values, "findings": list(diagnose(values))}
+    return {
+        "judged": True,
+        "frames": len(items),
+        "cameras": list(common),
+        "metrics": values,
+        "findings": list(diagnose(values)),
+    }
 
 
 def _swapped(items, swaps, common, config):
-    """(swapped renders, truth of the input's frame, truth of the camera's frame), each [N, V, 3, H, W]; None without swaps."""
+    """(swapped renders, truth of the input's frame, truth of the camera's frame), each [N, V, 3, H, W]; None without
+    swaps."""
     by_frame = {(item.recording, item.frame): item for item in items}
     chosen = [s for s in swaps if (s.recording, s.swap_frame) in by_frame and set(common) <= set(s.cameras)]
     if not chosen:
@@ -153,9 +197,13 @@ def _swapped(items, swaps, common, config):
     def views(item, images):
         return _stack([images[item.cameras.index(camera)].rgba for camera in common], config)
 
-    return (torch.stack([views(s, s.rendered.views) for s in chosen]),
-            torch.stack([views(by_frame[s.recording, s.swap_frame], by_frame[s.recording, s.swap_frame].truth) for s in chosen]),
-            torch.stack([views(s, s.truth) for s in chosen]))
+    return (
+        torch.stack([views(s, s.rendered.views) for s in chosen]),
+        torch.stack(
+            [views(by_frame[s.recording, s.swap_frame], by_frame[s.recording, s.swap_frame].truth) for s in chosen]
+        ),
+        torch.stack([views(s, s.truth) for s in chosen]),
+    )
 
 
 def consistency_of(items: list[Prediction]) -> dict:

@@ -3,7 +3,8 @@
 Pure functions, torch tensors (or numpy arrays) in, tensors per image or plain floats out. Images are [..., 3, H, W] in
 [0, 1], both composited on the same background; masks are [..., H, W], soft or bool, foreground above 0.5. "Foreground"
 is the mask of the *target*, so an error of shape counts as an error of colour there. Full PSNR of a white image is
-flattering on a small animal: it exceeds the foreground value by -10 log10(foreground share) when the background is right.
+flattering on a small animal: it exceeds the foreground value by -10 log10(foreground share) when the background is
+right.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def fg_l1(prediction, target, mask) -> torch.Tensor:
 
 
 def fg_ssim(prediction, target, mask, margin: int = BOX_MARGIN) -> torch.Tensor:
-    """SSIM [...] on the bounding box of the target's mask grown by `margin` pixels; NaN where an image has no foreground.
+    """SSIM [...] on the bounding box of the target's mask grown by `margin` pixels; NaN where an image has no
+    foreground.
 
     Nothing is filled with a constant: structure is compared on the pixels as they are.
     """
@@ -81,7 +83,9 @@ def fg_ssim(prediction, target, mask, margin: int = BOX_MARGIN) -> torch.Tensor:
         if box is not None:
             top, bottom, left, right = box
             crop = (slice(item, item + 1), slice(None), slice(top, bottom), slice(left, right))
-            values[item] = float(ssim(flat_prediction[crop].double(), flat_target[crop].double()))  # flat areas cancel badly in fp32
+            values[item] = float(
+                ssim(flat_prediction[crop].double(), flat_target[crop].double())
+            )  # flat areas cancel badly in fp32
     return values.reshape(lead)
 
 
@@ -124,7 +128,8 @@ def coverage(predicted_mask, mask) -> torch.Tensor:
 
 
 def soft_coverage(predicted_alpha, mask) -> torch.Tensor:
-    """Sum of the predicted alpha over the target's foreground area [...]: the mean image scores about 1, white-out 0."""
+    """Sum of the predicted alpha over the target's foreground area [...]: the mean image scores about 1, white-out
+    0."""
     predicted, mask = as_tensor(predicted_alpha), as_mask(mask)
     _same_shape(predicted, mask)
     area = mask.sum((-2, -1))
@@ -139,15 +144,22 @@ def per_image(prediction, target, mask, predicted_alpha=None) -> dict[str, torch
         mask: [..., H, W] of the target.
         predicted_alpha: [..., H, W] of the prediction; without it the shape metrics are left out.
     Returns:
-        name -> [...]: fg_psnr, full_psnr, fg_ssim, fg_l1 and with `predicted_alpha` fg_psnr_shared, iou, soft_iou, coverage.
+        name -> [...]: fg_psnr, full_psnr, fg_ssim, fg_l1 and with `predicted_alpha` fg_psnr_shared, iou, soft_iou,
+        coverage.
     """
-    values = {"fg_psnr": fg_psnr(prediction, target, mask), "full_psnr": full_psnr(prediction, target),
-              "fg_ssim": fg_ssim(prediction, target, mask), "fg_l1": fg_l1(prediction, target, mask)}
+    values = {
+        "fg_psnr": fg_psnr(prediction, target, mask),
+        "full_psnr": full_psnr(prediction, target),
+        "fg_ssim": fg_ssim(prediction, target, mask),
+        "fg_l1": fg_l1(prediction, target, mask),
+    }
     if predicted_alpha is not None:
-        values |= {"fg_psnr_shared": fg_psnr(prediction, target, mask, predicted_alpha),
-                   "iou": mask_iou(predicted_alpha, mask),
-                   "soft_iou": soft_iou(predicted_alpha, torch.as_tensor(mask).to(torch.float32)),
-                   "coverage": coverage(predicted_alpha, mask)}
+        values |= {
+            "fg_psnr_shared": fg_psnr(prediction, target, mask, predicted_alpha),
+            "iou": mask_iou(predicted_alpha, mask),
+            "soft_iou": soft_iou(predicted_alpha, torch.as_tensor(mask).to(torch.float32)),
+            "coverage": coverage(predicted_alpha, mask),
+        }
     return values
 
 
@@ -164,7 +176,11 @@ def spread(values: torch.Tensor, higher_is_better: bool = True) -> dict[str, flo
     if not len(values):
         raise DataError("a metric has no value to summarise", likely="no image of the set has any foreground")
     tail = 0.1 if higher_is_better else 0.9
-    return {"mean": float(values.mean()), "median": float(values.median()), "worst_decile": float(values.quantile(tail))}
+    return {
+        "mean": float(values.mean()),
+        "median": float(values.median()),
+        "worst_decile": float(values.quantile(tail)),
+    }
 
 
 def _masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -175,7 +191,9 @@ def _masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def _same_shape(first: torch.Tensor, second: torch.Tensor, mask: torch.Tensor | None = None) -> None:
     expected = second.shape[:-3] + second.shape[-2:]
     if first.shape != second.shape or (mask is not None and mask.shape != expected):
-        raise DataError("images and masks to compare do not fit",
-                        got=f"{tuple(first.shape)} against {tuple(second.shape)}"
-                        + ("" if mask is None else f", mask {tuple(mask.shape)}"),
-                        likely="a render at another resolution than its target")
+        raise DataError(
+            "images and masks to compare do not fit",
+            got=f"{tuple(first.shape)} against {tuple(second.shape)}"
+            + ("" if mask is None else f", mask {tuple(mask.shape)}"),
+            likely="a render at another resolution than its target",
+        )

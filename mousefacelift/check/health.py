@@ -22,8 +22,8 @@ def gaussian_health(means, scales, opacities, half_extent: float = 1.0) -> dict[
         means: [N, 3]; scales: [N, 3] linear; opacities: [N] in [0, 1].
     Returns:
         count, alive (opacity above 0.05), and of the alive: outside_share of [-half_extent, half_extent]^3,
-        anisotropy_median and anisotropy_p95 (largest over smallest scale), effective_rank (1 needle, 2 disc, 3 ball; median),
-        needle_share (effective rank under 1.2), largest_scale.
+        anisotropy_median and anisotropy_p95 (largest over smallest scale), effective_rank (1 needle, 2 disc, 3 ball;
+        median), needle_share (effective rank under 1.2), largest_scale.
     Raises:
         DataError: values that are not finite.
     """
@@ -33,16 +33,26 @@ def gaussian_health(means, scales, opacities, half_extent: float = 1.0) -> dict[
     alive = opacities > ALIVE_OPACITY
     values = {"count": float(len(means)), "alive": float(alive.sum())}
     if not alive.any():
-        names = ("outside_share", "anisotropy_median", "anisotropy_p95", "effective_rank", "needle_share", "largest_scale")
+        names = (
+            "outside_share",
+            "anisotropy_median",
+            "anisotropy_p95",
+            "effective_rank",
+            "needle_share",
+            "largest_scale",
+        )
         return values | dict.fromkeys(names, float("nan"))
     kept, places = scales[alive].double().clamp_min(1e-12), means[alive]
     anisotropy = kept.amax(1) / kept.amin(1)
     rank = effective_rank_of_scales(kept)
     return values | {
         "outside_share": float((places.abs() > half_extent).any(1).float().mean()),
-        "anisotropy_median": float(anisotropy.median()), "anisotropy_p95": float(anisotropy.quantile(0.95)),
-        "effective_rank": float(rank.median()), "needle_share": float((rank < 1.2).float().mean()),
-        "largest_scale": float(kept.max())}
+        "anisotropy_median": float(anisotropy.median()),
+        "anisotropy_p95": float(anisotropy.quantile(0.95)),
+        "effective_rank": float(rank.median()),
+        "needle_share": float((rank < 1.2).float().mean()),
+        "largest_scale": float(kept.max()),
+    }
 
 
 def effective_rank_of_scales(scales: torch.Tensor) -> torch.Tensor:
@@ -52,7 +62,8 @@ def effective_rank_of_scales(scales: torch.Tensor) -> torch.Tensor:
 
 
 def alpha_entropy(alpha) -> float:
-    """Mean binary entropy, bits, of rendered alpha [...] over pixels that are not empty: fog is near 1, solid is near 0."""
+    """Mean binary entropy, bits, of rendered alpha [...] over pixels that are not empty: fog is near 1, solid is near
+    0."""
     alpha = as_tensor(alpha).double()
     alpha = alpha[alpha > 1e-3].clamp(1e-6, 1 - 1e-6)
     if not len(alpha):

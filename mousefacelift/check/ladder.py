@@ -3,7 +3,7 @@
     white            nothing at all
     mean_image       the mean training image of the same rig camera: what a collapsed network predicts
     nearest_input    the input photo nearest in angle, unchanged: what a copying network predicts
-    visual_hull      the silhouettes' visual hull, coloured from the inputs that see each point: geometry without learning
+    visual_hull      the silhouettes' visual hull, coloured from the inputs that see each point
 
 Each baseline answers with the RGBA image that it would show for a target camera.
 """
@@ -41,15 +41,22 @@ def nearest_input(inputs: Sequence[View], camera: Camera) -> np.ndarray:
 
 def input_hull(inputs: Sequence[View]) -> Hull:
     """Visual hull of the input silhouettes in [-1, 1]^3."""
-    return carve_hull_tight([view.rgba[..., 3] for view in inputs], [view.camera for view in inputs], np.zeros(3), HALF_EXTENT,
-                            HULL_RESOLUTION, margin=0.5)
+    return carve_hull_tight(
+        [view.rgba[..., 3] for view in inputs],
+        [view.camera for view in inputs],
+        np.zeros(3),
+        HALF_EXTENT,
+        HULL_RESOLUTION,
+        margin=0.5,
+    )
 
 
 def visual_hull(hull: Hull, inputs: Sequence[View], camera: Camera) -> np.ndarray:
     """rgba [H, W, 4] of the hull seen by `camera`, coloured from the inputs.
 
     Every pixel's hull point takes the mean colour of the inputs that see it (depth agrees with the hull's within two
-    voxels), weighted toward small angles between input and target; points that no input sees take the weighted mean of all.
+    voxels), weighted toward small angles between input and target; points that no input sees take the weighted mean of
+    all.
     """
     depth = hull_depth(hull, camera)
     inside = np.isfinite(depth) & (depth > 0)
@@ -67,7 +74,8 @@ def visual_hull(hull: Hull, inputs: Sequence[View], camera: Camera) -> np.ndarra
 
 
 def _seen_colour(hull: Hull, view: View, camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colour [P, 3] of the points in one input, and weight [P]: by angle, tiny where the point is hidden or off the mask."""
+    """Colour [P, 3] of the points in one input, and weight [P]: by angle, tiny where the point is hidden or off the
+    mask."""
     pixels, z = project(view.camera, points)
     column = np.clip(pixels[:, 0].astype(int), 0, view.camera.width - 1)
     row = np.clip(pixels[:, 1].astype(int), 0, view.camera.height - 1)

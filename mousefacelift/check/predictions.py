@@ -9,10 +9,11 @@
         kind       "target" (judged), or "swap": inputs of frame `swap_frame` with the cameras of `frame`
         protocol   "A" new time, seen cameras; "B" held-out camera, time seen in training; "C" held-out camera, new time
         split, recording, frame, swap_frame (null unless kind is "swap")
-        inputs     [{"sample", "view", "camera"}]    sample folder (relative to the working directory), view index, rig camera
+        inputs     [{"sample", "view", "camera"}]    sample folder (from the working directory), view index, rig camera
         targets    [{"sample", "view", "camera", "hash", "is_input"}]     in the order of the item's images
 
-The item folder is a FaceLift sample: view i is the render for target i, RGBA (straight alpha), with the target's camera.
+The item folder is a FaceLift sample: view i is the render for target i, RGBA (straight alpha), with the target's
+camera.
 """
 
 from __future__ import annotations
@@ -77,13 +78,27 @@ def _read(root: Path, item: dict) -> Prediction:
     inputs = tuple(_resized(read_sample(i["sample"], [i["view"]]).views[0], size) for i in item["inputs"])
     for view, true, target in zip(rendered.views, truth, item["targets"]):
         if np.abs(view.camera.w2c - true.camera.w2c).max() > 1e-4:
-            raise DataError(f"prediction {item['name']} was not rendered from its target's camera",
-                            where=f"target camera {target['camera']}", likely="predictions made before the dataset was rebuilt",
-                            hint="rerun the predict rule")
-    return Prediction(item["name"], item["kind"], item["protocol"], item["split"], item["recording"], item["frame"],
-                      item.get("swap_frame"), tuple(t["camera"] for t in item["targets"]),
-                      np.array([t["is_input"] for t in item["targets"]]), rendered, truth, inputs,
-                      tuple(i["camera"] for i in item["inputs"]))
+            raise DataError(
+                f"prediction {item['name']} was not rendered from its target's camera",
+                where=f"target camera {target['camera']}",
+                likely="predictions made before the dataset was rebuilt",
+                hint="rerun the predict rule",
+            )
+    return Prediction(
+        item["name"],
+        item["kind"],
+        item["protocol"],
+        item["split"],
+        item["recording"],
+        item["frame"],
+        item.get("swap_frame"),
+        tuple(t["camera"] for t in item["targets"]),
+        np.array([t["is_input"] for t in item["targets"]]),
+        rendered,
+        truth,
+        inputs,
+        tuple(i["camera"] for i in item["inputs"]),
+    )
 
 
 def _resized(view: View, size: tuple[int, int]) -> View:

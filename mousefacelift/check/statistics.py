@@ -45,7 +45,9 @@ def block_interval(series: np.ndarray, resamples: int, seed: int = 0, level: flo
     return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
 
 
-def describe(series: np.ndarray, frames: np.ndarray, resamples: int, worst_share: float, higher_is_better: bool = True) -> dict:
+def describe(
+    series: np.ndarray, frames: np.ndarray, resamples: int, worst_share: float, higher_is_better: bool = True
+) -> dict:
     """Mean, median, mean of the worst share, n, n_eff and 95% interval of a metric given per image and its frame [n].
 
     n and n_eff count frames: the views of one frame are averaged first.
@@ -54,11 +56,25 @@ def describe(series: np.ndarray, frames: np.ndarray, resamples: int, worst_share
     finite = np.isfinite(series)
     series, frames = series[finite], frames[finite]
     if not len(series):
-        return {"mean": float("nan"), "median": float("nan"), "worst": float("nan"), "n": 0, "n_eff": 0.0,
-                "low": float("nan"), "high": float("nan")}
+        return {
+            "mean": float("nan"),
+            "median": float("nan"),
+            "worst": float("nan"),
+            "n": 0,
+            "n_eff": 0.0,
+            "low": float("nan"),
+            "high": float("nan"),
+        }
     per_frame = np.array([series[frames == frame].mean() for frame in np.unique(frames)])
     ordered = np.sort(series) if higher_is_better else np.sort(series)[::-1]
-    worst = ordered[:max(1, int(np.ceil(worst_share * len(ordered))))]
+    worst = ordered[: max(1, int(np.ceil(worst_share * len(ordered))))]
     low, high = block_interval(per_frame, resamples)
-    return {"mean": float(series.mean()), "median": float(np.median(series)), "worst": float(worst.mean()),
-            "n": len(per_frame), "n_eff": effective_count(per_frame), "low": low, "high": high}
+    return {
+        "mean": float(series.mean()),
+        "median": float(np.median(series)),
+        "worst": float(worst.mean()),
+        "n": len(per_frame),
+        "n_eff": effective_count(per_frame),
+        "low": low,
+        "high": high,
+    }

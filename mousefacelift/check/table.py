@@ -1,4 +1,5 @@
-"""Tables of evaluations: one run for the terminal, all runs and all arms as CSV. A number never stands without its baselines."""
+"""Tables of evaluations: one run for the terminal, all runs and all arms as CSV. A number never stands without its
+baselines."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ def format_summary(summary: dict) -> str:
     """Text of one arm's summary: per protocol the ladder, the collapse findings and the consistency."""
     lines = []
     for protocol, entry in summary["protocols"].items():
-        lines.append(f"arm {summary['arm']}, protocol {protocol}, cameras {entry['cameras']} (not shown to the network)")
+        lines.append(
+            f"arm {summary['arm']}, protocol {protocol}, cameras {entry['cameras']} (not shown to the network)"
+        )
         lines.append(f"  {'method':<15}" + "".join(f"{name:>11}" for name in SHOWN) + "   n  n_eff")
         for method, values in entry["held_out"].items():
             numbers = "".join(f"{values[name]['mean']:>11.3f}" for name in SHOWN)
@@ -26,9 +29,12 @@ def format_summary(summary: dict) -> str:
         collapse = entry["collapse"]
         if collapse["judged"]:
             m = collapse["metrics"]
-            lines.append(f"  collapse: {', '.join(collapse['findings']) or 'none'} (skill over mean {m['skill_over_mean']:+.2f} dB, "
-                         f"variance ratio {m['variance_ratio']:.2f}, retrieval {m['retrieval_at_1']:.2f} "
-                         f"vs chance {m['retrieval_chance']:.2f})")
+            lines.append(
+                f"  collapse: {', '.join(collapse['findings']) or 'none'} (skill over mean {m['skill_over_mean']:+.2f} "
+                "dB, "
+                f"variance ratio {m['variance_ratio']:.2f}, retrieval {m['retrieval_at_1']:.2f} "
+                f"vs chance {m['retrieval_chance']:.2f})"
+            )
         else:
             lines.append(f"  collapse: not judged: {collapse['why']}")
     return "\n".join(lines)
@@ -41,14 +47,26 @@ def compare_runs(summaries: list[Path], out: Path) -> list[dict]:
         try:
             summary = json.loads(path.read_text())
         except (OSError, json.JSONDecodeError) as error:
-            raise DataError(f"evaluation {path} cannot be read", got=str(error), hint="rerun the evaluate rule") from error
+            raise DataError(
+                f"evaluation {path} cannot be read", got=str(error), hint="rerun the evaluate rule"
+            ) from error
         for protocol, entry in summary["protocols"].items():
             for method, values in entry["held_out"].items():
-                row = {"arm": summary["arm"], "seed": summary["predictions"].get("seed"), "protocol": protocol, "method": method,
-                       "n": values["fg_psnr"]["n"], "n_eff": round(values["fg_psnr"]["n_eff"], 2)}
+                row = {
+                    "arm": summary["arm"],
+                    "seed": summary["predictions"].get("seed"),
+                    "protocol": protocol,
+                    "method": method,
+                    "n": values["fg_psnr"]["n"],
+                    "n_eff": round(values["fg_psnr"]["n_eff"], 2),
+                }
                 for name, numbers in values.items():
-                    row |= {name: numbers["mean"], f"{name}_low": numbers["low"], f"{name}_high": numbers["high"],
-                            f"{name}_worst": numbers["worst"]}
+                    row |= {
+                        name: numbers["mean"],
+                        f"{name}_low": numbers["low"],
+                        f"{name}_high": numbers["high"],
+                        f"{name}_worst": numbers["worst"],
+                    }
                 findings = entry["collapse"].get("findings") if method == "model" else None
                 rows.append(row | {"collapse": "; ".join(findings) if findings else ""})
     write_table(out, rows)
@@ -56,10 +74,11 @@ def compare_runs(summaries: list[Path], out: Path) -> list[dict]:
 
 
 def compare_arms(runs: list[dict], out: Path) -> list[dict]:
-    """One row per (arm, protocol) of the models of `compare_runs`, written as CSV: mean and standard deviation over the seeds.
+    """One row per (arm, protocol) of the models of `compare_runs`, written as CSV: mean and standard deviation over the
+    seeds.
 
-    The standard deviation (of the sample, n - 1) says how far two runs of one arm lie apart; with a single seed it is empty. It is
-    no interval: how far frames differ is in the low and high columns of the single runs.
+    The standard deviation (of the sample, n - 1) says how far two runs of one arm lie apart; with a single seed it is
+    empty. It is no interval: how far frames differ is in the low and high columns of the single runs.
     """
     groups: dict[tuple[str, str], list[dict]] = {}
     for row in runs:

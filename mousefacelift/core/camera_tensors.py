@@ -28,9 +28,11 @@ class CameraTensors:
 
     def __post_init__(self) -> None:
         if self.w2c.shape[-2:] != (4, 4) or self.fxfycxcy.shape != self.w2c.shape[:-2] + (4,):
-            raise CameraError("camera tensors have wrong shapes",
-                              got=f"w2c {tuple(self.w2c.shape)}, fxfycxcy {tuple(self.fxfycxcy.shape)}",
-                              expected="[..., V, 4, 4] and [..., V, 4]")
+            raise CameraError(
+                "camera tensors have wrong shapes",
+                got=f"w2c {tuple(self.w2c.shape)}, fxfycxcy {tuple(self.fxfycxcy.shape)}",
+                expected="[..., V, 4, 4] and [..., V, 4]",
+            )
 
     @classmethod
     def from_cameras(cls, cameras: Sequence[Camera], device="cpu", dtype=torch.float32) -> CameraTensors:

@@ -78,8 +78,16 @@ class Camera:
     def to_frame(self, file_path: str) -> dict:
         """The camera as one entry of FaceLift's `opencv_cameras.json`."""
         fx, fy, cx, cy = self.fxfycxcy.tolist()
-        return {"w": self.width, "h": self.height, "fx": fx, "fy": fy, "cx": cx, "cy": cy,
-                "w2c": self.w2c.tolist(), "file_path": file_path}
+        return {
+            "w": self.width,
+            "h": self.height,
+            "fx": fx,
+            "fy": fy,
+            "cx": cx,
+            "cy": cy,
+            "w2c": self.w2c.tolist(),
+            "file_path": file_path,
+        }
 
     @classmethod
     def from_frame(cls, frame: dict) -> Camera:
@@ -87,27 +95,40 @@ class Camera:
         missing = [key for key in ("w", "h", "fx", "fy", "cx", "cy", "w2c") if key not in frame]
         if missing:
             raise CameraError("a frame of opencv_cameras.json is not complete", got=f"no {', '.join(missing)}")
-        return cls(np.asarray(frame["w2c"]), np.array([frame[k] for k in ("fx", "fy", "cx", "cy")]),
-                   frame["w"], frame["h"])
+        return cls(
+            np.asarray(frame["w2c"]), np.array([frame[k] for k in ("fx", "fy", "cx", "cy")]), frame["w"], frame["h"]
+        )
 
 
 def check_camera(camera: Camera) -> None:
     """Raise CameraError unless `camera` is finite, rigid, right-handed and has positive focal lengths."""
     w2c, fxfycxcy = camera.w2c, camera.fxfycxcy
     if w2c.shape != (4, 4) or fxfycxcy.shape != (4,):
-        raise CameraError("camera arrays have wrong shapes", got=f"w2c {w2c.shape}, fxfycxcy {fxfycxcy.shape}",
-                          expected="w2c (4, 4), fxfycxcy (4,)")
+        raise CameraError(
+            "camera arrays have wrong shapes",
+            got=f"w2c {w2c.shape}, fxfycxcy {fxfycxcy.shape}",
+            expected="w2c (4, 4), fxfycxcy (4,)",
+        )
     if not (np.isfinite(w2c).all() and np.isfinite(fxfycxcy).all()):
         raise CameraError("camera holds numbers that are not finite")
     if fxfycxcy[:2].min() <= 0 or min(camera.width, camera.height) < 1:
-        raise CameraError("camera has no positive focal length or size", got=f"{fxfycxcy}, {camera.width}x{camera.height}")
+        raise CameraError(
+            "camera has no positive focal length or size", got=f"{fxfycxcy}, {camera.width}x{camera.height}"
+        )
     rotation = w2c[:3, :3]
     if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-4 or np.abs(w2c[3] - [0, 0, 0, 1]).max() > 1e-6:
-        raise CameraError("w2c is not a rigid transform", got=np.array2string(w2c, precision=4),
-                          likely="scaled rotation, transposed 4x4, or rounded numbers")
+        raise CameraError(
+            "w2c is not a rigid transform",
+            got=np.array2string(w2c, precision=4),
+            likely="scaled rotation, transposed 4x4, or rounded numbers",
+        )
     if np.linalg.det(rotation) < 0:
-        raise CameraError("w2c mirrors the world (det R = -1)", got=-1, expected="det R = +1",
-                          likely="an OpenGL backward axis where OpenCV forward is meant")
+        raise CameraError(
+            "w2c mirrors the world (det R = -1)",
+            got=-1,
+            expected="det R = +1",
+            likely="an OpenGL backward axis where OpenCV forward is meant",
+        )
 
 
 def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,8 +166,11 @@ def look_at(center: np.ndarray, target: np.ndarray, up=(0.0, 0.0, 1.0)) -> np.nd
     forward = target - center
     right = np.cross(forward, up)
     if np.linalg.norm(forward) < 1e-12 or np.linalg.norm(right) < 1e-9 * np.linalg.norm(forward):
-        raise CameraError("camera cannot look at its target", got=f"center {center}, target {target}",
-                          likely="both in one place, or straight along the up axis")
+        raise CameraError(
+            "camera cannot look at its target",
+            got=f"center {center}, target {target}",
+            likely="both in one place, or straight along the up axis",
+        )
     forward, right = forward / np.linalg.norm(forward), right / np.linalg.norm(right)
     w2c = np.eye(4)
     w2c[:3, :3] = np.stack([right, np.cross(forward, right), forward])
@@ -154,8 +178,15 @@ def look_at(center: np.ndarray, target: np.ndarray, up=(0.0, 0.0, 1.0)) -> np.nd
     return w2c
 
 
-def orbit(azimuth: float, elevation: float, distance: float, fxfycxcy: np.ndarray, width: int, height: int,
-          target=(0.0, 0.0, 0.0)) -> Camera:
+def orbit(
+    azimuth: float,
+    elevation: float,
+    distance: float,
+    fxfycxcy: np.ndarray,
+    width: int,
+    height: int,
+    target=(0.0, 0.0, 0.0),
+) -> Camera:
     """Camera at azimuth and elevation (degrees) and distance about `target`, looking at it."""
     a, e = np.radians(azimuth), np.radians(elevation)
     direction = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
@@ -163,9 +194,11 @@ def orbit(azimuth: float, elevation: float, distance: float, fxfycxcy: np.ndarra
     return Camera(look_at(target + distance * direction, target), fxfycxcy, width, height)
 
 
-def ring(count: int, size: int, elevation: float = RING_ELEVATION, distance: float = CANONICAL_DISTANCE,
-         start: float = 0.0) -> list[Camera]:
-    """`count` cameras at equal azimuth steps from `start`; the published set is count 32, elevation 20, distance 2.7."""
+def ring(
+    count: int, size: int, elevation: float = RING_ELEVATION, distance: float = CANONICAL_DISTANCE, start: float = 0.0
+) -> list[Camera]:
+    """`count` cameras at equal azimuth steps from `start`; the published set is count 32, elevation 20, distance
+    2.7."""
     step = 360.0 / count
     return [orbit(start + i * step, elevation, distance, canonical_fxfycxcy(size), size, size) for i in range(count)]
 
@@ -196,8 +229,13 @@ def angle_between(a: Camera | np.ndarray, b: Camera | np.ndarray, about=(0.0, 0.
     return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v)))
 
 
-def aim_at(camera: Camera, target: np.ndarray, fxfycxcy: np.ndarray | None = None, width: int | None = None,
-           height: int | None = None) -> tuple[Camera, np.ndarray]:
+def aim_at(
+    camera: Camera,
+    target: np.ndarray,
+    fxfycxcy: np.ndarray | None = None,
+    width: int | None = None,
+    height: int | None = None,
+) -> tuple[Camera, np.ndarray]:
     """Re-aim a camera at `target` by rotating it about its own optical centre (roll 0, Z up).
 
     A pure rotation is an exact image homography H = K' R' R^T K^-1: no depth is needed and parallax is untouched.
@@ -211,8 +249,15 @@ def aim_at(camera: Camera, target: np.ndarray, fxfycxcy: np.ndarray | None = Non
         CameraError: `target` is behind the camera.
     """
     if project(camera, np.asarray(target, np.float64))[1] <= 0:
-        raise CameraError("cannot aim a camera at a point behind it", got=f"target {np.asarray(target)}",
-                          likely="a wrong axis convention or a wrong unit")
-    new = Camera(look_at(camera.center, target), camera.fxfycxcy if fxfycxcy is None else fxfycxcy,
-                 width or camera.width, height or camera.height)
+        raise CameraError(
+            "cannot aim a camera at a point behind it",
+            got=f"target {np.asarray(target)}",
+            likely="a wrong axis convention or a wrong unit",
+        )
+    new = Camera(
+        look_at(camera.center, target),
+        camera.fxfycxcy if fxfycxcy is None else fxfycxcy,
+        width or camera.width,
+        height or camera.height,
+    )
     return new, new.K @ new.R @ camera.R.T @ np.linalg.inv(camera.K)

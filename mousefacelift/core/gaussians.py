@@ -36,13 +36,21 @@ class Gaussians:
 
     def __post_init__(self) -> None:
         shape = self.means.shape[:-1]
-        good = (self.quats.shape == shape + (4,) and self.scales.shape == shape + (3,)
-                and self.opacities.shape == shape and self.sh.shape[:-2] == shape and self.sh.shape[-1] == 3
-                and self.sh.shape[-2] in (1, 4, 9, 16))
+        good = (
+            self.quats.shape == shape + (4,)
+            and self.scales.shape == shape + (3,)
+            and self.opacities.shape == shape
+            and self.sh.shape[:-2] == shape
+            and self.sh.shape[-1] == 3
+            and self.sh.shape[-2] in (1, 4, 9, 16)
+        )
         if not good:
             got = ", ".join(f"{f.name} {tuple(getattr(self, f.name).shape)}" for f in fields(self))
-            raise DataError("Gaussian tensors have wrong shapes", got=got,
-                            expected="[...,N,3] [...,N,4] [...,N,3] [...,N] [...,N,(degree+1)^2,3]")
+            raise DataError(
+                "Gaussian tensors have wrong shapes",
+                got=got,
+                expected="[...,N,3] [...,N,4] [...,N,3] [...,N] [...,N,(degree+1)^2,3]",
+            )
 
     @classmethod
     def from_rgb(cls, means, quats, scales, opacities, rgb) -> Gaussians:
@@ -85,8 +93,9 @@ class Gaussians:
             with np.load(path) as data:
                 return cls(*(torch.from_numpy(data[f.name]) for f in fields(cls)))
         except (OSError, KeyError, ValueError) as error:
-            raise DataError(f"splat {path} cannot be read", got=str(error),
-                            hint="rerun the stage that made it") from error
+            raise DataError(
+                f"splat {path} cannot be read", got=str(error), hint="rerun the stage that made it"
+            ) from error
 
 
 def gaussian_colors(gaussians: Gaussians, cameras: CameraTensors) -> torch.Tensor:
@@ -112,13 +121,21 @@ def sh_basis(directions: torch.Tensor, degree: int) -> torch.Tensor:
         c = 0.4886025119029199
         out += [-c * y, c * z, -c * x]
     if degree >= 2:
-        out += [1.0925484305920792 * x * y, -1.0925484305920792 * y * z,
-                0.31539156525252005 * (2 * z * z - x * x - y * y), -1.0925484305920792 * x * z,
-                0.5462742152960396 * (x * x - y * y)]
+        out += [
+            1.0925484305920792 * x * y,
+            -1.0925484305920792 * y * z,
+            0.31539156525252005 * (2 * z * z - x * x - y * y),
+            -1.0925484305920792 * x * z,
+            0.5462742152960396 * (x * x - y * y),
+        ]
     if degree >= 3:
-        out += [-0.5900435899266435 * y * (3 * x * x - y * y), 2.890611442640554 * x * y * z,
-                -0.4570457994644658 * y * (4 * z * z - x * x - y * y),
-                0.3731763325901154 * z * (2 * z * z - 3 * x * x - 3 * y * y),
-                -0.4570457994644658 * x * (4 * z * z - x * x - y * y),
-                1.445305721320277 * z * (x * x - y * y), -0.5900435899266435 * x * (x * x - 3 * y * y)]
+        out += [
+            -0.5900435899266435 * y * (3 * x * x - y * y),
+            2.890611442640554 * x * y * z,
+            -0.4570457994644658 * y * (4 * z * z - x * x - y * y),
+            0.3731763325901154 * z * (2 * z * z - 3 * x * x - 3 * y * y),
+            -0.4570457994644658 * x * (4 * z * z - x * x - y * y),
+            1.445305721320277 * z * (x * x - y * y),
+            -0.5900435899266435 * x * (x * x - 3 * y * y),
+        ]
     return torch.stack(out, -1)

@@ -46,7 +46,8 @@ class Hull:
         return self.origin + (np.argwhere(self.occupancy) + 0.5) * self.voxel
 
     def surface_points(self) -> np.ndarray:
-        """Centres of the occupied voxels that touch an empty one by a face (or the edge of the grid), float64 [P, 3]."""
+        """Centres of the occupied voxels that touch an empty one by a face (or the edge of the grid), float64 [P,
+        3]."""
         return self.origin + (np.argwhere(self.surface()) + 0.5) * self.voxel
 
     def surface(self) -> np.ndarray:
@@ -75,8 +76,8 @@ class Votes:
     """What every view says of every voxel, cast once and counted for many hulls.
 
     Attributes:
-        seen, missed: int64 [X, Y, Z], a bit per view: is the voxel in frame, and is it outside the silhouette. A voxel that
-            more than `limit` views miss may have more bits in `missed` and fewer in `seen` than are true.
+        seen, missed: int64 [X, Y, Z], a bit per view: is the voxel in frame, and is it outside the silhouette. A voxel
+            that more than `limit` views miss may have more bits in `missed` and fewer in `seen` than are true.
         limit: largest number of views that may miss a voxel of a hull, the left-out one included.
     """
 
@@ -87,7 +88,8 @@ class Votes:
     limit: int
 
     def hull(self, tolerance: int, min_views: int, leave_out: int | None = None) -> Hull:
-        """The voxels that at least `min_views` views see and at most `tolerance` of those miss, without the view `leave_out`."""
+        """The voxels that at least `min_views` views see and at most `tolerance` of those miss, without the view
+        `leave_out`."""
         keep = ~np.int64(0) if leave_out is None else ~np.int64(1 << leave_out)
         occupied = count_votes(self.seen, self.missed, keep, tolerance, min_views)
         return Hull(occupied, self.origin, self.voxel)
@@ -95,8 +97,8 @@ class Votes:
     def without_ghosts(self, hull: Hull) -> Hull:
         """The hull without its separate parts that lie outside the frame of a view which sees the body.
 
-        A part no voxel of which is in as many frames as the best seen voxel of the hull is where rays cross by chance: nobody
-        was there to refute it. A tail that the frame cuts hangs on the body, so it stays.
+        A part no voxel of which is in as many frames as the best seen voxel of the hull is where rays cross by chance:
+        nobody was there to refute it. A tail that the frame cuts hangs on the body, so it stays.
         """
         frames = np.where(hull.occupancy, np.bitwise_count(self.seen), 0)
         most = frames.max(initial=0)
@@ -112,8 +114,10 @@ class Votes:
         The same points as `hull(...).surface_points()`, many times faster: only voxels near the hull are looked at.
         """
         seen_count, missed_count, near = find_near(self.seen, self.missed, self.limit, min_views)
-        found = [find_surface(self.seen, self.missed, seen_count, missed_count, near, leave_out, tolerance, min_views)
-                 for leave_out in range(-1, views)]
+        found = [
+            find_surface(self.seen, self.missed, seen_count, missed_count, near, leave_out, tolerance, min_views)
+            for leave_out in range(-1, views)
+        ]
         points = [self.origin + (index + 0.5) * self.voxel for index in found]
         return points[0], points[1:]
 
@@ -146,7 +150,8 @@ def carve_hull(
     Returns:
         The hull; it is empty when the cameras see no common body.
     Raises:
-        DataError: fewer than two views, masks and cameras that do not fit, non-finite values, a view without foreground.
+        DataError: fewer than two views, masks and cameras that do not fit, non-finite values, a view without
+        foreground.
     """
     votes = cast_silhouettes(masks, cameras, center, half_extent, resolution, margin, tolerance)
     return votes.hull(tolerance, min_views)
@@ -163,10 +168,11 @@ def carve_hull_tight(
     margin: float = 0.0,
     coarse_resolution: int = 48,
 ) -> Hull:
-    """Carve coarsely, then again at `resolution` inside the bounding box of what was found (same arguments as `carve_hull`).
+    """Carve coarsely, then again at `resolution` inside the bounding box of what was found (same arguments as
+    `carve_hull`).
 
-    The coarse pass keeps everything within one voxel of a silhouette, so that thin parts are not lost with it. Both leave
-    out ghosts, see `Votes.without_ghosts`.
+    The coarse pass keeps everything within one voxel of a silhouette, so that thin parts are not lost with it. Both
+    leave out ghosts, see `Votes.without_ghosts`.
     """
 
     def carve(center, half_extent, resolution, margin):
@@ -183,7 +189,8 @@ def carve_hull_tight(
 
 
 def project_hull(hull: Hull, camera: Camera) -> np.ndarray:
-    """Silhouette of the hull in `camera`, bool [H, W]: each surface voxel is drawn as a square of its size at its depth."""
+    """Silhouette of the hull in `camera`, bool [H, W]: each surface voxel is drawn as a square of its size at its
+    depth."""
     return np.isfinite(hull_depth(hull, camera))
 
 
@@ -223,7 +230,9 @@ def silhouette_scores(
     return score_silhouettes(votes, _check_masks(masks, cameras), cameras, tolerance, min_views)
 
 
-def score_silhouettes(votes: Votes, masks: np.ndarray, cameras: Sequence[Camera], tolerance: int, min_views: int) -> dict[str, np.ndarray]:
+def score_silhouettes(
+    votes: Votes, masks: np.ndarray, cameras: Sequence[Camera], tolerance: int, min_views: int
+) -> dict[str, np.ndarray]:
     """`silhouette_scores` of votes that are already cast, with a limit of `tolerance` + 1 or more."""
     whole, without = votes.surfaces(len(cameras), tolerance, min_views)
     containment, hull_iou = np.zeros(len(cameras)), np.zeros(len(cameras))

@@ -27,19 +27,29 @@ def cast_votes(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, see
         for j0 in range(0, size_y, BLOCK):
             for k0 in range(0, size_z, BLOCK):
                 i1, j1, k1 = min(i0 + BLOCK, size_x), min(j0 + BLOCK, size_y), min(k0 + BLOCK, size_z)
-                if block_misses(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, i0, j0, k0) > give_up_after:
+                if (
+                    block_misses(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, i0, j0, k0)
+                    > give_up_after
+                ):
                     missed[i0:i1, j0:j1, k0:k1] = -1
                     continue
                 for i in range(i0, i1):
                     for j in range(j0, j1):
                         for k in range(k0, k1):
-                            x, y, z = origin[0] + (i + 0.5) * voxel, origin[1] + (j + 0.5) * voxel, origin[2] + (k + 0.5) * voxel
-                            seen[i, j, k], missed[i, j, k] = voxel_votes(outside, w2c, fxfycxcy, x, y, z, margin * voxel, give_up_after)
+                            x, y, z = (
+                                origin[0] + (i + 0.5) * voxel,
+                                origin[1] + (j + 0.5) * voxel,
+                                origin[2] + (k + 0.5) * voxel,
+                            )
+                            seen[i, j, k], missed[i, j, k] = voxel_votes(
+                                outside, w2c, fxfycxcy, x, y, z, margin * voxel, give_up_after
+                            )
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def voxel_votes(outside, w2c, fxfycxcy, x, y, z, reach, give_up_after):
-    """(seen bits, missed bits) of the point x, y, z; `reach` is the distance, world units, that still counts as inside."""
+    """(seen bits, missed bits) of the point x, y, z; `reach` is the distance, world units, that still counts as
+    inside."""
     views, height, width = outside.shape
     seen_bits, missed_bits, misses = 0, 0, 0
     for v in range(views):
@@ -64,7 +74,8 @@ def voxel_votes(outside, w2c, fxfycxcy, x, y, z, reach, give_up_after):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def block_misses(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, i0, j0, k0):
-    """In how many views (counting stops above `give_up_after`) every voxel centre of a block is certainly in frame and outside.
+    """In how many views (counting stops above `give_up_after`) every voxel centre of a block is certainly in frame and
+    outside.
 
     A point within `radius` of the block's middle moves by at most f radius sqrt(1 + tan^2) / (depth - radius) pixels.
     """
@@ -94,7 +105,8 @@ def block_misses(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, i
 
 @numba.njit(cache=True, nogil=True)
 def count_votes(seen, missed, keep, tolerance, min_views):
-    """Voxels, bool [X, Y, Z], that at least `min_views` of the views in the bit mask `keep` see and at most `tolerance` miss."""
+    """Voxels, bool [X, Y, Z], that at least `min_views` of the views in the bit mask `keep` see and at most `tolerance`
+    miss."""
     occupied = np.zeros(seen.shape, np.bool_)
     flat_seen, flat_missed, flat = seen.ravel(), missed.ravel(), occupied.ravel()
     for index in range(flat_seen.size):
@@ -121,7 +133,10 @@ def draw_squares(pixels, z, half_size, depth):
             continue
         half = half_size / z[index]
         # pixels whose centre lies in the square; a square smaller than a pixel still marks the pixel it falls in
-        first_column, last_column = int(np.ceil(pixels[index, 0] - half - 0.5)), int(np.floor(pixels[index, 0] + half - 0.5))
+        first_column, last_column = (
+            int(np.ceil(pixels[index, 0] - half - 0.5)),
+            int(np.floor(pixels[index, 0] + half - 0.5)),
+        )
         first_row, last_row = int(np.ceil(pixels[index, 1] - half - 0.5)), int(np.floor(pixels[index, 1] + half - 0.5))
         if last_column < first_column:
             first_column = last_column = int(np.floor(pixels[index, 0]))
@@ -139,8 +154,8 @@ def find_near(seen, missed, limit, min_views):
     A voxel that no view misses, whose six neighbours no view misses either, is inside whichever view is left out.
 
     Returns:
-        seen_count, missed_count int8 [X, Y, Z], and index int64 [P, 3] of the voxels that at most `limit` views miss and
-        at least `min_views` see, without those that are inside for certain.
+        seen_count, missed_count int8 [X, Y, Z], and index int64 [P, 3] of the voxels that at most `limit` views miss
+        and at least `min_views` see, without those that are inside for certain.
     """
     seen_count, missed_count = np.zeros(seen.shape, np.int8), np.zeros(seen.shape, np.int8)
     certain = np.zeros(seen.shape, np.bool_)
@@ -165,8 +180,16 @@ def find_near(seen, missed, limit, min_views):
 @numba.njit(cache=True, nogil=True, inline="always")
 def _surrounded(grid, i, j, k):
     inner = 0 < i < grid.shape[0] - 1 and 0 < j < grid.shape[1] - 1 and 0 < k < grid.shape[2] - 1
-    return inner and grid[i, j, k] and grid[i - 1, j, k] and grid[i + 1, j, k] and grid[i, j - 1, k] and grid[i, j + 1, k] \
-        and grid[i, j, k - 1] and grid[i, j, k + 1]
+    return (
+        inner
+        and grid[i, j, k]
+        and grid[i - 1, j, k]
+        and grid[i + 1, j, k]
+        and grid[i, j - 1, k]
+        and grid[i, j + 1, k]
+        and grid[i, j, k - 1]
+        and grid[i, j, k + 1]
+    )
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -181,7 +204,8 @@ def count_bits(bits, most):
 
 @numba.njit(cache=True, nogil=True)
 def find_surface(seen, missed, seen_count, missed_count, near, leave_out, tolerance, min_views):
-    """Those of the voxels `near` int64 [P, 3] that a hull keeps and that touch, by a face, one that it does not; int64 [Q, 3].
+    """Those of the voxels `near` int64 [P, 3] that a hull keeps and that touch, by a face, one that it does not; int64
+    [Q, 3].
 
     Args:
         leave_out: view that has no vote; -1 for none.

@@ -15,7 +15,8 @@ from mousefacelift.errors import DataError
 
 
 def encode_png(rgba: np.ndarray, compression: int = 1) -> bytes:
-    """8-bit PNG bytes of rgba [H, W, 4] (or [H, W, 3] / [H, W]): float in [0, 1], or uint8; equal input gives equal bytes."""
+    """8-bit PNG bytes of rgba [H, W, 4] (or [H, W, 3] / [H, W]): float in [0, 1], or uint8; equal input gives equal
+    bytes."""
     if rgba.dtype == np.uint8:
         return png_bytes(rgba, compression)
     if not np.isfinite(rgba).all():
@@ -33,16 +34,25 @@ def decode_rgba(data: bytes, where: str) -> np.ndarray:
         image = Image.open(io.BytesIO(data))
         image.load()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"image {where} cannot be read", got=str(error), likely="a truncated or overwritten file",
-                        hint="delete the sample folder and rerun the stage that made it") from error
+        raise DataError(
+            f"image {where} cannot be read",
+            got=str(error),
+            likely="a truncated or overwritten file",
+            hint="delete the sample folder and rerun the stage that made it",
+        ) from error
     if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
-        raise DataError(f"image {where} has no alpha channel", got=image.mode, expected="RGBA",
-                        likely="exported on a white background; alpha is never guessed from colours")
+        raise DataError(
+            f"image {where} has no alpha channel",
+            got=image.mode,
+            expected="RGBA",
+            likely="exported on a white background; alpha is never guessed from colours",
+        )
     return np.asarray(image.convert("RGBA"), np.float32) / 255.0
 
 
 def read_rgba(path: str | Path) -> np.ndarray:
-    """float32 [H, W, 4] in [0, 1] of an RGBA image file (16-bit PNGs are read as 8-bit, as the published loader does)."""
+    """float32 [H, W, 4] in [0, 1] of an RGBA image file (16-bit PNGs are read as 8-bit, as the published loader
+    does)."""
     path = Path(path)
     try:
         data = path.read_bytes()
@@ -61,8 +71,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise DataError(f"file {path} cannot be written", got=str(error), likely="a full disk or a read-only folder",
-                        hint="free space and rerun; what was there before is untouched") from error
+        raise DataError(
+            f"file {path} cannot be written",
+            got=str(error),
+            likely="a full disk or a read-only folder",
+            hint="free space and rerun; what was there before is untouched",
+        ) from error
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -100,8 +114,11 @@ def resize_rgba(rgba: np.ndarray, width: int, height: int) -> np.ndarray:
     if rgba.shape[:2] == (height, width):
         return rgba
     shrinking = width < rgba.shape[1]
-    resized = cv2.resize(premultiply(rgba).astype(np.float32), (width, height),
-                         interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    resized = cv2.resize(
+        premultiply(rgba).astype(np.float32),
+        (width, height),
+        interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
+    )
     return unpremultiply(resized)
 
 
@@ -120,7 +137,8 @@ def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def shared_crop(images: list[np.ndarray], background: float = 1.0, margin: float = 0.06) -> list[np.ndarray]:
-    """Equal-sized square rgb images [h, h, 3] cropped alike, to the smallest centred square that keeps what any of them shows.
+    """Equal-sized square rgb images [h, h, 3] cropped alike, to the smallest centred square that keeps what any of them
+    shows.
 
     One crop for all, so that sizes and places can still be compared; without anything to show, nothing is cropped.
     """
@@ -131,18 +149,20 @@ def shared_crop(images: list[np.ndarray], background: float = 1.0, margin: float
         return images
     reach = max(size / 2 - min(box[0], box[1]), max(box[2], box[3]) - size / 2) + margin * size
     low = max(0, int(size / 2 - reach))
-    return [image[low:size - low, low:size - low] for image in images]
+    return [image[low : size - low, low : size - low] for image in images]
 
 
-def contact_sheet(images: list[np.ndarray], columns: int, gap: int = 4, background: float = 1.0,
-                  labels: tuple[str, ...] = ()) -> np.ndarray:
-    """One rgb image [H, W, 3] with equal-sized rgb images [h, w, 3] in rows of `columns`, and a word above each column."""
+def contact_sheet(
+    images: list[np.ndarray], columns: int, gap: int = 4, background: float = 1.0, labels: tuple[str, ...] = ()
+) -> np.ndarray:
+    """One rgb image [H, W, 3] with equal-sized rgb images [h, w, 3] in rows of `columns`, and a word above each
+    column."""
     height, width = images[0].shape[:2]
     rows, top = -(-len(images) // columns), 16 if labels else 0
     sheet = np.full((top + rows * (height + gap) - gap, columns * (width + gap) - gap, 3), background, np.float32)
     for index, image in enumerate(images):
         y, x = top + (index // columns) * (height + gap), (index % columns) * (width + gap)
-        sheet[y:y + height, x:x + width] = image
+        sheet[y : y + height, x : x + width] = image
     if labels:
         strip = Image.fromarray(np.full((top, sheet.shape[1]), round(background * 255), np.uint8))
         for column, label in enumerate(labels):

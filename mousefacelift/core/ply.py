@@ -2,7 +2,8 @@
 
 Files hold the stored parameters of 3D Gaussian splatting: log scales, opacity logits, spherical harmonics, quaternions
 w x y z. `facelift` is the layout of FaceLift / GS-LRM dumps (uchar colours for mesh viewers, always 45 f_rest columns,
-no normals); `inria` that of the original 3D Gaussian splatting code (normals, as many f_rest columns as the degree has).
+no normals); `inria` that of the original 3D Gaussian splatting code (normals, as many f_rest columns as the degree
+has).
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def write_ply(path: Path, gaussians: Gaussians, layout: Literal["facelift", "inr
     table = np.empty(len(stored["means"]), [(name, column.dtype) for name, column in columns.items()])
     for name, column in columns.items():
         table[name] = column
-    return _write_atomically(path, lambda part: PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(part))
+    return _write_atomically(
+        path, lambda part: PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(part)
+    )
 
 
 def read_ply(path: Path) -> Gaussians:

@@ -1,8 +1,8 @@
 """PNG writing, several times faster than OpenCV's for pictures that are mostly empty.
 
 Each row is stored as differences to the pixel on its left (filter "Sub"), which turns transparent areas into zeros that
-run-length matching packs at memory speed; choosing a filter per row, as general encoders do, costs more than all the rest.
-Measured on 512 px RGBA samples: 3.3 ms against 13.8 ms (OpenCV, level 1), 9 percent smaller files.
+run-length matching packs at memory speed; choosing a filter per row, as general encoders do, costs more than all the
+rest. Measured on 512 px RGBA samples: 3.3 ms against 13.8 ms (OpenCV, level 1), 9 percent smaller files.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def png_bytes(image: np.ndarray, level: int = 1) -> bytes:
     flat = image.reshape(height, width * channels)
     rows = np.empty((height, 1 + width * channels), np.uint8)
     rows[:, 0] = 1
-    rows[:, 1:1 + channels] = flat[:, :channels]
-    np.subtract(flat[:, channels:], flat[:, :-channels], out=rows[:, 1 + channels:])
+    rows[:, 1 : 1 + channels] = flat[:, :channels]
+    np.subtract(flat[:, channels:], flat[:, :-channels], out=rows[:, 1 + channels :])
     packer = zlib.compressobj(level, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
     data = packer.compress(rows) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)

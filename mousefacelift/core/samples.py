@@ -44,8 +44,12 @@ class View:
     def __post_init__(self) -> None:
         expected = (self.camera.height, self.camera.width, 4)
         if self.rgba.shape != expected:
-            raise DataError("image and camera of a view differ in size", got=f"image {self.rgba.shape}",
-                            expected=f"{expected}", likely="an image resized or cropped without its camera")
+            raise DataError(
+                "image and camera of a view differ in size",
+                got=f"image {self.rgba.shape}",
+                expected=f"{expected}",
+                likely="an image resized or cropped without its camera",
+            )
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,11 @@ def write_sample(folder: str | Path, sample: Sample, compression: int = 1) -> li
     """
     folder = Path(folder)
     if sample.meta.get("source") not in SOURCES or not sample.views:
-        raise DataError(f"sample {folder} cannot be written", got=f"source {sample.meta.get('source')!r}, "
-                        f"{len(sample.views)} views", expected=f"a source of {', '.join(SOURCES)} and at least one view")
+        raise DataError(
+            f"sample {folder} cannot be written",
+            got=f"source {sample.meta.get('source')!r}, {len(sample.views)} views",
+            expected=f"a source of {', '.join(SOURCES)} and at least one view",
+        )
     work = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     frames, hashes = [], []
     try:
@@ -92,8 +99,12 @@ def write_sample(folder: str | Path, sample: Sample, compression: int = 1) -> li
         (work / CAMERAS_FILE).write_text(json.dumps(document, indent=1))
         replace_folder(work, folder)
     except OSError as error:
-        raise DataError(f"sample {folder} cannot be written", got=str(error), likely="a full disk or a read-only folder",
-                        hint="free space and rerun; finished samples are kept") from error
+        raise DataError(
+            f"sample {folder} cannot be written",
+            got=str(error),
+            likely="a full disk or a read-only folder",
+            hint="free space and rerun; finished samples are kept",
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return hashes
@@ -118,10 +129,13 @@ def read_document(folder: str | Path) -> dict:
     try:
         document = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"cameras {path} cannot be read", got=str(error),
-                        hint="rerun the stage that made this sample") from error
+        raise DataError(
+            f"cameras {path} cannot be read", got=str(error), hint="rerun the stage that made this sample"
+        ) from error
     if not isinstance(document, dict) or not document.get("frames"):
-        raise DataError(f"cameras {path} hold no frames", expected='{"frames": [{w, h, fx, fy, cx, cy, w2c, file_path}]}')
+        raise DataError(
+            f"cameras {path} hold no frames", expected='{"frames": [{w, h, fx, fy, cx, cy, w2c, file_path}]}'
+        )
     return document
 
 
@@ -136,7 +150,9 @@ def read_sample(folder: str | Path, views: list[int] | None = None) -> Sample:
     frames = document["frames"]
     chosen = range(len(frames)) if views is None else views
     if views is not None and max(views) >= len(frames):
-        raise DataError(f"sample {folder} has fewer views than asked for", got=len(frames), expected=f"index {max(views)}")
+        raise DataError(
+            f"sample {folder} has fewer views than asked for", got=len(frames), expected=f"index {max(views)}"
+        )
     return Sample(tuple(_view(folder, i, frames[i]) for i in chosen), document.get("meta", {}))
 
 
@@ -153,5 +169,9 @@ def _camera(folder: str | Path, index: int, frame: dict) -> Camera:
     try:
         return Camera.from_frame(frame)
     except CameraError as error:
-        raise CameraError(f"camera {index} of {Path(folder) / CAMERAS_FILE}: {error.what}", got=error.got,
-                          expected=error.expected, likely=error.likely) from error
+        raise CameraError(
+            f"camera {index} of {Path(folder) / CAMERAS_FILE}: {error.what}",
+            got=error.got,
+            expected=error.expected,
+            likely=error.likely,
+        ) from error

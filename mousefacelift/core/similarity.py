@@ -29,8 +29,11 @@ class Similarity:
         object.__setattr__(self, "translation", np.array(self.translation, np.float64))
         orthonormal = np.abs(self.rotation @ self.rotation.T - np.eye(3)).max() < 1e-6
         if not (self.scale > 0 and orthonormal and np.linalg.det(self.rotation) > 0):
-            raise CameraError("not a similarity", got=f"scale {self.scale}, rotation {self.rotation.tolist()}",
-                              expected="scale > 0 and a right-handed rotation")
+            raise CameraError(
+                "not a similarity",
+                got=f"scale {self.scale}, rotation {self.rotation.tolist()}",
+                expected="scale > 0 and a right-handed rotation",
+            )
 
     def apply(self, points: np.ndarray) -> np.ndarray:
         """Points [..., 3] moved into the new world."""

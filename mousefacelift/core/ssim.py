@@ -1,7 +1,7 @@
 """Structural similarity (Wang et al. 2004) with the usual 11-tap Gaussian window of sigma 1.5, valid padding, range 1.
 
-Equal to pytorch-msssim to 1e-5 and differentiable. On the CPU, images at least 26 px wide go through fused kernels; other
-devices and smaller images through plain torch (`ssim_map_torch`), which is also their twin in the tests.
+Equal to pytorch-msssim to 1e-5 and differentiable. On the CPU, images at least 26 px wide go through fused kernels;
+other devices and smaller images through plain torch (`ssim_map_torch`), which is also their twin in the tests.
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 def _checked(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     if a.shape != b.shape or a.dim() != 4 or min(a.shape[-2:]) < WINDOW:
-        raise DataError("SSIM needs two batches of images of one shape", got=f"{tuple(a.shape)} and {tuple(b.shape)}",
-                        expected=f"[B, C, H, W] with H and W of at least {WINDOW}")
+        raise DataError(
+            "SSIM needs two batches of images of one shape",
+            got=f"{tuple(a.shape)} and {tuple(b.shape)}",
+            expected=f"[B, C, H, W] with H and W of at least {WINDOW}",
+        )
     both_double = a.dtype == torch.float64 and b.dtype == torch.float64
     return (a, b) if both_double else (a.float(), b.float())
 
@@ -56,8 +59,9 @@ def _fusable(a: Tensor, b: Tensor) -> bool:
 def ssim_map_torch(a: Tensor, b: Tensor) -> Tensor:
     """`ssim_map` by convolutions: two 1-D passes over the five moments at once."""
     moments = torch.stack([a, b, a * a, b * b, a * b])
-    mean_a, mean_b, square_a, square_b, product = _blur(moments.flatten(0, 2).unsqueeze(1)).unflatten(
-        0, moments.shape[:3]).squeeze(3)
+    mean_a, mean_b, square_a, square_b, product = (
+        _blur(moments.flatten(0, 2).unsqueeze(1)).unflatten(0, moments.shape[:3]).squeeze(3)
+    )
     var_a, var_b, cov = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
     luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
     return luminance * (2 * cov + C2) / (var_a + var_b + C2)
@@ -86,7 +90,9 @@ class _Fused(torch.autograd.Function):
         batch, channels, height, width = a.shape
         means = a.new_empty(batch, channels)
         values = a.new_empty(0) if per_plane else a.new_empty(batch, channels, height - WINDOW + 1, width - WINDOW + 1)
-        run(ssim_forward, batch * channels, _flat(a), _flat(b), *_numbers(a), height, width, _flat(values), _flat(means))
+        run(
+            ssim_forward, batch * channels, _flat(a), _flat(b), *_numbers(a), height, width, _flat(values), _flat(means)
+        )
         ctx.save_for_backward(a, b)
         ctx.per_plane = per_plane
         return means if per_plane else values
@@ -103,8 +109,19 @@ class _Fused(torch.autograd.Function):
             upstream = upstream / ((height - WINDOW + 1) * (width - WINDOW + 1))
         v_a = torch.empty_like(a)
         v_b = torch.empty_like(b) if ctx.needs_input_grad[1] else b.new_empty(0)
-        run(ssim_backward, batch * channels, _flat(a), _flat(b), *_numbers(a), height, width, _flat(upstream), ctx.per_plane,
-            _flat(v_a), _flat(v_b))
+        run(
+            ssim_backward,
+            batch * channels,
+            _flat(a),
+            _flat(b),
+            *_numbers(a),
+            height,
+            width,
+            _flat(upstream),
+            ctx.per_plane,
+            _flat(v_a),
+            _flat(v_b),
+        )
         return v_a, v_b if ctx.needs_input_grad[1] else None, None
 
 

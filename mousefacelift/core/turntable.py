@@ -22,7 +22,8 @@ RENDER = RenderConfig(near=0.2)
 
 
 def fitting_zoom(gaussians: Gaussians, elevation: float = ELEVATION) -> float:
-    """Factor on the canonical focal length (548.99 at 512 px) at which the visible Gaussians [N] fill the picture all around."""
+    """Factor on the canonical focal length (548.99 at 512 px) at which the visible Gaussians [N] fill the picture all
+    around."""
     points = gaussians.means[gaussians.opacities > VISIBLE].detach().cpu().numpy().astype(np.float64)
     if len(points) == 0:
         return 1.0

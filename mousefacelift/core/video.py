@@ -24,9 +24,12 @@ def open_video(path: str | Path) -> cv2.VideoCapture:
         raise DataError(f"video {path} does not exist", hint="check the recording's path in config.yaml")
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened() or capture.get(cv2.CAP_PROP_FRAME_COUNT) < 1:
-        raise DataError(f"video {path} cannot be opened", got=f"{path.stat().st_size} bytes",
-                        likely="an empty or truncated file, or a codec that OpenCV lacks",
-                        hint=f"ffprobe '{path}'")
+        raise DataError(
+            f"video {path} cannot be opened",
+            got=f"{path.stat().st_size} bytes",
+            likely="an empty or truncated file, or a codec that OpenCV lacks",
+            hint=f"ffprobe '{path}'",
+        )
     return capture
 
 
@@ -54,8 +57,12 @@ def read_frames(path: str | Path, indices: Iterable[int]) -> Iterator[tuple[int,
                 raise DataError("frames must be asked for in rising order", got=f"{index} after {position - 1}")
             while position <= index:
                 if not capture.grab():
-                    raise DataError(f"video {path} ends early", got=f"{position} frames", expected=f"frame {index}",
-                                    likely="a truncated file, or fewer frames than its header declares")
+                    raise DataError(
+                        f"video {path} ends early",
+                        got=f"{position} frames",
+                        expected=f"frame {index}",
+                        likely="a truncated file, or fewer frames than its header declares",
+                    )
                 position += 1
             done, frame = capture.retrieve()
             if not done:
@@ -65,8 +72,14 @@ def read_frames(path: str | Path, indices: Iterable[int]) -> Iterator[tuple[int,
         capture.release()
 
 
-def write_mp4(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: int = 18, preset: str = "veryfast",
-              gop: int | None = None) -> int:
+def write_mp4(
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    crf: int = 18,
+    preset: str = "veryfast",
+    gop: int | None = None,
+) -> int:
     """Write rgb uint8 [H, W, 3] frames (even sizes) as H.264 in one rename and return their number."""
     import av
 
@@ -81,7 +94,9 @@ def write_mp4(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: i
                     stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
                     stream.height, stream.width = rgb.shape[:2]
                     stream.pix_fmt = "yuv420p"
-                    stream.options = {"crf": str(crf), "preset": preset, "threads": "1"} | ({"g": str(gop)} if gop else {})
+                    stream.options = {"crf": str(crf), "preset": preset, "threads": "1"} | (
+                        {"g": str(gop)} if gop else {}
+                    )
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")))
                 count += 1
             if stream is not None:
@@ -90,8 +105,12 @@ def write_mp4(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: i
             raise DataError(f"video {path} would have no frames")
         os.replace(temporary, path)
     except (OSError, av.error.FFmpegError) as error:
-        raise DataError(f"video {path} cannot be written", got=str(error), likely="a full disk or a read-only folder",
-                        hint="free space and rerun; what was there before is untouched") from error
+        raise DataError(
+            f"video {path} cannot be written",
+            got=str(error),
+            likely="a full disk or a read-only folder",
+            hint="free space and rerun; what was there before is untouched",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
     return count

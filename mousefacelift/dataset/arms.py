@@ -1,8 +1,8 @@
 """Arms of the mixture sweep and their curriculum: which share every source has at every step, as pure functions.
 
-An arm's name is `OBJECTS-MOUSE` in percent (`80-20`) or one of the controls: `real-only`, `distilled-only`, `splat-only`,
-`no-synthetic` (objects and real mice), `distortion-only` (objects and real mice, with distorted inputs in place of
-synthetic mice).
+An arm's name is `OBJECTS-MOUSE` in percent (`80-20`) or one of the controls: `real-only`, `distilled-only`,
+`splat-only`, `no-synthetic` (objects and real mice), `distortion-only` (objects and real mice, with distorted inputs in
+place of synthetic mice).
 """
 
 from __future__ import annotations
@@ -39,12 +39,17 @@ def parse_arm(name: str, mixture: MixtureConfig = DEFAULTS) -> ArmConfig:
 def _percentages(name: str) -> tuple[float, float]:
     match = re.fullmatch(r"(\d{1,3})-(\d{1,3})", name)
     if match is None:
-        raise ConfigError(f"arm '{name}' is not known", expected=f"OBJECTS-MOUSE in percent such as 80-20, or one of "
-                          f"{', '.join(CONTROL_ARMS)}")
+        raise ConfigError(
+            f"arm '{name}' is not known",
+            expected=f"OBJECTS-MOUSE in percent such as 80-20, or one of {', '.join(CONTROL_ARMS)}",
+        )
     objects, mouse = int(match[1]) / 100, int(match[2]) / 100
     if abs(objects + mouse - 1) > 1e-9:
-        raise ConfigError(f"arm '{name}' does not sum to 100", got=f"{match[1]} + {match[2]} = {int(match[1]) + int(match[2])}",
-                          likely="the two percentages are objects and mouse; the mouse part is divided by mixture.mouse")
+        raise ConfigError(
+            f"arm '{name}' does not sum to 100",
+            got=f"{match[1]} + {match[2]} = {int(match[1]) + int(match[2])}",
+            likely="the two percentages are objects and mouse; the mouse part is divided by mixture.mouse",
+        )
     return objects, mouse
 
 
@@ -58,10 +63,14 @@ def check_arm(arm: ArmConfig) -> None:
     """Raise ConfigError unless the shares name known sources, are not negative and sum to 1."""
     unknown = [source for source in arm.shares if source not in SOURCES]
     if unknown:
-        raise ConfigError(f"arm '{arm.name}' names an unknown source", got=", ".join(unknown), expected=f"of {', '.join(SOURCES)}")
+        raise ConfigError(
+            f"arm '{arm.name}' names an unknown source", got=", ".join(unknown), expected=f"of {', '.join(SOURCES)}"
+        )
     total = sum(arm.shares.values())
     if not arm.shares or min(arm.shares.values()) < 0 or abs(total - 1) > 1e-6:
-        raise ConfigError(f"shares of arm '{arm.name}' are not a mixture", got=f"sum {total:g}", expected="none negative, sum 1")
+        raise ConfigError(
+            f"shares of arm '{arm.name}' are not a mixture", got=f"sum {total:g}", expected="none negative, sum 1"
+        )
 
 
 def mouse_factor(mixture: MixtureConfig, progress: np.ndarray | float) -> np.ndarray:
@@ -92,8 +101,11 @@ def schedule(arm: ArmConfig, mixture: MixtureConfig, steps: int) -> np.ndarray:
     if arm.curriculum and 0 < mouse < 1:
         share = mouse * mouse_factor(mixture, (np.arange(steps) + 0.5) / steps)
         if share.max() > 1 + 1e-9:
-            raise ConfigError(f"the curriculum lifts the mouse share of arm '{arm.name}' above 1", got=f"{share.max():.2f}",
-                              likely="a factor in mixture.phases too large for this arm")
+            raise ConfigError(
+                f"the curriculum lifts the mouse share of arm '{arm.name}' above 1",
+                got=f"{share.max():.2f}",
+                likely="a factor in mixture.phases too large for this arm",
+            )
         is_mouse = np.array([source in MOUSE_SOURCES for source in SOURCES])
         table[:, is_mouse] *= (share / mouse)[:, None]
         table[:, ~is_mouse] *= ((1 - share) / (1 - mouse))[:, None]
@@ -116,6 +128,8 @@ def planned_steps(arm: ArmConfig, mixture: MixtureConfig, steps: int) -> int:
         return steps
     share = mean_mouse_share(arm, mixture)
     if share <= 0:
-        raise ConfigError(f"arm '{arm.name}' sees no mouse and cannot match the mouse exposure of '{mixture.reference_arm}'",
-                          hint="exposure: steps")
+        raise ConfigError(
+            f"arm '{arm.name}' sees no mouse and cannot match the mouse exposure of '{mixture.reference_arm}'",
+            hint="exposure: steps",
+        )
     return max(1, round(steps * mean_mouse_share(parse_arm(mixture.reference_arm, mixture), mixture) / share))

@@ -38,7 +38,8 @@ def jitter_colours(rgb: np.ndarray, brightness: float, contrast: float, saturati
 def distort_grid(rgba: np.ndarray, strength: float, rng: np.random.Generator, cells: int = 4) -> np.ndarray:
     """rgba [H, W, 4] float moved by a smooth random field of at most `strength` of the image (LGM's grid distortion).
 
-    The camera is *not* changed: the network learns to bear inputs that disagree. Only for input views, never for targets.
+    The camera is *not* changed: the network learns to bear inputs that disagree. Only for input views, never for
+    targets.
     """
     height, width = rgba.shape[:2]
     knots = rng.uniform(-strength, strength, (cells, cells, 2)).astype(np.float32) * [width, height]

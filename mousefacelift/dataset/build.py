@@ -1,7 +1,8 @@
 """Building the manifest: parts of all chunks scanned in parallel, joined with the splits, written in one stroke.
 
-Reads chunk indexes of samples and `splits.json`; writes `views.parquet`, `samples.parquet` and, last, `dataset.json` into one
-folder (`mousefacelift dataset build`). What is refused stays in `samples.parquet` with the reason and weight 0.
+Reads chunk indexes of samples and `splits.json`; writes `views.parquet`, `samples.parquet` and, last, `dataset.json`
+into one folder (`mousefacelift dataset build`). What is refused stays in `samples.parquet` with the reason and weight
+0.
 """
 
 from __future__ import annotations
@@ -52,8 +53,11 @@ def build_dataset(indexes: Sequence[Path], splits: dict, out: Path, config: Data
         rows = scan_all(indexes, config.gate, out / "parts", jobs)
         if rows.damaged:
             shown = "\n  ".join(rows.damaged[:10])
-            raise DataError(f"{len(rows.damaged)} samples are damaged", got=f"\n  {shown}",
-                            hint="rerun the stages that made them; nothing was written")
+            raise DataError(
+                f"{len(rows.damaged)} samples are damaged",
+                got=f"\n  {shown}",
+                hint="rerun the stages that made them; nothing was written",
+            )
         samples, views = assemble(rows, splits, config, out)
         header = _header(samples, views, splits, config, len(indexes))
         write_manifest(out, samples, views, header)
@@ -116,15 +120,21 @@ def write_manifest(out: Path, samples: pd.DataFrame, views: pd.DataFrame, header
     made = []
     try:
         for name, (frame, schema) in tables.items():
-            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(schema.metadata)
+            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(
+                schema.metadata
+            )
             temporary = out / f".{name}.{os.getpid()}.tmp"
             made.append((temporary, out / name))
             pq.write_table(table, temporary, row_group_size=ROW_GROUP, compression="lz4")
         for temporary, final in made:
             os.replace(temporary, final)
     except OSError as error:
-        raise DataError(f"manifest {out} cannot be written", got=str(error), likely="a full disk or a read-only folder",
-                        hint="free space and rerun; the manifest that was there is untouched") from error
+        raise DataError(
+            f"manifest {out} cannot be written",
+            got=str(error),
+            likely="a full disk or a read-only folder",
+            hint="free space and rerun; the manifest that was there is untouched",
+        ) from error
     finally:
         for temporary, _ in made:
             temporary.unlink(missing_ok=True)
@@ -138,8 +148,11 @@ def writing(folder: Path):
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise DataError(f"dataset {folder} is being written by another process", likely="two runs in one results folder",
-                            hint="wait for it, or stop it") from error
+            raise DataError(
+                f"dataset {folder} is being written by another process",
+                likely="two runs in one results folder",
+                hint="wait for it, or stop it",
+            ) from error
         yield
 
 
@@ -149,28 +162,57 @@ def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: dict, config: Da
         own = views[views["sample"].isin(rows.index) & (views["owner"] == views["sample"])]
         accepted = rows[rows["decision"] == "accepted"]
         sources[str(source)] = {
-            "samples": len(rows), "accepted": len(accepted), "images": len(own), "bytes": int(own["bytes"].sum()),
+            "samples": len(rows),
+            "accepted": len(accepted),
+            "images": len(own),
+            "bytes": int(own["bytes"].sum()),
             "per_split": {str(k): int(v) for k, v in accepted["split"].value_counts().items()},
             "angles": int((own["azimuth"].round() % 360).nunique()),
-            "without_licence": int((rows["licence"] == "").sum()), "without_config_hash": int((rows["config_hash"] == "").sum())}
+            "without_licence": int((rows["licence"] == "").sum()),
+            "without_config_hash": int((rows["config_hash"] == "").sum()),
+        }
     hashes = pd.util.hash_pandas_object(views[["sample", "view", "file", "hash", "protocol"]], index=False).sum()
-    build = config_hash([SCHEMA_VERSION, int(hashes), samples["document_hash"].tolist(), samples["split"].tolist(),
-                         samples["weight"].round(6).tolist(), config_hash(config)])
-    return {"schema": SCHEMA_VERSION, "build": build, "config_hash": config_hash(config), "chunks": chunks,
-            "held_out_camera": splits.get("held_out_camera"),
-            "counts": {"samples": len(samples), "view_rows": len(views), "images": int((views["owner"] == views["sample"]).sum()),
-                       "accepted": int((samples["decision"] == "accepted").sum()), **expansion(samples, views)},
-            "sources": sources, "python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}
+    build = config_hash(
+        [
+            SCHEMA_VERSION,
+            int(hashes),
+            samples["document_hash"].tolist(),
+            samples["split"].tolist(),
+            samples["weight"].round(6).tolist(),
+            config_hash(config),
+        ]
+    )
+    return {
+        "schema": SCHEMA_VERSION,
+        "build": build,
+        "config_hash": config_hash(config),
+        "chunks": chunks,
+        "held_out_camera": splits.get("held_out_camera"),
+        "counts": {
+            "samples": len(samples),
+            "view_rows": len(views),
+            "images": int((views["owner"] == views["sample"]).sum()),
+            "accepted": int((samples["decision"] == "accepted").sum()),
+            **expansion(samples, views),
+        },
+        "sources": sources,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
 
 
 def expansion(samples: pd.DataFrame, views: pd.DataFrame) -> dict[str, int]:
     """Training samples of the mouse as stored, and as the loader varies them.
 
-    `mouse_items` counts (frame, view direction) pairs of accepted training samples, every view being able to be the reference;
-    `mouse_items_augmented` counts each also mirrored. Yaw, colour and background vary without end and are not counted.
+    `mouse_items` counts (frame, view direction) pairs of accepted training samples, every view being able to be the
+    reference; `mouse_items_augmented` counts each also mirrored. Yaw, colour and background vary without end and are
+    not counted.
     """
-    train = samples.index[(samples["split"] == "train") & (samples["decision"] == "accepted")
-                          & samples["source"].isin(["real", "distilled", "splat"])]
+    train = samples.index[
+        (samples["split"] == "train")
+        & (samples["decision"] == "accepted")
+        & samples["source"].isin(["real", "distilled", "splat"])
+    ]
     own = views[views["sample"].isin(train) & (views["owner"] == views["sample"]) & ~views["held_out"]]
     return {"mouse_samples": len(train), "mouse_items": len(own), "mouse_items_augmented": 2 * len(own)}
 
@@ -180,7 +222,9 @@ def _check_refused(samples: pd.DataFrame, config: DatasetConfig) -> None:
         refused = rows[rows["decision"] == "refused"]
         if len(refused) > config.refuse_share_max * len(rows):
             reasons = refused["reason"].str.slice(0, 160).value_counts().head(3)
-            raise GateFailure(f"the geometry gate refuses {len(refused)} of {len(rows)} samples of source '{source}'",
-                              got="; ".join(f"{count} x {text}" for text, count in reasons.items()),
-                              expected=f"at most {config.refuse_share_max:.0%}",
-                              hint="look at samples.parquet (column reason); thresholds are dataset.gate")
+            raise GateFailure(
+                f"the geometry gate refuses {len(refused)} of {len(rows)} samples of source '{source}'",
+                got="; ".join(f"{count} x {text}" for text, count in reasons.items()),
+                expected=f"at most {config.refuse_share_max:.0%}",
+                hint="look at samples.parquet (column reason); thresholds are dataset.gate",
+            )

@@ -25,7 +25,9 @@ def add_commands(subparsers) -> None:
     add_config_argument(parser)
     parser.set_defaults(run=run_build)
 
-    parser = subparsers.add_parser("verify", help="hash every listed file again; names what changed, is missing or extra")
+    parser = subparsers.add_parser(
+        "verify", help="hash every listed file again; names what changed, is missing or extra"
+    )
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.set_defaults(run=run_verify)
@@ -42,7 +44,9 @@ def _add_exchange(subparsers) -> None:
     parser.set_defaults(run=run_export)
 
     parser = subparsers.add_parser("import", help="foreign folders -> a chunk of samples, through the geometry gate")
-    parser.add_argument("folders", type=Path, nargs="+", help="one folder per object or scene, or one FaceLift list (.txt)")
+    parser.add_argument(
+        "folders", type=Path, nargs="+", help="one folder per object or scene, or one FaceLift list (.txt)"
+    )
     parser.add_argument("--format", required=True, help="facelift, nerfstudio, colmap, gobjaverse, zero123 or openlrm")
     parser.add_argument("--out", type=Path, required=True, help="index.json of the new chunk")
     parser.add_argument("--source", required=True, help="real, distilled, splat, object or scan")
@@ -51,7 +55,9 @@ def _add_exchange(subparsers) -> None:
     add_config_argument(parser)
     parser.set_defaults(run=run_import)
 
-    parser = subparsers.add_parser("pack", help="webdataset shards beside the manifest, for slow file systems (loader.store: shards)")
+    parser = subparsers.add_parser(
+        "pack", help="webdataset shards beside the manifest, for slow file systems (loader.store: shards)"
+    )
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
     parser.add_argument("--split", nargs="+", default=["train"])
     parser.set_defaults(run=run_pack)
@@ -68,7 +74,10 @@ def run_split(args: argparse.Namespace) -> None:
     for recording, facts in document["facts"].items():
         labels = list(document["recordings"][recording].values())
         counts = ", ".join(f"{name} {labels.count(name)}" for name in ("train", "val", "test", "guard"))
-        print(f"{recording}: {counts}; guard {facts['guard_s']:.2f} s (measured correlation {facts['correlation_time_s']:.2f} s)")
+        print(
+            f"{recording}: {counts}; guard {facts['guard_s']:.2f} s (measured correlation "
+            f"{facts['correlation_time_s']:.2f} s)"
+        )
 
 
 def run_build(args: argparse.Namespace) -> None:
@@ -87,11 +96,16 @@ def run_build(args: argparse.Namespace) -> None:
     header = build_dataset(indexes, read_splits(args.splits), args.out, config, args.jobs)
     for source, entry in header["sources"].items():
         splits = ", ".join(f"{name} {count}" for name, count in entry["per_split"].items())
-        print(f"{source:10s} {entry['accepted']} of {entry['samples']} samples accepted ({splits}), {entry['images']} images, "
-              f"{entry['angles']} angles")
+        print(
+            f"{source:10s} {entry['accepted']} of {entry['samples']} samples accepted ({splits}), {entry['images']} "
+            "images, "
+            f"{entry['angles']} angles"
+        )
     counts = header["counts"]
-    print(f"mouse training samples: {counts['mouse_samples']} folders, {counts['mouse_items']} reference views by index, "
-          f"{counts['mouse_items_augmented']} with mirroring")
+    print(
+        f"mouse training samples: {counts['mouse_samples']} folders, {counts['mouse_items']} reference views by index, "
+        f"{counts['mouse_items_augmented']} with mirroring"
+    )
 
 
 def run_verify(args: argparse.Namespace) -> None:
@@ -101,8 +115,11 @@ def run_verify(args: argparse.Namespace) -> None:
 
     verdict = verify_dataset(args.dataset, args.jobs)
     if not verdict["passed"]:
-        raise DataError(f"dataset {args.dataset} does not verify", got="\n  ".join([f"{verdict['problem_count']} problems",
-                        *verdict["problems"][:20]]), hint="rerun the stages that made these, then mousefacelift dataset build")
+        raise DataError(
+            f"dataset {args.dataset} does not verify",
+            got="\n  ".join([f"{verdict['problem_count']} problems", *verdict["problems"][:20]]),
+            hint="rerun the stages that made these, then mousefacelift dataset build",
+        )
     print(f"{verdict['files']} files, {verdict['bytes'] / 1e6:.1f} MB: all as the manifest says")
 
 
@@ -122,7 +139,9 @@ def run_import(args: argparse.Namespace) -> None:
     from mousefacelift.dataset.formats.facelift import read_list
 
     config = read_config(args, DatasetConfig, "dataset")
-    folders = read_list(args.folders[0]) if len(args.folders) == 1 and args.folders[0].suffix == ".txt" else args.folders
+    folders = (
+        read_list(args.folders[0]) if len(args.folders) == 1 and args.folders[0].suffix == ".txt" else args.folders
+    )
     meta = {"source": args.source, "licence": args.licence} | ({"recording": args.recording} if args.recording else {})
     document = import_folders(folders, args.format, args.out, meta, config.gate)
     refused = [item for item in document["items"] if item["status"] != "done"]

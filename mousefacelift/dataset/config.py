@@ -1,4 +1,5 @@
-"""Configuration of the dataset stage (`dataset:`), of the training mixture (`mixture:`) and of the loader (`loader:`)."""
+"""Configuration of the dataset stage (`dataset:`), of the training mixture (`mixture:`) and of the loader
+(`loader:`)."""
 
 from __future__ import annotations
 
@@ -82,7 +83,8 @@ class GateConfig:
         half_extent: the animal lies in [-half_extent, half_extent]^3, world units.
         outside_share_max: largest share of a silhouette that only a body outside that cube can explain.
         z_min: every corner of the animal is at least this far in front of every camera, world units.
-        border_share_max: largest share of the image's border pixels that may be foreground (an animal cut by the frame).
+        border_share_max: largest share of the image's border pixels that may be foreground (an animal cut by the
+            frame).
         focal_aspect_tolerance: largest |fx / fy - 1|.
         distance_min, distance_max: allowed camera distances from the origin, world units.
     """
@@ -105,7 +107,8 @@ class DatasetConfig:
     """Section `dataset` of config.yaml.
 
     Args:
-        attach_real_views: a distilled or splat sample also offers the real photos of its frame (by index, nothing is copied).
+        attach_real_views: a distilled or splat sample also offers the real photos of its frame (by index, nothing is
+            copied).
         refuse_share_max: largest share of a source's samples that the gate may refuse before the build itself fails.
     """
 
@@ -148,9 +151,11 @@ class MixtureConfig:
     Args:
         mouse: division of an arm's mouse share.
         scan_share: share of the object part given to scans.
-        phases: piecewise schedule over the run. The default (objects only, mixed, mouse rising to double) averages to 1, so
-            that the whole run sees the arm's ratio; a schedule that does not is allowed, and its mean is reported.
-        exposure: `steps`: every arm runs the same steps; `mouse`: every arm sees as many mouse samples as `reference_arm`.
+        phases: piecewise schedule over the run. The default (objects only, mixed, mouse rising to double) averages to
+            1, so that the whole run sees the arm's ratio; a schedule that does not is allowed, and its mean is
+            reported.
+        exposure: `steps`: every arm runs the same steps; `mouse`: every arm sees as many mouse samples as
+            `reference_arm`.
         reference_arm: arm whose object share controls use and whose mouse exposure is the reference.
         use_sample_weights: draw samples of a source in proportion to their weight (consistency scores).
     """
@@ -200,7 +205,8 @@ class AugmentConfig:
         yaw: turn the world about +z by a random angle (all cameras together; no pixel changes).
         mirror: probability of mirroring images *and* cameras.
         brightness, contrast, saturation: largest relative change, one draw shared by all views of a sample.
-        distort_inputs: grid distortion and camera jitter of the input views in every arm, not only in `distortion-only`.
+        distort_inputs: grid distortion and camera jitter of the input views in every arm, not only in
+            `distortion-only`.
         grid_distortion: largest displacement of input images, share of the image (LGM's).
         camera_jitter_degrees, camera_jitter_units: jitter of the *input* cameras.
     """
@@ -222,8 +228,9 @@ class LoaderConfig:
 
     Args:
         image_size: edge of the square images, pixels.
-        inputs: least and most input views; one number is drawn per step, the same for the whole batch. Where a sample of the step
-            has too few views for it and its unseen targets, the step shows as many as that sample can: 4 of a rig of six
+        inputs: least and most input views; one number is drawn per step, the same for the whole batch. Where a sample
+            of the step has too few views for it and its unseen targets, the step shows as many as that sample can: 4 of
+                a rig of six
             cameras of which one is held out.
         targets: target views of a sample.
         unseen_targets: at least so many of them are not inputs.
@@ -231,8 +238,8 @@ class LoaderConfig:
         background: behind the images and for the renderer: a name, `random` (one colour a sample) or a grey value.
         keep_alpha: RGBA images [V, 4, H, W], else RGB.
         check_hashes: compare every file and camera with the manifest when it is read.
-        store: where the training reads images: the sample folders, or webdataset shards packed from them (`dataset pack`), for
-            file systems that are slow with small files. The tensors are the same.
+        store: where the training reads images: the sample folders, or webdataset shards packed from them (`dataset
+            pack`), for file systems that are slow with small files. The tensors are the same.
     """
 
     image_size: int = 128
@@ -250,4 +257,6 @@ class LoaderConfig:
         if not 1 <= self.inputs[0] <= self.inputs[1]:
             raise ValueError(f"inputs {self.inputs} is not a range of 1 or more views")
         if not 1 <= self.unseen_targets <= self.targets:
-            raise ValueError("unseen_targets must lie between 1 and targets: a target that is an input teaches no shape")
+            raise ValueError(
+                "unseen_targets must lie between 1 and targets: a target that is an input teaches no shape"
+            )

@@ -18,15 +18,27 @@ from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import ConfigError, DataError
 
 WRITERS: dict[str, Callable[[Path, Sample], None]] = {
-    "nerfstudio": nerfstudio.write, "colmap": colmap.write, "gobjaverse": objaverse.write_gobjaverse,
-    "zero123": objaverse.write_zero123, "openlrm": objaverse.write_openlrm}
+    "nerfstudio": nerfstudio.write,
+    "colmap": colmap.write,
+    "gobjaverse": objaverse.write_gobjaverse,
+    "zero123": objaverse.write_zero123,
+    "openlrm": objaverse.write_openlrm,
+}
 READERS: dict[str, Callable[[Path, dict], Sample]] = {
-    "facelift": facelift.read, "nerfstudio": nerfstudio.read, "colmap": colmap.read, "gobjaverse": objaverse.read_gobjaverse,
-    "zero123": objaverse.read_zero123, "openlrm": objaverse.read_openlrm}
+    "facelift": facelift.read,
+    "nerfstudio": nerfstudio.read,
+    "colmap": colmap.read,
+    "gobjaverse": objaverse.read_gobjaverse,
+    "zero123": objaverse.read_zero123,
+    "openlrm": objaverse.read_openlrm,
+}
 
 
-def export_samples(manifest: Manifest, name: str, out: Path, sources: tuple[str, ...] = (), limit: int = 0) -> dict[str, int]:
-    """Write the manifest's accepted samples in a foreign format under `out/<split>/`, or FaceLift lists; counts per split."""
+def export_samples(
+    manifest: Manifest, name: str, out: Path, sources: tuple[str, ...] = (), limit: int = 0
+) -> dict[str, int]:
+    """Write the manifest's accepted samples in a foreign format under `out/<split>/`, or FaceLift lists; counts per
+    split."""
     if name == "facelift":
         return facelift.write_lists(manifest, out, sources)
     if name not in WRITERS:
@@ -34,11 +46,13 @@ def export_samples(manifest: Manifest, name: str, out: Path, sources: tuple[str,
     table = manifest.samples[manifest.samples["decision"] == "accepted"]
     table = table[table["source"].isin(sources)] if sources else table
     counts: dict[str, int] = {}
-    for row in (table.index[:limit] if limit else table.index):
+    for row in table.index[:limit] if limit else table.index:
         entry = manifest.samples.loc[row]
         views = manifest.views_of(row)
         kept = views.index[(views.owner == row) & views.usable].tolist()
-        target = out / str(entry["split"]) / f"{entry['source']}_{entry['recording']}_{entry['frame']:06d}{entry['set']}"
+        target = (
+            out / str(entry["split"]) / f"{entry['source']}_{entry['recording']}_{entry['frame']:06d}{entry['set']}"
+        )
         if kept:
             WRITERS[name](target, read_sample(manifest.folder_of(row), kept))
             counts[str(entry["split"])] = counts.get(str(entry["split"]), 0) + 1
@@ -66,14 +80,22 @@ def import_folders(folders: Sequence[Path], name: str, index: Path, meta: dict, 
             for path in (out / "sample").iterdir():
                 path.rename(out / path.name)
             (out / "sample").rmdir()
-        return {"status": "done" if result.accepted else "refused", "views": len(sample.views) if result.accepted else 0,
-                "reason": "; ".join(result.reasons), "from": str(folder)}
+        return {
+            "status": "done" if result.accepted else "refused",
+            "views": len(sample.views) if result.accepted else 0,
+            "reason": "; ".join(result.reasons),
+            "from": str(folder),
+        }
 
     items = [(folder.name, folder) for folder in folders]
-    document = run_chunk(index, config_hash([name, meta, [str(f) for f in folders]]), items, make, {"format": name, **meta})
+    document = run_chunk(
+        index, config_hash([name, meta, [str(f) for f in folders]]), items, make, {"format": name, **meta}
+    )
     accepted = [item for item in document["items"] if (index.parent / item["name"] / CAMERAS_FILE).exists()]
     if not accepted:
-        raise DataError(f"the geometry gate refuses every folder of this {name} import",
-                        got=document["items"][0]["reason"] if document["items"] else "no folder",
-                        likely="another axis or pose convention than the format's name says")
+        raise DataError(
+            f"the geometry gate refuses every folder of this {name} import",
+            got=document["items"][0]["reason"] if document["items"] else "no folder",
+            likely="another axis or pose convention than the format's name says",
+        )
     return document

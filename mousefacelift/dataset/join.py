@@ -47,15 +47,19 @@ def merge(scans: list[Scan]) -> Rows:
             views.append(frame)
             count += len(scan.samples)
     empty = pd.DataFrame()
-    return Rows(pd.concat(samples, ignore_index=True) if samples else empty,
-                pd.concat(views, ignore_index=True) if views else empty, damaged)
+    return Rows(
+        pd.concat(samples, ignore_index=True) if samples else empty,
+        pd.concat(views, ignore_index=True) if views else empty,
+        damaged,
+    )
 
 
 def assemble(rows: Rows, splits: dict, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(samples, views) with every column of the schema, in its order; folders relative to `out`.
 
     Raises:
-        DataError: nothing to list, the same frame twice, a recording without a split, a generated sample made from another split.
+        DataError: nothing to list, the same frame twice, a recording without a split, a generated sample made from
+        another split.
     """
     if not len(rows.samples):
         raise DataError("the dataset has no samples", hint="give the index.json of at least one chunk of samples")
@@ -74,8 +78,9 @@ def assemble(rows: Rows, splits: dict, config: DatasetConfig, out: Path) -> tupl
     views["held_out"] = _held_out(samples, views, splits.get("held_out_camera"))
     if config.attach_real_views:
         views = attach_photos(samples, views)
-    views["protocol"] = [protocol_of(split, held) for split, held in
-                         zip(samples["split"].to_numpy()[views["sample"]], views["held_out"])]
+    views["protocol"] = [
+        protocol_of(split, held) for split, held in zip(samples["split"].to_numpy()[views["sample"]], views["held_out"])
+    ]
     counts = np.bincount(views["sample"], minlength=len(samples))
     samples["views"] = counts
     samples["first_view"] = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -98,7 +103,9 @@ def attach_photos(samples: pd.DataFrame, views: pd.DataFrame) -> pd.DataFrame:
         if key not in row_of:
             continue
         own, photos = slice(starts[row], starts[row + 1]), np.arange(starts[row_of[key]], starts[row_of[key] + 1])
-        apart = np.abs((azimuth[photos][:, None] - azimuth[own] + 180) % 360 - 180) + np.abs(elevation[photos][:, None] - elevation[own])
+        apart = np.abs((azimuth[photos][:, None] - azimuth[own] + 180) % 360 - 180) + np.abs(
+            elevation[photos][:, None] - elevation[own]
+        )
         photos = photos[apart.min(1) > 1.0]
         count = starts[row + 1] - starts[row]
         parts.append(views.iloc[photos].assign(sample=row, view=np.arange(count, count + len(photos))))
@@ -109,28 +116,38 @@ def _check_twice(samples: pd.DataFrame) -> None:
     twice = samples.duplicated(KEY, keep=False)
     if twice.any():
         pair = samples[twice].head(2)
-        raise DataError("a frame is in the dataset twice", got=" and ".join(pair["folder"]),
-                        where=", ".join(f"{name} {pair[name].iloc[0]}" for name in KEY),
-                        likely="overlapping chunks, or results of an older chunk size left behind")
+        raise DataError(
+            "a frame is in the dataset twice",
+            got=" and ".join(pair["folder"]),
+            where=", ".join(f"{name} {pair[name].iloc[0]}" for name in KEY),
+            likely="overlapping chunks, or results of an older chunk size left behind",
+        )
 
 
 def _splits_of(samples: pd.DataFrame, splits: dict, config: DatasetConfig) -> list[str]:
-    """Split of every sample: of its frame in splits.json, or by name for objects and for scans that name no recording."""
+    """Split of every sample: of its frame in splits.json, or by name for objects and for scans that name no
+    recording."""
     labels, recordings = [], splits["recordings"]
-    for source, recording, filmed, frame in zip(samples["source"], samples["recording"], samples["filmed"], samples["frame"]):
+    for source, recording, filmed, frame in zip(
+        samples["source"], samples["recording"], samples["filmed"], samples["frame"]
+    ):
         if source == "object" or (source == "scan" and not filmed):
             labels.append(object_split(recording, config.splits))
         elif recording not in recordings:
-            raise DataError(f"recording '{recording}', named by {source} samples, has no split", expected=f"one of {sorted(recordings)}",
-                            likely="a misspelt recording, or a mesh sequence of its own that should name an asset only",
-                            hint="mousefacelift dataset split with the track.json of every recording; objects scans --independent")
+            raise DataError(
+                f"recording '{recording}', named by {source} samples, has no split",
+                expected=f"one of {sorted(recordings)}",
+                likely="a misspelt recording, or a mesh sequence of its own that should name an asset only",
+                hint="mousefacelift dataset split with the track.json of every recording; objects scans --independent",
+            )
         else:
             labels.append(recordings[recording].get(str(frame), "none"))
     return labels
 
 
 def _held_out(samples: pd.DataFrame, views: pd.DataFrame, camera: int | None) -> np.ndarray:
-    """Views of the held-out camera, and generated views made from one of its photos: a parent (by hash) of view or sample."""
+    """Views of the held-out camera, and generated views made from one of its photos: a parent (by hash) of view or
+    sample."""
     if camera is None:
         return np.zeros(len(views), bool)
     own = (views["camera"] == camera).to_numpy()
@@ -156,6 +173,9 @@ def check_parents(samples: pd.DataFrame, views: pd.DataFrame) -> None:
     for row, word in sorted(pairs):
         others = {split_of[digest] for digest in HASH.findall(word) if digest in split_of} - {split[row]}
         if others:
-            raise DataError(f"sample {samples['folder'].iat[row]} was made from photos of another split", got=f"{split[row]}, photos of "
-                            f"{', '.join(sorted(others))}", likely="a stage that mixed frames, or an older splits.json",
-                            hint="rerun the stage that made it with the present splits.json")
+            raise DataError(
+                f"sample {samples['folder'].iat[row]} was made from photos of another split",
+                got=f"{split[row]}, photos of {', '.join(sorted(others))}",
+                likely="a stage that mixed frames, or an older splits.json",
+                hint="rerun the stage that made it with the present splits.json",
+            )

@@ -1,13 +1,13 @@
 """From manifest rows to tensors, as the FaceLift loader defines them.
 
     sample = load_sample(manifest, draw, config)      dict of tensors of one draw of the mixture sampler
-    sample = load_views(folder, views, image_size, background)   the same, for chosen views of one folder, nothing random
+    sample = load_views(folder, views, image_size, background)   the same for chosen views, nothing random
     loader = make_loader(manifest, sampler, config, workers=2, start_step=0)     batches in step order
 
-Images [V, C, H, W] float32 in [0, 1] over `bg_color` (straight alpha kept as fourth channel), inputs first, then targets;
-c2w [V, 4, 4], fxfycxcy [V, 4] in pixels of the loaded image, index [V, 2] (view, sample), bg_color [3]. Cameras are never
-normalised here. Bytes come from sample folders or from packed shards (`loader.store`); the tensors are the same. A file that is
-missing or differs from the manifest is an error that names it; nothing is substituted.
+Images [V, C, H, W] float32 in [0, 1] over `bg_color` (straight alpha kept as fourth channel), inputs first, then
+targets; c2w [V, 4, 4], fxfycxcy [V, 4] in pixels of the loaded image, index [V, 2] (view, sample), bg_color [3].
+Cameras are never normalised here. Bytes come from sample folders or from packed shards (`loader.store`); the tensors
+are the same. A file that is missing or differs from the manifest is an error that names it; nothing is substituted.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from mousefacelift.dataset.store import open_store
 from mousefacelift.errors import DataError
 
 
-def load_sample(manifest: Manifest, draw: Draw, config: LoaderConfig, *, augment: bool = True,
-                distortion: bool = False) -> dict[str, torch.Tensor]:
+def load_sample(
+    manifest: Manifest, draw: Draw, config: LoaderConfig, *, augment: bool = True, distortion: bool = False
+) -> dict[str, torch.Tensor]:
     """The tensors of one draw; a pure function of its arguments and of the files.
 
     Args:
@@ -40,9 +41,10 @@ def load_sample(manifest: Manifest, draw: Draw, config: LoaderConfig, *, augment
         augment: yaw, mirror and colour jitter of `config.augment`.
         distortion: grid distortion and camera jitter of the input views, in `input_image` and `input_c2w`.
     Returns:
-        image [V, C, H, W], c2w [V, 4, 4], fxfycxcy [V, 4], index [V, 2] (view, row), bg_color [3]; V = inputs + targets, the
-        inputs first. `input_image` [I, C, H, W] and `input_c2w` [I, 4, 4] are what the network should be shown: equal to
-        the first views unless `distortion`. `unseen` [T] bool: targets that are not inputs. `row`, `source` as numbers and word.
+        image [V, C, H, W], c2w [V, 4, 4], fxfycxcy [V, 4], index [V, 2] (view, row), bg_color [3]; V = inputs +
+        targets, the inputs first. `input_image` [I, C, H, W] and `input_c2w` [I, 4, 4] are what the network should be
+        shown: equal to the first views unless `distortion`. `unseen` [T] bool: targets that are not inputs. `row`,
+            `source` as numbers and word.
     Raises:
         DataError: too few usable views, a missing or changed file, another image size than its camera's.
         CameraError: a camera that is not one.
@@ -63,12 +65,22 @@ def load_sample(manifest: Manifest, draw: Draw, config: LoaderConfig, *, augment
     if distortion:
         result |= _distort(rgba[inverse[:count]], w2c[inverse[:count]], background, config, rng)
     index = torch.stack([torch.as_tensor(chosen), torch.full((len(chosen),), draw.row)], 1)
-    return result | {"index": index, "bg_color": torch.as_tensor(background, dtype=torch.float32),
-                     "unseen": torch.as_tensor(~np.isin(targets, inputs)), "row": draw.row, "source": draw.source}
+    return result | {
+        "index": index,
+        "bg_color": torch.as_tensor(background, dtype=torch.float32),
+        "unseen": torch.as_tensor(~np.isin(targets, inputs)),
+        "row": draw.row,
+        "source": draw.source,
+    }
 
 
-def load_views(folder: str | Path, views: Sequence[int] | None = None, image_size: int = 512, background=(1.0, 1.0, 1.0),
-               keep_alpha: bool = True) -> dict[str, torch.Tensor]:
+def load_views(
+    folder: str | Path,
+    views: Sequence[int] | None = None,
+    image_size: int = 512,
+    background=(1.0, 1.0, 1.0),
+    keep_alpha: bool = True,
+) -> dict[str, torch.Tensor]:
     """Chosen views (all by default, in file order) of a sample folder exactly as the published loader gives them.
 
     Args:
@@ -81,7 +93,9 @@ def load_views(folder: str | Path, views: Sequence[int] | None = None, image_siz
     if not chosen or max(chosen) >= len(frames):
         raise DataError(f"sample {folder} has fewer views than asked for", got=len(frames), expected=f"views {chosen}")
     paths = [Path(folder) / frames[i]["file_path"] for i in chosen]
-    rgba, w2c, fxfycxcy = _stack([_decode(_read_file(path), str(path), frames[i], image_size) for path, i in zip(paths, chosen)])
+    rgba, w2c, fxfycxcy = _stack(
+        [_decode(_read_file(path), str(path), frames[i], image_size) for path, i in zip(paths, chosen)]
+    )
     result = _tensors(rgba, w2c, fxfycxcy, np.asarray(background, np.float64), keep_alpha)
     index = torch.tensor([[view, 0] for view in chosen])
     return result | {"index": index, "bg_color": torch.as_tensor(np.asarray(background), dtype=torch.float32)}
@@ -90,7 +104,9 @@ def load_views(folder: str | Path, views: Sequence[int] | None = None, image_siz
 class SampleDataset(Dataset):
     """`load_sample` of the draws that a `MixtureSampler` hands out, for `torch.utils.data.DataLoader`."""
 
-    def __init__(self, manifest: Manifest, config: LoaderConfig, *, augment: bool = True, distortion: bool = False) -> None:
+    def __init__(
+        self, manifest: Manifest, config: LoaderConfig, *, augment: bool = True, distortion: bool = False
+    ) -> None:
         self.manifest, self.config, self.augment, self.distortion = manifest, config, augment, distortion
 
     def __getitem__(self, draw: Draw) -> dict[str, torch.Tensor]:
@@ -99,19 +115,32 @@ class SampleDataset(Dataset):
 
 def collate(samples: list[dict]) -> dict:
     """Batch of samples: tensors stacked, `row` a tensor [B], `source` a list of words."""
-    batch = {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]
-             if isinstance(samples[0][key], torch.Tensor)}
-    return batch | {"row": torch.tensor([sample["row"] for sample in samples]),
-                    "source": [sample["source"] for sample in samples]}
+    batch = {
+        key: torch.stack([sample[key] for sample in samples])
+        for key in samples[0]
+        if isinstance(samples[0][key], torch.Tensor)
+    }
+    return batch | {
+        "row": torch.tensor([sample["row"] for sample in samples]),
+        "source": [sample["source"] for sample in samples],
+    }
 
 
-def make_loader(manifest: Manifest, sampler: MixtureSampler, config: LoaderConfig, *, workers: int = 0,
-                start_step: int = 0) -> DataLoader:
-    """Batches of this process in step order from `start_step`; resuming at a step gives what an uninterrupted run gives."""
+def make_loader(
+    manifest: Manifest, sampler: MixtureSampler, config: LoaderConfig, *, workers: int = 0, start_step: int = 0
+) -> DataLoader:
+    """Batches of this process in step order from `start_step`; resuming at a step gives what an uninterrupted run
+    gives."""
     dataset = SampleDataset(manifest, config, distortion=sampler.arm.distortion or config.augment.distort_inputs)
-    return DataLoader(dataset, batch_sampler=sampler.from_step(start_step), collate_fn=collate, num_workers=workers,
-                      pin_memory=torch.cuda.is_available(), persistent_workers=workers > 0,
-                      prefetch_factor=4 if workers else None)
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler.from_step(start_step),
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+    )
 
 
 def _read_rows(manifest: Manifest, views, chosen: np.ndarray, config: LoaderConfig):
@@ -121,8 +150,12 @@ def _read_rows(manifest: Manifest, views, chosen: np.ndarray, config: LoaderConf
         row, index = int(views.owner[position]), int(views.index[position])
         frames = store.frames(row)
         if index >= len(frames) or frames[index]["file_path"] != views.file[position]:
-            raise DataError(f"sample {manifest.folder_of(row)} is not the one that the manifest lists", got=f"{len(frames)} views",
-                            expected=f"view {index} in {views.file[position]}", hint="mousefacelift dataset build and verify")
+            raise DataError(
+                f"sample {manifest.folder_of(row)} is not the one that the manifest lists",
+                got=f"{len(frames)} views",
+                expected=f"view {index} in {views.file[position]}",
+                hint="mousefacelift dataset build and verify",
+            )
         frame = frames[index]
         data, where = store.image(row, index, frame), store.where(row, frame)
         if config.check_hashes:
@@ -135,14 +168,21 @@ def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"image {path} cannot be read", got=str(error), hint="rerun the stage that made the sample") from error
+        raise DataError(
+            f"image {path} cannot be read", got=str(error), hint="rerun the stage that made the sample"
+        ) from error
 
 
 def _check_hash(data: bytes, frame: dict, expected: str, where: str) -> None:
     found = view_hash(data, frame)
     if found != expected:
-        raise DataError(f"image {where} or its camera is not what the manifest lists", got=found, expected=expected,
-                        likely="changed after the build", hint="mousefacelift dataset verify")
+        raise DataError(
+            f"image {where} or its camera is not what the manifest lists",
+            got=found,
+            expected=expected,
+            likely="changed after the build",
+            hint="mousefacelift dataset verify",
+        )
 
 
 def _decode(data: bytes, where: str, frame: dict, size: int):
@@ -151,10 +191,15 @@ def _decode(data: bytes, where: str, frame: dict, size: int):
     rgba = decode_png(data, where)
     height, width = rgba.shape[:2]
     if (width, height) != (camera.width, camera.height):
-        raise DataError(f"image {where} and its camera differ in size", got=f"{width}x{height}",
-                        expected=f"{camera.width}x{camera.height}")
+        raise DataError(
+            f"image {where} and its camera differ in size",
+            got=f"{width}x{height}",
+            expected=f"{camera.width}x{camera.height}",
+        )
     if width != height:
-        raise DataError(f"image {where} is not square", got=f"{width}x{height}", hint="normalise or crop it with its camera")
+        raise DataError(
+            f"image {where} is not square", got=f"{width}x{height}", hint="normalise or crop it with its camera"
+        )
     fxfycxcy = camera.fxfycxcy * (size / width)
     return resize_lanczos(rgba, size) if size != width else rgba, camera.w2c, fxfycxcy
 
@@ -171,8 +216,11 @@ def _tensors(rgba: np.ndarray, w2c: np.ndarray, fxfycxcy: np.ndarray, background
         image = rgba[..., :3] * alpha + background.astype(np.float32) * (1 - alpha)
         image = np.concatenate([image, alpha], -1) if keep_alpha else image
     c2w = np.linalg.inv(w2c).astype(np.float32)
-    return {"image": torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2))), "c2w": torch.from_numpy(c2w),
-            "fxfycxcy": torch.from_numpy(fxfycxcy.astype(np.float32))}
+    return {
+        "image": torch.from_numpy(np.ascontiguousarray(image.transpose(0, 3, 1, 2))),
+        "c2w": torch.from_numpy(c2w),
+        "fxfycxcy": torch.from_numpy(fxfycxcy.astype(np.float32)),
+    }
 
 
 def _augment(rgba, w2c, fxfycxcy, config: AugmentConfig, rng: np.random.Generator):

@@ -1,9 +1,9 @@
 """The manifest of a dataset: `samples.parquet`, `views.parquet` and `dataset.json` in one folder, opened for reading.
 
-    manifest = Manifest.open("results/dataset")            # < 3 s for 2.6 million views
-    manifest = Manifest.open_verified("results/dataset")   # what training uses: refuses what `dataset verify` did not pass
-    rows, weights = manifest.pool("real", "train", min_views=5)
-    views = manifest.views_of(rows[0])
+manifest = Manifest.open("results/dataset")            # < 3 s for 2.6 million views
+manifest = Manifest.open_verified("results/dataset")   # what training uses: refuses what `dataset verify` did not pass
+rows, weights = manifest.pool("real", "train", min_views=5)
+views = manifest.views_of(rows[0])
 """
 
 from __future__ import annotations
@@ -68,9 +68,12 @@ class Manifest:
         samples = _read_table(folder / SAMPLES_FILE, SAMPLES, None).to_pandas()
         views = _columns(_read_table(folder / VIEWS_FILE, VIEWS, HOT_COLUMNS))
         if len(samples) != header["counts"]["samples"] or len(views["owner"]) != header["counts"]["view_rows"]:
-            raise DataError(f"manifest {folder} is not of one build", got=f"{len(samples)} samples, {len(views['owner'])} views",
-                            expected=f"{header['counts']['samples']} and {header['counts']['view_rows']} of {HEADER_FILE}",
-                            hint="mousefacelift dataset build")
+            raise DataError(
+                f"manifest {folder} is not of one build",
+                got=f"{len(samples)} samples, {len(views['owner'])} views",
+                expected=f"{header['counts']['samples']} and {header['counts']['view_rows']} of {HEADER_FILE}",
+                hint="mousefacelift dataset build",
+            )
         return cls(folder, header, samples, views)
 
     @classmethod
@@ -80,22 +83,32 @@ class Manifest:
         header = read_header(folder)
         verdict = _read_json(folder / VERIFY_FILE, "mousefacelift dataset verify")
         if verdict.get("build") != header["build"]:
-            raise DataError(f"dataset {folder} was verified before its last build", got=str(verdict.get("build")),
-                            expected=header["build"], hint="mousefacelift dataset verify")
+            raise DataError(
+                f"dataset {folder} was verified before its last build",
+                got=str(verdict.get("build")),
+                expected=header["build"],
+                hint="mousefacelift dataset verify",
+            )
         if not verdict.get("passed"):
-            raise DataError(f"dataset {folder} did not pass verification", got="; ".join(verdict.get("problems", [])[:5]),
-                            hint="rebuild what it names, then mousefacelift dataset build and verify")
+            raise DataError(
+                f"dataset {folder} did not pass verification",
+                got="; ".join(verdict.get("problems", [])[:5]),
+                hint="rebuild what it names, then mousefacelift dataset build and verify",
+            )
         return cls.open(folder)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def pool(self, source: str, split: str, min_views: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Rows [n] of the accepted samples of a source and split with at least `min_views` usable views, and weights [n]."""
+        """Rows [n] of the accepted samples of a source and split with at least `min_views` usable views, and weights
+        [n]."""
         if source not in SOURCES:
             raise DataError(f"source '{source}' is not known", expected=", ".join(SOURCES))
         table = self.samples
-        chosen = ((table["source"] == source) & (table["split"] == split) & (table["decision"] == "accepted")).to_numpy()
+        chosen = (
+            (table["source"] == source) & (table["split"] == split) & (table["decision"] == "accepted")
+        ).to_numpy()
         rows = np.flatnonzero(chosen & (self.usable_views >= min_views))
         return rows, table["weight"].to_numpy()[rows].astype(np.float64)
 
@@ -112,9 +125,17 @@ class Manifest:
         start = int(self._first[row])
         part = slice(start, start + int(self._count[row]))
         views = self.views
-        return ViewRows(views["owner"][part], views["index"][part], views["file"][part], views["azimuth"][part],
-                        views["elevation"][part], views["held_out"][part], self._usable[part], views["weight"][part],
-                        tuple(bytes(h).hex() for h in views["hash"][part]))
+        return ViewRows(
+            views["owner"][part],
+            views["index"][part],
+            views["file"][part],
+            views["azimuth"][part],
+            views["elevation"][part],
+            views["held_out"][part],
+            self._usable[part],
+            views["weight"][part],
+            tuple(bytes(h).hex() for h in views["hash"][part]),
+        )
 
     def view_table(self, columns: list[str] | None = None) -> pd.DataFrame:
         """All columns, or some, of views.parquet as a data frame (reads the file; for reports, checks and exports)."""
@@ -125,8 +146,13 @@ def read_header(folder: str | Path) -> dict:
     """The parsed `dataset.json`; DataError when it is missing or of another schema version."""
     header = _read_json(Path(folder) / HEADER_FILE, "mousefacelift dataset build")
     if header.get("schema") != SCHEMA_VERSION:
-        raise DataError(f"manifest {folder} has another schema version", got=header.get("schema"), expected=SCHEMA_VERSION,
-                        likely="written by another version of mousefacelift", hint="mousefacelift dataset build")
+        raise DataError(
+            f"manifest {folder} has another schema version",
+            got=header.get("schema"),
+            expected=SCHEMA_VERSION,
+            likely="written by another version of mousefacelift",
+            hint="mousefacelift dataset build",
+        )
     return header
 
 
@@ -143,12 +169,20 @@ def _read_table(path: Path, schema: pa.Schema, columns) -> pa.Table:
         version = (found.metadata or {}).get(b"mousefacelift_schema", b"none").decode()
         missing = [name for name in schema.names if name not in found.names]
         if version != str(SCHEMA_VERSION) or missing:
-            raise DataError(f"table {path} has another schema", got=f"version {version}, missing {missing}",
-                            expected=f"version {SCHEMA_VERSION}", hint="mousefacelift dataset build")
+            raise DataError(
+                f"table {path} has another schema",
+                got=f"version {version}, missing {missing}",
+                expected=f"version {SCHEMA_VERSION}",
+                hint="mousefacelift dataset build",
+            )
         return pq.read_table(path, columns=None if columns is None else list(columns), memory_map=True)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"table {path} cannot be read", got=str(error), likely="missing or cut short",
-                        hint="mousefacelift dataset build") from error
+        raise DataError(
+            f"table {path} cannot be read",
+            got=str(error),
+            likely="missing or cut short",
+            hint="mousefacelift dataset build",
+        ) from error
 
 
 def _columns(table: pa.Table) -> dict[str, np.ndarray]:
@@ -161,7 +195,7 @@ def _columns(table: pa.Table) -> dict[str, np.ndarray]:
             columns[name] = Words(column.indices.to_numpy(zero_copy_only=False), words)
         elif pa.types.is_fixed_size_binary(column.type):
             data = np.frombuffer(column.buffers()[1], np.uint8)
-            columns[name] = data.reshape(-1, column.type.byte_width)[column.offset:column.offset + len(column)]
+            columns[name] = data.reshape(-1, column.type.byte_width)[column.offset : column.offset + len(column)]
         else:
             columns[name] = column.to_numpy(zero_copy_only=False)
     return columns

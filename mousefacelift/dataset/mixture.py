@@ -88,7 +88,8 @@ class MixtureSampler:
         batch_size: samples in a step, over all devices.
         mixture: curriculum and division of the mouse share.
         split: usually `train`.
-        inputs: least and most input views (inclusive); one number is drawn per step, lowered to what the step's samples have.
+        inputs: least and most input views (inclusive); one number is drawn per step, lowered to what the step's samples
+            have.
         unseen_targets: views of a sample that are kept for targets.
         min_views: usable views that a sample needs to be drawn at all.
         rank, world_size: this process takes the slots `rank, rank + world_size, ...`.
@@ -97,9 +98,22 @@ class MixtureSampler:
         DataError: a source with a share has no sample in this split.
     """
 
-    def __init__(self, manifest: SamplePool, arm: ArmConfig | str, seed: int, *, steps: int, batch_size: int,
-                 mixture: MixtureConfig = DEFAULTS, split: str = "train", inputs: tuple[int, int] = (3, 5),
-                 unseen_targets: int = 1, min_views: int = 0, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        manifest: SamplePool,
+        arm: ArmConfig | str,
+        seed: int,
+        *,
+        steps: int,
+        batch_size: int,
+        mixture: MixtureConfig = DEFAULTS,
+        split: str = "train",
+        inputs: tuple[int, int] = (3, 5),
+        unseen_targets: int = 1,
+        min_views: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         self.arm = parse_arm(arm, mixture) if isinstance(arm, str) else arm
         self.seed, self.steps, self.batch_size, self.inputs = int(seed), int(steps), int(batch_size), inputs
         self.rank, self.world_size = rank, world_size
@@ -108,7 +122,9 @@ class MixtureSampler:
         self.sources: dict[str, _Epochs] = {}
         for number, source in enumerate(SOURCES):
             if self.shares[:, number].any():
-                self.sources[source] = self._source(manifest, source, split, number, min_views, mixture.use_sample_weights)
+                self.sources[source] = self._source(
+                    manifest, source, split, number, min_views, mixture.use_sample_weights
+                )
         self._block = lru_cache(maxsize=4)(self._draw_block)
         self._counts = [np.zeros(len(SOURCES), np.int64)]  # draws of every source before each block
 
@@ -116,10 +132,13 @@ class MixtureSampler:
         rows, weights = manifest.pool(source, split, min_views)
         keep = weights > 0
         if not keep.any():
-            raise DataError(f"arm '{self.arm.name}' asks for source '{source}', of which the {split} split has no usable sample",
-                            got=f"{len(rows)} rows, {int(keep.sum())} with weight > 0", expected=f"at least {min_views} views",
-                            likely="the stage that makes it did not run, the gate refused all, or too few views were accepted",
-                            hint="mousefacelift dataset build prints what was refused and why")
+            raise DataError(
+                f"arm '{self.arm.name}' asks for source '{source}', of which the {split} split has no usable sample",
+                got=f"{len(rows)} rows, {int(keep.sum())} with weight > 0",
+                expected=f"at least {min_views} views",
+                likely="the stage that makes it did not run, the gate refused all, or too few views were accepted",
+                hint="mousefacelift dataset build prints what was refused and why",
+            )
         weights = weights[keep] if weighted else np.ones(int(keep.sum()))
         return _Epochs(rows[keep], weights.astype(np.float64), (self.seed, 1 + number))
 
@@ -152,7 +171,10 @@ class MixtureSampler:
             rows.append(self.sources[source].at(int(positions[number])))
             positions[number] += 1
         inputs = max(min(inputs, int(self._view_counts(rows).min()) - self.unseen_targets), self.inputs[0])
-        return [Draw(step, slot, row, source, int(seeds[slot]), inputs) for slot, (row, source) in enumerate(zip(rows, sources))]
+        return [
+            Draw(step, slot, row, source, int(seeds[slot]), inputs)
+            for slot, (row, source) in enumerate(zip(rows, sources))
+        ]
 
     def from_step(self, step: int = 0) -> StepRange:
         """Batches of this process from `step` to the end of the run, as a `batch_sampler`."""
@@ -163,14 +185,21 @@ class MixtureSampler:
         block, offset = divmod(step, BLOCK_STEPS)
         counts = self._counts_before(block) + np.bincount(self._block(block)[:offset].ravel(), minlength=len(SOURCES))
         total = max(int(counts.sum()), 1)
-        return {source: {"count": int(counts[SOURCES.index(source)]), "share": float(counts[SOURCES.index(source)] / total),
-                         "epochs": float(counts[SOURCES.index(source)] / len(epochs.rows))}
-                for source, epochs in self.sources.items()}
+        return {
+            source: {
+                "count": int(counts[SOURCES.index(source)]),
+                "share": float(counts[SOURCES.index(source)] / total),
+                "epochs": float(counts[SOURCES.index(source)] / len(epochs.rows)),
+            }
+            for source, epochs in self.sources.items()
+        }
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when a resumed run would draw something else: save it with a checkpoint."""
         rows = {s: config_hash([e.rows.tolist(), e.weights.tolist()]) for s, e in self.sources.items()}
-        return config_hash([self.seed, self.steps, self.batch_size, list(self.inputs), config_hash(self.shares.tolist()), rows])
+        return config_hash(
+            [self.seed, self.steps, self.batch_size, list(self.inputs), config_hash(self.shares.tolist()), rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -185,4 +214,4 @@ class StepRange:
 
     def __iter__(self) -> Iterator[list[Draw]]:
         for step in range(self.start, self.sampler.steps):
-            yield self.sampler.draw(step)[self.sampler.rank::self.sampler.world_size]
+            yield self.sampler.draw(step)[self.sampler.rank :: self.sampler.world_size]

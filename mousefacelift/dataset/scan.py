@@ -82,10 +82,14 @@ def scan_sample(folder: Path, gate: GateConfig, real_folders: dict[tuple[str, in
     context = _read_context(Path(real)) if generated and real is not None else None
     result = check_sample(sample, gate, context)
     real_cameras = context.cameras if context is not None else (sample.cameras if meta["source"] == "real" else [])
-    rows = [_view_row(sample, index, files[index], result.containment[index], real_cameras) for index in range(len(views))]
+    rows = [
+        _view_row(sample, index, files[index], result.containment[index], real_cameras) for index in range(len(views))
+    ]
     data = (folder / CAMERAS_FILE).read_bytes()
     row = _sample_row(folder, sample, result, rows) | {
-        "document_hash": hashlib.sha256(data).hexdigest()[:32], "document_bytes": len(data)}
+        "document_hash": hashlib.sha256(data).hexdigest()[:32],
+        "document_bytes": len(data),
+    }
     return row, rows
 
 
@@ -109,8 +113,12 @@ def part_key(index: Path, gate: GateConfig, context: str) -> str:
 
 def _check_meta(folder: Path, meta: dict) -> None:
     if meta.get("source") not in SOURCES:
-        raise DataError(f"sample {folder} does not say where it came from", got=f"source {meta.get('source')!r}",
-                        expected=", ".join(SOURCES), hint="import foreign folders with mousefacelift dataset import")
+        raise DataError(
+            f"sample {folder} does not say where it came from",
+            got=f"source {meta.get('source')!r}",
+            expected=", ".join(SOURCES),
+            hint="import foreign folders with mousefacelift dataset import",
+        )
     if not recording_of(meta):
         raise DataError(f"sample {folder} names no recording and no asset", got=f"meta keys {sorted(meta)}")
 
@@ -120,38 +128,63 @@ def _read_view(folder: Path, index: int, frame: dict) -> tuple[View, int, str]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"image {path} cannot be read", got=str(error), hint="rerun the stage that made the sample") from error
+        raise DataError(
+            f"image {path} cannot be read", got=str(error), hint="rerun the stage that made the sample"
+        ) from error
     check_png(data, path)
     try:
         camera = Camera.from_frame(frame)
     except CameraError as error:
-        raise CameraError(f"camera {index} of {folder / CAMERAS_FILE}: {error.what}", got=error.got, expected=error.expected,
-                          likely=error.likely) from error
+        raise CameraError(
+            f"camera {index} of {folder / CAMERAS_FILE}: {error.what}",
+            got=error.got,
+            expected=error.expected,
+            likely=error.likely,
+        ) from error
     digest = view_hash(data, frame)
     if frame.get("hash", digest) != digest:
-        raise DataError(f"image {path} and its camera are not those that were written", got=digest, expected=frame["hash"],
-                        likely="one of the two was edited or copied without the other", hint="rerun the stage that made it")
+        raise DataError(
+            f"image {path} and its camera are not those that were written",
+            got=digest,
+            expected=frame["hash"],
+            likely="one of the two was edited or copied without the other",
+            hint="rerun the stage that made it",
+        )
     return View(decode_png(data, path), camera, frame.get("meta", {})), len(data), digest
 
 
 def check_png(data: bytes, path: Path) -> None:
-    """Raise DataError unless `data` is an 8-bit PNG with alpha and an end (header and trailer only, nothing is decoded)."""
+    """Raise DataError unless `data` is an 8-bit PNG with alpha and an end (header and trailer only, nothing is
+    decoded)."""
     if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 45:
-        raise DataError(f"image {path} is not a PNG file", got=f"{len(data)} bytes", likely="truncated or another format")
+        raise DataError(
+            f"image {path} is not a PNG file", got=f"{len(data)} bytes", likely="truncated or another format"
+        )
     depth, colour = data[24], data[25]
     if depth != 8:
-        raise DataError(f"image {path} is a {depth}-bit PNG", expected="8 bits a channel",
-                        likely="copied from a published data set", hint="mousefacelift dataset import converts it")
+        raise DataError(
+            f"image {path} is a {depth}-bit PNG",
+            expected="8 bits a channel",
+            likely="copied from a published data set",
+            hint="mousefacelift dataset import converts it",
+        )
     if colour not in (4, 6):
-        raise DataError(f"image {path} has no alpha channel", expected="RGBA", likely="exported on a white background; alpha is "
-                        "never guessed from colours")
+        raise DataError(
+            f"image {path} has no alpha channel",
+            expected="RGBA",
+            likely="exported on a white background; alpha is never guessed from colours",
+        )
     if data[-8:-4] != b"IEND":
-        raise DataError(f"image {path} is cut short", got=f"{len(data)} bytes without an end mark",
-                        hint="delete the sample folder and rerun the stage that made it")
+        raise DataError(
+            f"image {path} is cut short",
+            got=f"{len(data)} bytes without an end mark",
+            hint="delete the sample folder and rerun the stage that made it",
+        )
 
 
 def set_of(sample: Sample) -> str:
-    """Kind of a sample within its source: what its meta says, else the kinds of its views (splats: in-between or ring)."""
+    """Kind of a sample within its source: what its meta says, else the kinds of its views (splats: in-between or
+    ring)."""
     kinds = sorted({str(view.meta["kind"]) for view in sample.views if "kind" in view.meta})
     return str(sample.meta.get("set") or "+".join(kinds))
 
@@ -160,39 +193,66 @@ def _sample_row(folder: Path, sample: Sample, result, views: list[dict]) -> dict
     accepted, meta = result.accepted, sample.meta
     weight = float(np.mean([row["score"] for row in views])) * float(meta.get("weight", 1.0))
     return {
-        "folder": str(folder), "source": meta["source"], "set": set_of(sample), "recording": recording_of(meta),
-        "filmed": bool(meta.get("recording")), "frame": int(meta.get("frame", 0)),
+        "folder": str(folder),
+        "source": meta["source"],
+        "set": set_of(sample),
+        "recording": recording_of(meta),
+        "filmed": bool(meta.get("recording")),
+        "frame": int(meta.get("frame", 0)),
         "subject": str(meta.get("subject") or meta.get("asset") or recording_of(meta)),
-        "time_s": float(meta["time_s"]) if meta.get("time_s") is not None else float("nan"), "views": len(views),
-        "weight": weight if accepted else 0.0, "decision": "accepted" if accepted else "refused",
-        "reason": "; ".join(result.reasons), **{name: float(value) for name, value in result.scores.items()},
-        "parents": _json(meta.get("parents")), "seeds": _json(meta.get("seeds", meta.get("seed"))),
-        "config_hash": str(meta.get("config_hash", "")), "weight_files": _json(meta.get("weights")),
-        "versions": _json(meta.get("versions")), "licence": str(meta.get("licence", "")),
+        "time_s": float(meta["time_s"]) if meta.get("time_s") is not None else float("nan"),
+        "views": len(views),
+        "weight": weight if accepted else 0.0,
+        "decision": "accepted" if accepted else "refused",
+        "reason": "; ".join(result.reasons),
+        **{name: float(value) for name, value in result.scores.items()},
+        "parents": _json(meta.get("parents")),
+        "seeds": _json(meta.get("seeds", meta.get("seed"))),
+        "config_hash": str(meta.get("config_hash", "")),
+        "weight_files": _json(meta.get("weights")),
+        "versions": _json(meta.get("versions")),
+        "licence": str(meta.get("licence", "")),
     }
 
 
-def _view_row(sample: Sample, index: int, file: tuple[str, int, str], containment: float, real_cameras: list[Camera]) -> dict:
+def _view_row(
+    sample: Sample, index: int, file: tuple[str, int, str], containment: float, real_cameras: list[Camera]
+) -> dict:
     view, source = sample.views[index], sample.meta["source"]
     camera, meta = view.camera, view.meta
     azimuth, elevation, distance = azimuth_elevation(camera)
     path, size, digest = file
     score = view_score(meta, source, containment)
     row = {
-        "view": index, "index": index, "file": path, "source": meta.get("source", source),
+        "view": index,
+        "index": index,
+        "file": path,
+        "source": meta.get("source", source),
         "camera": int(meta.get("camera", -1)) if isinstance(meta.get("camera", -1), int) else -1,
-        "width": camera.width, "height": camera.height, **dict(zip(("fx", "fy", "cx", "cy"), camera.fxfycxcy.tolist())),
-        **dict(zip(W2C_COLUMNS, camera.w2c[:3].ravel().tolist())), "azimuth": azimuth, "elevation": elevation,
-        "distance": distance, "angle_to_real": _nearest_angle(camera, real_cameras), "parents": _json(meta.get("parents")),
-        "generator": str(meta.get("generator", "")), "offset": declared_offset(meta), "score": score,
-        "containment": float(containment), "weight": float(meta.get("weight", 1.0)) if score > 0 else 0.0,
-        "seed": int(meta.get("seed", -1)), "bytes": size, "hash": bytes.fromhex(digest),
+        "width": camera.width,
+        "height": camera.height,
+        **dict(zip(("fx", "fy", "cx", "cy"), camera.fxfycxcy.tolist())),
+        **dict(zip(W2C_COLUMNS, camera.w2c[:3].ravel().tolist())),
+        "azimuth": azimuth,
+        "elevation": elevation,
+        "distance": distance,
+        "angle_to_real": _nearest_angle(camera, real_cameras),
+        "parents": _json(meta.get("parents")),
+        "generator": str(meta.get("generator", "")),
+        "offset": declared_offset(meta),
+        "score": score,
+        "containment": float(containment),
+        "weight": float(meta.get("weight", 1.0)) if score > 0 else 0.0,
+        "seed": int(meta.get("seed", -1)),
+        "bytes": size,
+        "hash": bytes.fromhex(digest),
     }
     return row
 
 
 def view_score(meta: dict, source: str, containment: float) -> float:
-    """Consistency of a view in [0, 1]: 1 for photos and mesh renders; for others what their stage measured, else containment."""
+    """Consistency of a view in [0, 1]: 1 for photos and mesh renders; for others what their stage measured, else
+    containment."""
     if source in ("real", "object", "scan"):
         return 1.0
     stated = meta.get("score", meta.get("consensus"))
@@ -224,8 +284,11 @@ def _json(value) -> str:
 
 def real_folders_of(samples: list[dict]) -> dict[tuple[str, int], str]:
     """(recording, frame) -> folder of the accepted real samples among sample rows."""
-    return {(row["recording"], row["frame"]): row["folder"] for row in samples
-            if row["source"] == "real" and row["decision"] == "accepted"}
+    return {
+        (row["recording"], row["frame"]): row["folder"]
+        for row in samples
+        if row["source"] == "real" and row["decision"] == "accepted"
+    }
 
 
 def read_json_words(text: str) -> dict:

@@ -75,8 +75,10 @@ VIEW_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
 
 def arrow_schema(fields: tuple[tuple[str, pa.DataType, str], ...]) -> pa.Schema:
     """Arrow schema of a table with the field descriptions and the schema version as metadata."""
-    return pa.schema([pa.field(name, kind, metadata={"description": text}) for name, kind, text in fields],
-                     metadata={"mousefacelift_schema": str(SCHEMA_VERSION)})
+    return pa.schema(
+        [pa.field(name, kind, metadata={"description": text}) for name, kind, text in fields],
+        metadata={"mousefacelift_schema": str(SCHEMA_VERSION)},
+    )
 
 
 SAMPLES = arrow_schema(SAMPLE_FIELDS)

@@ -17,13 +17,18 @@ OVERLAP_COSINE = 0.5  # 60 degrees between view directions, the published thresh
 NAMED_BACKGROUNDS = {"white": 1.0, "black": 0.0, "gray": 0.5}
 
 
-def choose_views(views: ViewRows, inputs: int, config: LoaderConfig, rng: np.random.Generator,
-                 where: Callable[[], str] = lambda: "a sample") -> tuple[np.ndarray, np.ndarray]:
+def choose_views(
+    views: ViewRows,
+    inputs: int,
+    config: LoaderConfig,
+    rng: np.random.Generator,
+    where: Callable[[], str] = lambda: "a sample",
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of input views [inputs] and target views [config.targets] among the views of a sample.
 
-    Inputs are usable views drawn without repetition in proportion to their weight. At least `config.unseen_targets` targets
-    (as many as there are places and views for) are not inputs; the rest are drawn from all usable views. Held-out views are
-    never chosen.
+    Inputs are usable views drawn without repetition in proportion to their weight. At least `config.unseen_targets`
+    targets (as many as there are places and views for) are not inputs; the rest are drawn from all usable views.
+    Held-out views are never chosen.
 
     Raises:
         DataError: fewer usable views than inputs and unseen targets.
@@ -31,17 +36,20 @@ def choose_views(views: ViewRows, inputs: int, config: LoaderConfig, rng: np.ran
     usable = np.flatnonzero(views.usable)
     needed = inputs + config.unseen_targets
     if len(usable) < needed:
-        raise DataError(f"sample {where()} has fewer usable views than asked for", got=f"{len(usable)} of {len(views)}",
-                        expected=f"{inputs} inputs + {config.unseen_targets} unseen targets",
-                        likely="held-out camera, views of weight 0, or loader.inputs too large for this source",
-                        hint="pass min_views to the sampler, or lower loader.inputs")
+        raise DataError(
+            f"sample {where()} has fewer usable views than asked for",
+            got=f"{len(usable)} of {len(views)}",
+            expected=f"{inputs} inputs + {config.unseen_targets} unseen targets",
+            likely="held-out camera, views of weight 0, or loader.inputs too large for this source",
+            hint="pass min_views to the sampler, or lower loader.inputs",
+        )
     weight = views.weight[usable].astype(np.float64)
     chosen = rng.choice(usable, inputs, replace=False, p=weight / weight.sum())
     rest = np.setdiff1d(usable, chosen)
     if config.protocol == "overlap":
         rest = _overlapping(views, chosen, rest, config.unseen_targets)
     rest = rng.permutation(rest)
-    unseen = rest[:config.unseen_targets]
+    unseen = rest[: config.unseen_targets]
     pool = np.setdiff1d(np.concatenate([chosen, rest]), unseen)
     extra = config.targets - len(unseen)
     more = rng.choice(pool, extra, replace=extra > len(pool)) if extra else np.zeros(0, int)

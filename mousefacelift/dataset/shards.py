@@ -1,8 +1,9 @@
 """Packed shards for file systems that are slow with small files: webdataset tar files, written and read by webdataset.
 
 One record is one whole sample: `<row>.cameras.json` (the sample's opencv_cameras.json, byte for byte) and
-`<row>.cam_000.png ...` (the images in the camera file's order, byte for byte). Nothing is coded again, so hashes stay true.
-The loader reads them by the offsets of `index.parquet` (`dataset/store.py`); any webdataset reader reads them in sequence.
+`<row>.cam_000.png ...` (the images in the camera file's order, byte for byte). Nothing is coded again, so hashes stay
+true. The loader reads them by the offsets of `index.parquet` (`dataset/store.py`); any webdataset reader reads them in
+sequence.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ MAX_BYTES = 1_000_000_000
 
 
 def write_shards(manifest: Manifest, splits: Sequence[str] = ("train",), max_bytes: int = MAX_BYTES) -> list[Path]:
-    """Pack the accepted samples of `splits`, in an order shuffled once, into `shards/` beside the manifest; returns the paths.
+    """Pack the accepted samples of `splits`, in an order shuffled once, into `shards/` beside the manifest; returns the
+    paths.
 
-    `shards/index.parquet` says where in which tar every file lies; it is written last, and the shards of an older pack are
-    removed after it.
+    `shards/index.parquet` says where in which tar every file lies; it is written last, and the shards of an older pack
+    are removed after it.
     """
     out, table = manifest.folder / SHARDS_FOLDER, manifest.samples
     rows = np.flatnonzero((table["split"].isin(list(splits)) & (table["decision"] == "accepted")).to_numpy())
@@ -47,7 +49,9 @@ def _write(manifest: Manifest, rows: np.ndarray, splits: list[str], out: Path, m
 
     name = f"{manifest.header['build']}-%06d.tar"
     try:
-        with webdataset.ShardWriter(str(out / f".{name}.tmp"), maxsize=max_bytes, maxcount=1_000_000, verbose=0) as sink:
+        with webdataset.ShardWriter(
+            str(out / f".{name}.tmp"), maxsize=max_bytes, maxcount=1_000_000, verbose=0
+        ) as sink:
             for row in np.random.default_rng(0).permutation(rows):
                 sink.write(_record(int(row), manifest.folder_of(int(row))))
         made = sorted(out.glob(f".{manifest.header['build']}-*.tar.tmp"))
@@ -58,8 +62,12 @@ def _write(manifest: Manifest, rows: np.ndarray, splits: list[str], out: Path, m
         pq.write_table(index, out / f".{INDEX_FILE}.tmp")
         (out / f".{INDEX_FILE}.tmp").replace(out / INDEX_FILE)
     except OSError as error:
-        raise DataError(f"shards {out} cannot be written", got=str(error), likely="a full disk or a read-only folder",
-                        hint="free space and rerun; shards that were there are kept") from error
+        raise DataError(
+            f"shards {out} cannot be written",
+            got=str(error),
+            likely="a full disk or a read-only folder",
+            hint="free space and rerun; shards that were there are kept",
+        ) from error
     finally:
         for path in out.glob(".*.tmp"):
             path.unlink()

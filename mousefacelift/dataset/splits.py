@@ -4,10 +4,11 @@ Reads the `track.json` of every recording, writes `splits.json` (`mousefacelift 
 
     {"version": 1, "held_out_camera": 5,
      "recordings": {"m1": {"0": "train", "1": "train", ..., "40": "guard", "52": "val", ...}},
-     "facts": {"m1": {"fps", "guard_s", "correlation_time_s", "cuts", "blocks": [{"split", "first", "last", "frames"}]}}}
+     "facts": {"m1": {"fps", "guard_s", "correlation_time_s", "cuts", "blocks": [{"split", "first", "last",
+     "frames"}]}}}
 
-A frame that is not listed was excluded by capture. Neighbouring frames of a video are near duplicates: a random split puts
-copies of training frames into validation, so one is refused wherever it comes from (`check_splits`).
+A frame that is not listed was excluded by capture. Neighbouring frames of a video are near duplicates: a random split
+puts copies of training frames into validation, so one is refused wherever it comes from (`check_splits`).
 """
 
 from __future__ import annotations
@@ -50,13 +51,22 @@ def split_recordings(tracks: Sequence[dict], config: SplitConfig) -> dict:
         cuts = [int(cut) for cut in track.get("cuts", [])]
         recordings[track["recording"]] = {str(frame): str(label) for frame, label in zip(frames, labels)}
         facts[track["recording"]] = {
-            "fps": float(track["fps"]), "guard_s": guard_s if config.by == "time" else 0.0,
-            "correlation_time_s": float(track.get("correlation_time_s") or 0.0), "cuts": cuts,
-            "subject": config.subjects.get(track["recording"], track["recording"]), "blocks": blocks_of(frames, labels, cuts)}
+            "fps": float(track["fps"]),
+            "guard_s": guard_s if config.by == "time" else 0.0,
+            "correlation_time_s": float(track.get("correlation_time_s") or 0.0),
+            "cuts": cuts,
+            "subject": config.subjects.get(track["recording"], track["recording"]),
+            "blocks": blocks_of(frames, labels, cuts),
+        }
     if config.by != "time":
         _check_names(recordings, config)
-    document = {"version": SPLITS_VERSION, "by": config.by, "held_out_camera": config.held_out_camera,
-                "recordings": recordings, "facts": facts}
+    document = {
+        "version": SPLITS_VERSION,
+        "by": config.by,
+        "held_out_camera": config.held_out_camera,
+        "recordings": recordings,
+        "facts": facts,
+    }
     check_splits(document)
     return document
 
@@ -75,13 +85,17 @@ def split_time(frames: np.ndarray, fps: float, guard_s: float, config: SplitConf
     spent = per_guard * (len(order) - 1)
     room = len(frames) - spent
     if spent > config.guard_frames_max_share * len(frames) or room < len(order):
-        raise ConfigError(f"recording '{recording}' is too short to split in time",
-                          got=f"{len(frames)} frames, of which {len(order) - 1} guards of {guard_s:.2f} s take {spent}",
-                          expected=f"guards at most {config.guard_frames_max_share:.0%} of the frames",
-                          likely="a correlation time that is long against the recording",
-                          hint="record longer, lower dataset.splits.blocks, or split by recording")
+        raise ConfigError(
+            f"recording '{recording}' is too short to split in time",
+            got=f"{len(frames)} frames, of which {len(order) - 1} guards of {guard_s:.2f} s take {spent}",
+            expected=f"guards at most {config.guard_frames_max_share:.0%} of the frames",
+            likely="a correlation time that is long against the recording",
+            hint="record longer, lower dataset.splits.blocks, or split by recording",
+        )
     labels = np.full(len(frames), "guard", object)
-    ends = np.round(np.cumsum([share / config.blocks for _, share in order]) / sum(s for _, s in shares) * room).astype(int)
+    ends = np.round(np.cumsum([share / config.blocks for _, share in order]) / sum(s for _, s in shares) * room).astype(
+        int
+    )
     start = 0
     for index, (name, _) in enumerate(order):
         length = max(int(ends[index] - (ends[index - 1] if index else 0)), 1)
@@ -90,8 +104,11 @@ def split_time(frames: np.ndarray, fps: float, guard_s: float, config: SplitConf
         start = int(np.searchsorted(frames, frames[stop - 1] + guard_frames + 1e-9)) if guard_frames else stop
         start = max(start, stop)
         if start >= len(frames) and index < len(order) - 1:
-            raise ConfigError(f"recording '{recording}' has no frames left for its {order[index + 1][0]} block",
-                              got=f"{len(frames)} frames, guards of {guard_s:.2f} s", hint="lower dataset.splits.blocks")
+            raise ConfigError(
+                f"recording '{recording}' has no frames left for its {order[index + 1][0]} block",
+                got=f"{len(frames)} frames, guards of {guard_s:.2f} s",
+                hint="lower dataset.splits.blocks",
+            )
     return labels
 
 
@@ -109,14 +126,21 @@ def blocks_of(frames: np.ndarray, labels: np.ndarray, cuts: Sequence[int]) -> li
 
 
 def check_splits(document: dict) -> None:
-    """Raise DataError where frames of different splits of one recording lie nearer than the guard (a shuffled split)."""
+    """Raise DataError where frames of different splits of one recording lie nearer than the guard (a shuffled
+    split)."""
     if document.get("version") != SPLITS_VERSION:
-        raise DataError("splits were written by another version", got=document.get("version"), expected=SPLITS_VERSION,
-                        hint="mousefacelift dataset split")
+        raise DataError(
+            "splits were written by another version",
+            got=document.get("version"),
+            expected=SPLITS_VERSION,
+            hint="mousefacelift dataset split",
+        )
     for recording, labels in document["recordings"].items():
         facts = document["facts"].get(recording)
         if facts is None:
-            raise DataError(f"splits say nothing about the guard of recording '{recording}'", hint="mousefacelift dataset split")
+            raise DataError(
+                f"splits say nothing about the guard of recording '{recording}'", hint="mousefacelift dataset split"
+            )
         unknown = sorted(set(labels.values()) - {*SPLITS, "guard"})
         if unknown:
             raise DataError(f"splits of recording '{recording}' name unknown splits", got=", ".join(unknown))
@@ -126,11 +150,14 @@ def check_splits(document: dict) -> None:
         near = [(a, b) for a, b in changes if (b[0] - a[0]) / facts["fps"] < guard_s - 1e-6 or guard_s == 0]
         if near:
             (a, split_a), (b, split_b) = near[0]
-            raise DataError(f"splits of recording '{recording}' leak",
-                            got=f"frame {a} is {split_a} and frame {b} is {split_b}, {(b - a) / facts['fps']:.2f} s apart; "
-                            f"{len(near)} such places", expected=f"at least {guard_s:.2f} s",
-                            likely="a shuffled split" if len(near) > 10 else "a split without guard gaps",
-                            hint="mousefacelift dataset split")
+            raise DataError(
+                f"splits of recording '{recording}' leak",
+                got=f"frame {a} is {split_a} and frame {b} is {split_b}, {(b - a) / facts['fps']:.2f} s apart; "
+                f"{len(near)} such places",
+                expected=f"at least {guard_s:.2f} s",
+                likely="a shuffled split" if len(near) > 10 else "a split without guard gaps",
+                hint="mousefacelift dataset split",
+            )
 
 
 def read_splits(path: str | Path) -> dict:
@@ -174,5 +201,8 @@ def _check_names(recordings: dict, config: SplitConfig) -> None:
     both = sorted(set(config.val_names) & set(config.test_names))
     used = {split for labels in recordings.values() for split in labels.values()}
     if unknown or both or not {"train", "test"} <= used:
-        raise ConfigError(f"a split by {config.by} needs names that exist", got=f"unknown {unknown}, in both {both}, splits {sorted(used)}",
-                          expected=f"val_names and test_names of {sorted(known)}, some left for training")
+        raise ConfigError(
+            f"a split by {config.by} needs names that exist",
+            got=f"unknown {unknown}, in both {both}, splits {sorted(used)}",
+            expected=f"val_names and test_names of {sorted(known)}, some left for training",
+        )

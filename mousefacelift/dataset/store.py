@@ -1,7 +1,7 @@
 """Where the loader's bytes come from: sample folders, or packed shards read by offset (`loader.store`).
 
-Both give the same bytes of the same manifest rows, so tensors and hash checks do not depend on the choice. Shards suit file
-systems that are slow with small files: one open file per shard, one `pread` per image.
+Both give the same bytes of the same manifest rows, so tensors and hash checks do not depend on the choice. Shards suit
+file systems that are slow with small files: one open file per shard, one `pread` per image.
 """
 
 from __future__ import annotations
@@ -51,8 +51,11 @@ class FolderStore:
         try:
             return (self._folder_of(row) / frame["file_path"]).read_bytes()
         except OSError as error:
-            raise DataError(f"image {self.where(row, frame)} of the dataset cannot be read", got=str(error),
-                            hint="mousefacelift dataset verify lists everything that is missing") from error
+            raise DataError(
+                f"image {self.where(row, frame)} of the dataset cannot be read",
+                got=str(error),
+                hint="mousefacelift dataset verify lists everything that is missing",
+            ) from error
 
     def where(self, row: int, frame: dict) -> str:
         """What errors call a view."""
@@ -80,8 +83,12 @@ class ShardStore(FolderStore):
         self.folder = manifest.folder / SHARDS_FOLDER
         table, facts = read_index(self.folder)
         if facts["build"] != manifest.header["build"]:
-            raise DataError(f"shards {self.folder} hold another build of the dataset", got=facts["build"],
-                            expected=manifest.header["build"], hint="mousefacelift dataset pack")
+            raise DataError(
+                f"shards {self.folder} hold another build of the dataset",
+                got=facts["build"],
+                expected=manifest.header["build"],
+                hint="mousefacelift dataset pack",
+            )
         self.names = facts["shards"]
         self.shard, self.offset, self.size = (table[name].to_numpy() for name in ("shard", "offset", "size"))
         self.first = np.searchsorted(table["row"].to_numpy(), np.arange(len(manifest) + 1))
@@ -100,25 +107,39 @@ class ShardStore(FolderStore):
         try:
             return json.loads(self._read(row, 0))["frames"]
         except (ValueError, KeyError) as error:
-            raise DataError(f"cameras of sample {row} in shards {self.folder} cannot be read", got=str(error), likely="a changed shard",
-                            hint="mousefacelift dataset pack") from error
+            raise DataError(
+                f"cameras of sample {row} in shards {self.folder} cannot be read",
+                got=str(error),
+                likely="a changed shard",
+                hint="mousefacelift dataset pack",
+            ) from error
 
     def _read(self, row: int, member: int) -> bytes:
         entry = self.first[row] + member
         if entry >= self.first[row + 1]:
-            raise DataError(f"sample {row} (view {member - 1}) is not in shards {self.folder}", likely="a split that was not packed",
-                            hint="mousefacelift dataset pack")
+            raise DataError(
+                f"sample {row} (view {member - 1}) is not in shards {self.folder}",
+                likely="a split that was not packed",
+                hint="mousefacelift dataset pack",
+            )
         shard, size = int(self.shard[entry]), int(self.size[entry])
         try:
             if shard not in self._open:
                 self._open[shard] = os.open(self.folder / self.names[shard], os.O_RDONLY | os.O_CLOEXEC)
             data = os.pread(self._open[shard], size, int(self.offset[entry]))
         except OSError as error:
-            raise DataError(f"shard {self.folder / self.names[shard]} cannot be read", got=str(error),
-                            hint="mousefacelift dataset pack") from error
+            raise DataError(
+                f"shard {self.folder / self.names[shard]} cannot be read",
+                got=str(error),
+                hint="mousefacelift dataset pack",
+            ) from error
         if len(data) != size:
-            raise DataError(f"shard {self.folder / self.names[shard]} is cut short", got=f"{len(data)} bytes", expected=f"{size} at "
-                            f"{self.offset[entry]}", hint="mousefacelift dataset pack")
+            raise DataError(
+                f"shard {self.folder / self.names[shard]} is cut short",
+                got=f"{len(data)} bytes",
+                expected=f"{size} at {self.offset[entry]}",
+                hint="mousefacelift dataset pack",
+            )
         return data
 
     def __getstate__(self) -> dict:
@@ -140,7 +161,8 @@ def open_store(manifest: Manifest, name: StoreName) -> FolderStore:
 
 
 def read_index(folder: Path) -> tuple:
-    """(table, facts) of the shards in `folder`: rows (row, index, shard, offset, size) by row and index, index -1 being the camera file.
+    """(table, facts) of the shards in `folder`: rows (row, index, shard, offset, size) by row and index, index -1 being
+    the camera file.
 
     `facts`: build of the manifest, splits, names of the shards.
     """
@@ -148,5 +170,9 @@ def read_index(folder: Path) -> tuple:
         table = pq.read_table(folder / INDEX_FILE)
         return table, json.loads(table.schema.metadata[b"mousefacelift_shards"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"shards {folder} have no readable index", got=str(error), likely="not packed, or cut short",
-                        hint="mousefacelift dataset pack") from error
+        raise DataError(
+            f"shards {folder} have no readable index",
+            got=str(error),
+            likely="not packed, or cut short",
+            hint="mousefacelift dataset pack",
+        ) from error

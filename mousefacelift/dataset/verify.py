@@ -1,6 +1,7 @@
 """Verification: every file that the manifest lists is hashed again, in parallel, at the speed of the disk.
 
-Writes `verify.json` beside the manifest (`mousefacelift dataset verify`): training opens only a dataset whose last build passed.
+Writes `verify.json` beside the manifest (`mousefacelift dataset verify`): training opens only a dataset whose last
+build passed.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ STRETCH = 65_536  # view rows read at a time
 
 
 def verify_dataset(folder: Path, jobs: int = 1, find_orphans: bool = True) -> dict:
-    """Verdict on the manifest in `folder`, written to `verify.json`: passed, problems (one sentence each), files, bytes.
+    """Verdict on the manifest in `folder`, written to `verify.json`: passed, problems (one sentence each), files,
+    bytes.
 
-    Checks that every sample's `images` folder holds exactly the files listed, that every image, its camera and the whole camera file hash
-    to what the manifest says, and that the manifest's camera numbers are those of the file. The view table is read once, in
+    Checks that every sample's `images` folder holds exactly the files listed, that every image, its camera and the
+    whole camera file hash to what the manifest says, and that the manifest's camera numbers are those of the file. The
+    view table is read once, in
     stretches: memory does not grow with it.
     """
     manifest = Manifest.open(folder)
@@ -49,8 +52,14 @@ def verify_dataset(folder: Path, jobs: int = 1, find_orphans: bool = True) -> di
             progress.update(batch)
     if find_orphans:
         problems += _orphan_folders(manifest)
-    verdict = {"build": manifest.header["build"], "passed": not problems, "files": files, "bytes": size,
-               "problem_count": len(problems), "problems": problems[:1000]}
+    verdict = {
+        "build": manifest.header["build"],
+        "passed": not problems,
+        "files": files,
+        "bytes": size,
+        "problem_count": len(problems),
+        "problems": problems[:1000],
+    }
     write_text(folder / VERIFY_FILE, json.dumps(verdict, indent=1))
     return verdict
 
@@ -73,14 +82,21 @@ def _mapped(check, tasks: Iterator[list], jobs: int) -> Iterator[tuple]:
 
 
 def _tasks(manifest: Manifest) -> Iterator[list[tuple]]:
-    """Batches of (folder, document hash, index [V], files [V], hashes [V, 16], camera numbers [V, 18]) of every sample."""
+    """Batches of (folder, document hash, index [V], files [V], hashes [V, 16], camera numbers [V, 18]) of every
+    sample."""
     folders, documents = manifest.samples["folder"].to_numpy(object), manifest.samples["document_hash"].to_numpy(object)
     batch = []
     for part in _own_views(manifest):
         starts = np.flatnonzero(np.diff(part["sample"], prepend=-1))
         for start, stop in zip(starts, [*starts[1:], len(part["sample"])]):
             row = part["sample"][start]
-            batch.append((folders[row], documents[row], *(part[name][start:stop] for name in ("index", "file", "hash", "camera"))))
+            batch.append(
+                (
+                    folders[row],
+                    documents[row],
+                    *(part[name][start:stop] for name in ("index", "file", "hash", "camera")),
+                )
+            )
             if len(batch) == BATCH:
                 yield batch
                 batch = []
@@ -95,7 +111,9 @@ def _own_views(manifest: Manifest) -> Iterator[dict[str, np.ndarray]]:
     with pq.ParquetFile(manifest.folder / VIEWS_FILE) as file:
         for rows in file.iter_batches(STRETCH, columns=names):
             table = pa.Table.from_batches([rows])
-            table = table.set_column(names.index("file"), "file", table["file"].cast(pa.string()))  # one dictionary per stretch
+            table = table.set_column(
+                names.index("file"), "file", table["file"].cast(pa.string())
+            )  # one dictionary per stretch
             table = table if rest is None else pa.concat_tables([rest, table])
             sample = table["sample"].to_numpy()
             whole = int(np.searchsorted(sample, sample[-1]))  # the last sample may go on in the next stretch
@@ -109,23 +127,31 @@ def _own_views(manifest: Manifest) -> Iterator[dict[str, np.ndarray]]:
 def _arrays(table: pa.Table) -> dict[str, np.ndarray]:
     table = table.filter(pc.equal(table["sample"], table["owner"])).combine_chunks()
     hashes = np.frombuffer(b"".join(table["hash"].to_pylist()), np.uint8).reshape(-1, 16)
-    return {"sample": table["sample"].to_numpy(), "index": table["index"].to_numpy(), "hash": hashes,
-            "file": table["file"].to_numpy(zero_copy_only=False),
-            "camera": np.stack([table[name].to_numpy().astype(np.float64) for name in CAMERA_COLUMNS], 1)}
+    return {
+        "sample": table["sample"].to_numpy(),
+        "index": table["index"].to_numpy(),
+        "hash": hashes,
+        "file": table["file"].to_numpy(zero_copy_only=False),
+        "camera": np.stack([table[name].to_numpy().astype(np.float64) for name in CAMERA_COLUMNS], 1),
+    }
 
 
 def _check_batch(batch: list[tuple], root: str, find_orphans: bool) -> tuple[list[str], int, int]:
     problems, files, size = [], 0, 0
     for folder, document_hash, index, names, hashes, cameras in batch:
         views = list(zip(index.tolist(), names, (digest.tobytes().hex() for digest in hashes), cameras.tolist()))
-        found, count, length = check_folder(os.path.normpath(os.path.join(root, folder)), document_hash, views, find_orphans)
+        found, count, length = check_folder(
+            os.path.normpath(os.path.join(root, folder)), document_hash, views, find_orphans
+        )
         problems += found
         files += count
         size += length
     return problems, files, size
 
 
-def check_folder(folder: str, document_hash: str, views: list[tuple], find_orphans: bool = True) -> tuple[list[str], int, int]:
+def check_folder(
+    folder: str, document_hash: str, views: list[tuple], find_orphans: bool = True
+) -> tuple[list[str], int, int]:
     """Problems of one sample folder, and how many files and bytes were read.
 
     Args:
@@ -186,6 +212,11 @@ def _orphan_folders(manifest: Manifest) -> list[str]:
     for folder in manifest.samples["folder"]:
         parent, name = os.path.split(os.path.normpath(os.path.join(manifest.folder, folder)))
         listed.setdefault(parent, set()).add(name)
-    return [f"{parent}/{entry.name}: sample folder not in the manifest" for parent in sorted(listed)
-            for entry in sorted(os.scandir(parent), key=lambda entry: entry.name)
-            if entry.name not in listed[parent] and not entry.name.startswith(".") and os.path.exists(f"{entry.path}/{CAMERAS_FILE}")]
+    return [
+        f"{parent}/{entry.name}: sample folder not in the manifest"
+        for parent in sorted(listed)
+        for entry in sorted(os.scandir(parent), key=lambda entry: entry.name)
+        if entry.name not in listed[parent]
+        and not entry.name.startswith(".")
+        and os.path.exists(f"{entry.path}/{CAMERAS_FILE}")
+    ]

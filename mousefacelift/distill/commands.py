@@ -14,7 +14,9 @@ def add_commands(subparsers) -> None:
     train = subparsers.add_parser("train", help="train the generator on the recording's own photos, learn the gate")
     train.add_argument("--frames", required=True, nargs="+", type=Path, metavar="INDEX.json", help="capture chunks")
     train.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json")
-    train.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder; generator.json is written last")
+    train.add_argument(
+        "--out", required=True, type=Path, metavar="FOLDER", help="folder; generator.json is written last"
+    )
     _add_common(train)
     train.set_defaults(run=run_train)
     gate = subparsers.add_parser("gate", help="learn the gate's thresholds from the rig's own train frames")
@@ -74,5 +76,7 @@ def run_views(args: argparse.Namespace) -> None:
     from mousefacelift.distill.recipes import distill_views
 
     summary = distill_views(args.frames, args.generator, args.out, config, read_seed(args))
-    print(f"{summary['candidates']} candidates: {summary['status']}; accepted per frame "
-          f"{summary['accepted_per_frame_median']:.0f} (median)")
+    print(
+        f"{summary['candidates']} candidates: {summary['status']}; accepted per frame "
+        f"{summary['accepted_per_frame_median']:.0f} (median)"
+    )

@@ -25,7 +25,9 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if self.size < 8 or self.size % self.pool or self.width < 8:
-            raise ValueError(f"size {self.size} must be a multiple of pool {self.pool} and at least 8, width {self.width} too")
+            raise ValueError(
+                f"size {self.size} must be a multiple of pool {self.pool} and at least 8, width {self.width} too"
+            )
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class TrainingConfig:
             drawn uniformly. 1.0 suits a sampler of one step, which sees nothing else; more steps need less.
         snr_gamma: weight min(SNR, gamma)/SNR of the v loss; see the specification of the published training.
         foreground_weight: loss weight of pixels near the animal over background pixels.
-        condition_drop: p; share of photos hidden from the pose generator; for the published one see `draw_condition_drop`.
+        condition_drop: p; share of photos hidden from the pose generator; for the published one see
+            `draw_condition_drop`.
         ema: largest decay of the exponential moving average; the average is what is saved and used.
         mirror: also learn from every frame mirrored together with its cameras.
         save_every: updates between checkpoints from which an interrupted training goes on exactly.
@@ -112,8 +115,9 @@ class GateConfig:
 
     Args:
         quantile: share of the rig's own held-out photos that each threshold would refuse.
-        slack: per score (containment, hull_iou, support, colour): the threshold is moved down from that quantile by this
-            share of its distance to the median: frames of a clip resemble one another, so the lowest of them are not as
+        slack: per score (containment, hull_iou, support, colour): the threshold is moved down from that quantile by
+            this share of its distance to the median: frames of a clip resemble one another, so the lowest of them are
+                not as
             low as new ones will be.
         voxels: hull grid along its longest axis.
         frames: train frames that the thresholds are learnt from, at most.
@@ -169,6 +173,8 @@ class DistillConfig:
         if (self.view_set == "custom") != bool(self.azimuths):
             raise ValueError("view_set 'custom' needs azimuths, and azimuths need view_set 'custom'")
         if self.generator == "pose" and self.sampler.steps > 1 and self.training.full_noise == 1:
-            raise ValueError("sampler.steps above 1 needs training.full_noise below 1: later steps see less than pure noise")
+            raise ValueError(
+                "sampler.steps above 1 needs training.full_noise below 1: later steps see less than pure noise"
+            )
         if self.output_size < -1 or self.batch_inputs < 1:
             raise ValueError("output_size must be -1, 0 or a size in pixels, and batch_inputs at least 1")

@@ -44,7 +44,9 @@ class Splits:
             document = json.loads(Path(path).read_text())
             return cls(document["recordings"], document.get("held_out_camera"))
         except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(f"splits {path} cannot be read", got=repr(error), hint="mousefacelift dataset split") from error
+            raise DataError(
+                f"splits {path} cannot be read", got=repr(error), hint="mousefacelift dataset split"
+            ) from error
 
     def of(self, item: FrameItem) -> str:
         """Split of a frame; frames that are not listed belong to none."""
@@ -69,8 +71,12 @@ def choose_frames(items: Sequence[FrameItem], splits: Splits, split: str, at_mos
     """
     chosen = [item for item in items if splits.of(item) == split]
     if not chosen:
-        raise DataError(f"no frame of split '{split}' among the capture chunks", got=f"{len(items)} frames",
-                        likely="splits.json of other recordings", hint="mousefacelift dataset split")
+        raise DataError(
+            f"no frame of split '{split}' among the capture chunks",
+            got=f"{len(items)} frames",
+            likely="splits.json of other recordings",
+            hint="mousefacelift dataset split",
+        )
     keep = np.unique(np.linspace(0, len(chosen) - 1, min(at_most, len(chosen))).round().astype(int))
     return [chosen[i] for i in keep]
 
@@ -83,8 +89,12 @@ def usable_views(sample: Sample, held_out_camera: int | None) -> list[View]:
     """
     views = [view for index, view in enumerate(sample.views) if view.meta.get("camera", index) != held_out_camera]
     if len(views) < 2:
-        raise DataError("the distil stage needs a rig with two cameras or more", got=f"{len(views)} usable view(s)",
-                        expected="2 or more", likely="a single-camera recording, or all others dropped")
+        raise DataError(
+            "the distil stage needs a rig with two cameras or more",
+            got=f"{len(views)} usable view(s)",
+            expected="2 or more",
+            likely="a single-camera recording, or all others dropped",
+        )
     return views
 
 
@@ -119,7 +129,9 @@ def photo_area(store: FrameStore, frames: int = 30) -> float:
     for index in np.unique(np.linspace(0, len(store) - 1, min(frames, len(store))).round().astype(int)):
         for view in store.views(int(index)):
             size = view.rgba.shape[1]
-            shares.append(float(view.rgba[..., 3].mean()) * (canonical_fxfycxcy(size)[0] / view.camera.fxfycxcy[0]) ** 2)
+            shares.append(
+                float(view.rgba[..., 3].mean()) * (canonical_fxfycxcy(size)[0] / view.camera.fxfycxcy[0]) ** 2
+            )
     return float(np.median(shares))
 
 

@@ -66,8 +66,13 @@ def _maximal_boxes(azimuths: np.ndarray, elevations: np.ndarray, tolerance: floa
 def _smallest_cover(boxes: np.ndarray) -> np.ndarray:
     """Indices of a smallest set of rows of `boxes` that together cover every column."""
     rows = boxes.shape[0]
-    result = milp(np.ones(rows), constraints=LinearConstraint(boxes.T.astype(np.float64), lb=1.0),
-                  integrality=np.ones(rows), bounds=Bounds(0, 1), options={"mip_rel_gap": 0.0})
+    result = milp(
+        np.ones(rows),
+        constraints=LinearConstraint(boxes.T.astype(np.float64), lb=1.0),
+        integrality=np.ones(rows),
+        bounds=Bounds(0, 1),
+        options={"mip_rel_gap": 0.0},
+    )
     if not result.success:
         raise RuntimeError(f"the cover of {boxes.shape[1]} angles was not solved: {result.message}")
     return np.flatnonzero(result.x > 0.5)
@@ -77,8 +82,9 @@ def _assign(boxes: np.ndarray, azimuths: np.ndarray, elevations: np.ndarray) -> 
     """Each point's box: of those that hold it, the one whose middle is nearest."""
     middles = np.array([circular_middle(azimuths[box]) for box in boxes])
     heights = np.array([(elevations[box].min() + elevations[box].max()) / 2 for box in boxes])
-    distance = np.maximum(np.abs(circular_difference(azimuths[None, :], middles[:, None])),
-                          np.abs(elevations[None, :] - heights[:, None]))
+    distance = np.maximum(
+        np.abs(circular_difference(azimuths[None, :], middles[:, None])), np.abs(elevations[None, :] - heights[:, None])
+    )
     return np.where(boxes, distance, np.inf).argmin(0)
 
 
@@ -119,13 +125,18 @@ def check_tolerance(tolerance: float, azimuths: Sequence[float], elevations: Seq
         ConfigError: two of the angles lie within `tolerance` of one another.
     """
     azimuths, elevations = np.asarray(azimuths, np.float64), np.asarray(elevations, np.float64)
-    apart = np.maximum(np.abs(circular_difference(azimuths[:, None], azimuths[None, :])),
-                       np.abs(elevations[:, None] - elevations[None, :]))
+    apart = np.maximum(
+        np.abs(circular_difference(azimuths[:, None], azimuths[None, :])),
+        np.abs(elevations[:, None] - elevations[None, :]),
+    )
     spacing = apart[~np.eye(azimuths.size, dtype=bool)].min() if azimuths.size > 1 else np.inf
     if tolerance >= spacing:
-        raise ConfigError(f"the dedupe tolerance merges different views of {what}", got=f"tolerance {tolerance} degrees",
-                          expected=f"less than their spacing of {spacing:.1f} degrees",
-                          hint="lower distill.dedupe.tolerance or ask for fewer angles")
+        raise ConfigError(
+            f"the dedupe tolerance merges different views of {what}",
+            got=f"tolerance {tolerance} degrees",
+            expected=f"less than their spacing of {spacing:.1f} degrees",
+            hint="lower distill.dedupe.tolerance or ask for fewer angles",
+        )
 
 
 def image_agreement(rgba_a: np.ndarray, rgba_b: np.ndarray) -> float:
@@ -138,8 +149,9 @@ def image_agreement(rgba_a: np.ndarray, rgba_b: np.ndarray) -> float:
     return float(1.0 - np.abs(a - b).mean())
 
 
-def pick_winner(agreement: np.ndarray, hull_iou: np.ndarray, angle_from_input: np.ndarray,
-                weights: tuple[float, float, float]) -> tuple[int, np.ndarray]:
+def pick_winner(
+    agreement: np.ndarray, hull_iou: np.ndarray, angle_from_input: np.ndarray, weights: tuple[float, float, float]
+) -> tuple[int, np.ndarray]:
     """The trusted view among N duplicates and everybody's score; one of the views, never an average of them.
 
     Args:
@@ -153,6 +165,9 @@ def pick_winner(agreement: np.ndarray, hull_iou: np.ndarray, angle_from_input: n
     count = len(hull_iou)
     others = ~np.eye(count, dtype=bool)
     mean_agreement = np.array([np.mean(agreement[i, others[i]]) if count > 1 else 0.0 for i in range(count)])
-    scores = (weights[0] * mean_agreement + weights[1] * np.asarray(hull_iou)
-              + weights[2] * (1.0 - np.asarray(angle_from_input) / 180.0))
+    scores = (
+        weights[0] * mean_agreement
+        + weights[1] * np.asarray(hull_iou)
+        + weights[2] * (1.0 - np.asarray(angle_from_input) / 180.0)
+    )
     return int(scores.argmax()), scores

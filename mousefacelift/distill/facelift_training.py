@@ -50,15 +50,20 @@ class Trainable(nn.Module):
         stored, parameters = load_file(path), {n: p for n, p in self.named_parameters() if p.requires_grad}
         if stored.keys() != parameters.keys():
             odd = sorted(stored.keys() ^ parameters.keys())
-            raise DataError(f"trained weights {path} do not fit the configured mode", got=f"{len(odd)} names differ",
-                            where=odd[0], likely="trained with another distill.training.mode or lora_rank")
+            raise DataError(
+                f"trained weights {path} do not fit the configured mode",
+                got=f"{len(odd)} names differ",
+                where=odd[0],
+                likely="trained with another distill.training.mode or lora_rank",
+            )
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(stored[name])
 
 
 def prepare_unet(unet: nn.Module, config: TrainingConfig) -> nn.Module:
-    """The UNet with gradients where they belong: everywhere (full), or in fresh LoRA matrices (zero effect at first)."""
+    """The UNet with gradients where they belong: everywhere (full), or in fresh LoRA matrices (zero effect at
+    first)."""
     if config.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     unet.requires_grad_(config.mode == "full")
@@ -75,7 +80,9 @@ def prepare_unet(unet: nn.Module, config: TrainingConfig) -> nn.Module:
 class FaceLiftBatches:
     """Loss of objects drawn from real frames: the input photo and other real views of its instant."""
 
-    def __init__(self, parts: FaceLiftParts, store: FrameStore, declared: ViewSet, config: TrainingConfig, seed: int) -> None:
+    def __init__(
+        self, parts: FaceLiftParts, store: FrameStore, declared: ViewSet, config: TrainingConfig, seed: int
+    ) -> None:
         self.parts, self.store, self.declared, self.config, self.seed = parts, store, declared, config, seed
         self.alphas = parts.scheduler.alphas_cumprod.to(parts.unet.device)
 
@@ -90,26 +97,38 @@ class FaceLiftBatches:
         clean, condition, embeds = self._encode(objects, rng, draw)
         device, photos = clean.device, len(objects)
         uniform = torch.rand(photos, generator=draw)
-        vector, latent = (d.to(device).repeat_interleave(views) for d in draw_condition_drop(uniform, self.config.condition_drop))
+        vector, latent = (
+            d.to(device).repeat_interleave(views) for d in draw_condition_drop(uniform, self.config.condition_drop)
+        )
         labels = class_labels(embeds) * (~vector)[:, None]
         condition = condition * (~latent)[:, None, None, None]
-        pose = torch.cat([torch.from_numpy(pose_features(row[0].camera, [v.camera for v in row])) for row in objects]).to(device)
-        text = torch.cat([self.parts.prompts[nearest_prompts(row[0].camera, [v.camera for v in row], self.declared)]
-                          for row in objects])
+        pose = torch.cat(
+            [torch.from_numpy(pose_features(row[0].camera, [v.camera for v in row])) for row in objects]
+        ).to(device)
+        text = torch.cat(
+            [
+                self.parts.prompts[nearest_prompts(row[0].camera, [v.camera for v in row], self.declared)]
+                for row in objects
+            ]
+        )
         to_class, to_prompt = module.adapter(pose)
         time = torch.randint(0, len(self.alphas), (photos,), generator=draw).to(device).repeat_interleave(views)
         signal, sigma = (x.sqrt()[:, None, None, None].float() for x in (self.alphas[time], 1 - self.alphas[time]))
         noise = torch.randn(clean.shape, generator=draw).to(device)
         dtype = module.unet.dtype
         noisy = torch.cat([signal * clean + sigma * noise, condition], 1)
-        v = module.unet(noisy.to(dtype), time, encoder_hidden_states=(text + to_prompt).to(dtype),
-                        class_labels=(labels + to_class).to(dtype)).sample.float()
+        v = module.unet(
+            noisy.to(dtype),
+            time,
+            encoder_hidden_states=(text + to_prompt).to(dtype),
+            class_labels=(labels + to_class).to(dtype),
+        ).sample.float()
         error = (v - (signal * noise - sigma * clean)) ** 2
         return (min_snr_weight(signal, sigma, self.config.snr_gamma) * error).mean()
 
     def _draw_object(self, rng: np.random.Generator) -> list[View]:
         views = self.store.views(int(rng.integers(len(self.store))))
-        order = rng.permutation(len(views))[:self.config.views + 1]
+        order = rng.permutation(len(views))[: self.config.views + 1]
         return [views[i] for i in order]  # the first is the input and view 0
 
     @torch.no_grad()
@@ -117,8 +136,13 @@ class FaceLiftBatches:
         parts, size = self.parts, self.parts.resolution
         device = parts.unet.device
         backgrounds = rng.choice(BACKGROUNDS, len(objects))
-        images = torch.stack([torch.from_numpy(composite(view.rgba, (b,) * 3).transpose(2, 0, 1).copy()).float()
-                              for row, b in zip(objects, backgrounds, strict=True) for view in row])
+        images = torch.stack(
+            [
+                torch.from_numpy(composite(view.rgba, (b,) * 3).transpose(2, 0, 1).copy()).float()
+                for row, b in zip(objects, backgrounds, strict=True)
+                for view in row
+            ]
+        )
         if images.shape[-1] != size:
             images = F.interpolate(images, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
         images, views = images.to(device), len(objects[0])
@@ -129,9 +153,13 @@ class FaceLiftBatches:
         clean = (posterior.mean + posterior.std * spread.to(posterior.std.dtype)).float() * scale
         condition = (posterior.mode()[::views] * scale).float().repeat_interleave(views, 0)
         edge = parts.preprocessor["crop_size"]["height"]
-        mean, std = (torch.tensor(parts.preprocessor[f"image_{n}"], device=device)[:, None, None] for n in ("mean", "std"))
+        mean, std = (
+            torch.tensor(parts.preprocessor[f"image_{n}"], device=device)[:, None, None] for n in ("mean", "std")
+        )
         pixels = (F.interpolate(inputs, (edge, edge), mode="bicubic", antialias=True) - mean) / std
-        embeds = parts.image_encoder(pixels.to(parts.image_encoder.dtype)).image_embeds.float().repeat_interleave(views, 0)
+        embeds = (
+            parts.image_encoder(pixels.to(parts.image_encoder.dtype)).image_embeds.float().repeat_interleave(views, 0)
+        )
         fresh = torch.randn(embeds.shape, generator=draw).to(device)
         embeds = parts.noising_alpha**0.5 * (embeds - parts.mean) / parts.std + (1 - parts.noising_alpha) ** 0.5 * fresh
         return clean, condition, embeds * parts.std + parts.mean

@@ -132,8 +132,11 @@ def _cells(camera: Camera, points: np.ndarray) -> np.ndarray:
 
 def refusal(scores: dict[str, float], thresholds: Thresholds, config: GateConfig) -> list[str]:
     """Reasons why a view is refused; empty when it is kept."""
-    reasons = [f"{name} {scores[name]:.3f} below {thresholds.values[name]:.3f}" for name in SCORES
-               if scores[name] < thresholds.values[name]]
+    reasons = [
+        f"{name} {scores[name]:.3f} below {thresholds.values[name]:.3f}"
+        for name in SCORES
+        if scores[name] < thresholds.values[name]
+    ]
     low, high = config.coverage
     if not low <= scores["coverage"] <= high:
         reasons.append(f"coverage {scores['coverage']:.2f} outside {low}..{high}")
@@ -147,33 +150,49 @@ def refusal(scores: dict[str, float], thresholds: Thresholds, config: GateConfig
 def leave_one_out(photos: Sequence[View], config: GateConfig) -> list[dict[str, float]]:
     """Scores of every photo of a frame, judged by the others."""
     if len(photos) < 3:
-        raise DataError("held-out photos need a rig with three cameras or more", got=f"{len(photos)} photo(s)",
-                        expected="3 or more, so that two remain when one is held out")
-    return [FrameJudge([p for i, p in enumerate(photos) if i != v], config).scores(photo)
-            for v, photo in enumerate(photos)]
+        raise DataError(
+            "held-out photos need a rig with three cameras or more",
+            got=f"{len(photos)} photo(s)",
+            expected="3 or more, so that two remain when one is held out",
+        )
+    return [
+        FrameJudge([p for i, p in enumerate(photos) if i != v], config).scores(photo) for v, photo in enumerate(photos)
+    ]
 
 
 def learn_thresholds(frames: Sequence[Sequence[View]], config: GateConfig) -> Thresholds:
     """Thresholds from real frames (each a list of photos): a low quantile of every leave-one-out score, with slack.
 
-    Frames whose photos contradict each other (one camera a frame late, say) are left out: one of them would be the quantile.
+    Frames whose photos contradict each other (one camera a frame late, say) are left out: one of them would be the
+    quantile.
     """
     judged = [leave_one_out(photos, config) for photos in frames]
     if not judged:
         raise DataError("no real frame to learn gate thresholds from")
     kept = agreeing_frames(np.array([[min(row[name] for row in rows) for name in SCORES] for rows in judged]))
     rows = [row for rows, keep in zip(judged, kept, strict=True) if keep for row in rows]
-    low, middle = ({name: float(np.quantile([row[name] for row in rows], q)) for name in SCORES}
-                   for q in (config.quantile, 0.5))
-    values = {name: low[name] - slack * (middle[name] - low[name]) for name, slack in zip(SCORES, config.slack, strict=True)}
-    facts = {"views": len(rows), "frames": int(kept.sum()), "frames_left_out": int((~kept).sum()), "quantile": config.quantile,
-             "slack": config.slack, "low": low, "median": middle,
-             "meaning": MEANING}
+    low, middle = (
+        {name: float(np.quantile([row[name] for row in rows], q)) for name in SCORES} for q in (config.quantile, 0.5)
+    )
+    values = {
+        name: low[name] - slack * (middle[name] - low[name]) for name, slack in zip(SCORES, config.slack, strict=True)
+    }
+    facts = {
+        "views": len(rows),
+        "frames": int(kept.sum()),
+        "frames_left_out": int((~kept).sum()),
+        "quantile": config.quantile,
+        "slack": config.slack,
+        "low": low,
+        "median": middle,
+        "meaning": MEANING,
+    }
     return Thresholds(values, facts)
 
 
 def agreeing_frames(worst: np.ndarray) -> np.ndarray:
-    """Which frames are not outliers: none of their worst scores is DISAGREES robust deviations below the median frame's.
+    """Which frames are not outliers: none of their worst scores is DISAGREES robust deviations below the median
+    frame's.
 
     Args:
         worst: [frames, scores] lowest score of each frame's photos.

@@ -8,13 +8,18 @@ import numpy as np
 
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba
 
-FRAMES = {"accepted": (0.1, 0.6, 0.2), "duplicate": (0.6, 0.6, 0.6), "photo": (0.2, 0.4, 0.8), "refused": (0.8, 0.15, 0.1)}
+FRAMES = {
+    "accepted": (0.1, 0.6, 0.2),
+    "duplicate": (0.6, 0.6, 0.6),
+    "photo": (0.2, 0.4, 0.8),
+    "refused": (0.8, 0.15, 0.1),
+}
 EDGE, BORDER = 64, 2  # pixels
 
 
 def candidate_sheet(candidates: Sequence) -> np.ndarray:
-    """rgb [H, W, 3]: one row per input photo, one column per output, framed green (accepted), grey (duplicate), blue (a photo
-    is at this angle) or red (refused).
+    """rgb [H, W, 3]: one row per input photo, one column per output, framed green (accepted), grey (duplicate), blue (a
+    photo is at this angle) or red (refused).
 
     Args:
         candidates: all candidates of a frame, in the order of inputs and outputs, judged (`row["status"]`).

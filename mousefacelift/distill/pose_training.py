@@ -1,4 +1,5 @@
-"""What the `pose` generator learns from: batches of one photo and other real views of the same instant, and its loss."""
+"""What the `pose` generator learns from: batches of one photo and other real views of the same instant, and its
+loss."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ class PoseFrame:
 class PoseBatches:
     """Batches by number alone: the same number gives the same batch, so training can be resumed anywhere."""
 
-    def __init__(self, store: FrameStore, network: NetworkConfig, focal: float, config: TrainingConfig, seed: int) -> None:
+    def __init__(
+        self, store: FrameStore, network: NetworkConfig, focal: float, config: TrainingConfig, seed: int
+    ) -> None:
         self.store, self.size, self.focal, self.config, self.seed = store, network.size, focal, config, seed
         self._frames: dict[int, PoseFrame] = {}
 
@@ -35,7 +38,9 @@ class PoseBatches:
         if index not in self._frames:
             views = self.store.views(index)
             cameras = [own_camera(view.camera, self.size, self.focal) for view in views]
-            images = torch.stack([to_tensor(change_camera(v.rgba, v.camera, c)) for v, c in zip(views, cameras, strict=True)])
+            images = torch.stack(
+                [to_tensor(change_camera(v.rgba, v.camera, c)) for v, c in zip(views, cameras, strict=True)]
+            )
             pose = torch.stack([torch.from_numpy(pose_features(camera, cameras)) for camera in cameras])
             self._frames[index] = PoseFrame(images, pose)
         return self._frames[index]
@@ -50,14 +55,17 @@ class PoseBatches:
         rng = np.random.default_rng([self.seed, 11, number])
         rows = [self._row(rng) for _ in range(self.config.batch)]
         fewest = min(len(row[1]) for row in rows)
-        return (torch.stack([row[0] for row in rows]), torch.stack([row[1][:fewest] for row in rows]),
-                torch.stack([row[2][:fewest] for row in rows]))
+        return (
+            torch.stack([row[0] for row in rows]),
+            torch.stack([row[1][:fewest] for row in rows]),
+            torch.stack([row[2][:fewest] for row in rows]),
+        )
 
     def _row(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         frame = self.frame(int(rng.integers(len(self.store))))
         count = frame.images.shape[0]
         source = int(rng.integers(count))
-        others = torch.from_numpy(rng.permutation([v for v in range(count) if v != source])[:self.config.views])
+        others = torch.from_numpy(rng.permutation([v for v in range(count) if v != source])[: self.config.views])
         picture, wanted, pose = frame.images[source], frame.images[others], frame.pose[source, others]
         if self.config.mirror and rng.random() < 0.5:  # an animal mirrored with all its cameras is another such animal
             return picture.flip(-1), wanted.flip(-1), mirror_pose(pose)
@@ -78,7 +86,9 @@ def draw_condition_drop(uniform: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return uniform < 2 * share, (uniform >= share) & (uniform < 3 * share)
 
 
-def pose_loss(network: PoseNetwork, batch: tuple[Tensor, ...], config: TrainingConfig, seed: int, number: int) -> Tensor:
+def pose_loss(
+    network: PoseNetwork, batch: tuple[Tensor, ...], config: TrainingConfig, seed: int, number: int
+) -> Tensor:
     """Foreground-weighted min-SNR v loss; one time per photo, noise independent per view.
 
     The network predicts the clean image x; with v = signal * noise - sigma * x the error of v is that of x over sigma.
@@ -93,7 +103,9 @@ def pose_loss(network: PoseNetwork, batch: tuple[Tensor, ...], config: TrainingC
     signal, sigma = (a.repeat_interleave(views)[:, None, None, None] for a in noise_levels(time))
     hidden = (uniform[2] < config.condition_drop).to(clean.device)
     known = network.encode(source) * (~hidden)[:, None]
-    made = network(signal * clean + sigma * noise, time.repeat_interleave(views), known.repeat_interleave(views, 0), pose)
+    made = network(
+        signal * clean + sigma * noise, time.repeat_interleave(views), known.repeat_interleave(views, 0), pose
+    )
     near = F.max_pool2d((clean[:, 3:] > -0.9).float(), 5, 1, 2)
     weight = 1 + (config.foreground_weight - 1) * near
     weight = weight / weight.mean() * min_snr_weight(signal, sigma, config.snr_gamma) / sigma**2

@@ -32,12 +32,12 @@ def learn_gate(indexes: Sequence[Path], splits_path: Path, out: Path, config: Di
 
 
 def train_generator(indexes: Sequence[Path], splits_path: Path, out: Path, config: DistillConfig, seed: int) -> dict:
-    """Train (pose, facelift) or check (zero123plus) the generator, validate it, learn the gate; returns the validation."""
+    """Train (pose, facelift) or check (zero123plus) the generator, validate it, learn the gate; returns the
+    validation."""
     splits = Splits.read(splits_path)
     items = list_frames(indexes)
     train = FrameStore(choose_frames(items, splits, "train", config.training.max_frames), splits.held_out_camera)
-    held = FrameStore(choose_frames(items, splits, "val", config.training.validation_frames),
-                      splits.held_out_camera)
+    held = FrameStore(choose_frames(items, splits, "val", config.training.validation_frames), splits.held_out_camera)
     out.mkdir(parents=True, exist_ok=True)
     (out / "generator.json").unlink(missing_ok=True)
     recipe = {"pose": _train_pose, "facelift": _train_facelift, "zero123plus": _check_zero123plus}[config.generator]
@@ -80,17 +80,27 @@ def _train_pose(train: FrameStore, held: FrameStore, out: Path, config: DistillC
     write_losses(out / "losses.csv", state, config.training)
     views = wanted_views(config.view_set, config.azimuths, config.elevation)
     generator = PoseGenerator(network, focal, views, config.sampler, {})
-    report = validate(lambda photo, cameras: generator.generate_at([photo], [cameras], [seed])[0], generator.own_camera,
-                      train, held)
+    report = validate(
+        lambda photo, cameras: generator.generate_at([photo], [cameras], [seed])[0], generator.own_camera, train, held
+    )
     _draw_validation(generator, held, out / "validation.png", seed)
-    report |= {"updates": state.step, "skipped": state.skipped, "elapsed_s": state.elapsed_s,
-               "train_frames": len(train), "parameters": sum(p.numel() for p in network.parameters())}
-    document = describe(config.network, focal, {"weights": hash_files(out, FILES[1:]), "key": key, "validation": report})
+    report |= {
+        "updates": state.step,
+        "skipped": state.skipped,
+        "elapsed_s": state.elapsed_s,
+        "train_frames": len(train),
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+    document = describe(
+        config.network, focal, {"weights": hash_files(out, FILES[1:]), "key": key, "validation": report}
+    )
     checkpoint.unlink(missing_ok=True)
     return document, report
 
 
-def _train_facelift(train: FrameStore, held: FrameStore, out: Path, config: DistillConfig, seed: int) -> tuple[dict, dict]:
+def _train_facelift(
+    train: FrameStore, held: FrameStore, out: Path, config: DistillConfig, seed: int
+) -> tuple[dict, dict]:
     import torch
     from safetensors.torch import save_file
 
@@ -107,17 +117,32 @@ def _train_facelift(train: FrameStore, held: FrameStore, out: Path, config: Dist
     batches = FaceLiftBatches(parts, train, VIEW_SETS["facelift"], config.training, seed)
     key = config_hash([asdict(config.training), parts.weights, seed, [i.frame for i in train.items]])
     checkpoint = out.parent / f".{out.name}.checkpoint.pt"
-    state = run_training(module, lambda m, step, process: batches.loss(m, step * 64 + process), config.training, checkpoint, key)
+    state = run_training(
+        module, lambda m, step, process: batches.loss(m, step * 64 + process), config.training, checkpoint, key
+    )
     save_file(module.trained(), out / TRAINED_FILE)
     write_losses(out / "losses.csv", state, config.training)
     views = wanted_views(config.view_set, config.azimuths, config.elevation)
     generator = FaceLiftGenerator(parts, views, config.sampler, VIEW_SETS["facelift"], module.adapter.eval())
-    report = validate(lambda photo, cameras: generator.generate_at([photo], [cameras], [seed])[0], generator.own_camera,
-                      train, held)
+    report = validate(
+        lambda photo, cameras: generator.generate_at([photo], [cameras], [seed])[0], generator.own_camera, train, held
+    )
     _draw_validation(generator, held, out / "validation.png", seed)
-    report |= {"updates": state.step, "skipped": state.skipped, "elapsed_s": state.elapsed_s, "train_frames": len(train)}
-    document = {"kind": "facelift", "mode": config.training.mode, "lora_rank": config.training.lora_rank, "base": parts.weights,
-                "weights": hash_files(out, [TRAINED_FILE]), "key": key, "validation": report}
+    report |= {
+        "updates": state.step,
+        "skipped": state.skipped,
+        "elapsed_s": state.elapsed_s,
+        "train_frames": len(train),
+    }
+    document = {
+        "kind": "facelift",
+        "mode": config.training.mode,
+        "lora_rank": config.training.lora_rank,
+        "base": parts.weights,
+        "weights": hash_files(out, [TRAINED_FILE]),
+        "key": key,
+        "validation": report,
+    }
     checkpoint.unlink(missing_ok=True)
     return document, report
 
@@ -127,8 +152,9 @@ def _facelift_parts(config: DistillConfig):
 
     from mousefacelift.distill.generators.facelift_folder import load_facelift
 
-    return load_facelift(config.weights, config.prompt_embeddings, _precision(config),
-                         "cuda" if torch.cuda.is_available() else "cpu")
+    return load_facelift(
+        config.weights, config.prompt_embeddings, _precision(config), "cuda" if torch.cuda.is_available() else "cpu"
+    )
 
 
 def _precision(config: DistillConfig):
@@ -137,11 +163,16 @@ def _precision(config: DistillConfig):
     return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[config.precision]
 
 
-def _check_zero123plus(train: FrameStore, held: FrameStore, out: Path, config: DistillConfig, seed: int) -> tuple[dict, dict]:
-    """Zero123++ is used as published: nothing is trained, its weights are checked, and validation has nothing to compare."""
+def _check_zero123plus(
+    train: FrameStore, held: FrameStore, out: Path, config: DistillConfig, seed: int
+) -> tuple[dict, dict]:
+    """Zero123++ is used as published: nothing is trained, its weights are checked, and validation has nothing to
+    compare."""
     from mousefacelift.distill.generators.zero123plus import Zero123PlusGenerator
 
-    generator = Zero123PlusGenerator.load(config.weights, wanted_views(config.view_set, (), None), config.sampler, _precision(config))
+    generator = Zero123PlusGenerator.load(
+        config.weights, wanted_views(config.view_set, (), None), config.sampler, _precision(config)
+    )
     report = {"alarms": [], "note": "used as published; its views lie between the rig's cameras, the gate judges them"}
     return {"kind": "zero123plus", "weights": generator.weights, "validation": report}, report
 
@@ -164,8 +195,11 @@ def known_area(folder: Path) -> float:
     root = require_files(folder, ("generator.json",), "the generator", TRAIN_HINT)
     document = json.loads((root / "generator.json").read_text())
     if "photo_area" not in document:
-        raise DataError(f"generator {folder} does not say how large its photos showed the animal", likely="made by an earlier version",
-                        hint=TRAIN_HINT)
+        raise DataError(
+            f"generator {folder} does not say how large its photos showed the animal",
+            likely="made by an earlier version",
+            hint=TRAIN_HINT,
+        )
     return document["photo_area"]
 
 
@@ -178,8 +212,12 @@ def load_generator(folder: Path, config: DistillConfig) -> Generator:
     root = require_files(folder, ("generator.json",), "the generator", TRAIN_HINT)
     document = json.loads((root / "generator.json").read_text())
     if document["kind"] != config.generator:
-        raise DataError(f"generator folder {folder} holds another generator", got=document["kind"],
-                        expected=config.generator, hint=TRAIN_HINT)
+        raise DataError(
+            f"generator folder {folder} holds another generator",
+            got=document["kind"],
+            expected=config.generator,
+            hint=TRAIN_HINT,
+        )
     views = wanted_views(config.view_set, config.azimuths, config.elevation)
     if config.generator == "pose":
         from mousefacelift.distill.generators.pose import PoseGenerator
@@ -201,9 +239,12 @@ def _load_facelift(root: Path, document: dict, views: ViewSet, config: DistillCo
     require_files(root, (TRAINED_FILE,), "the fine-tuned generator", TRAIN_HINT)
     parts = _facelift_parts(config)
     if parts.weights != document["base"]:
-        raise DataError("the fine-tuned generator was made from other published weights", where=config.weights,
-                        hint=TRAIN_HINT)
-    training = replace(config.training, mode=document["mode"], lora_rank=document["lora_rank"], gradient_checkpointing=False)
+        raise DataError(
+            "the fine-tuned generator was made from other published weights", where=config.weights, hint=TRAIN_HINT
+        )
+    training = replace(
+        config.training, mode=document["mode"], lora_rank=document["lora_rank"], gradient_checkpointing=False
+    )
     module = Trainable(parts, training)
     module.load_trained(root / TRAINED_FILE)
     parts.weights = parts.weights | document["weights"]
@@ -231,14 +272,18 @@ def distill_views(frames: Path, folder: Path, out: Path, config: DistillConfig, 
     learnt = json.loads((root / "gate.json").read_text())
     generator = load_generator(folder, config)
     check_views(generator.view_set, config.dedupe.tolerance)
-    distiller = Distiller(generator, Thresholds(learnt["values"], learnt["facts"]), config, seed, learnt["held_out_camera"])
+    distiller = Distiller(
+        generator, Thresholds(learnt["values"], learnt["facts"]), config, seed, learnt["held_out_camera"]
+    )
     distill_chunk(frames, out, distiller)
     summary = json.loads((out.parent / "candidates.json").read_text())["summary"]
     refused = summary["status"].get("refused", 0) / max(1, summary["candidates"])
     if refused > config.gate.max_quarantine:
-        raise GateFailure(f"the gate refused {refused:.0%} of the generated views of {out.parent.name}",
-                          expected=f"at most {config.gate.max_quarantine:.0%}", where=str(out.parent / "candidates.json"),
-                          likely="a generator trained too little, or on another animal", hint="train longer")
+        raise GateFailure(
+            f"the gate refused {refused:.0%} of the generated views of {out.parent.name}",
+            expected=f"at most {config.gate.max_quarantine:.0%}",
+            where=str(out.parent / "candidates.json"),
+            likely="a generator trained too little, or on another animal",
+            hint="train longer",
+        )
     return summary
-
-

@@ -56,18 +56,27 @@ class Distiller:
         cache.mkdir(parents=True, exist_ok=True)
         missing = [v for v in range(len(photos)) if not (cache / f"{v:02d}.npz").exists()]
         for start in range(0, len(missing), self.config.batch_inputs):
-            part = missing[start:start + self.config.batch_inputs]
+            part = missing[start : start + self.config.batch_inputs]
             seeds = [view_seed(self.seed, item.recording, item.frame, camera_number(photos[v], v)) for v in part]
             for v, views in zip(part, self.generator.generate([photos[v] for v in part], seeds), strict=True):
                 save_views(cache / f"{v:02d}.npz", views)
-        return [Candidate(view, self._describe(photos, source, output, view)) for source in range(len(photos))
-                for output, view in enumerate(load_views(cache / f"{source:02d}.npz"))]
+        return [
+            Candidate(view, self._describe(photos, source, output, view))
+            for source in range(len(photos))
+            for output, view in enumerate(load_views(cache / f"{source:02d}.npz"))
+        ]
 
     def _describe(self, photos: Sequence[View], source: int, output: int, view: View) -> dict:
         azimuth, elevation, distance = azimuth_elevation(view.camera)
-        return {"input": camera_number(photos[source], source), "output": output, "azimuth": azimuth,
-                "elevation": elevation, "distance": distance, "seed": view.meta.get("seed"),
-                "angle_from_input": angle_between(photos[source].camera, view.camera)}
+        return {
+            "input": camera_number(photos[source], source),
+            "output": output,
+            "azimuth": azimuth,
+            "elevation": elevation,
+            "distance": distance,
+            "seed": view.meta.get("seed"),
+            "angle_from_input": angle_between(photos[source].camera, view.camera),
+        }
 
     def judge(self, candidates: Sequence[Candidate], photos: Sequence[View]) -> None:
         """Fill in status, reason, cluster and scores of every candidate of a frame.
@@ -83,13 +92,18 @@ class Distiller:
             reasons = refusal(row["scores"], self.thresholds, self.config.gate)
             near = nearest_real(row["azimuth"], row["elevation"], real, tolerance)
             if near is not None:
-                row |= {"status": "photo", "reason": f"photo of camera {camera_number(photos[near], near)} is at this angle"}
+                row |= {
+                    "status": "photo",
+                    "reason": f"photo of camera {camera_number(photos[near], near)} is at this angle",
+                }
             elif reasons:
                 row |= {"status": "refused", "reason": "; ".join(reasons)}
             else:
                 row |= {"status": "duplicate", "reason": None}
         free = [c for c in candidates if c.row["status"] != "photo"]
-        labels = cluster_angles([c.row["azimuth"] for c in free], np.array([c.row["elevation"] for c in free]), tolerance)
+        labels = cluster_angles(
+            [c.row["azimuth"] for c in free], np.array([c.row["elevation"] for c in free]), tolerance
+        )
         for label in range(int(labels.max()) + 1 if len(free) else 0):
             self._elect([c for c, own in zip(free, labels, strict=True) if own == label], label)
 
@@ -97,12 +111,19 @@ class Distiller:
         views = [c.view.rgba for c in cluster]
         agreement = np.array([[image_agreement(a, b) for b in views] for a in views])
         weights = self.config.dedupe.weights
-        _, consensus = pick_winner(agreement, np.array([c.row["scores"]["hull_iou"] for c in cluster]),
-                                   np.array([c.row["angle_from_input"] for c in cluster]), weights)
+        _, consensus = pick_winner(
+            agreement,
+            np.array([c.row["scores"]["hull_iou"] for c in cluster]),
+            np.array([c.row["angle_from_input"] for c in cluster]),
+            weights,
+        )
         for i, candidate in enumerate(cluster):
             others = np.delete(agreement[i], i)
-            candidate.row |= {"cluster": label, "consensus": float(consensus[i]),
-                              "agreement": float(others.mean()) if len(others) else None}
+            candidate.row |= {
+                "cluster": label,
+                "consensus": float(consensus[i]),
+                "agreement": float(others.mean()) if len(others) else None,
+            }
         standing = [c for c in cluster if c.row["status"] == "duplicate"]
         if standing:
             winner = max(standing, key=lambda c: c.row["consensus"])
@@ -116,9 +137,16 @@ class Distiller:
         size = {0: photo_size, -1: camera.width}.get(self.config.output_size, self.config.output_size)
         new = replace(camera.scaled_to(size, size), height=size)
         rgba = change_camera(candidate.view.rgba, camera, new) if size != camera.width else candidate.view.rgba
-        meta = {"generator": self.generator.name, "view_set": self.generator.view_set.name, "painted_size": camera.width,
-                "parents": [parent] if parent else [], **{k: row[k] for k in ("input", "output", "seed", "cluster", "consensus",
-                                                                              "agreement", "angle_from_input", "scores")}}
+        meta = {
+            "generator": self.generator.name,
+            "view_set": self.generator.view_set.name,
+            "painted_size": camera.width,
+            "parents": [parent] if parent else [],
+            **{
+                k: row[k]
+                for k in ("input", "output", "seed", "cluster", "consensus", "agreement", "angle_from_input", "scores")
+            },
+        }
         return View(rgba, new, meta)
 
 
@@ -131,8 +159,11 @@ def save_views(path: Path, views: Sequence[View]) -> None:
     """Generated views in one atomic file, 8 bits per channel as they would be written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with open(temporary, "wb") as stream:
-        np.savez(stream, rgba=np.stack([np.rint(view.rgba * 255).astype(np.uint8) for view in views]),
-                 frames=json.dumps([view.camera.to_frame("") | {"meta": view.meta} for view in views]))
+        np.savez(
+            stream,
+            rgba=np.stack([np.rint(view.rgba * 255).astype(np.uint8) for view in views]),
+            frames=json.dumps([view.camera.to_frame("") | {"meta": view.meta} for view in views]),
+        )
     os.replace(temporary, path)
 
 
@@ -140,8 +171,10 @@ def load_views(path: Path) -> list[View]:
     """Views of a file of `save_views`."""
     with np.load(path) as data:
         frames = json.loads(str(data["frames"]))
-        return [View(rgba.astype(np.float32) / 255.0, Camera.from_frame(frame), frame["meta"])
-                for rgba, frame in zip(data["rgba"], frames, strict=True)]
+        return [
+            View(rgba.astype(np.float32) / 255.0, Camera.from_frame(frame), frame["meta"])
+            for rgba, frame in zip(data["rgba"], frames, strict=True)
+        ]
 
 
 def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
@@ -149,20 +182,43 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
     items = list_frames([frames])
     if not items:
         raise DataError(f"capture chunk {frames} holds no frames", hint="look at its header for the reasons")
-    facts = {"generator": distiller.generator.name, "weights": distiller.generator.weights,
-             "licence": distiller.generator.licence, "view_set": vars(distiller.generator.view_set),
-             "resolution": distiller.generator.resolution, "thresholds": distiller.thresholds.to_dict(),
-             "held_out_camera": distiller.held_out_camera, "seed": distiller.seed}
-    settings = {name: value for name, value in vars(distiller.config).items() if name not in ("training", "batch_inputs")}
-    key = config_hash([facts, {k: v if isinstance(v, (str, int, float, tuple, type(None))) else vars(v)
-                               for k, v in settings.items()}, json.loads(Path(frames).read_text())["key"]])
+    facts = {
+        "generator": distiller.generator.name,
+        "weights": distiller.generator.weights,
+        "licence": distiller.generator.licence,
+        "view_set": vars(distiller.generator.view_set),
+        "resolution": distiller.generator.resolution,
+        "thresholds": distiller.thresholds.to_dict(),
+        "held_out_camera": distiller.held_out_camera,
+        "seed": distiller.seed,
+    }
+    settings = {
+        name: value for name, value in vars(distiller.config).items() if name not in ("training", "batch_inputs")
+    }
+    key = config_hash(
+        [
+            facts,
+            {k: v if isinstance(v, (str, int, float, tuple, type(None))) else vars(v) for k, v in settings.items()},
+            json.loads(Path(frames).read_text())["key"],
+        ]
+    )
     header = {"recording": items[0].recording, "source": "distilled", **facts}
     cache = index.parent.with_name(f".{index.parent.name}.{key}.candidates")
-    document = run_chunk(index, key, [(f"{item.frame:06d}", item) for item in items],
-                         lambda name, item, folder: _distill_frame(distiller, item, folder, cache / name), header, "frames")
+    document = run_chunk(
+        index,
+        key,
+        [(f"{item.frame:06d}", item) for item in items],
+        lambda name, item, folder: _distill_frame(distiller, item, folder, cache / name),
+        header,
+        "frames",
+    )
     rows = [json.loads((index.parent / item["name"] / "candidates.json").read_text()) for item in document["items"]]
-    write_text(index.parent / "candidates.json", json.dumps(
-        {"header": header, "summary": summarise(rows, distiller.config.dedupe.tolerance), "frames": rows}, indent=1))
+    write_text(
+        index.parent / "candidates.json",
+        json.dumps(
+            {"header": header, "summary": summarise(rows, distiller.config.dedupe.tolerance), "frames": rows}, indent=1
+        ),
+    )
     shutil.rmtree(cache, ignore_errors=True)
     return document
 
@@ -171,8 +227,10 @@ def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, cache: P
     sample = read_sample(item.folder)
     photos = usable_views(sample, distiller.held_out_camera)
     document = json.loads((item.folder / "opencv_cameras.json").read_text())
-    hashes = {camera_number(view, i): frame.get("hash") for i, (view, frame) in enumerate(zip(sample.views, document["frames"],
-                                                                                             strict=True))}
+    hashes = {
+        camera_number(view, i): frame.get("hash")
+        for i, (view, frame) in enumerate(zip(sample.views, document["frames"], strict=True))
+    }
     hashes.pop(distiller.held_out_camera, None)  # never shown, hence no parent
     candidates = distiller.candidates(item, photos, cache)
     distiller.judge(candidates, photos)
@@ -180,15 +238,29 @@ def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, cache: P
     accepted.sort(key=lambda c: c.row["cluster"])
     counts = Counter(c.row["status"] for c in candidates)
     views = [distiller.finish(c, photos[0].camera.width, hashes.get(c.row["input"])) for c in accepted]
-    meta = {**{k: sample.meta[k] for k in ("recording", "frame", "time_s", "segment", "similarity", "zoom") if k in sample.meta},
-            "source": "distilled", "parents": [h for h in hashes.values() if h], "generator": distiller.generator.name,
-            "licence": distiller.generator.licence, "weights": distiller.generator.weights}
+    meta = {
+        **{
+            k: sample.meta[k]
+            for k in ("recording", "frame", "time_s", "segment", "similarity", "zoom")
+            if k in sample.meta
+        },
+        "source": "distilled",
+        "parents": [h for h in hashes.values() if h],
+        "generator": distiller.generator.name,
+        "licence": distiller.generator.licence,
+        "weights": distiller.generator.weights,
+    }
     written = write_sample_into(folder, Sample(tuple(views), meta)) if views else []
     write_text(folder / "candidates.json", json.dumps({"frame": item.frame, "candidates": [c.row for c in candidates]}))
     write_png(folder / "candidates.png", candidate_sheet(candidates))
-    return {"frame": item.frame, "time_s": sample.meta.get("time_s"), "views": len(views), "hashes": written,
-            "candidates": len(candidates), **{status: counts.get(status, 0) for status in
-                                              ("accepted", "duplicate", "photo", "refused")}}
+    return {
+        "frame": item.frame,
+        "time_s": sample.meta.get("time_s"),
+        "views": len(views),
+        "hashes": written,
+        "candidates": len(candidates),
+        **{status: counts.get(status, 0) for status in ("accepted", "duplicate", "photo", "refused")},
+    }
 
 
 def write_sample_into(folder: Path, sample: Sample) -> list[str]:
@@ -202,18 +274,36 @@ def write_sample_into(folder: Path, sample: Sample) -> list[str]:
 
 
 def summarise(frames: Sequence[dict], tolerance: float) -> dict:
-    """Counts over all frames: statuses, distinct angles among candidates, histogram of accepted angles, score medians."""
+    """Counts over all frames: statuses, distinct angles among candidates, histogram of accepted angles, score
+    medians."""
     every = [row for frame in frames for row in frame["candidates"]]
-    distinct = [count_distinct([r["azimuth"] for r in f["candidates"]], np.array([r["elevation"] for r in f["candidates"]]), t)
-                for f in frames for t in (tolerance,)]
+    distinct = [
+        count_distinct([r["azimuth"] for r in f["candidates"]], np.array([r["elevation"] for r in f["candidates"]]), t)
+        for f in frames
+        for t in (tolerance,)
+    ]
     accepted = [row for row in every if row["status"] == "accepted"]
     histogram, _ = np.histogram([row["azimuth"] for row in accepted], bins=24, range=(0, 360))
-    medians = {status: {name: float(np.median([row["scores"][name] for row in every if row["status"] == status]))
-                        for name in SCORES} for status in {row["status"] for row in every}}
-    reasons = Counter(part.split(" ")[0] for row in every if row["status"] == "refused" for part in row["reason"].split("; "))
-    return {"candidates": len(every), "status": dict(Counter(row["status"] for row in every)),
-            "distinct_angles_median": float(np.median(distinct)) if distinct else 0.0, "tolerance": tolerance,
-            "accepted_per_frame_median": float(np.median([sum(r["status"] == "accepted" for r in f["candidates"])
-                                                          for f in frames])) if frames else 0.0,
-            "accepted_azimuth_histogram_15deg": histogram.tolist(), "score_medians": medians,
-            "refused_because": dict(reasons)}
+    medians = {
+        status: {
+            name: float(np.median([row["scores"][name] for row in every if row["status"] == status])) for name in SCORES
+        }
+        for status in {row["status"] for row in every}
+    }
+    reasons = Counter(
+        part.split(" ")[0] for row in every if row["status"] == "refused" for part in row["reason"].split("; ")
+    )
+    return {
+        "candidates": len(every),
+        "status": dict(Counter(row["status"] for row in every)),
+        "distinct_angles_median": float(np.median(distinct)) if distinct else 0.0,
+        "tolerance": tolerance,
+        "accepted_per_frame_median": float(
+            np.median([sum(r["status"] == "accepted" for r in f["candidates"]) for f in frames])
+        )
+        if frames
+        else 0.0,
+        "accepted_azimuth_histogram_15deg": histogram.tolist(),
+        "score_medians": medians,
+        "refused_because": dict(reasons),
+    }

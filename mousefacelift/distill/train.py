@@ -50,7 +50,8 @@ def learning_rate(step: int, planned: int, config: TrainingConfig) -> float:
 
 
 class Average:
-    """Exponential moving average of trainable parameters; decay min(limit, (1 + n) / (10 + n)), as diffusers' EMAModel."""
+    """Exponential moving average of trainable parameters; decay min(limit, (1 + n) / (10 + n)), as diffusers'
+    EMAModel."""
 
     def __init__(self, module: nn.Module, limit: float) -> None:
         self.limit = limit
@@ -70,8 +71,13 @@ class Average:
                 parameter.copy_(self.values[name])
 
 
-def train(module: nn.Module, batch_loss: Callable[[nn.Module, int, int], Tensor], config: TrainingConfig,
-          checkpoint: Path, key: str) -> TrainingState:
+def train(
+    module: nn.Module,
+    batch_loss: Callable[[nn.Module, int, int], Tensor],
+    config: TrainingConfig,
+    checkpoint: Path,
+    key: str,
+) -> TrainingState:
     """Train `module` in place (its parameters are the average at the end) and return what happened.
 
     Args:
@@ -85,8 +91,13 @@ def train(module: nn.Module, batch_loss: Callable[[nn.Module, int, int], Tensor]
 
     accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=not torch.cuda.is_available())
     parameters = [p for p in module.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay,
-                                  betas=(0.9, 0.99 if config.mode == "full" else 0.999), foreach=True)
+    optimizer = torch.optim.AdamW(
+        parameters,
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=(0.9, 0.99 if config.mode == "full" else 0.999),
+        foreach=True,
+    )
     state, average = TrainingState(), Average(module, config.ema)
     if checkpoint.exists():
         state = _resume(checkpoint, key, module, optimizer, average)
@@ -94,7 +105,9 @@ def train(module: nn.Module, batch_loss: Callable[[nn.Module, int, int], Tensor]
     average.values = {name: value.to(accelerator.device) for name, value in average.values.items()}
     started, spent = time.monotonic(), state.elapsed_s
     first = state.step
-    progress = tqdm(total=state.planned or config.steps, initial=state.step, desc="train", unit="update", mininterval=2.0)
+    progress = tqdm(
+        total=state.planned or config.steps, initial=state.step, desc="train", unit="update", mininterval=2.0
+    )
     while state.step < (state.planned or config.steps):
         if state.planned is None and state.step == first + PLAN_SKIP:
             started = time.monotonic()  # a resumed plan is already known; here the slow first updates do not count
@@ -113,7 +126,9 @@ def train(module: nn.Module, batch_loss: Callable[[nn.Module, int, int], Tensor]
     return state
 
 
-def _update(accelerator, module: nn.Module, optimizer, batch_loss, config: TrainingConfig, state: TrainingState) -> None:
+def _update(
+    accelerator, module: nn.Module, optimizer, batch_loss, config: TrainingConfig, state: TrainingState
+) -> None:
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(state.step, state.planned or config.steps, config)
     total = 0.0
@@ -132,17 +147,29 @@ def _update(accelerator, module: nn.Module, optimizer, batch_loss, config: Train
     state.losses.append(total)
     state.norms.append(norm)
     if state.step >= 50 and state.skipped > 0.1 * state.step:
-        raise DataError("training is not going anywhere", got=f"{state.skipped} of {state.step} updates skipped",
-                        expected="at least 90% applied", likely="a learning rate too high, or fp16 overflow",
-                        hint="lower distill.training.learning_rate or use bf16")
+        raise DataError(
+            "training is not going anywhere",
+            got=f"{state.skipped} of {state.step} updates skipped",
+            expected="at least 90% applied",
+            likely="a learning rate too high, or fp16 overflow",
+            hint="lower distill.training.learning_rate or use bf16",
+        )
 
 
 def _save(path: Path, key: str, module: nn.Module, optimizer, average: Average, state: TrainingState) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     trainable = {name: p.detach().cpu() for name, p in module.named_parameters() if p.requires_grad}
-    torch.save({"key": key, "module": trainable, "optimizer": optimizer.state_dict(), "average": average.values,
-                "state": vars(state)}, temporary)
+    torch.save(
+        {
+            "key": key,
+            "module": trainable,
+            "optimizer": optimizer.state_dict(),
+            "average": average.values,
+            "state": vars(state),
+        },
+        temporary,
+    )
     os.replace(temporary, path)
 
 

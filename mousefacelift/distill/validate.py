@@ -31,7 +31,8 @@ def score(rgba: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 
 def mean_views(store: FrameStore, camera_of: Callable, frames: int = 60) -> dict:
-    """{camera name or number: mean premultiplied-on-white image} over the train frames: what a collapsed model shows."""
+    """{camera name or number: mean premultiplied-on-white image} over the train frames: what a collapsed model
+    shows."""
     sums: dict = {}
     for index in np.unique(np.linspace(0, len(store) - 1, min(frames, len(store))).round().astype(int)):
         for number, view in enumerate(store.views(int(index))):
@@ -53,8 +54,9 @@ def validate(paint: Paint, camera_of: Callable, train: FrameStore, held: FrameSt
         paint: the generator. camera_of: Camera -> camera with the generator's field of view and size.
         train: frames that the mean image is made of. held: frames that are scored.
     Returns:
-        {"generator" | "copy" | "mean": {"psnr", "iou"}, "copy_score", "pairs", "frames", "alarms": [...]}; copy_score is
-        the mean of PSNR(view, input) - PSNR(view, truth), above 0 when the output is nearer to its input than to the truth.
+        {"generator" | "copy" | "mean": {"psnr", "iou"}, "copy_score", "pairs", "frames", "alarms": [...]}; copy_score
+        is the mean of PSNR(view, input) - PSNR(view, truth), above 0 when the output is nearer to its input than to the
+        truth.
     """
     means = mean_views(train, camera_of)
     rows: dict[str, list] = {"generator": [], "copy": [], "mean": []}
@@ -69,7 +71,9 @@ def validate(paint: Paint, camera_of: Callable, train: FrameStore, held: FrameSt
                 rows["copy"].append(score(truths[source], truths[v]))
                 rows["mean"].append(score(means[_name(views[v], v)], truths[v]))
                 copying.append(foreground_psnr(made.rgba, truths[source]) - rows["generator"][-1][0])
-    report = {name: dict(zip(("psnr", "iou"), np.mean(values, 0).tolist(), strict=True)) for name, values in rows.items()}
+    report = {
+        name: dict(zip(("psnr", "iou"), np.mean(values, 0).tolist(), strict=True)) for name, values in rows.items()
+    }
     report |= {"copy_score": float(np.mean(copying)), "pairs": len(copying), "frames": len(held)}
     return report | {"alarms": alarms(report)}
 
@@ -79,7 +83,9 @@ def alarms(report: dict) -> list[str]:
     found = []
     psnr = {name: report[name]["psnr"] for name in ("generator", "copy", "mean")}
     if report["copy_score"] > 0:
-        found.append(f"copies its input: outputs are {report['copy_score']:.2f} dB nearer to the input than to the truth")
+        found.append(
+            f"copies its input: outputs are {report['copy_score']:.2f} dB nearer to the input than to the truth"
+        )
     if psnr["generator"] <= psnr["copy"]:
         found.append(f"no better than copying the input ({psnr['generator']:.2f} against {psnr['copy']:.2f} dB)")
     if psnr["generator"] <= psnr["mean"]:

@@ -46,29 +46,63 @@ class ViewSet:
             focal = size / 2 / np.tan(np.radians(self.field_of_view / 2))
         intrinsics = np.array([focal, focal, size / 2, size / 2])
         base = 0.0 if self.reference == "horizon" else elevation
-        return [orbit((azimuth + turn) % 360.0, base + up, self.distance or distance, intrinsics, size, size)
-                for turn, up in zip(self.relative_azimuths, self.elevations, strict=True)]
+        return [
+            orbit((azimuth + turn) % 360.0, base + up, self.distance or distance, intrinsics, size, size)
+            for turn, up in zip(self.relative_azimuths, self.elevations, strict=True)
+        ]
 
 
 CANONICAL_FOV = float(np.degrees(2 * np.arctan(0.5 / canonical_fxfycxcy(1)[0])))  # 50 degrees
 
 VIEW_SETS = {
     "facelift": ViewSet(
-        "facelift", (0.0, -45.0, -90.0, 180.0, 90.0, 45.0), (0.0,) * 6, "horizon", CANONICAL_DISTANCE, CANONICAL_FOV,
+        "facelift",
+        (0.0, -45.0, -90.0, 180.0, 90.0, 45.0),
+        (0.0,) * 6,
+        "horizon",
+        CANONICAL_DISTANCE,
+        CANONICAL_FOV,
         "inference cameras shipped with the published weights: front, front_right, right, back, left, front_left; "
-        "elevation 0, radius 2.7, field of view 50 degrees"),
+        "elevation 0, radius 2.7, field of view 50 degrees",
+    ),
     "zero123plus_v1.2": ViewSet(
-        "zero123plus_v1.2", (30.0, 90.0, 150.0, 210.0, 270.0, 330.0), (20.0, -10.0) * 3, "horizon", 4.0, 30.0,
-        "Zero123++ v1.2 model card: absolute elevations 20/-10, field of view 30 degrees; radius 4.0 as InstantMesh uses"),
+        "zero123plus_v1.2",
+        (30.0, 90.0, 150.0, 210.0, 270.0, 330.0),
+        (20.0, -10.0) * 3,
+        "horizon",
+        4.0,
+        30.0,
+        "Zero123++ v1.2 model card: absolute elevations 20/-10, field of view 30 degrees; radius 4.0 as InstantMesh "
+        "uses",
+    ),
     "zero123plus_v1.1": ViewSet(
-        "zero123plus_v1.1", (30.0, 90.0, 150.0, 210.0, 270.0, 330.0), (30.0, -20.0) * 3, "horizon", 4.0, 30.0,
-        "Zero123++ v1.1 report: absolute elevations 30/-20; the field of view was not fixed in training, 30 degrees assumed"),
+        "zero123plus_v1.1",
+        (30.0, 90.0, 150.0, 210.0, 270.0, 330.0),
+        (30.0, -20.0) * 3,
+        "horizon",
+        4.0,
+        30.0,
+        "Zero123++ v1.1 report: absolute elevations 30/-20; the field of view was not fixed in training, 30 degrees "
+        "assumed",
+    ),
     "sixty_between": ViewSet(
-        "sixty_between", (30.0, 90.0, 150.0, 210.0, 270.0, 330.0), (15.0,) * 6, "horizon", CANONICAL_DISTANCE, None,
-        "asked of the pose generator: between the cameras of a six-camera ring, at the middle of its two tiers"),
+        "sixty_between",
+        (30.0, 90.0, 150.0, 210.0, 270.0, 330.0),
+        (15.0,) * 6,
+        "horizon",
+        CANONICAL_DISTANCE,
+        None,
+        "asked of the pose generator: between the cameras of a six-camera ring, at the middle of its two tiers",
+    ),
     "sixty": ViewSet(
-        "sixty", (0.0, 60.0, 120.0, 180.0, 240.0, 300.0), (0.0,) * 6, "input", CANONICAL_DISTANCE, None,
-        "asked of the pose generator: a ring of 60-degree steps that starts at the input"),
+        "sixty",
+        (0.0, 60.0, 120.0, 180.0, 240.0, 300.0),
+        (0.0,) * 6,
+        "input",
+        CANONICAL_DISTANCE,
+        None,
+        "asked of the pose generator: a ring of 60-degree steps that starts at the input",
+    ),
 }
 
 
@@ -79,8 +113,15 @@ def wanted_views(name: str, azimuths: tuple[float, ...], elevation: float | None
         ConfigError: no such set.
     """
     if name == "custom":
-        return ViewSet("custom", tuple(azimuths), (0.0 if elevation is None else elevation,) * len(azimuths),
-                       "input" if elevation is None else "horizon", CANONICAL_DISTANCE, None, "asked for in config.yaml")
+        return ViewSet(
+            "custom",
+            tuple(azimuths),
+            (0.0 if elevation is None else elevation,) * len(azimuths),
+            "input" if elevation is None else "horizon",
+            CANONICAL_DISTANCE,
+            None,
+            "asked for in config.yaml",
+        )
     if name not in VIEW_SETS:
         raise ConfigError(f"view set '{name}' is not declared", expected=f"one of {', '.join([*VIEW_SETS, 'custom'])}")
     return VIEW_SETS[name]

@@ -26,14 +26,22 @@ def start_model(config: TrainConfig, seed: int) -> tuple[GSLRM, ModelConfig]:
     """
     if config.init:
         if not Path(config.init).exists():
-            raise MissingWeights("the weights to start from are missing", where="train.init", got=config.init,
-                                 expected="a folder with model.safetensors and config.json",
-                                 hint="mousefacelift lrm import CKPT --out " + config.init)
+            raise MissingWeights(
+                "the weights to start from are missing",
+                where="train.init",
+                got=config.init,
+                expected="a folder with model.safetensors and config.json",
+                hint="mousefacelift lrm import CKPT --out " + config.init,
+            )
         model, sizes = read_model(Path(config.init))
         if config.preset not in ("", preset_of(sizes)):
-            raise ConfigError("the weights to start from are not of the preset's architecture", where=f"train.init: {config.init}",
-                              got=preset_of(sizes) or f"{sizes.layers} layers of width {sizes.dim}", expected=config.preset,
-                              hint=f"set train.preset to {preset_of(sizes)!r}")
+            raise ConfigError(
+                "the weights to start from are not of the preset's architecture",
+                where=f"train.init: {config.init}",
+                got=preset_of(sizes) or f"{sizes.layers} layers of width {sizes.dim}",
+                expected=config.preset,
+                hint=f"set train.preset to {preset_of(sizes)!r}",
+            )
         return model, sizes
     torch.manual_seed(seed)
     sizes = preset(config.preset)
@@ -51,8 +59,12 @@ def choose_trainable(model: GSLRM, config: TrainConfig) -> nn.Module:
         return get_peft_model(model, settings)
     if config.layers == "frozen":
         if not 0 < config.frozen_share < 1:
-            raise ConfigError("the frozen share must leave something to train", where="train.frozen_share",
-                              got=config.frozen_share, expected="between 0 and 1")
+            raise ConfigError(
+                "the frozen share must leave something to train",
+                where="train.frozen_share",
+                got=config.frozen_share,
+                expected="between 0 and 1",
+            )
         fixed = round(config.frozen_share * len(model.transformer_layers))
         for part in (model.patch_embedder, model.input_layer_norm, *model.transformer_layers[:fixed]):
             part.requires_grad_(False)
@@ -83,6 +95,8 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     trainable = [p for p in model.parameters() if p.requires_grad]
     if not trainable:
         raise DataError("no weight is left to train", likely="train.frozen_share freezes every layer")
-    groups = [{"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
-              {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0}]
+    groups = [
+        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    ]
     return [group for group in groups if group["params"]]

@@ -27,7 +27,9 @@ def add_commands(subparsers) -> None:
     parser.add_argument("checkpoint", type=Path, help="ckpt_*.pt (or the same as .safetensors)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--head-dim", type=int, default=64, help="width of an attention head (published: 64)")
-    parser.add_argument("--licence", type=Path, default=None, help="licence text of the weights; default: LICENSE* beside them")
+    parser.add_argument(
+        "--licence", type=Path, default=None, help="licence text of the weights; default: LICENSE* beside them"
+    )
     parser.set_defaults(run=_import)
 
 
@@ -44,9 +46,15 @@ def _request(args):
     from mousefacelift.lrm.config import TrainConfig
     from mousefacelift.lrm.run import TrainRequest
 
-    return TrainRequest(args.arm, args.dataset, args.out, read_config(args, TrainConfig, "train"),
-                        read_config(args, MixtureConfig, "mixture"), read_config(args, LoaderConfig, "loader"),
-                        read_seed(args) if args.seed is None else args.seed)
+    return TrainRequest(
+        args.arm,
+        args.dataset,
+        args.out,
+        read_config(args, TrainConfig, "train"),
+        read_config(args, MixtureConfig, "mixture"),
+        read_config(args, LoaderConfig, "loader"),
+        read_seed(args) if args.seed is None else args.seed,
+    )
 
 
 def _train(args) -> None:
@@ -80,8 +88,9 @@ def _predict(args) -> None:
     from mousefacelift.lrm.config import PredictConfig
     from mousefacelift.lrm.predict import predict
 
-    index = predict(args.model, args.dataset, args.out, read_config(args, PredictConfig, "predict"),
-                    "cuda" if args.gpus else "cpu")
+    index = predict(
+        args.model, args.dataset, args.out, read_config(args, PredictConfig, "predict"), "cuda" if args.gpus else "cpu"
+    )
     print(f"{len(index['items'])} predictions in {args.out}")
 
 

@@ -10,7 +10,8 @@ from mousefacelift.lrm.losses import LossConfig
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with linear warm-up and cosine decay to zero; published values but for rate and warm-up, which suit `small`.
+    """AdamW with linear warm-up and cosine decay to zero; published values but for rate and warm-up, which suit
+    `small`.
 
     Args:
         learning_rate: at the peak (published: 4e-4 from scratch, 1e-4 afterwards).
@@ -74,7 +75,8 @@ class TrainConfig:
     """Section `train` of config.yaml: training of one reconstructor.
 
     Args:
-        preset: sizes of the network: facelift (published), base, small or tiny; those of init, if that is given ("" takes any).
+        preset: sizes of the network: facelift (published), base, small or tiny; those of init, if that is given (""
+            takes any).
         init: folder with model.safetensors and config.json (from `lrm import` or an earlier run) to start from.
         layers: full trains every weight, frozen keeps the first layers fixed, lora trains low-rank additions only.
         frozen_share: of the transformer layers, with layers frozen.

@@ -26,10 +26,10 @@ from mousefacelift.lrm.weights import check_state, file_hash, write_model
 VGG_PREFIX = "loss_calculator.perceptual_loss_module.net."
 PUBLISHED_HEAD_DIM = 64  # not visible in any weight's shape
 NOTICE = """These weights were imported from {name} (SHA-256 {sha256}).
-They are not covered by the licence of this project. The weights published with FaceLift (Lyu et al., 2025) are under the
-Adobe Research License: non-commercial research use only, derivatives included, so weights fine-tuned from these inherit
-the restriction. No licence file lay beside the checkpoint; get its text from where the checkpoint came from, and pass on
-both when you pass on the weights.
+They are not covered by the licence of this project. The weights published with FaceLift (Lyu et al., 2025) are under
+the Adobe Research License: non-commercial research use only, derivatives included, so weights fine-tuned from these inherit
+the restriction. No licence file lay beside the checkpoint; get its text where the checkpoint came from, and pass
+on both when you pass on the weights.
 """
 
 
@@ -50,8 +50,12 @@ def import_checkpoint(path: Path, out: Path, head_dim: int = PUBLISHED_HEAD_DIM,
         check_state(GSLRM(sizes), state, path)
         if vgg:
             check_state(PerceptualLoss(), vgg, f"{path}: perceptual network")
-    facts |= {"imported_from": Path(path).name, "sha256": file_hash(Path(path)),
-              "parameters": sum(value.numel() for value in state.values()), "perceptual_network": bool(vgg)}
+    facts |= {
+        "imported_from": Path(path).name,
+        "sha256": file_hash(Path(path)),
+        "parameters": sum(value.numel() for value in state.values()),
+        "perceptual_network": bool(vgg),
+    }
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     if vgg:
@@ -68,21 +72,30 @@ def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
         MissingWeights: missing, unreadable, or holding more than tensors and plain values.
     """
     if not path.is_file():
-        raise MissingWeights("the checkpoint to import is missing", got=path, expected="ckpt_*.pt of a published FaceLift",
-                             hint="download it from where its authors publish it and give its path")
+        raise MissingWeights(
+            "the checkpoint to import is missing",
+            got=path,
+            expected="ckpt_*.pt of a published FaceLift",
+            hint="download it from where its authors publish it and give its path",
+        )
     try:
         if path.suffix == ".safetensors":
             document = {"model": load_file(path)}
         else:
             document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError) as error:
-        raise MissingWeights(f"checkpoint {path} cannot be read safely", got=str(error).splitlines()[0],
-                             likely="a truncated download, or a pickle that holds code") from error
+        raise MissingWeights(
+            f"checkpoint {path} cannot be read safely",
+            got=str(error).splitlines()[0],
+            likely="a truncated download, or a pickle that holds code",
+        ) from error
     state = document.get("model", document) if isinstance(document, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise MissingWeights(f"checkpoint {path} holds no state dict", expected='{"model": {name: tensor}}')
     state = {name.removeprefix("module."): value for name, value in state.items()}
-    facts = {key: document[key] for key in ("fwdbwd_pass_step", "param_update_step") if isinstance(document.get(key), int)}
+    facts = {
+        key: document[key] for key in ("fwdbwd_pass_step", "param_update_step") if isinstance(document.get(key), int)
+    }
     return state, facts | {"holds": sorted(document) if state is not document else ["model"]}
 
 
@@ -97,23 +110,37 @@ def sizes_of(state: dict[str, torch.Tensor], head_dim: int, where: object) -> Mo
         free = state["gaussian_position_embeddings"].shape[0]
         channels = state["gaussian_upsampler.linear.weight"].shape[0]
     except KeyError as error:
-        raise MissingWeights(f"checkpoint {where} is not a GS-LRM", got=f"no weight {error}",
-                             likely="the multi-view diffusion checkpoint, or another network") from error
+        raise MissingWeights(
+            f"checkpoint {where} is not a GS-LRM",
+            got=f"no weight {error}",
+            likely="the multi-view diffusion checkpoint, or another network",
+        ) from error
     layers = {int(match[1]) for name in state if (match := re.match(r"transformer_layers\.(\d+)\.", name))}
     patch, degree = round((patch_numbers / 9) ** 0.5), round(((channels - 11) / 3) ** 0.5) - 1
-    return ModelConfig(image_size=512, patch_size=patch, dim=dim, head_dim=head_dim, layers=len(layers),
-                       free_gaussians=free, sh_degree=degree)
+    return ModelConfig(
+        image_size=512,
+        patch_size=patch,
+        dim=dim,
+        head_dim=head_dim,
+        layers=len(layers),
+        free_gaussians=free,
+        sh_degree=degree,
+    )
 
 
 def describe(report: dict) -> str:
     """What `import_checkpoint` found, in a few lines."""
     sizes = report["sizes"]
-    lines = [f"GS-LRM: {report['parameters'] / 1e6:.1f} M parameters, {sizes['layers']} layers of width {sizes['dim']}, "
-             f"patch {sizes['patch_size']}, SH degree {sizes['sh_degree']}, {sizes['free_gaussians']} free Gaussians",
-             f"file holds: {', '.join(report['holds'])}",
-             "perceptual network (VGG19): " + ("yes" if report["perceptual_network"] else "no"),
-             f"sha256: {report['sha256']}"]
-    return "\n".join(lines + [f"{key}: {report[key]}" for key in ("fwdbwd_pass_step", "param_update_step") if key in report])
+    lines = [
+        f"GS-LRM: {report['parameters'] / 1e6:.1f} M parameters, {sizes['layers']} layers of width {sizes['dim']}, "
+        f"patch {sizes['patch_size']}, SH degree {sizes['sh_degree']}, {sizes['free_gaussians']} free Gaussians",
+        f"file holds: {', '.join(report['holds'])}",
+        "perceptual network (VGG19): " + ("yes" if report["perceptual_network"] else "no"),
+        f"sha256: {report['sha256']}",
+    ]
+    return "\n".join(
+        lines + [f"{key}: {report[key]}" for key in ("fwdbwd_pass_step", "param_update_step") if key in report]
+    )
 
 
 def _licence_text(path: Path, licence: Path | None, facts: dict) -> str:

@@ -45,17 +45,30 @@ def stack_views(views: Sequence[View], size: int, background=(1.0, 1.0, 1.0)) ->
 def _check_view(view: View, number: int) -> None:
     height, width = view.rgba.shape[:2]
     if height != width:
-        raise DataError("the reconstructor takes square images", where=f"view {number}", got=f"{width}x{height}",
-                        expected="a square", hint="mousefacelift capture normalise makes them, with their cameras")
+        raise DataError(
+            "the reconstructor takes square images",
+            where=f"view {number}",
+            got=f"{width}x{height}",
+            expected="a square",
+            hint="mousefacelift capture normalise makes them, with their cameras",
+        )
     if not np.isfinite(view.rgba).all():
         raise DataError("an input image holds numbers that are not finite", where=f"view {number}")
     if view.rgba[..., 3].max() < 0.5:
-        raise DataError("an input image shows no foreground", where=f"view {number}", got="alpha below 0.5 everywhere",
-                        likely="an empty mask")
+        raise DataError(
+            "an input image shows no foreground",
+            where=f"view {number}",
+            got="alpha below 0.5 everywhere",
+            likely="an empty mask",
+        )
     if view.camera.t[2] <= RENDER.near:
-        raise CameraError("the animal is behind a camera", where=f"view {number}",
-                          got=f"origin at z = {view.camera.t[2]:.2f}", expected=f"more than {RENDER.near} world units",
-                          likely="OpenGL axes, or a world that is not centred on the animal")
+        raise CameraError(
+            "the animal is behind a camera",
+            where=f"view {number}",
+            got=f"origin at z = {view.camera.t[2]:.2f}",
+            expected=f"more than {RENDER.near} world units",
+            likely="OpenGL axes, or a world that is not centred on the animal",
+        )
 
 
 @torch.no_grad()

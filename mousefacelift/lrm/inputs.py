@@ -28,8 +28,11 @@ def read_picture(path: Path, mask: Path | None = None, matting: Matting | None =
     if mask is not None:
         shape = _open(mask).convert("L")
         if shape.size != image.size:
-            raise DataError(f"mask {mask} does not fit its picture", got=f"{shape.size[0]}x{shape.size[1]}",
-                            expected=f"{image.size[0]}x{image.size[1]}")
+            raise DataError(
+                f"mask {mask} does not fit its picture",
+                got=f"{shape.size[0]}x{shape.size[1]}",
+                expected=f"{image.size[0]}x{image.size[1]}",
+            )
         alpha = np.asarray(shape, np.float32) / 255
         rgba = np.dstack([np.asarray(image.convert("RGB"), np.float32) / 255, alpha])
     elif image.mode in ("RGBA", "LA", "PA"):
@@ -38,13 +41,21 @@ def read_picture(path: Path, mask: Path | None = None, matting: Matting | None =
         rgb = np.asarray(image.convert("RGB"))
         rgba = np.dstack([rgb.astype(np.float32) / 255, matting(rgb)]).astype(np.float32)
     else:
-        raise DataError(f"picture {path} has no alpha channel", got=image.mode, expected="RGBA, or a mask beside it",
-                        hint="--mask MASK.png, or --matting auto")
+        raise DataError(
+            f"picture {path} has no alpha channel",
+            got=image.mode,
+            expected="RGBA, or a mask beside it",
+            hint="--mask MASK.png, or --matting auto",
+        )
     area = float((rgba[..., 3] > 0.5).mean())
     if not 0.001 < area < 0.98:
-        raise DataError(f"picture {path} shows no animal to cut out", got=f"foreground {area:.1%} of the image",
-                        expected="between 0.1% and 98%", likely="an empty or inverted mask",
-                        hint="give a mask that is white on the animal: --mask MASK.png")
+        raise DataError(
+            f"picture {path} shows no animal to cut out",
+            got=f"foreground {area:.1%} of the image",
+            expected="between 0.1% and 98%",
+            likely="an empty or inverted mask",
+            hint="give a mask that is white on the animal: --mask MASK.png",
+        )
     return rgba.astype(np.float32)
 
 
@@ -58,14 +69,20 @@ def _open(path: Path) -> Image.Image:
 
 
 def frame_picture(rgba: np.ndarray, size: int, elevation: float, name: str, area: float) -> View:
-    """The picture as a square view of `size` pixels, the animal's centre of mass in the middle, covering `area` of the image.
+    """The picture as a square view of `size` pixels, the animal's centre of mass in the middle, covering `area` of the
+    image.
 
-    Nobody knows the true camera of a picture, nor the animal's size: it is placed at azimuth 0, the given elevation and distance
-    2.7, as large as the networks' own photos show an animal, and everything that follows is relative to it. An outspread
-    animal is made smaller until it fits.
+    Nobody knows the true camera of a picture, nor the animal's size: it is placed at azimuth 0, the given elevation and
+    distance 2.7, as large as the networks' own photos show an animal, and everything that follows is relative to it. An
+    outspread animal is made smaller until it fits.
     """
     alpha = rgba[..., 3]
-    middle = np.array([(alpha.sum(0) * (np.arange(alpha.shape[1]) + 0.5)).sum(), (alpha.sum(1) * (np.arange(alpha.shape[0]) + 0.5)).sum()])
+    middle = np.array(
+        [
+            (alpha.sum(0) * (np.arange(alpha.shape[1]) + 0.5)).sum(),
+            (alpha.sum(1) * (np.arange(alpha.shape[0]) + 0.5)).sum(),
+        ]
+    )
     middle /= alpha.sum()
     x0, y0, x1, y1 = mask_bbox(alpha > 0.5)
     reach = 2 * max(middle[0] - x0, x1 - middle[0], middle[1] - y0, y1 - middle[1])

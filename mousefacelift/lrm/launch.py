@@ -17,12 +17,17 @@ def is_worker(env: Mapping[str, str] = os.environ) -> bool:
     return "LOCAL_RANK" in env and "WORLD_SIZE" in env
 
 
-def launch_command(config: LaunchConfig, gpus: int, arguments: Sequence[str], hosts: Sequence[str] = (),
-                   env: Mapping[str, str] = os.environ) -> list[str] | None:
+def launch_command(
+    config: LaunchConfig,
+    gpus: int,
+    arguments: Sequence[str],
+    hosts: Sequence[str] = (),
+    env: Mapping[str, str] = os.environ,
+) -> list[str] | None:
     """Command that runs `mousefacelift ARGUMENTS` in every process of the job; None when this process is enough.
 
-    One node: torchrun with one process per GPU (or `cpu_processes`). Several: `srun` starts torchrun once per node of the
-    SLURM allocation, with all that the allocation has there; they meet on the first host.
+    One node: torchrun with one process per GPU (or `cpu_processes`). Several: `srun` starts torchrun once per node of
+    the SLURM allocation, with all that the allocation has there; they meet on the first host.
 
     Args:
         hosts: of the SLURM allocation, needed for several nodes only.
@@ -37,12 +42,29 @@ def launch_command(config: LaunchConfig, gpus: int, arguments: Sequence[str], ho
     if config.nodes == 1:
         return [*torchrun, "--standalone", *target]
     if len(hosts) < config.nodes:
-        raise ConfigError("training on several nodes needs a SLURM allocation that large", where="train.launch.nodes",
-                          got=f"{len(hosts)} nodes", expected=config.nodes,
-                          hint="snakemake --profile workflow/profiles/slurm asks for them; or salloc --nodes")
-    meeting = ["--rdzv-backend", "c10d", "--rdzv-id", env["SLURM_JOB_ID"], "--rdzv-endpoint", f"{hosts[0]}:{config.port}"]
-    nodes = ["srun", f"--nodes={config.nodes}", f"--ntasks={config.nodes}", "--ntasks-per-node=1", "--cpu-bind=none",
-             "--kill-on-bad-exit=1"]
+        raise ConfigError(
+            "training on several nodes needs a SLURM allocation that large",
+            where="train.launch.nodes",
+            got=f"{len(hosts)} nodes",
+            expected=config.nodes,
+            hint="snakemake --profile workflow/profiles/slurm asks for them; or salloc --nodes",
+        )
+    meeting = [
+        "--rdzv-backend",
+        "c10d",
+        "--rdzv-id",
+        env["SLURM_JOB_ID"],
+        "--rdzv-endpoint",
+        f"{hosts[0]}:{config.port}",
+    ]
+    nodes = [
+        "srun",
+        f"--nodes={config.nodes}",
+        f"--ntasks={config.nodes}",
+        "--ntasks-per-node=1",
+        "--cpu-bind=none",
+        "--kill-on-bad-exit=1",
+    ]
     return [*nodes, *torchrun, "--nnodes", str(config.nodes), *meeting, *target]
 
 
@@ -66,7 +88,8 @@ def launch_job(settings: dict, gpus: int, arguments: Sequence[str]) -> bool:
 
 
 def torchrun(arguments: Sequence[str]) -> int:
-    """PyTorch's own launcher; returns the exit code of the first process that failed (torchrun itself would return 1)."""
+    """PyTorch's own launcher; returns the exit code of the first process that failed (torchrun itself would return
+    1)."""
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main
 
@@ -81,7 +104,8 @@ def torchrun(arguments: Sequence[str]) -> int:
 def allocated_hosts(env: Mapping[str, str] = os.environ) -> list[str]:
     """Hosts of the SLURM allocation that this process runs in, in SLURM's order; empty outside one.
 
-    SLURM itself is asked: inside a job that Snakemake submitted, little more than SLURM_JOB_ID is left of the variables.
+    SLURM itself is asked: inside a job that Snakemake submitted, little more than SLURM_JOB_ID is left of the
+    variables.
     """
     if "SLURM_JOB_ID" not in env:
         return []
@@ -93,8 +117,11 @@ def _ask(*command: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ConfigError("SLURM does not say which nodes this job has", where=" ".join(command),
-                          got=getattr(error, "stderr", None) or str(error)) from error
+        raise ConfigError(
+            "SLURM does not say which nodes this job has",
+            where=" ".join(command),
+            got=getattr(error, "stderr", None) or str(error),
+        ) from error
 
 
 if __name__ == "__main__":

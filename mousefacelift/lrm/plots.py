@@ -39,9 +39,16 @@ def plot_curriculum(path: Path, shares: np.ndarray, arm: str) -> None:
     figure, axis = _figure(7, 3)
     steps = np.unique(np.linspace(0, len(shares) - 1, 500).astype(int))
     used = [i for i in range(len(SOURCES)) if shares[:, i].any()]
-    axis.stackplot(steps, shares[steps][:, used].T, labels=[SOURCES[i] for i in used], colors=[COLORS[SOURCES[i]] for i in used])
-    axis.set(xlim=(0, max(len(shares) - 1, 1)), ylim=(0, 1), xlabel="step", ylabel="share of samples",
-             title=f"curriculum of arm {arm}: " + ", ".join(f"{SOURCES[i]} {shares[:, i].mean():.1%}" for i in used))
+    axis.stackplot(
+        steps, shares[steps][:, used].T, labels=[SOURCES[i] for i in used], colors=[COLORS[SOURCES[i]] for i in used]
+    )
+    axis.set(
+        xlim=(0, max(len(shares) - 1, 1)),
+        ylim=(0, 1),
+        xlabel="step",
+        ylabel="share of samples",
+        title=f"curriculum of arm {arm}: " + ", ".join(f"{SOURCES[i]} {shares[:, i].mean():.1%}" for i in used),
+    )
     axis.legend(loc="lower left", ncols=len(used), fontsize=8)
     _save(figure, path)
 
@@ -55,7 +62,12 @@ def plot_mixture(path: Path, sampler: MixtureSampler, arm: str) -> None:
     for source in sampler.sources:
         left.plot(marks, [row[source]["share"] for row in table], color=COLORS[source], label=source)
         left.plot(marks, planned[marks - 1, SOURCES.index(source)], color=COLORS[source], ls=":", lw=1)
-    left.set(xlabel="step", ylabel="share of samples so far", ylim=(0, 1), title=f"realised mixture of {arm} (dotted: planned)")
+    left.set(
+        xlabel="step",
+        ylabel="share of samples so far",
+        ylim=(0, 1),
+        title=f"realised mixture of {arm} (dotted: planned)",
+    )
     left.legend(fontsize=8)
     last = table[-1]
     bars = right.bar(list(last), [row["epochs"] for row in last.values()], color=[COLORS[s] for s in last])

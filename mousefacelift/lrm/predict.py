@@ -1,9 +1,10 @@
 """Predictions of a trained model on real frames, in the form that `check evaluate` reads (see `check.predictions`).
 
-    mousefacelift lrm predict --model results/train/80-20 --dataset results/dataset --out results/evaluate/80-20/predictions
+    mousefacelift lrm predict --model results/train/80-20 --dataset results/dataset --out
+    results/evaluate/80-20/predictions
 
-One folder per (protocol, frame): a FaceLift sample whose view i is the render for target i, straight alpha, with its camera;
-index.json names the inputs, the targets and their hashes.
+One folder per (protocol, frame): a FaceLift sample whose view i is the render for target i, straight alpha, with its
+camera; index.json names the inputs, the targets and their hashes.
 """
 
 from __future__ import annotations
@@ -79,11 +80,24 @@ def predict(model_folder: Path, dataset: Path, out: Path, config: PredictConfig,
     tasks = plan(manifest, config)
     facts, digest = read_facts(model_folder), file_hash(Path(model_folder) / "model.safetensors")
     kept = {task.name for task in [t for t in tasks if t.kind == "target"][: config.splats_kept]}
-    header = {"arm": facts.get("arm", Path(model_folder).name), "seed": facts.get("seed"), "model_hash": digest,
-              "step": facts.get("step"), "size": sizes.image_size, "background": "alpha", "dataset_build": manifest.header["build"]}
+    header = {
+        "arm": facts.get("arm", Path(model_folder).name),
+        "seed": facts.get("seed"),
+        "model_hash": digest,
+        "step": facts.get("step"),
+        "size": sizes.image_size,
+        "background": "alpha",
+        "dataset_build": manifest.header["build"],
+    }
     make = functools.partial(make_prediction, model=model, manifest=manifest, size=sizes.image_size, kept=kept)
-    return run_chunk(Path(out) / "index.json", config_hash([digest, manifest.header["build"], config]),
-                     [(task.name, task) for task in tasks], make, header, "predictions")
+    return run_chunk(
+        Path(out) / "index.json",
+        config_hash([digest, manifest.header["build"], config]),
+        [(task.name, task) for task in tasks],
+        make,
+        header,
+        "predictions",
+    )
 
 
 def plan(manifest: Manifest, config: PredictConfig) -> list[Task]:
@@ -101,9 +115,12 @@ def plan(manifest: Manifest, config: PredictConfig) -> list[Task]:
     seen = frames_of(manifest, "train", config.inputs, config.train_frames) if config.train_frames else []
     tasks += [Task("B", frame, frame) for frame in seen if frame.held_out]
     if not tasks:
-        raise DataError("there is no real frame to predict", got=f"splits {', '.join(config.splits)}",
-                        expected=f"frames with {config.inputs} seen cameras and one more view",
-                        hint="lower predict.inputs, or lengthen dataset.splits.val and test")
+        raise DataError(
+            "there is no real frame to predict",
+            got=f"splits {', '.join(config.splits)}",
+            expected=f"frames with {config.inputs} seen cameras and one more view",
+            hint="lower predict.inputs, or lengthen dataset.splits.val and test",
+        )
     return tasks
 
 
@@ -132,9 +149,19 @@ def frames_of(manifest: Manifest, split: str, inputs: int, limit: int) -> list[F
         given = tuple(i for i in seen if numbers[i] in chosen[recording])
         if len(given) < inputs:
             continue  # a camera of the fixed inputs is missing in this frame
-        frames.append(FrameViews(int(row), split, recording, int(manifest.samples["frame"].iat[row]), given,
-                                 tuple(i for i in seen if i not in given),
-                                 tuple(int(i) for i in own if views.held_out[i]), numbers, views.hash))
+        frames.append(
+            FrameViews(
+                int(row),
+                split,
+                recording,
+                int(manifest.samples["frame"].iat[row]),
+                given,
+                tuple(i for i in seen if i not in given),
+                tuple(int(i) for i in own if views.held_out[i]),
+                numbers,
+                views.hash,
+            )
+        )
     return frames
 
 
@@ -143,7 +170,9 @@ def camera_numbers(manifest: Manifest) -> np.ndarray:
     return manifest.view_table(["camera"])["camera"].to_numpy()
 
 
-def make_prediction(name: str, task: Task, folder: Path, *, model: GSLRM, manifest: Manifest, size: int, kept: set[str]) -> dict:
+def make_prediction(
+    name: str, task: Task, folder: Path, *, model: GSLRM, manifest: Manifest, size: int, kept: set[str]
+) -> dict:
     """Reconstruct one task, write its renders as a sample into `folder`, and return its row of the index."""
     at, shown = (read_sample(manifest.folder_of(frame.row)) for frame in (task.at, task.shown))
     image, _, _ = stack_views([shown.views[i] for i in task.shown.inputs], size)
@@ -151,14 +180,34 @@ def make_prediction(name: str, task: Task, folder: Path, *, model: GSLRM, manife
     gaussians = predict_gaussians(model, image[None], c2w[None], fxfycxcy[None]).map(lambda tensor: tensor[0])
     cameras = [at.views[i].camera.scaled_to(size, size) for i in task.targets]
     images = render_rgba(gaussians, cameras)
-    views = tuple(View(rgba, camera, {"camera": task.at.cameras[i]}) for rgba, camera, i in zip(images, cameras, task.targets))
+    views = tuple(
+        View(rgba, camera, {"camera": task.at.cameras[i]}) for rgba, camera, i in zip(images, cameras, task.targets)
+    )
     write_sample(folder, Sample(views, {"source": "splat", "recording": task.at.recording, "frame": task.at.frame}))
     if name in kept:
-        write_ply(folder / "splat.ply", gaussians.select(rows_to_keep(gaussians, FILTERS["body"])).map(torch.Tensor.cpu))
+        write_ply(
+            folder / "splat.ply", gaussians.select(rows_to_keep(gaussians, FILTERS["body"])).map(torch.Tensor.cpu)
+        )
     place = str(manifest.folder_of(task.at.row))
-    return {"kind": task.kind, "protocol": task.protocol, "split": task.at.split, "recording": task.at.recording,
-            "frame": task.at.frame, "swap_frame": task.shown.frame if task.kind == "swap" else None,
-            "inputs": [{"sample": str(manifest.folder_of(task.shown.row)), "view": i, "camera": task.shown.cameras[i]}
-                       for i in task.shown.inputs],
-            "targets": [{"sample": place, "view": i, "camera": task.at.cameras[i], "hash": task.at.hashes[i],
-                         "is_input": i in task.at.inputs} for i in task.targets]}
+    return {
+        "kind": task.kind,
+        "protocol": task.protocol,
+        "split": task.at.split,
+        "recording": task.at.recording,
+        "frame": task.at.frame,
+        "swap_frame": task.shown.frame if task.kind == "swap" else None,
+        "inputs": [
+            {"sample": str(manifest.folder_of(task.shown.row)), "view": i, "camera": task.shown.cameras[i]}
+            for i in task.shown.inputs
+        ],
+        "targets": [
+            {
+                "sample": place,
+                "view": i,
+                "camera": task.at.cameras[i],
+                "hash": task.at.hashes[i],
+                "is_input": i in task.at.inputs,
+            }
+            for i in task.targets
+        ],
+    }

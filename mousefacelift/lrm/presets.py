@@ -14,11 +14,12 @@ class ModelConfig:
     Args:
         image_size: at which the weights were trained, pixels (no weight depends on it).
         depth_range: world units each side of the ray's closest approach to the origin.
-        uses_alpha: off in the published model. What alpha and colour of an input pixel say is not learnt but taken: the network
-            sees alpha and the colours without their background, and only patches that show foreground become tokens; it sees,
-            and predicts depth within, the pieces of the pixel's ray that lie in the visual hull of the input silhouettes; it
-            predicts colour as the difference to the pixel's, size relative to the pixel's width at that depth (so that neither
-            zoom nor resolution changes how far a Gaussian spreads in its own image), and opacity as a share of its alpha.
+        uses_alpha: off in the published model. What alpha and colour of an input pixel say is not learnt but taken: the
+            network sees alpha and the colours without their background, and only patches that show foreground become
+            tokens; it sees, and predicts depth within, the pieces of the pixel's ray that lie in the visual hull of the
+            input silhouettes; it predicts colour as the difference to the pixel's, size relative to the pixel's width
+            at that depth (so that neither zoom nor resolution changes how far a Gaussian spreads in its own image), and
+            opacity as a share of its alpha.
     """
 
     image_size: int = 512
@@ -39,7 +40,8 @@ class ModelConfig:
 
     @property
     def input_channels(self) -> int:
-        """Numbers per pixel that the network sees: colour, ray, nearest point; alpha and both ends of the ray in the hull."""
+        """Numbers per pixel that the network sees: colour, ray, nearest point; alpha and both ends of the ray in the
+        hull."""
         return 12 if self.uses_alpha else 9
 
     @property
@@ -48,10 +50,16 @@ class ModelConfig:
         return 3 + 3 * (self.sh_degree + 1) ** 2 + 3 + 4 + 1
 
 
-# What every size of this project's own shares: a budget pays for no lesson that the input already holds, and depth starts in the
-# nearer part of the hull, Gaussians with a deviation of 0.4 pixels.
-OWN = {"uses_alpha": True, "depth_range": 1.0, "depth_logit_offset": -1.0, "scale_log_offset": -0.9, "opacity_logit_offset": 0.0,
-       "head_init_std": 0.005}
+# What every size of this project's own shares: a budget pays for no lesson that the input already holds, and depth
+# starts in the nearer part of the hull, Gaussians with a deviation of 0.4 pixels.
+OWN = {
+    "uses_alpha": True,
+    "depth_range": 1.0,
+    "depth_logit_offset": -1.0,
+    "scale_log_offset": -0.9,
+    "opacity_logit_offset": 0.0,
+    "head_init_std": 0.005,
+}
 
 PRESETS = {
     # Published: FaceLift configs/gslrm.yaml, 303.6 M parameters.

@@ -11,18 +11,21 @@ INSIDE = 0.1  # alpha from which a pixel belongs to the silhouette
 
 
 @torch.no_grad()
-def allowed_part(origin: Tensor, direction: Tensor, alpha: Tensor, w2c: Tensor, fxfycxcy: Tensor, reach: float) -> Tensor:
+def allowed_part(
+    origin: Tensor, direction: Tensor, alpha: Tensor, w2c: Tensor, fxfycxcy: Tensor, reach: float
+) -> Tensor:
     """Where along each ray the most views see foreground, bool [B, R, SAMPLES]: its part of the visual hull.
 
-    Where silhouettes contradict each other (errors of calibration or masks) that is the part that most of them allow. A view that
-    does not show a point, because it lies outside the frame, has half a vote for it: a camera that sees little of the body forbids
+    Where silhouettes contradict each other (errors of calibration or masks) that is the part that most of them allow. A
+    view that does not show a point, because it lies outside the frame, has half a vote for it: a camera that sees
+        little of the body forbids
     nothing, and a corner that most cameras miss is no body. Every ray has some such part; it may lie in several pieces.
 
     Args:
         origin, direction: [B, R, 3] rays, directions of unit length.
         alpha: [B, V, H, W] of the input views, with w2c [B, V, 4, 4] and fxfycxcy [B, V, 4].
-        reach: the ray is searched this far to each side of its closest approach to the world origin, which lies in front of
-            every camera.
+        reach: the ray is searched this far to each side of its closest approach to the world origin, which lies in
+            front of every camera.
     """
     step = 2 * reach / SAMPLES
     offset = torch.arange(SAMPLES, device=origin.device) * step - reach + step / 2
@@ -36,9 +39,17 @@ def allowed_part(origin: Tensor, direction: Tensor, alpha: Tensor, w2c: Tensor, 
         slope = direction @ w2c[:, view, :3, :3].mT
         z = torch.addcmul(start[..., 2:], distance, slope[..., 2:])
         column, row = (
-            torch.addcmul((f * start[..., i] + c * start[..., 2])[..., None], distance,
-                          (f * slope[..., i] + c * slope[..., 2])[..., None]).div_(z).add_(1).clamp_(0, limit + 1).long()
-            for i, f, c, limit in ((0, fx, cx, width), (1, fy, cy, height)))
+            torch.addcmul(
+                (f * start[..., i] + c * start[..., 2])[..., None],
+                distance,
+                (f * slope[..., i] + c * slope[..., 2])[..., None],
+            )
+            .div_(z)
+            .add_(1)
+            .clamp_(0, limit + 1)
+            .long()
+            for i, f, c, limit in ((0, fx, cx, width), (1, fy, cy, height))
+        )
         index = row.mul_(width + 2).add_(column).flatten(1)
         votes += torch.gather(allowed[:, view], 1, index).reshape(distance.shape)
     return votes == votes.amax(-1, keepdim=True)
@@ -51,7 +62,8 @@ def ends(allowed: Tensor, reach: float) -> Tensor:
 
 
 def offset_within(allowed: Tensor, share: Tensor, reach: float) -> Tensor:
-    """The point [B, R, 1] that has `share` [B, R, 1] of the allowed part before it, as a distance from the closest approach.
+    """The point [B, R, 1] that has `share` [B, R, 1] of the allowed part before it, as a distance from the closest
+    approach.
 
     Gaps are jumped over, so no share names a point that the silhouettes exclude.
     """

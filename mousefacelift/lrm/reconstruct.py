@@ -3,8 +3,8 @@
     mousefacelift reconstruct mouse.png --out DIR            picture -> multi-view generator -> reconstructor
     mousefacelift reconstruct --views SAMPLE_DIR --out DIR   real views with cameras (a FaceLift sample folder)
 
-Writes per picture DIR/{name}/: gaussians.ply (and .spz), turntable.mp4, sheet.png, views/ (what the reconstructor was shown),
-reconstruction.json. Several pictures share one load of the models.
+Writes per picture DIR/{name}/: gaussians.ply (and .spz), turntable.mp4, sheet.png, views/ (what the reconstructor was
+shown), reconstruction.json. Several pictures share one load of the models.
 """
 
 from __future__ import annotations
@@ -44,21 +44,48 @@ class ReconstructOptions:
 
 def add_command(subparsers) -> None:
     """Add `reconstruct` to the top-level parser."""
-    parser = subparsers.add_parser("reconstruct", help="one picture -> Gaussians, turntable",
-                                   description="One picture, or several posed views, to a splat.")
-    parser.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="RGBA picture, or RGB with --mask or --matting")
-    parser.add_argument("--views", type=Path, nargs="+", default=[], metavar="DIR",
-                        help="sample folders with opencv_cameras.json; the generator is skipped")
-    parser.add_argument("--use-views", type=_numbers, default=None, metavar="I,J,..", help="only these views of each folder")
+    parser = subparsers.add_parser(
+        "reconstruct",
+        help="one picture -> Gaussians, turntable",
+        description="One picture, or several posed views, to a splat.",
+    )
+    parser.add_argument(
+        "images", type=Path, nargs="*", metavar="IMAGE", help="RGBA picture, or RGB with --mask or --matting"
+    )
+    parser.add_argument(
+        "--views",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="sample folders with opencv_cameras.json; the generator is skipped",
+    )
+    parser.add_argument(
+        "--use-views", type=_numbers, default=None, metavar="I,J,..", help="only these views of each folder"
+    )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", type=Path, default=Path("results/train/80-20"), help="reconstructor (default: %(default)s)")
-    parser.add_argument("--generator", type=Path, default=Path("results/distill/generator"),
-                        help="multi-view generator's folder (default: %(default)s)")
+    parser.add_argument(
+        "--model", type=Path, default=Path("results/train/80-20"), help="reconstructor (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--generator",
+        type=Path,
+        default=Path("results/distill/generator"),
+        help="multi-view generator's folder (default: %(default)s)",
+    )
     parser.add_argument("--mask", type=Path, nargs="+", default=[], help="one mask per picture, white on the animal")
-    parser.add_argument("--matting", choices=("none", "auto"), default="none", help="auto: U2-Net cuts out RGB pictures")
-    parser.add_argument("--elevation", type=float, default=15.0, help="degrees the picture was taken from above the horizon")
-    parser.add_argument("--filter", choices=("body", "cli", "gradio", "train_eval", "none"), default="body",
-                        help="which Gaussians are kept (default: those inside [-1,1]^3 that are not transparent)")
+    parser.add_argument(
+        "--matting", choices=("none", "auto"), default="none", help="auto: U2-Net cuts out RGB pictures"
+    )
+    parser.add_argument(
+        "--elevation", type=float, default=15.0, help="degrees the picture was taken from above the horizon"
+    )
+    parser.add_argument(
+        "--filter",
+        choices=("body", "cli", "gradio", "train_eval", "none"),
+        default="body",
+        help="which Gaussians are kept (default: those inside [-1,1]^3 that are not transparent)",
+    )
     parser.add_argument("--layout", choices=("facelift", "inria"), default="facelift", help="PLY layout")
     parser.add_argument("--spz", action="store_true", help="also write gaussians.spz")
     parser.add_argument("--frames", type=int, default=90, help="turntable frames; 0 writes none")
@@ -93,14 +120,22 @@ def _run(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     if bool(args.images) == bool(args.views):
-        raise ConfigError("reconstruct takes pictures or --views", got=f"{len(args.images)} pictures, {len(args.views)} folders",
-                          expected="one of the two")
+        raise ConfigError(
+            "reconstruct takes pictures or --views",
+            got=f"{len(args.images)} pictures, {len(args.views)} folders",
+            expected="one of the two",
+        )
     if args.mask and len(args.mask) != len(args.images):
-        raise ConfigError("there must be one mask per picture", got=f"{len(args.mask)} masks for {len(args.images)} pictures")
+        raise ConfigError(
+            "there must be one mask per picture", got=f"{len(args.mask)} masks for {len(args.images)} pictures"
+        )
     names = [path.stem if args.images else path.name for path in (args.images or args.views)]
     if len(set(names)) < len(names):
-        raise ConfigError("two inputs would be written to one folder", got=", ".join(sorted(names)),
-                          hint="run them with different --out")
+        raise ConfigError(
+            "two inputs would be written to one folder",
+            got=", ".join(sorted(names)),
+            hint="run them with different --out",
+        )
 
 
 def _samples_of_folders(args: argparse.Namespace) -> Iterator[tuple[str, Sample]]:
@@ -125,8 +160,14 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
         view = frame_picture(read_picture(path, mask, matting), 512, args.elevation, path.name, area)
         painted = generator.generate([view], [args.seed + number])[0]
         shown = [reframe(view, size), *(reframe(other, size) for other in painted)]
-        meta = {"source": "distilled", "picture": path.name, "generator": generator.name, "weights": generator.weights,
-                "licence": generator.licence, "seed": args.seed + number}
+        meta = {
+            "source": "distilled",
+            "picture": path.name,
+            "generator": generator.name,
+            "weights": generator.weights,
+            "licence": generator.licence,
+            "seed": args.seed + number,
+        }
         yield path.stem, Sample(_without_duplicates(shown), meta)
 
 
@@ -171,12 +212,18 @@ def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: Rec
 
     started = time.perf_counter()
     image, c2w, fxfycxcy = stack_views(sample.views, size)
-    gaussians = predict_gaussians(model, image[None], c2w[None], fxfycxcy[None]).map(lambda tensor: tensor[0].float().cpu())
+    gaussians = predict_gaussians(model, image[None], c2w[None], fxfycxcy[None]).map(
+        lambda tensor: tensor[0].float().cpu()
+    )
     elapsed_s = time.perf_counter() - started
     keep = rows_to_keep(gaussians, FILTERS[options.filter], c2w[:, :3, 3])
     if not keep.any():
-        raise DataError(f"reconstruction {out.name} is empty", got=f"0 of {len(keep)} Gaussians pass filter '{options.filter}'",
-                        likely="an untrained or collapsed model, or cameras in another unit", hint="--filter none shows all")
+        raise DataError(
+            f"reconstruction {out.name} is empty",
+            got=f"0 of {len(keep)} Gaussians pass filter '{options.filter}'",
+            likely="an untrained or collapsed model, or cameras in another unit",
+            hint="--filter none shows all",
+        )
     kept = gaussians.select(keep)
     out.mkdir(parents=True, exist_ok=True)
     write_sample(out / "views", sample)
@@ -187,8 +234,14 @@ def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: Rec
         pictures = turntable(kept, options.turntable_frames, options.turntable_size, options.turntable_elevation)
         write_mp4(out / "turntable.mp4", pictures, options.fps)
     write_sheet(out / "sheet.png", sample, kept, size)
-    facts = {"gaussians": int(keep.sum()), "before_filter": len(keep), "filter": options.filter, "views": len(sample.views),
-             "seconds": round(elapsed_s, 3), "input": sample.meta}
+    facts = {
+        "gaussians": int(keep.sum()),
+        "before_filter": len(keep),
+        "filter": options.filter,
+        "views": len(sample.views),
+        "seconds": round(elapsed_s, 3),
+        "input": sample.meta,
+    }
     write_text(out / "reconstruction.json", json.dumps(facts, indent=1, default=str))
     return out
 

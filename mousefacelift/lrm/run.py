@@ -89,24 +89,49 @@ def prepare(request: TrainRequest) -> Run:
         for layer in model.transformer_layers:
             layer.compile()
     model = choose_trainable(model, config)
-    optimizer = torch.optim.AdamW(parameter_groups(model, optimizer_config.weight_decay), lr=optimizer_config.learning_rate,
-                                  betas=optimizer_config.betas, fused=True)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(model, optimizer_config.weight_decay),
+        lr=optimizer_config.learning_rate,
+        betas=optimizer_config.betas,
+        fused=True,
+    )
     model, optimizer = accelerator.prepare(model, optimizer)
-    validation = build_validation(manifest, config.validation_source, config.validation_frames, request.loader.inputs[0],
-                                  request.loader.image_size)
+    validation = build_validation(
+        manifest,
+        config.validation_source,
+        config.validation_frames,
+        request.loader.inputs[0],
+        request.loader.image_size,
+    )
     checkpoints = Checkpoints(Path(request.out) / "checkpoints", config.keep_last)
-    run = Run(request, accelerator, manifest, sampler, model, sizes, optimizer, validation,
-              extra_terms(config.loss, accelerator.device), checkpoints, RunState(run_key(request, manifest, sampler)))
+    run = Run(
+        request,
+        accelerator,
+        manifest,
+        sampler,
+        model,
+        sizes,
+        optimizer,
+        validation,
+        extra_terms(config.loss, accelerator.device),
+        checkpoints,
+        RunState(run_key(request, manifest, sampler)),
+    )
     resume(run)
     return run
 
 
 def make_accelerator(config: TrainConfig, out: Path) -> Accelerator:
-    """Devices, precision and trackers of a run. The other processes may have to wait long while the first one validates."""
+    """Devices, precision and trackers of a run. The other processes may have to wait long while the first one
+    validates."""
     precision = chosen_precision(config.precision, torch.cuda.is_available(), torch.cpu.get_capabilities())
-    return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=not torch.cuda.is_available(),
-                       log_with=list(config.trackers) or None, project_dir=str(out / "logs"),
-                       kwargs_handlers=[InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))])
+    return Accelerator(
+        mixed_precision="no" if precision == "fp32" else precision,
+        cpu=not torch.cuda.is_available(),
+        log_with=list(config.trackers) or None,
+        project_dir=str(out / "logs"),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))],
+    )
 
 
 def chosen_precision(precision: str, has_gpu: bool, processor: Mapping[str, bool]) -> str:
@@ -125,10 +150,19 @@ def chosen_precision(precision: str, has_gpu: bool, processor: Mapping[str, bool
 def make_sampler(request: TrainRequest, manifest: Manifest, rank: int = 0, processes: int = 1) -> MixtureSampler:
     """The sampler of a run: which samples stand in which step."""
     arm, optimizer = parse_arm(request.arm, request.mixture), request.train.optimizer
-    return MixtureSampler(manifest, arm, request.seed, steps=planned_steps(arm, request.mixture, request.train.steps),
-                          batch_size=optimizer.batch * optimizer.accumulate * processes, mixture=request.mixture,
-                          inputs=request.loader.inputs, unseen_targets=request.loader.unseen_targets,
-                          min_views=request.loader.inputs[0] + request.loader.unseen_targets, rank=rank, world_size=processes)
+    return MixtureSampler(
+        manifest,
+        arm,
+        request.seed,
+        steps=planned_steps(arm, request.mixture, request.train.steps),
+        batch_size=optimizer.batch * optimizer.accumulate * processes,
+        mixture=request.mixture,
+        inputs=request.loader.inputs,
+        unseen_targets=request.loader.unseen_targets,
+        min_views=request.loader.inputs[0] + request.loader.unseen_targets,
+        rank=rank,
+        world_size=processes,
+    )
 
 
 def plan_sampler(request: TrainRequest) -> MixtureSampler:
@@ -142,32 +176,58 @@ def describe_plan(sampler: MixtureSampler) -> str:
     lines = [f"arm {sampler.arm.name}: {sampler.steps} steps of {sampler.batch_size} samples"]
     for source, row in sampler.realised(sampler.steps).items():
         planned = sampler.shares[:, SOURCES.index(source)].mean()
-        lines.append(f"  {source:<10} planned {planned:6.1%}  drawn {row['share']:6.1%} = {row['count']:>7} samples, "
-                     f"{row['epochs']:.2f} passes over {len(sampler.sources[source].rows)}")
+        lines.append(
+            f"  {source:<10} planned {planned:6.1%}  drawn {row['share']:6.1%} = {row['count']:>7} samples, "
+            f"{row['epochs']:.2f} passes over {len(sampler.sources[source].rows)}"
+        )
     return "\n".join(lines)
 
 
 def check_request(request: TrainRequest) -> None:
     """Raise ConfigError for settings that cannot work together."""
     config = request.train
-    if min(config.steps, config.log_every, config.validate_every, config.save_every, config.keep_last,
-           config.optimizer.batch, config.optimizer.accumulate) < 1:
-        raise ConfigError("a count in train must be at least 1", where="train: steps, log_every, validate_every, save_every, "
-                          "keep_last, optimizer.batch, optimizer.accumulate")
+    if (
+        min(
+            config.steps,
+            config.log_every,
+            config.validate_every,
+            config.save_every,
+            config.keep_last,
+            config.optimizer.batch,
+            config.optimizer.accumulate,
+        )
+        < 1
+    ):
+        raise ConfigError(
+            "a count in train must be at least 1",
+            where="train: steps, log_every, validate_every, save_every, "
+            "keep_last, optimizer.batch, optimizer.accumulate",
+        )
     if not request.loader.keep_alpha:
-        raise ConfigError("training needs the alpha of its targets", where="loader.keep_alpha", got=False, expected=True)
+        raise ConfigError(
+            "training needs the alpha of its targets", where="loader.keep_alpha", got=False, expected=True
+        )
     known = [tracker.value for tracker in get_available_trackers()]
     missing = [name for name in config.trackers if name not in known]
     if missing:
-        raise ConfigError(f"tracker '{missing[0]}' is not installed or not known", where="train.trackers",
-                          expected=f"of {', '.join(known)}", hint="pip install 'mousefacelift[track]' brings wandb")
+        raise ConfigError(
+            f"tracker '{missing[0]}' is not installed or not known",
+            where="train.trackers",
+            expected=f"of {', '.join(known)}",
+            hint="pip install 'mousefacelift[track]' brings wandb",
+        )
 
 
 def check_image_size(size: int, sizes: ModelConfig) -> int:
-    """`size` in pixels, if the network's patches divide it; the finished model remembers it as the size it was trained at."""
+    """`size` in pixels, if the network's patches divide it; the finished model remembers it as the size it was trained
+    at."""
     if size % sizes.patch_size:
-        raise ConfigError("the images cannot be cut into the network's patches", where="loader.image_size", got=size,
-                          expected=f"a multiple of {sizes.patch_size}")
+        raise ConfigError(
+            "the images cannot be cut into the network's patches",
+            where="loader.image_size",
+            got=size,
+            expected=f"a multiple of {sizes.patch_size}",
+        )
     return size
 
 
@@ -175,7 +235,9 @@ def run_key(request: TrainRequest, manifest: Manifest, sampler: MixtureSampler) 
     """16 hexadecimal digits of everything that decides what is learnt; a checkpoint of another key is not resumed."""
     settings = {k: v for k, v in dataclasses.asdict(request.train).items() if k not in OPERATIONAL}
     start = file_hash(Path(request.train.init) / "model.safetensors") if request.train.init else ""
-    return config_hash([settings, dataclasses.asdict(request.loader), sampler.fingerprint(), manifest.header["build"], start])
+    return config_hash(
+        [settings, dataclasses.asdict(request.loader), sampler.fingerprint(), manifest.header["build"], start]
+    )
 
 
 def resume(run: Run) -> None:

@@ -14,7 +14,8 @@ class RunTable:
     """A CSV file with one row per logged step, appended as the run goes.
 
     Args:
-        path: the file; rows of steps after `start_step` (made after the checkpoint that a run resumes from) are dropped.
+        path: the file; rows of steps after `start_step` (made after the checkpoint that a run resumes from) are
+            dropped.
     """
 
     def __init__(self, path: Path, start_step: int):
@@ -37,8 +38,12 @@ class RunTable:
             with open(self.path, "a", newline="") as stream:
                 csv.DictWriter(stream, list(self.rows[0])).writerow(row)
         except OSError as error:
-            raise DataError(f"table {self.path} cannot be written", got=str(error), likely="a full disk",
-                            hint="free space and rerun: training goes on from the last checkpoint") from error
+            raise DataError(
+                f"table {self.path} cannot be written",
+                got=str(error),
+                likely="a full disk",
+                hint="free space and rerun: training goes on from the last checkpoint",
+            ) from error
 
     def column(self, name: str) -> list[float]:
         """Numbers of a column, NaN where a row lacks it."""
@@ -55,5 +60,6 @@ class RunTable:
 
 
 def _is_whole(row: dict) -> bool:
-    """Whether a row has all its columns: the last one may be cut short when the process was killed or the disk was full."""
+    """Whether a row has all its columns: the last one may be cut short when the process was killed or the disk was
+    full."""
     return None not in row and None not in row.values() and row.get("step", "").isdigit()

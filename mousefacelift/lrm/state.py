@@ -1,4 +1,5 @@
-"""Checkpoints of a training run: written whole or not at all, the last few and the best kept, resumed to the exact step.
+"""Checkpoints of a training run: written whole or not at all, the last few and the best kept, resumed to the exact
+step.
 
     <run>/checkpoints/step_00000200/training.pt      model, optimiser, RNG states (tensors and numbers only)
     <run>/checkpoints/step_00000200/state.json       step, key of the configuration, counters, validation, alarm
@@ -25,7 +26,8 @@ from mousefacelift.errors import DataError
 class RunState:
     """What a run knows about itself besides its tensors.
 
-    best_step and best_value belong to the validation foreground PSNR; alarms holds one entry per validation that tripped.
+    best_step and best_value belong to the validation foreground PSNR; alarms holds one entry per validation that
+    tripped.
     """
 
     key: str
@@ -71,9 +73,12 @@ class Checkpoints:
             (work / "state.json").write_text(json.dumps(asdict(state), indent=1))
             replace_folder(work, target)
         except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
-            raise DataError(f"checkpoint {target} cannot be written", got=str(error).splitlines()[0],
-                            likely="a full disk or a read-only folder",
-                            hint="free space and rerun: training goes on from the last checkpoint") from error
+            raise DataError(
+                f"checkpoint {target} cannot be written",
+                got=str(error).splitlines()[0],
+                likely="a full disk or a read-only folder",
+                hint="free space and rerun: training goes on from the last checkpoint",
+            ) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
         keep = set(self.steps()[-self.keep_last :]) | {state.best_step}
@@ -95,8 +100,9 @@ class Checkpoints:
     def resume(self, key: str) -> tuple[RunState, dict] | None:
         """The newest checkpoint, or None when there is none of this configuration.
 
-        Checkpoints of another configuration are set aside as `checkpoints-KEY` and taken up again when that configuration
-        comes back; they are never mixed in and never deleted. What a killed process left half-written is removed.
+        Checkpoints of another configuration are set aside as `checkpoints-KEY` and taken up again when that
+        configuration comes back; they are never mixed in and never deleted. What a killed process left half-written is
+        removed.
         """
         for rest in self.folder.glob(".step_*"):
             shutil.rmtree(rest, ignore_errors=True)
@@ -117,8 +123,12 @@ class Checkpoints:
         try:
             old.rename(new)
         except OSError as error:
-            raise DataError(f"checkpoints {old} cannot be moved to {new}", got=str(error),
-                            likely="a folder of that name is in the way", hint=f"move {new} elsewhere") from error
+            raise DataError(
+                f"checkpoints {old} cannot be moved to {new}",
+                got=str(error),
+                likely="a folder of that name is in the way",
+                hint=f"move {new} elsewhere",
+            ) from error
 
     def _state(self, step: int) -> RunState:
         try:
@@ -127,5 +137,9 @@ class Checkpoints:
             raise self._damaged(step, error) from error
 
     def _damaged(self, step: int, error: Exception) -> DataError:
-        return DataError(f"checkpoint {self.path(step)} cannot be read", got=(str(error) or type(error).__name__).splitlines()[0],
-                         likely="a damaged file", hint=f"delete {self.path(step)}: the run goes on from the one before")
+        return DataError(
+            f"checkpoint {self.path(step)} cannot be read",
+            got=(str(error) or type(error).__name__).splitlines()[0],
+            likely="a damaged file",
+            hint=f"delete {self.path(step)}: the run goes on from the one before",
+        )

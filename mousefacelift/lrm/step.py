@@ -25,7 +25,8 @@ def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
 
 
 def take_step(run: Run, batch: dict) -> None:
-    """One optimiser step: gradients over all batches of the step, guards, update. The step counts even when it is skipped."""
+    """One optimiser step: gradients over all batches of the step, guards, update. The step counts even when it is
+    skipped."""
     config, accelerator, state = run.request.train.optimizer, run.accelerator, run.state
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step, run.steps)
@@ -40,7 +41,9 @@ def take_step(run: Run, batch: dict) -> None:
         for name, value in terms.items():
             run.add(name, value * share)
     accelerator.unscale_gradients(run.optimizer)
-    norm = float(torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.grad is not None], config.clip_norm))
+    norm = float(
+        torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.grad is not None], config.clip_norm)
+    )
     if norm <= config.skip_norm:  # false for NaN
         run.optimizer.step()
         state.applied += 1

@@ -14,8 +14,9 @@ from mousefacelift.lrm.raycast import allowed_part, ends
 
 
 class Pixels(NamedTuple):
-    """What the input says about the pixels that own Gaussians: color [B,N,3] and alpha [B,N,1], both in [0,1], pitch [B,N,1],
-    the width of the pixel at distance 1, and where along its ray the silhouettes allow a body, bool [B,N,S]."""
+    """What the input says about the pixels that own Gaussians: color [B,N,3] and alpha [B,N,1], both in [0,1], pitch
+    [B,N,1], the width of the pixel at distance 1, and where along its ray the silhouettes allow a body, bool
+    [B,N,S]."""
 
     color: Tensor
     alpha: Tensor
@@ -24,8 +25,8 @@ class Pixels(NamedTuple):
 
 
 class PixelRays(NamedTuple):
-    """The rays of the pixels that own Gaussians: origin and unit direction [B,N,3], distance [B,N,1] of the point nearest to the
-    world origin, and the pixels themselves where the network builds on them (`uses_alpha`)."""
+    """The rays of the pixels that own Gaussians: origin and unit direction [B,N,3], distance [B,N,1] of the point
+    nearest to the world origin, and the pixels themselves where the network builds on them (`uses_alpha`)."""
 
     origin: Tensor
     direction: Tensor
@@ -33,21 +34,28 @@ class PixelRays(NamedTuple):
     pixels: Pixels | None = None
 
 
-def show_views(image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelConfig) -> tuple[Tensor, PixelRays, Tensor | None]:
-    """Patches [B, n, p, p, C] that become tokens, the rays of their pixels, and the attention mask (None: all tokens are real).
+def show_views(
+    image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelConfig
+) -> tuple[Tensor, PixelRays, Tensor | None]:
+    """Patches [B, n, p, p, C] that become tokens, the rays of their pixels, and the attention mask (None: all tokens
+    are real).
 
     Args: as `GSLRM.forward`.
     """
     if config.uses_alpha:
         return show_foreground(remove_background(image), c2w, fxfycxcy, config)
     origin, direction = pixel_rays(c2w, fxfycxcy, *image.shape[-2:])
-    seen, origin, direction = (patchify(part, config.patch_size)
-                               for part in (pose_images(image[:, :, :3], origin, direction), origin, direction))
+    seen, origin, direction = (
+        patchify(part, config.patch_size)
+        for part in (pose_images(image[:, :, :3], origin, direction), origin, direction)
+    )
     origin, direction = origin.flatten(1, 3), direction.flatten(1, 3)
     return seen, PixelRays(origin, direction, -(origin * direction).sum(-1, keepdim=True)), None
 
 
-def show_foreground(image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelConfig) -> tuple[Tensor, PixelRays, Tensor | None]:
+def show_foreground(
+    image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelConfig
+) -> tuple[Tensor, PixelRays, Tensor | None]:
     """`show_views` of the patches that hold foreground, with depth bounded by the silhouettes.
 
     Args:
@@ -60,7 +68,9 @@ def show_foreground(image: Tensor, c2w: Tensor, fxfycxcy: Tensor, config: ModelC
     seen, *rest = (torch.take_along_dim(part, index[:, :, None, None, None], 1) for part in parts)
     origin, direction, rgba = (part.flatten(1, 3) for part in rest)
     view = index // (height * width // patch**2)
-    pitch, is_pixel = (part.repeat_interleave(patch**2, 1)[..., None] for part in ((1 / fxfycxcy[..., 0]).gather(1, view), is_token))
+    pitch, is_pixel = (
+        part.repeat_interleave(patch**2, 1)[..., None] for part in ((1 / fxfycxcy[..., 0]).gather(1, view), is_token)
+    )
     cameras = CameraTensors.from_c2w(c2w, fxfycxcy, width, height)
     allowed = allowed_part(origin, direction, image[:, :, 3], cameras.w2c, fxfycxcy, config.depth_range)
     seen = torch.cat([seen, ends(allowed, config.depth_range).reshape(*seen.shape[:-1], 2)], dim=-1)
@@ -95,7 +105,8 @@ def patchify(images: Tensor, patch: int) -> Tensor:
 
 
 def pose_images(image: Tensor, origin: Tensor, direction: Tensor) -> Tensor:
-    """[..., 9 or 10, H, W]: colour in [-1,1], ray direction, the ray's nearest point to the world origin, and alpha in [-1,1].
+    """[..., 9 or 10, H, W]: colour in [-1,1], ray direction, the ray's nearest point to the world origin, and alpha in
+    [-1,1].
 
     Args:
         image: [..., 3 or 4, H, W] in [0,1], colour and perhaps alpha.
@@ -108,8 +119,8 @@ def remove_background(image: Tensor) -> Tensor:
     """[..., 4, H, W]: straight colour where there is foreground and grey elsewhere, then alpha.
 
     Args:
-        image: [..., 4, H, W], colour over a background of one colour, then alpha. What that colour was is read off the pixels
-            whose alpha is 0.
+        image: [..., 4, H, W], colour over a background of one colour, then alpha. What that colour was is read off the
+            pixels whose alpha is 0.
     """
     rgb, alpha = image[..., :3, :, :], image[..., 3:, :, :]
     empty = (alpha == 0).to(rgb)
@@ -119,7 +130,8 @@ def remove_background(image: Tensor) -> Tensor:
 
 
 def select_tokens(keep: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices [B, m] of the kept tokens, in order, padded to the longest row; and which of them are real, bool [B, m]."""
+    """Indices [B, m] of the kept tokens, in order, padded to the longest row; and which of them are real, bool [B,
+    m]."""
     counts = keep.sum(1)
     longest = max(int(counts.max()), 1)
     order = keep.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :longest]

@@ -2,9 +2,10 @@
 
     mousefacelift lrm train --arm 80-20 --dataset results/dataset --out results/train/80-20
 
-Reads a verified dataset. Writes model.safetensors and config.json when it is finished; before that curriculum.png, metrics.csv,
-validation.csv, validation.png, mixture.json, checkpoints/ and logs/ (tensorboard). A step draws its samples, views, background
-and augmentation from (seed, step), so a run that was killed goes on as if nothing had happened.
+Reads a verified dataset. Writes model.safetensors and config.json when it is finished; before that curriculum.png,
+metrics.csv, validation.csv, validation.png, mixture.json, checkpoints/ and logs/ (tensorboard). A step draws its
+samples, views, background and augmentation from (seed, step), so a run that was killed goes on as if nothing had
+happened.
 """
 
 from __future__ import annotations
@@ -41,14 +42,24 @@ def train(request: TrainRequest) -> Path:
     run = prepare(request)
     out, config, main = Path(request.out), request.train, run.accelerator.is_main_process
     if main:
-        metrics, validations = RunTable(out / "metrics.csv", run.state.step), RunTable(out / "validation.csv", run.state.step)
+        metrics, validations = (
+            RunTable(out / "metrics.csv", run.state.step),
+            RunTable(out / "validation.csv", run.state.step),
+        )
         plot_curriculum(out / "curriculum.png", run.sampler.shares, request.arm)
     check_applied(run)  # a run that was stopped is not trained on by starting it again
     check_alarm(run)
     run.accelerator.init_trackers("lrm", config={"arm": request.arm, "steps": run.steps})
     loader = make_loader(run.manifest, run.sampler, request.loader, workers=config.workers, start_step=run.state.step)
-    bar = tqdm(initial=run.state.step, total=run.steps, desc=f"train {request.arm}", unit="step", file=sys.stderr,
-               mininterval=2.0, disable=not main)
+    bar = tqdm(
+        initial=run.state.step,
+        total=run.steps,
+        desc=f"train {request.arm}",
+        unit="step",
+        file=sys.stderr,
+        mininterval=2.0,
+        disable=not main,
+    )
     for batch in loader:
         take_step(run, batch)
         step, last = run.state.step, run.state.step == run.steps
@@ -82,8 +93,12 @@ def log_row(run: Run) -> dict[str, float]:
     means = run.accelerator.reduce(torch.stack([run.sums[name] for name in names]) / run.since, "mean").tolist()
     row = {"step": run.state.step, **dict(zip(names, means, strict=True))}
     samples = run.since * config.batch * config.accumulate * run.accelerator.num_processes
-    row |= {"learning_rate": run.optimizer.param_groups[0]["lr"], "applied_ratio": run.state.applied_ratio,
-            "skipped": run.state.skipped, "samples_per_s": samples / max(now - run.clock, 1e-9)}
+    row |= {
+        "learning_rate": run.optimizer.param_groups[0]["lr"],
+        "applied_ratio": run.state.applied_ratio,
+        "skipped": run.state.skipped,
+        "samples_per_s": samples / max(now - run.clock, 1e-9),
+    }
     for source, facts in run.sampler.realised(run.state.step).items():
         row |= {f"count_{source}": facts["count"], f"epochs_{source}": facts["epochs"]}
     run.sums, run.since, run.clock = {}, 0, now
@@ -91,7 +106,8 @@ def log_row(run: Run) -> dict[str, float]:
 
 
 def run_validation(run: Run) -> dict:
-    """Judge the model on the validation set (main process), write the picture, remember best and alarms, return the row."""
+    """Judge the model on the validation set (main process), write the picture, remember best and alarms, return the
+    row."""
     started = time.perf_counter()
     values, collapses, prediction = validate(run.accelerator.unwrap_model(run.model), run.validation)
     state = run.state
@@ -107,8 +123,9 @@ def run_validation(run: Run) -> dict:
 
 
 def share_validation(run: Run) -> bool:
-    """Tell all processes what the main process found, so that they stop together; whether it is worth a checkpoint of its own."""
-    run.state, = broadcast_object_list([run.state])
+    """Tell all processes what the main process found, so that they stop together; whether it is worth a checkpoint of
+    its own."""
+    (run.state,) = broadcast_object_list([run.state])
     noticed = [run.state.best_step, *(alarm["step"] for alarm in run.state.alarms[-1:])]
     return run.state.step in noticed
 
@@ -117,9 +134,15 @@ def save(run: Run) -> None:
     """Write the checkpoint of the current step (main process)."""
     if run.accelerator.is_main_process:
         scaler = run.accelerator.scaler
-        run.checkpoints.save(run.state, {
-            "model": run.accelerator.unwrap_model(run.model).state_dict(), "optimizer": run.optimizer.state_dict(),
-            "scaler": scaler.state_dict() if scaler is not None else None, "rng": torch.get_rng_state()})
+        run.checkpoints.save(
+            run.state,
+            {
+                "model": run.accelerator.unwrap_model(run.model).state_dict(),
+                "optimizer": run.optimizer.state_dict(),
+                "scaler": scaler.state_dict() if scaler is not None else None,
+                "rng": torch.get_rng_state(),
+            },
+        )
     run.accelerator.wait_for_everyone()
 
 
@@ -127,10 +150,14 @@ def check_applied(run: Run) -> None:
     """Raise GateFailure when too many updates were skipped: the optimiser would only seem to train."""
     guards, state = run.request.train.guards, run.state
     if state.step >= min(guards.after, run.steps) and state.applied_ratio < guards.applied_ratio_min:
-        raise GateFailure(f"only {state.applied} of {state.step} training steps could be applied", where=f"step {state.step}",
-                          got=f"applied ratio {state.applied_ratio:.2f}", expected=f"at least {guards.applied_ratio_min}",
-                          likely="gradient norms above optimizer.skip_norm or not finite: wrong cameras, or too high a rate",
-                          hint="look at metrics.csv; lower train.optimizer.learning_rate or lengthen warmup_steps")
+        raise GateFailure(
+            f"only {state.applied} of {state.step} training steps could be applied",
+            where=f"step {state.step}",
+            got=f"applied ratio {state.applied_ratio:.2f}",
+            expected=f"at least {guards.applied_ratio_min}",
+            likely="gradient norms above optimizer.skip_norm or not finite: wrong cameras, or too high a rate",
+            hint="look at metrics.csv; lower train.optimizer.learning_rate or lengthen warmup_steps",
+        )
 
 
 def check_alarm(run: Run) -> None:
@@ -141,9 +168,13 @@ def check_alarm(run: Run) -> None:
     recent = [alarm for alarm in state.alarms if alarm["step"] > state.step - every * guards.patience]
     if len(recent) >= guards.patience:
         names = ", ".join(recent[-1]["collapses"])
-        raise GateFailure(f"the reconstructor has collapsed ({names})", where=f"step {state.step} of arm '{run.request.arm}'",
-                          got=f"alarm at {len(recent)} validations in a row", expected="no alarm",
-                          hint=f"look at {Path(run.request.out) / 'validation.png'} and validation.csv")
+        raise GateFailure(
+            f"the reconstructor has collapsed ({names})",
+            where=f"step {state.step} of arm '{run.request.arm}'",
+            got=f"alarm at {len(recent)} validations in a row",
+            expected="no alarm",
+            hint=f"look at {Path(run.request.out) / 'validation.png'} and validation.csv",
+        )
 
 
 def finish(run: Run, metrics: RunTable, validations: RunTable) -> None:
@@ -156,20 +187,43 @@ def finish(run: Run, metrics: RunTable, validations: RunTable) -> None:
         given = state.best_step
     realised = run.sampler.realised(run.steps)
     planned = schedule(run.sampler.arm, request.mixture, run.steps).mean(0).tolist()
-    write_text(out / "mixture.json", json.dumps({"arm": request.arm, "steps": run.steps, "batch": run.sampler.batch_size,
-                                                 "shares": run.sampler.arm.shares, "planned": planned,
-                                                 "realised": realised}, indent=1))
+    write_text(
+        out / "mixture.json",
+        json.dumps(
+            {
+                "arm": request.arm,
+                "steps": run.steps,
+                "batch": run.sampler.batch_size,
+                "shares": run.sampler.arm.shares,
+                "planned": planned,
+                "realised": realised,
+            },
+            indent=1,
+        ),
+    )
     plot_mixture(out / "mixture.png", run.sampler, request.arm)
     plot_run(out / "training.png", metrics, validations, request.arm)
-    facts = {"arm": request.arm, "seed": request.seed, "steps": run.steps, "step": given, "key": state.key,
-             "init": request.train.init, "layers": request.train.layers, "dataset_build": run.manifest.header["build"],
-             "applied_ratio": state.applied_ratio, "best_step": state.best_step, "validation": state.validation,
-             "alarms": state.alarms, "licence": inherited_licence(request.train.init, out)}
+    facts = {
+        "arm": request.arm,
+        "seed": request.seed,
+        "steps": run.steps,
+        "step": given,
+        "key": state.key,
+        "init": request.train.init,
+        "layers": request.train.layers,
+        "dataset_build": run.manifest.header["build"],
+        "applied_ratio": state.applied_ratio,
+        "best_step": state.best_step,
+        "validation": state.validation,
+        "alarms": state.alarms,
+        "licence": inherited_licence(request.train.init, out),
+    }
     write_model(out, merged_state(model), run.sizes, facts)
 
 
 def inherited_licence(init: str, out: Path) -> str:
-    """Copy the licence of the weights a run started from, which its result inherits; '' when it started from nothing."""
+    """Copy the licence of the weights a run started from, which its result inherits; '' when it started from
+    nothing."""
     source = Path(init) / "LICENSE.txt"
     if not init or not source.is_file():
         return ""

@@ -1,7 +1,7 @@
 """The fixed validation set of a training run, and the collapse alarm judged on it.
 
-Every frame is seen with the same input cameras and the same target cameras (never inputs, never the held-out camera), so
-that the mean image of a camera, the spread between frames and retrieval mean something.
+Every frame is seen with the same input cameras and the same target cameras (never inputs, never the held-out camera),
+so that the mean image of a camera, the spread between frames and retrieval mean something.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MEAN_FRAMES = 64  # training frames behind a mean image
 class ValidationSet:
     """N frames with I input and T target views on white.
 
-    image [N, I+T, 4, H, W] (colour, then alpha), c2w [N, I+T, 4, 4], fxfycxcy [N, I+T, 4]; mean [T, 3, H, W] is the mean
-    training image of each target camera. The inputs come first; nearest [T] is the input nearest to each target.
+    image [N, I+T, 4, H, W] (colour, then alpha), c2w [N, I+T, 4, 4], fxfycxcy [N, I+T, 4]; mean [T, 3, H, W] is the
+    mean training image of each target camera. The inputs come first; nearest [T] is the input nearest to each target.
     """
 
     image: Tensor
@@ -51,18 +51,27 @@ def build_validation(manifest: Manifest, source: str, frames: int, inputs: int, 
         DataError: fewer than two samples, or no view left for a target.
     """
     rows = _complete_rows(manifest, source, "val", inputs + 1)
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(frames, len(rows))).round().astype(int))] if len(rows) else rows
+    chosen = (
+        rows[np.unique(np.linspace(0, len(rows) - 1, min(frames, len(rows))).round().astype(int))]
+        if len(rows)
+        else rows
+    )
     if len(chosen) < 2:
-        raise DataError("there is nothing to validate on", got=f"{len(chosen)} '{source}' samples in the val split",
-                        expected=f"at least 2 with {inputs + 1} usable views",
-                        hint="a longer recording, a larger dataset.splits.val, or train.validation_source")
+        raise DataError(
+            "there is nothing to validate on",
+            got=f"{len(chosen)} '{source}' samples in the val split",
+            expected=f"at least 2 with {inputs + 1} usable views",
+            hint="a longer recording, a larger dataset.splits.val, or train.validation_source",
+        )
     usable = _usable_indices(manifest, chosen[0])
     order = spread_order(manifest.views_of(chosen[0]).azimuth[usable], inputs)
     views = [usable[i] for i in order] + [usable[i] for i in range(len(usable)) if i not in order][:8]
     data = [load_views(manifest.folder_of(row), views, size) for row in chosen]
     train_rows = _complete_rows(manifest, source, "train", inputs + 1)
     picked = train_rows[np.unique(np.linspace(0, len(train_rows) - 1, MEAN_FRAMES).round().astype(int))]
-    mean = torch.stack([load_views(manifest.folder_of(row), views[inputs:], size)["image"][:, :3] for row in picked]).mean(0)
+    mean = torch.stack(
+        [load_views(manifest.folder_of(row), views[inputs:], size)["image"][:, :3] for row in picked]
+    ).mean(0)
     azimuth = torch.from_numpy(manifest.views_of(chosen[0]).azimuth[views].astype(np.float32))
     gap = ((azimuth[inputs:, None] - azimuth[None, :inputs] + 180) % 360 - 180).abs()
     stacked = {key: torch.stack([item[key] for item in data]) for key in ("image", "c2w", "fxfycxcy")}
@@ -107,19 +116,25 @@ def predict_set(model: GSLRM, data: ValidationSet, shift: int = 0) -> tuple[Tens
     colors, alphas = [], []
     for i in range(len(data.image)):
         j = (i + shift) % len(data.image)
-        gaussians = predict_gaussians(model, data.image[j : j + 1, : data.inputs], data.c2w[i : i + 1, : data.inputs],
-                                      data.fxfycxcy[i : i + 1, : data.inputs])
+        gaussians = predict_gaussians(
+            model,
+            data.image[j : j + 1, : data.inputs],
+            data.c2w[i : i + 1, : data.inputs],
+            data.fxfycxcy[i : i + 1, : data.inputs],
+        )
         height, width = data.image.shape[-2:]
-        cameras = CameraTensors.from_c2w(data.c2w[i : i + 1, data.inputs :], data.fxfycxcy[i : i + 1, data.inputs :],
-                                         width, height)
+        cameras = CameraTensors.from_c2w(
+            data.c2w[i : i + 1, data.inputs :], data.fxfycxcy[i : i + 1, data.inputs :], width, height
+        )
         out = render_white(gaussians, cameras)
         colors.append(out.rgb[0].permute(0, 3, 1, 2).clamp(0, 1).float().cpu())
         alphas.append(out.alpha[0].float().cpu())
     return torch.stack(colors), torch.stack(alphas)
 
 
-def validate(model: GSLRM, data: ValidationSet,
-             thresholds: CollapseThresholds | None = None) -> tuple[dict[str, float], tuple[str, ...], Tensor]:
+def validate(
+    model: GSLRM, data: ValidationSet, thresholds: CollapseThresholds | None = None
+) -> tuple[dict[str, float], tuple[str, ...], Tensor]:
     """Collapse metrics, the names of the collapses they show, and the renders [N, T, 3, H, W]."""
     training = model.training
     model.eval()
@@ -129,8 +144,14 @@ def validate(model: GSLRM, data: ValidationSet,
     model.train(training)
     target, mask = data.targets
     metrics = collapse_metrics(
-        prediction, target, mask > 0.5, alpha, data.mean, input_image=data.image[:, data.nearest, :3],
-        swapped=(swapped, target.roll(-shift, 0), target))
+        prediction,
+        target,
+        mask > 0.5,
+        alpha,
+        data.mean,
+        input_image=data.image[:, data.nearest, :3],
+        swapped=(swapped, target.roll(-shift, 0), target),
+    )
     return metrics, diagnose(metrics, thresholds or CollapseThresholds()), prediction
 
 

@@ -1,9 +1,9 @@
 """Model folders: model.safetensors with the published key names, and config.json with the sizes.
 
-    <folder>/model.safetensors     the network, fp32
-    <folder>/config.json           {"model": {sizes}, ...facts about where it came from}
-    <folder>/vgg19.safetensors     only after `lrm import`: weights of the perceptual loss
-    <folder>/LICENSE.txt           when the weights came with a licence of their own
+<folder>/model.safetensors     the network, fp32
+<folder>/config.json           {"model": {sizes}, ...facts about where it came from}
+<folder>/vgg19.safetensors     only after `lrm import`: weights of the perceptual loss
+<folder>/LICENSE.txt           when the weights came with a licence of their own
 """
 
 from __future__ import annotations
@@ -41,29 +41,42 @@ def read_facts(folder: Path) -> dict:
     try:
         return json.loads((folder / "config.json").read_text())
     except (OSError, json.JSONDecodeError) as error:
-        raise MissingWeights(f"{folder} holds no reconstructor", got=str(error),
-                             expected="model.safetensors and config.json",
-                             hint="mousefacelift lrm train, or mousefacelift lrm import CKPT --out FOLDER") from error
+        raise MissingWeights(
+            f"{folder} holds no reconstructor",
+            got=str(error),
+            expected="model.safetensors and config.json",
+            hint="mousefacelift lrm train, or mousefacelift lrm import CKPT --out FOLDER",
+        ) from error
 
 
 def read_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GSLRM, ModelConfig]:
     """The network of a model folder, strictly: every weight, of the right shape.
 
     Raises:
-        MissingWeights: a file or key is missing, left over or of another shape, or the sizes are of another version; it is named.
+        MissingWeights: a file or key is missing, left over or of another shape, or the sizes are of another version; it
+        is named.
     """
     folder = Path(folder)
     try:
         sizes = load(ModelConfig, read_facts(folder).get("model"), "model")
     except ConfigError as error:
-        raise MissingWeights(f"{folder} holds a reconstructor of another architecture", where=folder / "config.json", got=error.what,
-                             likely="made by another version of this package", hint="train or import again") from error
+        raise MissingWeights(
+            f"{folder} holds a reconstructor of another architecture",
+            where=folder / "config.json",
+            got=error.what,
+            likely="made by another version of this package",
+            hint="train or import again",
+        ) from error
     path = folder / "model.safetensors"
     try:
         state = load_file(path, device=str(device))
     except (OSError, SafetensorError) as error:
-        raise MissingWeights(f"weights {path} cannot be read", got=str(error), likely="a missing or truncated file",
-                             hint="train or import again") from error
+        raise MissingWeights(
+            f"weights {path} cannot be read",
+            got=str(error),
+            likely="a missing or truncated file",
+            hint="train or import again",
+        ) from error
     with torch.device("meta"):
         model = GSLRM(sizes)
     check_state(model, state, path)
@@ -77,14 +90,20 @@ def check_state(model: torch.nn.Module, state: dict[str, torch.Tensor], where: o
     got = {name: tuple(value.shape) for name, value in state.items()}
     missing, extra = sorted(wanted.keys() - got.keys()), sorted(got.keys() - wanted.keys())
     if missing or extra:
-        raise MissingWeights(f"weights {where} are of another network",
-                             got=f"{len(missing)} keys missing ({', '.join(missing[:3])}), "
-                                 f"{len(extra)} not known ({', '.join(extra[:3])})",
-                             expected=f"the {len(wanted)} keys of this architecture")
+        raise MissingWeights(
+            f"weights {where} are of another network",
+            got=f"{len(missing)} keys missing ({', '.join(missing[:3])}), "
+            f"{len(extra)} not known ({', '.join(extra[:3])})",
+            expected=f"the {len(wanted)} keys of this architecture",
+        )
     wrong = [name for name in wanted if wanted[name] != got[name]]
     if wrong:
-        raise MissingWeights(f"weight '{wrong[0]}' of {where} has another shape ({len(wrong)} in all)",
-                             got=got[wrong[0]], expected=wanted[wrong[0]], likely="a model of other sizes")
+        raise MissingWeights(
+            f"weight '{wrong[0]}' of {where} has another shape ({len(wrong)} in all)",
+            got=got[wrong[0]],
+            expected=wanted[wrong[0]],
+            likely="a model of other sizes",
+        )
 
 
 def file_hash(path: Path) -> str:

@@ -10,7 +10,9 @@ from mousefacelift.objects.mesh import Mesh
 from mousefacelift.objects.render import MeshRender, render_views
 
 
-def render(mesh: Mesh, cameras: list[Camera], light: Light, config: ObjectsConfig, threads: int = 1) -> list[MeshRender]:
+def render(
+    mesh: Mesh, cameras: list[Camera], light: Light, config: ObjectsConfig, threads: int = 1
+) -> list[MeshRender]:
     """Pictures of a normalised mesh by the configured backend, in the order of the cameras.
 
     Args:

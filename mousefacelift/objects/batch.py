@@ -27,7 +27,9 @@ def render_chunk(selection: dict, rows: range, config: ObjectsConfig, out: Path,
     """
     chosen = selection["items"][rows.start : rows.stop]
     if len(chosen) < len(rows):
-        raise DataError("the selection has fewer objects", where=str(out), got=len(selection["items"]), expected=rows.stop)
+        raise DataError(
+            "the selection has fewer objects", where=str(out), got=len(selection["items"]), expected=rows.stop
+        )
     seed = selection["seed"]
     key = config_hash([config, seed, [item["uid"] for item in chosen]])
     with Sandbox(config.limits) as sandbox:
@@ -39,8 +41,11 @@ def render_chunk(selection: dict, rows: range, config: ObjectsConfig, out: Path,
     return index
 
 
-def make_row(name: str, item: dict, folder: Path, *, config: ObjectsConfig, seed: int, sandbox: Sandbox, threads: int) -> dict:
-    """One object: the project's own meshes here, foreign files in the sandbox; `views` is 0 where there is no sample."""
+def make_row(
+    name: str, item: dict, folder: Path, *, config: ObjectsConfig, seed: int, sandbox: Sandbox, threads: int
+) -> dict:
+    """One object: the project's own meshes here, foreign files in the sandbox; `views` is 0 where there is no
+    sample."""
     if "number" in item:
         return make_object(item, config, seed, folder, threads)
     if not asset_path(item, config).is_file():
@@ -57,8 +62,12 @@ def refuse_empty(index: dict, out: Path) -> None:
     """
     rows = index["items"]
     if rows and all(row["status"] == MISSING for row in rows):
-        raise DataError("none of the chunk's objects is on this machine", where=str(out), got=f"{len(rows)} missing",
-                        hint="mousefacelift objects download --selection SELECTION.json, on a machine with a network")
+        raise DataError(
+            "none of the chunk's objects is on this machine",
+            where=str(out),
+            got=f"{len(rows)} missing",
+            hint="mousefacelift objects download --selection SELECTION.json, on a machine with a network",
+        )
 
 
 def describe(index: dict) -> str:
@@ -67,7 +76,9 @@ def describe(index: dict) -> str:
     counts = Counter(row["status"] for row in rows)
     done = [row for row in rows if row["status"] == DONE]
     lines = [f"{counts[DONE]} done, {counts[REFUSED]} refused, {counts[FAILED]} failed, {counts[MISSING]} missing"]
-    lines += [f"  {row['status']} {row.get('uid', row['name'])}: {row['reason']}" for row in rows if row["status"] != DONE]
+    lines += [
+        f"  {row['status']} {row.get('uid', row['name'])}: {row['reason']}" for row in rows if row["status"] != DONE
+    ]
     if done:
         seconds, megabytes = (sum(row[k] for row in done) / len(done) for k in ("total_s", "mb"))
         lines.append(f"  per object: {seconds:.2f} s, {megabytes:.2f} MB, {done[0]['views']} views")

@@ -1,7 +1,8 @@
-"""The quality backend: path tracing by Blender, run as a program of its own with its own environment (envs/blender.yaml).
+"""The quality backend: path tracing by Blender, run as a program of its own with its own environment
+(envs/blender.yaml).
 
-Part of the objects stage. A GLB file is given to Blender as it is, with all its materials; any other mesh is written as a
-GLB first. Cameras, placement, lamps and sky are those of the other backends; light also bounces and casts shadows.
+Part of the objects stage. A GLB file is given to Blender as it is, with all its materials; any other mesh is written as
+a GLB first. Cameras, placement, lamps and sky are those of the other backends; light also bounces and casts shadows.
 Blender is GPL software and is neither imported nor shipped.
 """
 
@@ -24,7 +25,9 @@ from mousefacelift.objects.render import MeshRender
 SCRIPT = Path(__file__).with_name("blender_script.py")
 
 
-def render_views_blender(mesh: Mesh, cameras: list[Camera], light: Light, config: ObjectsConfig, threads: int = 0) -> list[MeshRender]:
+def render_views_blender(
+    mesh: Mesh, cameras: list[Camera], light: Light, config: ObjectsConfig, threads: int = 0
+) -> list[MeshRender]:
     """Pictures of `mesh` by Cycles; depth and normal are not made.
 
     Args:
@@ -40,15 +43,21 @@ def render_views_blender(mesh: Mesh, cameras: list[Camera], light: Light, config
         source, placement = asset_for_blender(mesh, Path(folder))
         environment = config.light.environment if config.light.kind == "environment" else None
         job = {
-            "mesh": str(source), "placement": placement.tolist(), "out": folder, "threads": threads,
-            "samples": config.blender.samples, "device": config.blender.device,
+            "mesh": str(source),
+            "placement": placement.tolist(),
+            "out": folder,
+            "threads": threads,
+            "samples": config.blender.samples,
+            "device": config.blender.device,
             "cameras": [
-                {"c2w": c.c2w.tolist(), "fxfycxcy": c.fxfycxcy.tolist(), "width": c.width, "height": c.height} for c in cameras
+                {"c2w": c.c2w.tolist(), "fxfycxcy": c.fxfycxcy.tolist(), "width": c.width, "height": c.height}
+                for c in cameras
             ],
             "lamps": [[d.tolist(), c.tolist()] for d, c in zip(light.directions, light.lamps)],
             "sky": [light.ambient[0].tolist(), *(1.5 * light.ambient[1:4]).tolist()],
-            "environment": environment and str(Path(environment).resolve()), "strength": config.light.strength,
-        }  # fmt: skip
+            "environment": environment and str(Path(environment).resolve()),
+            "strength": config.light.strength,
+        }
         (Path(folder) / "job.json").write_text(json.dumps(job))
         run_blender(config.blender.python, Path(folder) / "job.json", str(source))
         return [read_picture(Path(folder) / f"{k:03d}.png") for k in range(len(cameras))]
@@ -62,11 +71,17 @@ def run_blender(program: str, job: Path, where: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise ConfigError("Blender cannot be started", where="objects.blender.python", got=f"{program}: {error}",
-                          hint="make the environment envs/blender.yaml and give its python") from error
+        raise ConfigError(
+            "Blender cannot be started",
+            where="objects.blender.python",
+            got=f"{program}: {error}",
+            hint="make the environment envs/blender.yaml and give its python",
+        ) from error
     if done.returncode != 0 or not job.with_name("000.png").is_file():
         words = (done.stderr or done.stdout).strip().splitlines()[-3:]
-        raise DataError("Blender could not render the object", where=where, got=f"exit code {done.returncode}: {' | '.join(words)}")
+        raise DataError(
+            "Blender could not render the object", where=where, got=f"exit code {done.returncode}: {' | '.join(words)}"
+        )
 
 
 def read_picture(path: Path) -> MeshRender:
@@ -104,18 +119,25 @@ def export_glb(mesh: Mesh, path: Path) -> None:
         used, faces = np.unique(faces, return_inverse=True)
         picture = None if material.texture is None else Image.fromarray(material.texture)
         surface = trimesh.visual.material.PBRMaterial(
-            baseColorFactor=np.rint(np.clip(material.base, 0, 1) * np.array(255)).astype(np.uint8), baseColorTexture=picture,
-            metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True, emissiveFactor=list(material.emissive),
+            baseColorFactor=np.rint(np.clip(material.base, 0, 1) * np.array(255)).astype(np.uint8),
+            baseColorTexture=picture,
+            metallicFactor=0.0,
+            roughnessFactor=1.0,
+            doubleSided=True,
+            emissiveFactor=list(material.emissive),
             alphaMode={MASK: "MASK", BLEND: "BLEND"}.get(material.alpha_mode, "OPAQUE"),
             alphaCutoff=material.cutoff if material.alpha_mode == MASK else None,
-        )  # fmt: skip
+        )
         visual = trimesh.visual.TextureVisuals(uv=mesh.uv[used], material=surface)
         if mesh.colors is not None:
             visual.vertex_attributes["color"] = np.rint(np.clip(mesh.colors[used], 0, 1) * 255).astype(np.uint8)
         smooth = (np.abs(mesh.normals[used]).sum(axis=1) > 0).all()
         part = trimesh.Trimesh(
-            mesh.vertices[used] @ Y_UP_TO_Z_UP, faces.reshape(-1, 3), process=False, visual=visual,
+            mesh.vertices[used] @ Y_UP_TO_Z_UP,
+            faces.reshape(-1, 3),
+            process=False,
+            visual=visual,
             vertex_normals=mesh.normals[used] @ Y_UP_TO_Z_UP if smooth else None,
-        )  # fmt: skip
+        )
         scene.add_geometry(part, geom_name=f"part{k}")
     path.write_bytes(trimesh.exchange.gltf.export_glb(scene, include_normals=True))

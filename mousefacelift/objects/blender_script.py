@@ -2,8 +2,8 @@
 
     blender -b -P blender_script.py -- job.json        or        python blender_script.py job.json
 
-Part of the objects stage, backend `blender`. Imports a GLB, moves it by the job's 4 x 4 matrix, stands the job's lamps and
-sky, and renders each camera with Cycles on a transparent film. Only Blender's own modules and the standard library.
+Part of the objects stage, backend `blender`. Imports a GLB, moves it by the job's 4 x 4 matrix, stands the job's lamps
+and sky, and renders each camera with Cycles on a transparent film. Only Blender's own modules and the standard library.
 """
 
 import json
@@ -138,7 +138,8 @@ def choose_gpu() -> None:
 
 
 def set_camera(job: dict) -> None:
-    """A camera of given c2w (OpenCV axes) and pixel intrinsics; off-centre and unequal focal lengths become shift and aspect."""
+    """A camera of given c2w (OpenCV axes) and pixel intrinsics; off-centre and unequal focal lengths become shift and
+    aspect."""
     scene = bpy.context.scene
     width, height = job["width"], job["height"]
     fx, fy, cx, cy = job["fxfycxcy"]

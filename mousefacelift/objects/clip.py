@@ -1,7 +1,7 @@
 """Faces that reach behind the near plane, cut at it: only a camera inside or beside an object meets any.
 
-Part of the objects stage. Cutting happens in space, before projection, so corners of the cut carry exactly the attributes
-of their place (Sutherland and Hodgman 1974, for one plane).
+Part of the objects stage. Cutting happens in space, before projection, so corners of the cut carry exactly the
+attributes of their place (Sutherland and Hodgman 1974, for one plane).
 """
 
 import numpy as np
@@ -37,5 +37,8 @@ def clip_near(surface: Surface, depth: np.ndarray) -> Surface:
         else:
             parts = [(places[0], second, third), (places[0], third, places[1])]
         faces += [np.stack([*part, chosen[:, 3]], axis=1) for part in parts]
-    return surface._replace(vertices=np.concatenate(vertices), corners=np.concatenate(corners),
-                            faces=np.ascontiguousarray(np.concatenate(faces), np.int32))
+    return surface._replace(
+        vertices=np.concatenate(vertices),
+        corners=np.concatenate(corners),
+        faces=np.ascontiguousarray(np.concatenate(faces), np.int32),
+    )

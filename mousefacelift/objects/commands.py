@@ -25,17 +25,27 @@ def add_commands(subparsers) -> None:
     parser = subparsers.add_parser("render", help="one chunk of the selection -> samples")
     parser.add_argument("--selection", required=True, type=Path, metavar="SELECTION.json")
     parser.add_argument("--objects", required=True, metavar="A:B", help="rows of the selection, B excluded")
-    parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder"
+    )
     parser.add_argument("--threads", type=int, default=2)
     add_config_argument(parser)
     parser.set_defaults(run=run_render)
 
     parser = subparsers.add_parser("scans", help="frames of a mesh sequence -> samples with their truth mesh")
-    parser.add_argument("--sequence", required=True, type=Path, metavar="PATH",
-                        help=".npz, truth folder of a virtual recording, folder of mesh files, or MAMMAL text files")
+    parser.add_argument(
+        "--sequence",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help=".npz, truth folder of a virtual recording, folder of mesh files, or MAMMAL text files",
+    )
     parser.add_argument("--name", required=True, help="of the sequence; for a recording's truth the recording's name")
-    parser.add_argument("--independent", action="store_true",
-                        help="the sequence shows no recording: it is split by its name, not with a recording's frames")
+    parser.add_argument(
+        "--independent",
+        action="store_true",
+        help="the sequence shows no recording: it is split by its name, not with a recording's frames",
+    )
     parser.add_argument("--poses", default="", metavar="POSES.npz", help="poses of an articulated mesh")
     parser.add_argument("--frames", metavar="A:B[:STEP]", help="a chunk of the sequence; default: all of it")
     parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
@@ -99,7 +109,15 @@ def run_scans(args: argparse.Namespace) -> None:
 
     frames = range(*parse_frames(args.frames)) if args.frames else None
     config = read_config(args, ObjectsConfig, "objects")
-    scan = Scan(args.sequence, Path(args.poses) if args.poses else None, args.name, args.independent, config, read_seed(args), args.threads)
+    scan = Scan(
+        args.sequence,
+        Path(args.poses) if args.poses else None,
+        args.name,
+        args.independent,
+        config,
+        read_seed(args),
+        args.threads,
+    )
     print(describe(render_scans(scan, args.out, frames)))
 
 

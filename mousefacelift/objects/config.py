@@ -12,7 +12,8 @@ class DownloadConfig:
 
     Args:
         endpoint: hub address; the environment variable HF_ENDPOINT goes first, HF_TOKEN is sent when set.
-        folder: where the files are kept, `<folder>/glbs/<group>/<uid>.glb`; a machine without a network uses what is there.
+        folder: where the files are kept, `<folder>/glbs/<group>/<uid>.glb`; a machine without a network uses what is
+            there.
         requests_per_s: at most this many requests a second.
         retries: further attempts after a network error.
         timeout_s: per request.
@@ -131,8 +132,8 @@ class ScansConfig:
 
     Args:
         every: so many frames of a virtual recording apart, its true mesh becomes a scan; 0 for none.
-        sequences: name -> the user's mesh sequence; one that has a recording's name shows that recording's frames, and they keep
-            its split.
+        sequences: name -> the user's mesh sequence; one that has a recording's name shows that recording's frames, and
+            they keep its split.
         views: cameras per frame (32 is the published ring; 64 halves its step).
         extent: how frames are scaled: `sequence` keeps one scale for all frames, `frame` fits each into the sphere.
     """

@@ -1,7 +1,7 @@
 """Fetch listed objects from the hub: resumable, checksummed, rate-limited; every failure is listed with its reason.
 
-Part of the objects stage, command `objects download`. Objects of a list lie in `<folder>/glbs/<group>/<uid>.glb`, as on the
-hub; `<folder>/downloads.json` holds sha256 and size of what was fetched and the reason of each failure.
+Part of the objects stage, command `objects download`. Objects of a list lie in `<folder>/glbs/<group>/<uid>.glb`, as on
+the hub; `<folder>/downloads.json` holds sha256 and size of what was fetched and the reason of each failure.
 """
 
 import hashlib
@@ -110,7 +110,9 @@ def fetch_rest(url: str, part: Path, config: DownloadConfig) -> str | None:
         resumed = response.status == 206
         total = int(response.headers.get("Content-Length") or 0) + (have if resumed else 0)
         if total > config.largest_mb * 1e6:
-            raise DataError("the object is too large", where=url, got=f"{total / 1e6:.0f} MB", expected=f"{config.largest_mb:g} MB")
+            raise DataError(
+                "the object is too large", where=url, got=f"{total / 1e6:.0f} MB", expected=f"{config.largest_mb:g} MB"
+            )
         with open(part, "ab" if resumed else "wb") as stream:
             while block := response.read(1 << 20):
                 stream.write(block)
@@ -130,7 +132,11 @@ def accept(part: Path, target: Path, expected: str | None, url: str) -> dict:
     digest = hashlib.sha256(data).hexdigest()
     if data[:4] != b"glTF" or (expected is not None and digest != expected):
         part.unlink()
-        raise DataError("what was fetched is not the object", where=url, got=f"first bytes {data[:4]!r}, sha256 {digest[:12]}",
-                        expected=f"b'glTF', sha256 {(expected or 'not stated')[:12]}")
+        raise DataError(
+            "what was fetched is not the object",
+            where=url,
+            got=f"first bytes {data[:4]!r}, sha256 {digest[:12]}",
+            expected=f"b'glTF', sha256 {(expected or 'not stated')[:12]}",
+        )
     os.replace(part, target)
     return {"sha256": digest, "bytes": len(data)}

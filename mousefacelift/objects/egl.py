@@ -1,8 +1,8 @@
 """The fast backend on GPU nodes: the same pictures by OpenGL, off screen through EGL (moderngl, optional).
 
-Part of the objects stage. Shader, sample positions and light are those of the CPU rasteriser; S x S samples are rendered as a
-larger picture and averaged premultiplied. Translucent faces are drawn back to front by their centroids, which is
-right unless they cross each other (the CPU rasteriser sorts per sample). Runs on Mesa's llvmpipe as well.
+Part of the objects stage. Shader, sample positions and light are those of the CPU rasteriser; S x S samples are
+rendered as a larger picture and averaged premultiplied. Translucent faces are drawn back to front by their centroids,
+which is right unless they cross each other (the CPU rasteriser sorts per sample). Runs on Mesa's llvmpipe as well.
 """
 
 import numpy as np
@@ -74,8 +74,12 @@ def open_context():
     try:
         return moderngl.create_context(standalone=True, backend="egl", require=330)
     except Exception as error:  # the driver's own error types are not part of moderngl's interface
-        raise ConfigError("EGL gives no OpenGL 3.3 context", got=str(error), likely="no GPU driver and no Mesa",
-                          hint="use backend: cpu, or install libegl1 and libgl1-mesa-dri") from error
+        raise ConfigError(
+            "EGL gives no OpenGL 3.3 context",
+            got=str(error),
+            likely="no GPU driver and no Mesa",
+            hint="use backend: cpu, or install libegl1 and libgl1-mesa-dri",
+        ) from error
 
 
 class Stage:
@@ -83,7 +87,9 @@ class Stage:
 
     def __init__(self, context, mesh: Mesh, light: Light) -> None:
         if len(light.directions) > MAX_LAMPS:
-            raise ConfigError("too many lamps for backend 'egl'", got=len(light.directions), expected=f"at most {MAX_LAMPS}")
+            raise ConfigError(
+                "too many lamps for backend 'egl'", got=len(light.directions), expected=f"at most {MAX_LAMPS}"
+            )
         self.context, self.mesh = context, mesh
         self.program = context.program(VERTEX, FRAGMENT)
         colors = np.ones((len(mesh.vertices), 4)) if mesh.colors is None else mesh.colors
@@ -93,7 +99,9 @@ class Stage:
         self.groups = [np.flatnonzero(mesh.face_material == k) for k in range(len(mesh.materials))]
         self._set("ambient", light.ambient)
         self._set("lamps", len(light.directions))
-        self._set("lamp_direction", np.resize(light.directions if len(light.directions) else np.zeros(3), (MAX_LAMPS, 3)))
+        self._set(
+            "lamp_direction", np.resize(light.directions if len(light.directions) else np.zeros(3), (MAX_LAMPS, 3))
+        )
         self._set("lamp_color", np.resize(light.lamps if len(light.lamps) else np.zeros(3), (MAX_LAMPS, 3)))
         self._set("base_texture", 0)
         self._set("glow_texture", 1)
@@ -158,8 +166,12 @@ class Stage:
 
     def _draw_faces(self, k: int, faces: np.ndarray) -> None:
         material = self.mesh.materials[k]
-        for name, value in (("base", material.base), ("glow", material.emissive), ("cutoff", material.cutoff),
-                            ("mode", {BLEND: 2, MASK: 1}.get(material.alpha_mode, 0))):  # fmt: skip
+        for name, value in (
+            ("base", material.base),
+            ("glow", material.emissive),
+            ("cutoff", material.cutoff),
+            ("mode", {BLEND: 2, MASK: 1}.get(material.alpha_mode, 0)),
+        ):
             self._set(name, value if isinstance(value, (int, float)) else tuple(float(v) for v in value))
         self._set("mirrored", tuple(mode == MIRROR for mode in material.wrap))
         for unit, (name, texture) in enumerate(zip(("has_base", "has_glow"), self.textures[k])):
@@ -187,7 +199,9 @@ def average_samples(color: np.ndarray, geometry: np.ndarray, supersampling: int)
     linear = np.where(alpha > 0, mean[..., :3] / np.maximum(alpha, 1e-8), 0).clip(0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055)
     normal = geometry[..., :3] / np.maximum(np.linalg.norm(geometry[..., :3], axis=-1, keepdims=True), 1e-9)
-    return MeshRender(np.concatenate([encoded, alpha], -1).astype(np.float32), geometry[..., 3].copy(), normal.astype(np.float32))
+    return MeshRender(
+        np.concatenate([encoded, alpha], -1).astype(np.float32), geometry[..., 3].copy(), normal.astype(np.float32)
+    )
 
 
 def render_views_egl(mesh: Mesh, cameras: list[Camera], light: Light, supersampling: int = 3) -> list[MeshRender]:
@@ -201,8 +215,12 @@ def render_views_egl(mesh: Mesh, cameras: list[Camera], light: Light, supersampl
     try:
         side = max(max(c.width, c.height) for c in cameras) * supersampling
         if side > context.info["GL_MAX_TEXTURE_SIZE"]:
-            raise DataError("the picture is too large for the graphics device", got=side,
-                            expected=f"at most {context.info['GL_MAX_TEXTURE_SIZE']}", hint="lower objects.supersampling")
+            raise DataError(
+                "the picture is too large for the graphics device",
+                got=side,
+                expected=f"at most {context.info['GL_MAX_TEXTURE_SIZE']}",
+                hint="lower objects.supersampling",
+            )
         stage = Stage(context, mesh, light)
         return [stage.draw(camera, supersampling) for camera in cameras]
     finally:

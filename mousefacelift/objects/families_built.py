@@ -20,7 +20,9 @@ def furniture(random: Random) -> list[dict]:
         return parts + [box((s * width, 0, 0), (thick, depth * 0.6, 0.8 + thick), other) for s in (-1, 1)]
     for sx in (-1, 1):
         for sy in (-1, 1):
-            parts.append(box((sx * (width - thick), sy * (depth - thick), -height / 2), (thick, thick, height / 2), other, 6))
+            parts.append(
+                box((sx * (width - thick), sy * (depth - thick), -height / 2), (thick, thick, height / 2), other, 6)
+            )
     if random.uniform() < 0.6:
         parts.append(box((0, depth - thick, height * 0.6), (width, thick, height * 0.5), pattern))
     return parts
@@ -49,7 +51,9 @@ def crystal(random: Random) -> list[dict]:
     points = random.normal(size=(int(random.integers(8, 40)), 3)) * random.uniform(0.5, 1.0, 3)
     hull = ConvexHull(points)
     corners = points[hull.simplices]
-    outward = np.einsum("fi,fi->f", np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), corners.mean(1))
+    outward = np.einsum(
+        "fi,fi->f", np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), corners.mean(1)
+    )
     faces = np.where(outward[:, None] < 0, hull.simplices[:, ::-1], hull.simplices)
     if random.uniform() < 0.5:
         tips = points[faces].mean(axis=1) * random.uniform(1.3, 2.2)

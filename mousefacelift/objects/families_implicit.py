@@ -40,8 +40,11 @@ def creature(random: Random) -> list[dict]:
     shoulder, hip = np.array([0.0, -length, 0.0]), np.array([0.0, length, random.uniform(-0.05, 0.1)])
     skull = shoulder + [0, -0.15 - 0.3 * neck, neck]
     nose = skull + [0, -random.uniform(0.12, 0.3), -0.06]
-    bones = [(shoulder, hip, girth, girth * random.uniform(0.8, 1.3)), (shoulder, skull, girth * 0.7, head),
-             (skull, nose, head, head * 0.5)]  # fmt: skip
+    bones = [
+        (shoulder, hip, girth, girth * random.uniform(0.8, 1.3)),
+        (shoulder, skull, girth * 0.7, head),
+        (skull, nose, head, head * 0.5),
+    ]
     for side in (-1, 1):
         ear = skull + [side * head * 0.7, 0.03, head * 0.8]
         bones.append((ear, ear + [side * 0.06, 0.03, random.uniform(0.03, 0.2)], 0.05, 0.03))
@@ -49,7 +52,11 @@ def creature(random: Random) -> list[dict]:
             top = base + [side * girth * 0.8, 0, -girth * 0.3]
             knee = top + [side * 0.03, bend * 0.08, -leg * 0.5]
             foot = top + [side * 0.03, bend * random.uniform(-0.1, 0.1), -leg]
-            bones += [(top, knee, girth * 0.45, 0.07), (knee, foot, 0.07, 0.06), (foot, foot + [0, -0.08, 0], 0.06, 0.05)]
+            bones += [
+                (top, knee, girth * 0.45, 0.07),
+                (knee, foot, 0.07, 0.06),
+                (foot, foot + [0, -0.08, 0], 0.06, 0.05),
+            ]
     tail = [hip + [0, 0.2, 0.05], hip + [random.uniform(-0.2, 0.2), 0.45, random.uniform(-0.2, 0.3)]]
     bones += [(hip, tail[0], 0.07, 0.05), (tail[0], tail[1], 0.05, 0.03)]
     ends = np.array([(a, b) for a, b, _, _ in bones])
@@ -79,7 +86,9 @@ def tree(random: Random) -> list[dict]:
     parts = [implicit(capsules_field(np.array(ends), np.array(radii), 0.02), make_pattern(random), 64)]
     if random.uniform() < 0.6:
         crown = np.stack([tips, tips], 1)
-        parts.append(implicit(capsules_field(crown, np.full((len(tips), 2), 0.14), 0.04), make_pattern(random), 48, 1.4))
+        parts.append(
+            implicit(capsules_field(crown, np.full((len(tips), 2), 0.14), 0.04), make_pattern(random), 48, 1.4)
+        )
     return parts
 
 

@@ -1,4 +1,5 @@
-"""Families of procedural objects that are sheets and tubes: pillows, vessels, knots, chains, springs, bands, leaves, glass."""
+"""Families of procedural objects that are sheets and tubes: pillows, vessels, knots, chains, springs, bands, leaves,
+glass."""
 
 from collections.abc import Callable
 
@@ -123,7 +124,9 @@ def spring(random: Random) -> list[dict]:
         a = 2 * np.pi * turns * t
         return np.stack([r * np.cos(a), r * np.sin(a), 1.6 * (t - 0.5)], -1)
 
-    return [tube(path, lambda t: thick * np.minimum(1, np.minimum(t, 1 - t) * 60 + 1e-3), make_pattern(random), 300, 16)]
+    return [
+        tube(path, lambda t: thick * np.minimum(1, np.minimum(t, 1 - t) * 60 + 1e-3), make_pattern(random), 300, 16)
+    ]
 
 
 def ribbon(random: Random) -> list[dict]:
@@ -140,7 +143,9 @@ def ribbon(random: Random) -> list[dict]:
 
 def plant(random: Random) -> list[dict]:
     """Cut-out leaves on cards (alpha MASK) around a stem."""
-    stem = tube(lambda t: np.stack([0.05 * np.sin(6 * t), 0 * t, 1.8 * t - 0.95], -1), 0.03, make_pattern(random), 40, 10)
+    stem = tube(
+        lambda t: np.stack([0.05 * np.sin(6 * t), 0 * t, 1.8 * t - 0.95], -1), 0.03, make_pattern(random), 40, 10
+    )
     parts, pattern, fingers = [stem], make_pattern(random), int(random.integers(1, 7))
     for k in range(int(random.integers(6, 16))):
         turn, tilt, at = 2.4 * k, random.uniform(0.1, 1.0), random.uniform(-0.5, 0.8)

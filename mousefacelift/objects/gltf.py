@@ -1,7 +1,7 @@
 """What a glTF document says about its materials beyond what trimesh keeps: exact colour factors and texture wrap modes.
 
-Part of the objects stage. trimesh rounds base colours to 8 bits and forgets the samplers. The document is therefore given to
-it with its materials named by their number, and what it forgot is looked up by that name.
+Part of the objects stage. trimesh rounds base colours to 8 bits and forgets the samplers. The document is therefore
+given to it with its materials named by their number, and what it forgot is looked up by that name.
 """
 
 import io
@@ -42,7 +42,8 @@ def number_materials(document: dict) -> bytes:
 
 
 def material_facts(document: dict, material: dict) -> dict:
-    """{"base": RGBA factor or None, "wrap": modes along u and v of the base texture, or of the glow where there is no base}."""
+    """{"base": RGBA factor or None, "wrap": modes along u and v of the base texture, or of the glow where there is no
+    base}."""
     surface = material.get("pbrMetallicRoughness", {})
     base = surface.get("baseColorFactor")
     place = surface.get("baseColorTexture") or material.get("emissiveTexture") or {}

@@ -25,7 +25,9 @@ def inspect_asset(path: Path, limits: LimitsConfig) -> None:
         raise DataError("the file is not there", where=str(path))
     megabytes = path.stat().st_size / 1e6
     if megabytes > limits.file_mb:
-        raise DataError("the file is too large", where=str(path), got=f"{megabytes:.0f} MB", expected=f"{limits.file_mb:g} MB")
+        raise DataError(
+            "the file is too large", where=str(path), got=f"{megabytes:.0f} MB", expected=f"{limits.file_mb:g} MB"
+        )
     if path.stat().st_size == 0:
         raise DataError("the file is empty", where=str(path))
     suffix = path.suffix.lower()
@@ -48,14 +50,24 @@ def read_glb(path: Path) -> tuple[dict, bytes]:
     """
     data = path.read_bytes()
     if data[:4] != b"glTF" or len(data) < 20:
-        raise DataError("not a GLB file", where=str(path), got=f"first bytes {data[:4]!r}", expected="b'glTF'",
-                        likely="an archive or an error page saved under this name")
+        raise DataError(
+            "not a GLB file",
+            where=str(path),
+            got=f"first bytes {data[:4]!r}",
+            expected="b'glTF'",
+            likely="an archive or an error page saved under this name",
+        )
     version, length, json_length, kind = struct.unpack("<4I", data[4:20])
     if version != 2 or kind != 0x4E4F534A:
         raise DataError("not a glTF 2 file", where=str(path), got=f"version {version}")
     if length > len(data):
-        raise DataError("the file is cut short", where=str(path), got=f"{len(data)} bytes", expected=f"{length}",
-                        hint="download it again")
+        raise DataError(
+            "the file is cut short",
+            where=str(path),
+            got=f"{len(data)} bytes",
+            expected=f"{length}",
+            hint="download it again",
+        )
     return parse_document(data[20 : 20 + json_length], path), data[28 + json_length :]
 
 
@@ -78,18 +90,26 @@ def inspect_gltf(document: dict, binary: bytes | None, path: Path, limits: Limit
     try:
         faces = count_faces(document)
         if faces == 0:
-            raise DataError("the asset has no triangles", where=str(path), likely="an animation, a camera or points only")
+            raise DataError(
+                "the asset has no triangles", where=str(path), likely="an animation, a camera or points only"
+            )
         check_faces(faces, path, limits)
         for buffer in document.get("buffers", []):
             if "uri" in buffer:
                 read_uri(buffer["uri"], path)
             elif binary is not None and buffer["byteLength"] > len(binary):
-                raise DataError("the file is cut short", where=str(path), got=f"{len(binary)} bytes of geometry",
-                                expected=buffer["byteLength"])
+                raise DataError(
+                    "the file is cut short",
+                    where=str(path),
+                    got=f"{len(binary)} bytes of geometry",
+                    expected=buffer["byteLength"],
+                )
         for number, picture in enumerate(document.get("images", [])):
             check_picture(picture_bytes(document, picture, binary, path), f"{path}, image {number}", limits)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise DataError("the glTF document contradicts itself", where=str(path), got=f"{type(error).__name__}: {error}") from error
+        raise DataError(
+            "the glTF document contradicts itself", where=str(path), got=f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def count_faces(document: dict) -> int:
@@ -109,7 +129,9 @@ def count_faces(document: dict) -> int:
 def check_faces(faces: int, path: Path, limits: LimitsConfig) -> None:
     """Refuse more faces than the limit."""
     if faces > limits.faces:
-        raise DataError("the mesh has too many faces", where=str(path), got=f"{faces:,}", expected=f"at most {limits.faces:,}")
+        raise DataError(
+            "the mesh has too many faces", where=str(path), got=f"{faces:,}", expected=f"at most {limits.faces:,}"
+        )
 
 
 def read_uri(uri: str, path: Path) -> bytes | None:
@@ -124,8 +146,12 @@ def read_uri(uri: str, path: Path) -> bytes | None:
     if "://" in uri or not target.is_relative_to(path.parent.resolve()):
         raise DataError("the asset refers to a file outside its folder", where=str(path), got=uri[:100])
     if not target.is_file():
-        raise DataError("a file that the asset needs is missing", where=str(path), got=unquote(uri)[:100],
-                        likely="a texture that was not copied along")
+        raise DataError(
+            "a file that the asset needs is missing",
+            where=str(path),
+            got=unquote(uri)[:100],
+            likely="a texture that was not copied along",
+        )
     return target.read_bytes()
 
 
@@ -150,8 +176,12 @@ def check_picture(data: bytes | None, where: str, limits: LimitsConfig) -> None:
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError("a texture cannot be read", where=where, got=f"{type(error).__name__}: {error}") from error
     if width * height > limits.texture_px:
-        raise DataError("a texture is too large", where=where, got=f"{width} x {height}",
-                        expected=f"at most {limits.texture_px:,} pixels")
+        raise DataError(
+            "a texture is too large",
+            where=where,
+            got=f"{width} x {height}",
+            expected=f"at most {limits.texture_px:,} pixels",
+        )
 
 
 def inspect_obj(path: Path, limits: LimitsConfig) -> None:

@@ -42,14 +42,20 @@ def flat_light() -> Light:
 
 
 def three_point_light(seed: int | None = None) -> Light:
-    """Key, fill and rim lamp with a sky brighter than the floor; `seed` turns and varies it, None is the fixed studio."""
+    """Key, fill and rim lamp with a sky brighter than the floor; `seed` turns and varies it, None is the fixed
+    studio."""
     turn, warmth, key = 0.0, 0.0, 0.62
     if seed is not None:
         random = np.random.default_rng(seed)
         turn, warmth, key = random.uniform(0, 360), random.uniform(-0.06, 0.06), random.uniform(0.45, 0.75)
     angles = np.radians([[-60.0 + turn, 50.0], [40.0 + turn, 20.0], [160.0 + turn, 35.0]])
     directions = np.stack(
-        [np.cos(angles[:, 1]) * np.cos(angles[:, 0]), np.cos(angles[:, 1]) * np.sin(angles[:, 0]), np.sin(angles[:, 1])], -1
+        [
+            np.cos(angles[:, 1]) * np.cos(angles[:, 0]),
+            np.cos(angles[:, 1]) * np.sin(angles[:, 0]),
+            np.sin(angles[:, 1]),
+        ],
+        -1,
     )
     tint = np.array([[1 + warmth, 1.0, 1 - warmth], [1 - warmth, 1.0, 1 + warmth], [1.0, 1.0, 1.0]])
     lamps = np.array([[key], [0.22], [0.25]]) * tint
@@ -92,12 +98,16 @@ def read_panorama(path: Path) -> np.ndarray:
 
     path = Path(path)
     if not path.exists():
-        raise DataError("the environment picture is not there", where=str(path), hint="objects.render.light.environment")
+        raise DataError(
+            "the environment picture is not there", where=str(path), hint="objects.render.light.environment"
+        )
     if path.suffix == ".npy":
         return np.load(path).astype(np.float64)
     picture = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
     if picture is None or picture.dtype != np.float32:
-        raise DataError("not a high-dynamic-range picture", where=str(path), expected=".hdr or .npy with linear radiance")
+        raise DataError(
+            "not a high-dynamic-range picture", where=str(path), expected=".hdr or .npy with linear radiance"
+        )
     return picture[..., ::-1].astype(np.float64)
 
 
@@ -109,6 +119,8 @@ def make_light(kind: str, environment: str | None = None, strength: float = 1.0,
         return flat_light()
     if kind == "environment":
         if environment is None:
-            raise ConfigError("light kind 'environment' needs a picture", hint="set objects.light.environment to a .hdr file")
+            raise ConfigError(
+                "light kind 'environment' needs a picture", hint="set objects.light.environment to a .hdr file"
+            )
         return environment_light(read_panorama(Path(environment)), strength)
     raise ConfigError("unknown light", got=kind, expected="three_point, environment or flat")

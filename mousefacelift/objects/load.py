@@ -48,7 +48,9 @@ def read_parts(path: Path) -> list[dict]:
     try:
         scene, facts = load_scene(path) if is_gltf else (trimesh.load_scene(path, process=False), {})
     except Exception as error:  # any fault of a third-party reader on a foreign file is a refusal of that file
-        raise DataError("the file cannot be read as a mesh", where=str(path), got=f"{type(error).__name__}: {error}") from error
+        raise DataError(
+            "the file cannot be read as a mesh", where=str(path), got=f"{type(error).__name__}: {error}"
+        ) from error
     parts = []
     for node in sorted(scene.graph.nodes_geometry):
         matrix, name = scene.graph[node]
@@ -69,7 +71,10 @@ def read_part(geometry, matrix: np.ndarray, srgb_colors: bool, facts: dict) -> d
         normals = normals / np.where(length > 0, length, 1.0)
     material, uv = read_material(geometry.visual, facts)
     return {
-        "vertices": vertices, "faces": np.asarray(geometry.faces), "normals": normals, "material": material,
+        "vertices": vertices,
+        "faces": np.asarray(geometry.faces),
+        "normals": normals,
+        "material": material,
         "uv": np.zeros((len(vertices), 2)) if uv is None else np.nan_to_num(uv),
         "colors": read_colors(geometry.visual, srgb_colors),
     }
@@ -96,7 +101,8 @@ def read_colors(visual, srgb: bool) -> np.ndarray | None:
 
 
 def read_material(visual, facts: dict) -> tuple[Material, np.ndarray | None]:
-    """The surface's material and its uv [P, 2] (v up), from what trimesh made of the file and the `facts` of gltf.load_scene."""
+    """The surface's material and its uv [P, 2] (v up), from what trimesh made of the file and the `facts` of
+    gltf.load_scene."""
     material = getattr(visual, "material", None)
     if material is None:
         return Material(base=(1.0, 1.0, 1.0, 1.0) if visual.kind == "vertex" else Material.base), None
@@ -115,12 +121,15 @@ def read_pbr(material, facts: dict) -> Material:
     factor = material.baseColorFactor
     base = (1.0, 1.0, 1.0, 1.0) if factor is None else tuple(np.asarray(factor, np.float64)[:4] / 255.0)
     base = facts.get("base") or base  # exact, where trimesh has 8 bits
-    glow = (0.0, 0.0, 0.0) if material.emissiveFactor is None else tuple(np.asarray(material.emissiveFactor, np.float64))
+    glow = (
+        (0.0, 0.0, 0.0) if material.emissiveFactor is None else tuple(np.asarray(material.emissiveFactor, np.float64))
+    )
     cutoff = 0.5 if material.alphaCutoff is None else float(material.alphaCutoff)
     mode = ALPHA_MODES.get(material.alphaMode or "OPAQUE", OPAQUE)
     glow_texture = read_picture(material.emissiveTexture) if any(glow) else None
-    return Material(base, texture, glow, glow_texture, mode, cutoff if mode == MASK else 0.5,
-                    facts.get("wrap", (REPEAT, REPEAT)))
+    return Material(
+        base, texture, glow, glow_texture, mode, cutoff if mode == MASK else 0.5, facts.get("wrap", (REPEAT, REPEAT))
+    )
 
 
 def read_picture(picture) -> np.ndarray | None:

@@ -45,19 +45,29 @@ def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, thre
     light = object_light(config, [seed, number])
     cameras = object_cameras(config.views, config.size, [seed, number, 1])
     meta = {
-        "source": "object", "asset": item["uid"], "licence": item.get("license", "unknown"),
+        "source": "object",
+        "asset": item["uid"],
+        "licence": item.get("license", "unknown"),
         "collection": mesh.meta.get("collection", "objaverse" if "group" in item else "local"),
-        "family": mesh.meta.get("family"), "seed": seed, "backend": config.backend,
+        "family": mesh.meta.get("family"),
+        "seed": seed,
+        "backend": config.backend,
         "config_hash": config_hash([config.views, config.light, config.size, config.supersampling, config.backend]),
         "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
         "faces": len(mesh.faces),
-    }  # fmt: skip
+    }
     coverage = write_views(mesh, cameras, light, config, meta, folder, threads)
     return {
-        "status": "done", "uid": item["uid"], "licence": meta["licence"], "views": len(cameras), "faces": len(mesh.faces),
-        "coverage": coverage, "load_s": round(loaded - started, 3), "total_s": round(time.perf_counter() - started, 3),
+        "status": "done",
+        "uid": item["uid"],
+        "licence": meta["licence"],
+        "views": len(cameras),
+        "faces": len(mesh.faces),
+        "coverage": coverage,
+        "load_s": round(loaded - started, 3),
+        "total_s": round(time.perf_counter() - started, 3),
         "mb": round(folder_megabytes(folder), 3),
-    }  # fmt: skip
+    }
 
 
 def asset_path(item: dict, config: ObjectsConfig) -> Path:
@@ -71,7 +81,9 @@ def object_light(config: ObjectsConfig, seed: list[int]) -> Light:
     return make_light(config.light.kind, config.light.environment, config.light.strength, chosen)
 
 
-def write_views(mesh: Mesh, cameras, light: Light, config: ObjectsConfig, meta: dict, folder: Path, threads: int) -> float:
+def write_views(
+    mesh: Mesh, cameras, light: Light, config: ObjectsConfig, meta: dict, folder: Path, threads: int
+) -> float:
     """Render and write a sample; returns the mean share of the image that the object covers."""
     pictures = render(mesh, cameras, light, config, threads)
     views = tuple(View(picture.rgba, camera, {}) for picture, camera in zip(pictures, cameras))

@@ -72,7 +72,9 @@ class Mesh:
         return self.vertices[used]
 
 
-def make_mesh(vertices, faces, *, normals=None, uv=None, colors=None, face_material=None, materials=(Material(),), meta=None):
+def make_mesh(
+    vertices, faces, *, normals=None, uv=None, colors=None, face_material=None, materials=(Material(),), meta=None
+):
     """A `Mesh` from loose arrays: types fixed, absent attributes filled, smooth normals where none are given.
 
     Args:
@@ -110,7 +112,9 @@ def join_parts(parts: list[dict], rotation: np.ndarray) -> Mesh:
     offsets = np.cumsum([0] + [len(part["vertices"]) for part in parts])
     colors = None
     if has_colors:
-        colors = np.concatenate([np.ones((len(p["vertices"]), 4)) if p["colors"] is None else p["colors"] for p in parts])
+        colors = np.concatenate(
+            [np.ones((len(p["vertices"]), 4)) if p["colors"] is None else p["colors"] for p in parts]
+        )
     return make_mesh(
         np.concatenate([part["vertices"] for part in parts]) @ rotation.T,
         np.concatenate([part["faces"] + offset for part, offset in zip(parts, offsets)]),

@@ -1,7 +1,8 @@
 """A finished chunk as one uncompressed tar: a cluster's file system then holds one file where it held thousands.
 
-Part of the objects stage, command `objects pack`. Members keep their paths (`<object>/images/cam_000.png`), the samples' files
-stand together in order, and equal chunks give equal bytes (owners and times are zero). `tar -xf` restores the chunk.
+Part of the objects stage, command `objects pack`. Members keep their paths (`<object>/images/cam_000.png`), the
+samples' files stand together in order, and equal chunks give equal bytes (owners and times are zero). `tar -xf`
+restores the chunk.
 """
 
 import os

@@ -64,7 +64,9 @@ def spots(random: np.random.Generator, colors: np.ndarray) -> Pattern:
     """Round spots of another colour."""
     centers = random.uniform(-1, 1, size=(int(random.integers(40, 200)), 3))
     tree, radius = cKDTree(centers), random.uniform(0.08, 0.2)
-    return lambda p: blend(colors[:2], 0.5 + np.tanh(60 * (radius - tree.query(p.reshape(-1, 3))[0])).reshape(p.shape[:-1]) / 2)
+    return lambda p: blend(
+        colors[:2], 0.5 + np.tanh(60 * (radius - tree.query(p.reshape(-1, 3))[0])).reshape(p.shape[:-1]) / 2
+    )
 
 
 def checker(random: np.random.Generator, colors: np.ndarray) -> Pattern:

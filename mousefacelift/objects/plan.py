@@ -28,18 +28,26 @@ def plan_run(indexes: list[Path], objects: int, threads: int, hours_per_job: flo
     seconds, megabytes = (sum(row[key] for row in done) / len(done) for key in ("total_s", "mb"))
     per_job = max(1, int(hours_per_job * 3600 / seconds))
     return {
-        "measured": len(done), "views": done[0]["views"], "seconds_per_object": seconds, "mb_per_object": megabytes,
-        "objects": objects, "core_hours": objects * seconds * threads / 3600, "objects_per_job": per_job,
-        "jobs": math.ceil(objects / per_job), "disk_gb": objects * megabytes / 1000,
+        "measured": len(done),
+        "views": done[0]["views"],
+        "seconds_per_object": seconds,
+        "mb_per_object": megabytes,
+        "objects": objects,
+        "core_hours": objects * seconds * threads / 3600,
+        "objects_per_job": per_job,
+        "jobs": math.ceil(objects / per_job),
+        "disk_gb": objects * megabytes / 1000,
         "files": objects * (done[0]["views"] + 1),
-    }  # fmt: skip
+    }
 
 
 def describe_plan(plan: dict) -> str:
     """The plan in a few lines."""
     return (
-        f"measured on {plan['measured']} objects: {plan['seconds_per_object']:.2f} s and {plan['mb_per_object']:.2f} MB each,"
+        f"measured on {plan['measured']} objects: {plan['seconds_per_object']:.2f} s and {plan['mb_per_object']:.2f} "
+        "MB each,"
         f" {plan['views']} views\n"
-        f"{plan['objects']:,} objects: {plan['core_hours']:.0f} core hours, {plan['disk_gb']:.0f} GB, {plan['files']:,} files\n"
+        f"{plan['objects']:,} objects: {plan['core_hours']:.0f} core hours, {plan['disk_gb']:.0f} GB, "
+        f"{plan['files']:,} files\n"
         f"array: {plan['jobs']} jobs of {plan['objects_per_job']} objects (jobs.objects_per_job)"
     )

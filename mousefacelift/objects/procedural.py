@@ -1,22 +1,51 @@
 """A small collection of procedural textured objects: a stand-in where no Objaverse can be downloaded.
 
-Part of the objects stage. `procedural_object(seed, number)` is a mesh of one of the families (families_*.py), always the same for
-the same seed and number. Families differ in topology: solids, tubes and knots, linked rings, lattices of high genus,
-furniture of many parts, open two-sided sheets, cut-out cards, glass. The samples say `collection: procedural`; nobody
-should take them for Objaverse.
+Part of the objects stage. `procedural_object(seed, number)` is a mesh of one of the families (families_*.py), always
+the same for the same seed and number. Families differ in topology: solids, tubes and knots, linked rings, lattices of
+high genus, furniture of many parts, open two-sided sheets, cut-out cards, glass. The samples say `collection:
+procedural`; nobody should take them for Objaverse.
 """
 
 import numpy as np
 
 from mousefacelift.objects.families_built import crystal, furniture, tower
 from mousefacelift.objects.families_implicit import blob, creature, gear, lattice, tree
-from mousefacelift.objects.families_sheets import chain, knot, lantern, mug, plant, ribbon, spring, superquadric, supershape, vase
+from mousefacelift.objects.families_sheets import (
+    chain,
+    knot,
+    lantern,
+    mug,
+    plant,
+    ribbon,
+    spring,
+    superquadric,
+    supershape,
+    vase,
+)
 from mousefacelift.objects.mesh import Mesh, join_parts
 
 FAMILIES = (
-    superquadric, supershape, vase, mug, knot, chain, spring, blob, creature, tree, lattice, furniture, tower, gear,
-    crystal, ribbon, plant, lantern, creature, blob,
-)  # fmt: skip
+    superquadric,
+    supershape,
+    vase,
+    mug,
+    knot,
+    chain,
+    spring,
+    blob,
+    creature,
+    tree,
+    lattice,
+    furniture,
+    tower,
+    gear,
+    crystal,
+    ribbon,
+    plant,
+    lantern,
+    creature,
+    blob,
+)
 
 
 def procedural_object(seed: int, number: int) -> Mesh:

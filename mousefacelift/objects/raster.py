@@ -152,7 +152,18 @@ def draw_face(
 
 @numba.njit(nogil=True, error_model="numpy")
 def draw_band(
-    band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels, screen, listed, first_row
+    band_face,
+    band_inverse,
+    layer_face,
+    layer_inverse,
+    faces,
+    corners,
+    materials,
+    texels,
+    levels,
+    screen,
+    listed,
+    first_row,
 ):
     """Fill the band from its listed faces; buffers are cleared first."""
     band_face[:] = -1
@@ -160,8 +171,20 @@ def draw_band(
     layer_face[:] = -1
     layer_inverse[:] = 0.0
     for k in range(listed.shape[0]):
-        draw_face(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
-                  screen, listed[k], first_row)
+        draw_face(
+            band_face,
+            band_inverse,
+            layer_face,
+            layer_inverse,
+            faces,
+            corners,
+            materials,
+            texels,
+            levels,
+            screen,
+            listed[k],
+            first_row,
+        )
 
 
 def new_band(rows: int, columns: int, has_blend: bool) -> Band:

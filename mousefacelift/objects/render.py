@@ -43,24 +43,70 @@ class MeshRender:
 def compile_kernel(version: str):
     """The compiled loop over bands; a change of `version` is a change of the cached kernel.
 
-    Numba notices a change of this file only, and would go on with stale code after a change of raster, shade or texture.
+    Numba notices a change of this file only, and would go on with stale code after a change of raster, shade or
+    texture.
     """
 
     @numba.njit(cache=True, nogil=True, error_model="numpy")
     def render_bands(
-        band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
-        screen, starts, listed, light, eye, supersampling, rgba, depth, normal,
-    ):  # fmt: skip
+        band_face,
+        band_inverse,
+        layer_face,
+        layer_inverse,
+        faces,
+        corners,
+        materials,
+        texels,
+        levels,
+        screen,
+        starts,
+        listed,
+        light,
+        eye,
+        supersampling,
+        rgba,
+        depth,
+        normal,
+    ):
         """All bands of one picture, one after another in the same buffers."""
         _ = version  # a captured value is part of the key under which numba caches this kernel
         for k in range(starts.shape[0] - 1):
             if starts[k + 1] == starts[k]:
                 continue
             first_row = k * band_face.shape[0]
-            draw_band(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
-                      screen, listed[starts[k] : starts[k + 1]], first_row)
-            resolve_band(band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels,
-                         screen, light, eye, supersampling, first_row, rgba, depth, normal)
+            draw_band(
+                band_face,
+                band_inverse,
+                layer_face,
+                layer_inverse,
+                faces,
+                corners,
+                materials,
+                texels,
+                levels,
+                screen,
+                listed[starts[k] : starts[k + 1]],
+                first_row,
+            )
+            resolve_band(
+                band_face,
+                band_inverse,
+                layer_face,
+                layer_inverse,
+                faces,
+                corners,
+                materials,
+                texels,
+                levels,
+                screen,
+                light,
+                eye,
+                supersampling,
+                first_row,
+                rgba,
+                depth,
+                normal,
+            )
 
     return render_bands
 
@@ -95,8 +141,9 @@ def render_surface(surface: Surface, camera: Camera, light: Light, supersampling
     rgba = np.zeros((height, camera.width, 4), np.float32)
     depth = np.zeros((height, camera.width), np.float32)
     normal = np.zeros((height, camera.width, 3), np.float32)
-    render_bands(*band, *surface[1:], screen, starts, listed, light.table(), camera.center, supersampling,
-                 rgba, depth, normal)
+    render_bands(
+        *band, *surface[1:], screen, starts, listed, light.table(), camera.center, supersampling, rgba, depth, normal
+    )
     return MeshRender(rgba[: camera.height], depth[: camera.height], normal[: camera.height])
 
 

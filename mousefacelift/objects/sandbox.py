@@ -64,7 +64,9 @@ class Sandbox:
         self._process.start()
         theirs.close()
         if not self._pipe.poll(120) or self._pipe.recv() != "ready":
-            raise DataError("the worker process for assets does not start", hint="run with --threads 1 to see its error")
+            raise DataError(
+                "the worker process for assets does not start", hint="run with --threads 1 to see its error"
+            )
 
     def _stop(self) -> None:
         if self._process is not None:

@@ -1,7 +1,7 @@
 """Frames of a mesh sequence -> samples of source `scan`, with the truth mesh kept in each sample folder.
 
-Part of the objects stage, command `objects scans`. `truth.npz` holds vertices, faces and normals in the sample's world (the
-world of its cameras), for Chamfer distance and normals.
+Part of the objects stage, command `objects scans`. `truth.npz` holds vertices, faces and normals in the sample's world
+(the world of its cameras), for Chamfer distance and normals.
 """
 
 import time
@@ -71,7 +71,8 @@ def measure_frame(scan: Scan, frame: int) -> dict:
 
 
 def sequence_radius(scan: Scan, count: int, run) -> float:
-    """The largest radius of at most MEASURED_FRAMES frames of a sequence of `count`; frames that cannot be read do not count.
+    """The largest radius of at most MEASURED_FRAMES frames of a sequence of `count`; frames that cannot be read do not
+    count.
 
     Raises:
         DataError: not one can be read.
@@ -97,7 +98,12 @@ def render_scans(scan: Scan, out: Path, frames: range | None = None) -> dict:
     sequence, config = open_sequence(scan.path, scan.poses), scan.config
     chosen = range(sequence.count) if frames is None else frames
     if chosen[-1] >= sequence.count:
-        raise ConfigError("the sequence has fewer frames", where=str(scan.path), got=sequence.count, expected=f"at least {chosen[-1] + 1}")
+        raise ConfigError(
+            "the sequence has fewer frames",
+            where=str(scan.path),
+            got=sequence.count,
+            expected=f"at least {chosen[-1] + 1}",
+        )
     with Sandbox(config.limits) as sandbox:
         run = sandbox.run if sequence.meta["form"] != "truth" else (lambda function, *args: function(*args))
         radius = sequence_radius(scan, sequence.count, run) if config.scans.extent == "sequence" else None
@@ -106,9 +112,29 @@ def render_scans(scan: Scan, out: Path, frames: range | None = None) -> dict:
             row = run(make_scan, scan, frame, radius, folder)
             return row if row["status"] == DONE else {"uid": f"{scan.name}/{name}", "frame": frame, "views": 0, **row}
 
-        key = config_hash([config.scans.views, config.scans.extent, config.views, config.size, config.supersampling, config.light,
-                           config.backend, scan.name, scan.seed, list(chosen), radius, scan.independent])
-        header = {"source": "scan", "recording": scan.name, "form": sequence.meta["form"], "seed": scan.seed, "size": config.size}
+        key = config_hash(
+            [
+                config.scans.views,
+                config.scans.extent,
+                config.views,
+                config.size,
+                config.supersampling,
+                config.light,
+                config.backend,
+                scan.name,
+                scan.seed,
+                list(chosen),
+                radius,
+                scan.independent,
+            ]
+        )
+        header = {
+            "source": "scan",
+            "recording": scan.name,
+            "form": sequence.meta["form"],
+            "seed": scan.seed,
+            "size": config.size,
+        }
         return run_chunk(out, key, [(f"{frame:06d}", frame) for frame in chosen], make, header, label="frames")
 
 
@@ -122,18 +148,41 @@ def make_scan(scan: Scan, frame: int, radius: float | None, folder: Path) -> dic
     mesh = transform_mesh(mesh, similarity)
     cameras = ring(config.scans.views, config.size, config.views.elevation, config.views.distance)
     meta = {
-        "source": "scan", **({} if scan.independent else {"recording": scan.name}), "asset": scan.name, "frame": frame,
+        "source": "scan",
+        **({} if scan.independent else {"recording": scan.name}),
+        "asset": scan.name,
+        "frame": frame,
         "licence": sequence.meta.get("licence", "unknown"),
-        "collection": sequence.meta["form"], "seed": scan.seed, "backend": config.backend, "truth": "truth.npz",
-        "config_hash": config_hash([config.scans.views, config.scans.extent, config.views, config.light, config.size,
-                                    config.supersampling, config.backend]),
+        "collection": sequence.meta["form"],
+        "seed": scan.seed,
+        "backend": config.backend,
+        "truth": "truth.npz",
+        "config_hash": config_hash(
+            [
+                config.scans.views,
+                config.scans.extent,
+                config.views,
+                config.light,
+                config.size,
+                config.supersampling,
+                config.backend,
+            ]
+        ),
         "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
-    }  # fmt: skip
+    }
     if sequence.time_s is not None:
         meta["time_s"] = float(sequence.time_s[frame])
     coverage = write_views(mesh, cameras, object_light(config, [scan.seed, 0]), config, meta, folder, scan.threads)
-    np.savez_compressed(folder / "truth.npz", vertices=mesh.vertices.astype(np.float32), faces=mesh.faces, normals=mesh.normals)
+    np.savez_compressed(
+        folder / "truth.npz", vertices=mesh.vertices.astype(np.float32), faces=mesh.faces, normals=mesh.normals
+    )
     return {
-        "status": "done", "uid": f"{scan.name}/{frame:06d}", "frame": frame, "views": len(cameras), "faces": len(mesh.faces),
-        "coverage": coverage, "total_s": round(time.perf_counter() - started, 3), "mb": round(folder_megabytes(folder), 3),
-    }  # fmt: skip
+        "status": "done",
+        "uid": f"{scan.name}/{frame:06d}",
+        "frame": frame,
+        "views": len(cameras),
+        "faces": len(mesh.faces),
+        "coverage": coverage,
+        "total_s": round(time.perf_counter() - started, 3),
+        "mb": round(folder_megabytes(folder), 3),
+    }

@@ -1,7 +1,7 @@
 """Which objects: a seeded order over a list, a folder or the procedural collection, cut after the first N.
 
-Part of the objects stage. `objects select` writes results/objects/selection.json; chunks of it are rendered as jobs. The
-order does not depend on N: a larger N extends a smaller one, so that finished renders stay valid.
+Part of the objects stage. `objects select` writes results/objects/selection.json; chunks of it are rendered as jobs.
+The order does not depend on N: a larger N extends a smaller one, so that finished renders stay valid.
 """
 
 import gzip
@@ -32,8 +32,13 @@ def select_objects(config: ObjectsConfig, seed: int) -> dict:
     if not rows:
         raise DataError("no object passes the filters", where=config.path, got=f"left out: {left_out}")
     if config.count > len(rows):
-        raise ConfigError("more objects asked for than there are", where="objects.count", got=config.count,
-                          expected=f"at most {len(rows)}", likely=f"filters left out {sum(left_out.values())}")
+        raise ConfigError(
+            "more objects asked for than there are",
+            where="objects.count",
+            got=config.count,
+            expected=f"at most {len(rows)}",
+            likely=f"filters left out {sum(left_out.values())}",
+        )
     rows.sort(key=lambda row: order_key(seed, row["uid"]))
     items = [{"name": f"{k:06d}", **row} for k, row in enumerate(rows[: config.count])]
     return {"source": config.source, "seed": seed, "items": items, "left_out": left_out}
@@ -61,7 +66,9 @@ def read_list(path: str) -> list[dict]:
         if number == 1 and parts[-1].lower() in ("uid", "id", "object_id"):
             continue
         if len(parts) != 2 or not all(parts) or not parts[1].replace("-", "").replace("_", "").isalnum():
-            raise DataError("a row of the object list is not 'folder,uid'", where=f"{path}, line {number}", got=line[:80])
+            raise DataError(
+                "a row of the object list is not 'folder,uid'", where=f"{path}, line {number}", got=line[:80]
+            )
         if parts[1] not in seen:
             seen.add(parts[1])
             rows.append({"uid": parts[1], "group": parts[0]})
@@ -80,8 +87,12 @@ def read_text(path: str) -> str:
             data = Path(path).read_bytes()
         return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError("the file cannot be read", where=path, got=f"{type(error).__name__}: {error}",
-                        hint=f"download {LIST_NAME} on a machine with a network and give its path") from error
+        raise DataError(
+            "the file cannot be read",
+            where=path,
+            got=f"{type(error).__name__}: {error}",
+            hint=f"download {LIST_NAME} on a machine with a network and give its path",
+        ) from error
 
 
 def read_folder(folder: Path) -> list[dict]:
@@ -99,7 +110,9 @@ def filter_rows(rows: list[dict], config: ObjectsConfig) -> tuple[list[dict], di
     left_out: dict[str, int] = {}
     if config.categories:
         if config.lvis is None:
-            raise ConfigError("categories need the annotation file", where="objects.categories", hint="set objects.lvis")
+            raise ConfigError(
+                "categories need the annotation file", where="objects.categories", hint="set objects.lvis"
+            )
         kept = category_uids(config.lvis, config.categories)
         left_out["category"] = sum(row["uid"] not in kept for row in rows)
         rows = [row for row in rows if row["uid"] in kept]
@@ -107,7 +120,9 @@ def filter_rows(rows: list[dict], config: ObjectsConfig) -> tuple[list[dict], di
     rows = [{**row, "license": licenses.get(row["uid"], "unknown")} for row in rows]
     if config.licenses:
         if not licenses:
-            raise ConfigError("a licence filter needs the annotations", where="objects.licenses", hint="set objects.annotations")
+            raise ConfigError(
+                "a licence filter needs the annotations", where="objects.licenses", hint="set objects.annotations"
+            )
         left_out["license"] = sum(row["license"] not in config.licenses for row in rows)
         rows = [row for row in rows if row["license"] in config.licenses]
     return rows, left_out
@@ -123,7 +138,8 @@ def category_uids(path: str, categories: tuple[str, ...]) -> set[str]:
 
 
 def read_licenses(path: str) -> dict[str, str]:
-    """{uid: licence} from one annotation file {uid: {"license"}} or {uid: licence}, or a folder of such files (.json[.gz])."""
+    """{uid: licence} from one annotation file {uid: {"license"}} or {uid: licence}, or a folder of such files
+    (.json[.gz])."""
     files = sorted(Path(path).glob("*.json*")) if Path(path).is_dir() else [Path(path)]
     licenses = {}
     for file in files:

@@ -3,8 +3,8 @@
 Part of the objects stage. A sequence is one of
 - a .npz with `vertices` [T, P, 3] and `faces` [F, 3]; optional `colors` or `colours` [P, 3] linear, `uv` [M, 2],
   `faces_uv` [F, 3], `texture` [h, w, 3] uint8, `time_s` [T], `licence`;
-- a folder with `mesh.npz` (faces, colours ...) and `vertices_AAAAAA.npz` (`vertices_mm` [t, P, 3] of frames AAAAAA on): the
-  truth folder of a virtual recording;
+- a folder with `mesh.npz` (faces, colours ...) and `vertices_AAAAAA.npz` (`vertices_mm` [t, P, 3] of frames AAAAAA on):
+  the truth folder of a virtual recording;
 - a folder of mesh files (.glb, .obj, .ply ...), one per frame in the order of their names;
 - a folder of MAMMAL text files with `poses.npz` beside them (or given apart): `pose_rotvec` [T, J, 3] radians,
   optional `bone_scale` [J] or [T, J], `global_scale`, `translation_mm` [T, 3].
@@ -59,10 +59,15 @@ def open_sequence(path: Path, poses: Path | None = None) -> MeshSequence:
         return open_mammal(path, poses or path / "poses.npz")
     files = sorted(p for p in path.glob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else []
     if not files:
-        raise DataError("no mesh sequence there", where=str(path),
-                        expected="a .npz, a truth folder, a folder of mesh files, or MAMMAL text files",
-                        hint="docs/objects.md, 'Scans'")
-    return MeshSequence(len(files), lambda frame: load_mesh(files[frame]), {"form": "files", "licence": "unknown"}, files=tuple(files))
+        raise DataError(
+            "no mesh sequence there",
+            where=str(path),
+            expected="a .npz, a truth folder, a folder of mesh files, or MAMMAL text files",
+            hint="docs/objects.md, 'Scans'",
+        )
+    return MeshSequence(
+        len(files), lambda frame: load_mesh(files[frame]), {"form": "files", "licence": "unknown"}, files=tuple(files)
+    )
 
 
 def open_arrays(path: Path) -> MeshSequence:
@@ -73,7 +78,9 @@ def open_arrays(path: Path) -> MeshSequence:
         raise DataError("a mesh sequence needs vertices and faces", where=str(path), got=", ".join(arrays))
     vertices = arrays["vertices"]
     if vertices.ndim != 3 or vertices.shape[2] != 3:
-        raise DataError("vertices of a sequence have a wrong shape", where=str(path), got=vertices.shape, expected="[T, P, 3]")
+        raise DataError(
+            "vertices of a sequence have a wrong shape", where=str(path), got=vertices.shape, expected="[T, P, 3]"
+        )
     build = mesh_builder(arrays, vertices.shape[1], str(path))
     meta = {"form": "npz", "licence": str(arrays.get("licence", "unknown"))}
     return MeshSequence(len(vertices), lambda frame: build(vertices[frame]), meta, arrays.get("time_s"))
@@ -82,12 +89,18 @@ def open_arrays(path: Path) -> MeshSequence:
 def open_truth(folder: Path) -> MeshSequence:
     """The truth folder of a virtual recording: vertices in files of many frames, read as they are needed."""
     with np.load(folder / "mesh.npz") as content:
-        arrays = {name: content[name] for name in content.files if name in ("faces", "colours", "colors", "rest_vertices")}
+        arrays = {
+            name: content[name] for name in content.files if name in ("faces", "colours", "colors", "rest_vertices")
+        }
     files = sorted(folder.glob("vertices_*.npz"))
     starts = [int(p.stem.split("_")[1]) for p in files]
     if not files or starts[0] != 0:
-        raise DataError("the truth folder holds no vertices", where=str(folder), expected="vertices_000000.npz ...",
-                        hint="make the virtual recording with truth_vertices: true")
+        raise DataError(
+            "the truth folder holds no vertices",
+            where=str(folder),
+            expected="vertices_000000.npz ...",
+            hint="make the virtual recording with truth_vertices: true",
+        )
     with np.load(files[-1]) as content:
         count, points = starts[-1] + len(content["vertices_mm"]), content["vertices_mm"].shape[1]
     build = mesh_builder(arrays, points, str(folder))
@@ -119,8 +132,12 @@ def open_mammal(folder: Path, poses: Path) -> MeshSequence:
         pose = {name: content[name] for name in content.files}
     rotvec = pose.get("pose_rotvec")
     if rotvec is None or rotvec.ndim != 3 or rotvec.shape[1:] != (len(body.joints), 3):
-        raise DataError("poses do not fit the articulated mesh", where=str(poses), expected=f"pose_rotvec [T, {len(body.joints)}, 3]",
-                        got="none" if rotvec is None else rotvec.shape)
+        raise DataError(
+            "poses do not fit the articulated mesh",
+            where=str(poses),
+            expected=f"pose_rotvec [T, {len(body.joints)}, 3]",
+            got="none" if rotvec is None else rotvec.shape,
+        )
     scale = float(pose.get("global_scale", 1.0))
     stretch, move = pose.get("bone_scale"), pose.get("translation_mm", np.zeros((len(rotvec), 3)))
     build = mesh_builder(arrays, len(body.vertices), str(folder))
@@ -140,7 +157,9 @@ def mesh_builder(arrays: dict, points: int, where: str) -> Callable[[np.ndarray]
     """
     faces = np.asarray(arrays["faces"], np.int32)
     if faces.ndim != 2 or faces.shape[1] != 3 or (len(faces) and faces.max() >= points):
-        raise DataError("faces do not fit the vertices", where=where, got=faces.shape, expected=f"[F, 3] below {points}")
+        raise DataError(
+            "faces do not fit the vertices", where=where, got=faces.shape, expected=f"[F, 3] below {points}"
+        )
     if all(name in arrays for name in ("texture", "uv", "faces_uv")):
         return textured_builder(arrays, faces)
     colors = arrays.get("colors", arrays.get("colours"))

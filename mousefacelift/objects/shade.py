@@ -26,14 +26,45 @@ from mousefacelift.objects.texture import (
 
 @numba.njit(nogil=True, error_model="numpy")
 def light_at(light, x, y, z):
-    """Light that a white matt surface with normal (x, y, z) returns, per channel; rows of light: 9 ambient, then lamps in pairs."""
+    """Light that a white matt surface with normal (x, y, z) returns, per channel; rows of light: 9 ambient, then lamps
+    in pairs."""
     xy, yz, xz, z2, x2 = x * y, y * z, x * z, 3.0 * z * z - 1.0, x * x - y * y
-    red = max(0.0, light[0, 0] + light[1, 0] * y + light[2, 0] * z + light[3, 0] * x + light[4, 0] * xy + light[5, 0] * yz
-              + light[6, 0] * z2 + light[7, 0] * xz + light[8, 0] * x2)
-    green = max(0.0, light[0, 1] + light[1, 1] * y + light[2, 1] * z + light[3, 1] * x + light[4, 1] * xy + light[5, 1] * yz
-                + light[6, 1] * z2 + light[7, 1] * xz + light[8, 1] * x2)
-    blue = max(0.0, light[0, 2] + light[1, 2] * y + light[2, 2] * z + light[3, 2] * x + light[4, 2] * xy + light[5, 2] * yz
-               + light[6, 2] * z2 + light[7, 2] * xz + light[8, 2] * x2)
+    red = max(
+        0.0,
+        light[0, 0]
+        + light[1, 0] * y
+        + light[2, 0] * z
+        + light[3, 0] * x
+        + light[4, 0] * xy
+        + light[5, 0] * yz
+        + light[6, 0] * z2
+        + light[7, 0] * xz
+        + light[8, 0] * x2,
+    )
+    green = max(
+        0.0,
+        light[0, 1]
+        + light[1, 1] * y
+        + light[2, 1] * z
+        + light[3, 1] * x
+        + light[4, 1] * xy
+        + light[5, 1] * yz
+        + light[6, 1] * z2
+        + light[7, 1] * xz
+        + light[8, 1] * x2,
+    )
+    blue = max(
+        0.0,
+        light[0, 2]
+        + light[1, 2] * y
+        + light[2, 2] * z
+        + light[3, 2] * x
+        + light[4, 2] * xy
+        + light[5, 2] * yz
+        + light[6, 2] * z2
+        + light[7, 2] * xz
+        + light[8, 2] * x2,
+    )
     for k in range(9, light.shape[0], 2):
         cosine = max(0.0, light[k, 0] * x + light[k, 1] * y + light[k, 2] * z)
         red += cosine * light[k + 1, 0]
@@ -124,9 +155,24 @@ def add_geometry(total, color):
 
 @numba.njit(nogil=True, error_model="numpy")
 def resolve_band(
-    band_face, band_inverse, layer_face, layer_inverse,
-    faces, corners, materials, texels, levels, screen, light, eye, supersampling, first_row, rgba, depth, normal,
-):  # fmt: skip
+    band_face,
+    band_inverse,
+    layer_face,
+    layer_inverse,
+    faces,
+    corners,
+    materials,
+    texels,
+    levels,
+    screen,
+    light,
+    eye,
+    supersampling,
+    first_row,
+    rgba,
+    depth,
+    normal,
+):
     """Shade and average a band's samples into its pixel rows of rgba [H, W, 4], depth [H, W] and normal [H, W, 3]."""
     color, total = np.zeros(8), np.zeros(9)
     has_layers = layer_face.shape[0] == band_face.shape[0]
@@ -141,16 +187,40 @@ def resolve_band(
                     f = layer_face[j, i, k]
                     if f < 0 or layer_inverse[j, i, k] <= band_inverse[j, i]:
                         break
-                    shade_face(faces, corners, materials, texels, levels, screen, light, eye, f, i + 0.5,
-                               j + first_row + 0.5, color)
+                    shade_face(
+                        faces,
+                        corners,
+                        materials,
+                        texels,
+                        levels,
+                        screen,
+                        light,
+                        eye,
+                        f,
+                        i + 0.5,
+                        j + first_row + 0.5,
+                        color,
+                    )
                     add_sample(total, color, through)
                     if nearest:
                         add_geometry(total, color)
                     through, nearest = through * (1.0 - color[3]), False
                 f = band_face[j, i]
                 if f >= 0:
-                    shade_face(faces, corners, materials, texels, levels, screen, light, eye, f, i + 0.5,
-                               j + first_row + 0.5, color)
+                    shade_face(
+                        faces,
+                        corners,
+                        materials,
+                        texels,
+                        levels,
+                        screen,
+                        light,
+                        eye,
+                        f,
+                        i + 0.5,
+                        j + first_row + 0.5,
+                        color,
+                    )
                     add_sample(total, color, through)
                     if nearest:
                         add_geometry(total, color)

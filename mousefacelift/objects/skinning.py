@@ -44,14 +44,25 @@ def read_mammal(folder: Path) -> ArticulatedMesh:
     folder = Path(folder)
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise DataError("not a folder of MAMMAL text files", where=str(folder), got=f"no {', '.join(missing)}",
-                        hint="give the folder mouse_model/mouse_txt of your copy of MAMMAL_mouse")
+        raise DataError(
+            "not a folder of MAMMAL text files",
+            where=str(folder),
+            got=f"no {', '.join(missing)}",
+            hint="give the folder mouse_model/mouse_txt of your copy of MAMMAL_mouse",
+        )
     vertices, faces, joints, parents, triples = (np.loadtxt(folder / name) for name in FILES)
     faces, parents = faces.astype(np.int32), parents.astype(np.int64).reshape(-1)
-    if len(joints) != len(parents) or faces.max() >= len(vertices) or triples[:, 0].max() >= len(joints) \
-            or triples[:, 1].max() >= len(vertices):  # fmt: skip
-        raise DataError("the MAMMAL files do not belong together", where=str(folder),
-                        got=f"{len(vertices)} vertices, {len(joints)} joints, {len(parents)} parents")
+    if (
+        len(joints) != len(parents)
+        or faces.max() >= len(vertices)
+        or triples[:, 0].max() >= len(joints)
+        or triples[:, 1].max() >= len(vertices)
+    ):
+        raise DataError(
+            "the MAMMAL files do not belong together",
+            where=str(folder),
+            got=f"{len(vertices)} vertices, {len(joints)} joints, {len(parents)} parents",
+        )
     uv = faces_uv = None
     if (folder / "textures.txt").is_file() and (folder / "faces_tex.txt").is_file():
         uv, faces_uv = np.loadtxt(folder / "textures.txt"), np.loadtxt(folder / "faces_tex.txt").astype(np.int32)
@@ -59,7 +70,9 @@ def read_mammal(folder: Path) -> ArticulatedMesh:
     return ArticulatedMesh(vertices, faces, joints, parents, weights, uv, faces_uv)
 
 
-def make_weights(joint: np.ndarray, vertex: np.ndarray, value: np.ndarray, shape: tuple[int, int], where: str) -> csr_matrix:
+def make_weights(
+    joint: np.ndarray, vertex: np.ndarray, value: np.ndarray, shape: tuple[int, int], where: str
+) -> csr_matrix:
     """[P, J] skinning weights from triples, rows scaled to sum to 1.
 
     Raises:
@@ -72,10 +85,13 @@ def make_weights(joint: np.ndarray, vertex: np.ndarray, value: np.ndarray, shape
     return csr_matrix(weights.multiply(1 / total[:, None]))
 
 
-def pose_mesh(mesh: ArticulatedMesh, rotvec: np.ndarray, bone_scale=None, scale: float = 1.0, translation=(0, 0, 0)) -> np.ndarray:
+def pose_mesh(
+    mesh: ArticulatedMesh, rotvec: np.ndarray, bone_scale=None, scale: float = 1.0, translation=(0, 0, 0)
+) -> np.ndarray:
     """[P, 3] vertices of a pose: v = s sum_j w_j (G_j v0 + P_j - G_j J_j) + t.
 
-    G_j = G_parent R_j and P_j = P_parent + G_parent (J_j - J_parent) b_j: rotations act about the joints, bones stretch.
+    G_j = G_parent R_j and P_j = P_parent + G_parent (J_j - J_parent) b_j: rotations act about the joints, bones
+    stretch.
 
     Args:
         rotvec: [J, 3] axis-angle of each joint relative to the rest pose, radians.

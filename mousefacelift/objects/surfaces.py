@@ -15,7 +15,9 @@ from mousefacelift.objects.texture import LINEAR_TO_SRGB
 Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]  # u, v in [0, 1] -> points [..., 3]
 
 
-def sheet(shape: Shape, pattern: Pattern, rows: int, columns: int, size: int = 256, alpha=None, mode: int = OPAQUE) -> dict:
+def sheet(
+    shape: Shape, pattern: Pattern, rows: int, columns: int, size: int = 256, alpha=None, mode: int = OPAQUE
+) -> dict:
     """A parametric surface with its painted texture.
 
     Args:
@@ -35,10 +37,13 @@ def sheet(shape: Shape, pattern: Pattern, rows: int, columns: int, size: int = 2
     if alpha is not None:
         texture[..., 3] = np.rint(np.clip(alpha(texel_u, texel_v), 0, 1) * 255)
     return {
-        "vertices": vertices, "faces": faces, "normals": smooth_normals(vertices, faces),
-        "uv": np.stack([u, v], -1).reshape(-1, 2), "colors": None,
+        "vertices": vertices,
+        "faces": faces,
+        "normals": smooth_normals(vertices, faces),
+        "uv": np.stack([u, v], -1).reshape(-1, 2),
+        "colors": None,
         "material": Material(base=(1.0, 1.0, 1.0, 1.0), texture=texture, alpha_mode=mode),
-    }  # fmt: skip
+    }
 
 
 def encode(linear: np.ndarray) -> np.ndarray:
@@ -60,8 +65,14 @@ def painted(vertices: np.ndarray, faces: np.ndarray, pattern: Pattern, flat: boo
         vertices, faces = vertices[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3)
     normals = np.zeros_like(vertices) if flat else smooth_normals(vertices, faces)
     colors = np.concatenate([pattern(vertices), np.ones((len(vertices), 1))], axis=1)
-    return {"vertices": vertices, "faces": faces, "normals": normals, "uv": np.zeros((len(vertices), 2)),
-            "colors": colors, "material": Material(base=(1.0, 1.0, 1.0, 1.0))}  # fmt: skip
+    return {
+        "vertices": vertices,
+        "faces": faces,
+        "normals": normals,
+        "uv": np.zeros((len(vertices), 2)),
+        "colors": colors,
+        "material": Material(base=(1.0, 1.0, 1.0, 1.0)),
+    }
 
 
 def box(center, half, pattern: Pattern, steps: int = 12) -> dict:
@@ -98,7 +109,9 @@ def tube(path: Callable, radius, pattern: Pattern, rows: int, columns: int = 24,
     return sheet(shape, pattern, rows, columns, size)
 
 
-def implicit(field: Callable[[np.ndarray], np.ndarray], pattern: Pattern, resolution: int = 56, extent: float = 1.05) -> dict:
+def implicit(
+    field: Callable[[np.ndarray], np.ndarray], pattern: Pattern, resolution: int = 56, extent: float = 1.05
+) -> dict:
     """The zero surface of a field (negative inside) in the cube [-extent, extent]^3, closed at the cube's walls."""
     axis = np.linspace(-extent, extent, resolution)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)

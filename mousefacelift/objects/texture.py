@@ -1,8 +1,8 @@
 """A mesh as the few flat arrays that compiled code reads, and its textures as one mip-mapped pyramid.
 
 Part of the objects stage. `pack_surface` makes a `Surface` of a `Mesh`; the samplers decode sRGB, filter bilinearly and
-repeat, clamp or mirror outside [0, 1]. Compiled functions take these arrays one by one: reading them out of a tuple for every sample
-would cost more than the shading.
+repeat, clamp or mirror outside [0, 1]. Compiled functions take these arrays one by one: reading them out of a tuple for
+every sample would cost more than the shading.
 """
 
 import math
@@ -52,7 +52,15 @@ def pack_surface(mesh: Mesh) -> Surface:
     texels, levels, first_level = pack_textures(textures)
     first_level[id(None)] = -1
     materials = [
-        (*m.base, *m.emissive, first_level[id(m.texture)], first_level[id(m.emissive_texture)], m.alpha_mode, m.cutoff, *m.wrap)
+        (
+            *m.base,
+            *m.emissive,
+            first_level[id(m.texture)],
+            first_level[id(m.emissive_texture)],
+            m.alpha_mode,
+            m.cutoff,
+            *m.wrap,
+        )
         for m in mesh.materials
     ]
     corners = np.ones((len(mesh.vertices), 12), np.float32)
@@ -150,12 +158,24 @@ def fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v):
     a, b = offset + top * width + left, offset + top * width + right
     c, d = offset + bottom * width + left, offset + bottom * width + right
     wa, wb, wc, wd = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy
-    red = wa * SRGB_TO_LINEAR[texels[a, 0]] + wb * SRGB_TO_LINEAR[texels[b, 0]] \
-        + wc * SRGB_TO_LINEAR[texels[c, 0]] + wd * SRGB_TO_LINEAR[texels[d, 0]]  # fmt: skip
-    green = wa * SRGB_TO_LINEAR[texels[a, 1]] + wb * SRGB_TO_LINEAR[texels[b, 1]] \
-        + wc * SRGB_TO_LINEAR[texels[c, 1]] + wd * SRGB_TO_LINEAR[texels[d, 1]]  # fmt: skip
-    blue = wa * SRGB_TO_LINEAR[texels[a, 2]] + wb * SRGB_TO_LINEAR[texels[b, 2]] \
-        + wc * SRGB_TO_LINEAR[texels[c, 2]] + wd * SRGB_TO_LINEAR[texels[d, 2]]  # fmt: skip
+    red = (
+        wa * SRGB_TO_LINEAR[texels[a, 0]]
+        + wb * SRGB_TO_LINEAR[texels[b, 0]]
+        + wc * SRGB_TO_LINEAR[texels[c, 0]]
+        + wd * SRGB_TO_LINEAR[texels[d, 0]]
+    )
+    green = (
+        wa * SRGB_TO_LINEAR[texels[a, 1]]
+        + wb * SRGB_TO_LINEAR[texels[b, 1]]
+        + wc * SRGB_TO_LINEAR[texels[c, 1]]
+        + wd * SRGB_TO_LINEAR[texels[d, 1]]
+    )
+    blue = (
+        wa * SRGB_TO_LINEAR[texels[a, 2]]
+        + wb * SRGB_TO_LINEAR[texels[b, 2]]
+        + wc * SRGB_TO_LINEAR[texels[c, 2]]
+        + wd * SRGB_TO_LINEAR[texels[d, 2]]
+    )
     alpha = wa * texels[a, 3] + wb * texels[b, 3] + wc * texels[c, 3] + wd * texels[d, 3]
     return red, green, blue, alpha / 255.0
 

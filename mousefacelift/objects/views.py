@@ -13,7 +13,8 @@ def object_cameras(config: ViewsConfig, size: int, seed: list[int]) -> list[Came
     """`config.ring` cameras at equal azimuth steps from azimuth 0, then `config.random` drawn from `seed`."""
     intrinsics = canonical_fxfycxcy(size)
     cameras = [
-        orbit(k * 360.0 / config.ring, config.elevation, config.distance, intrinsics, size, size) for k in range(config.ring)
+        orbit(k * 360.0 / config.ring, config.elevation, config.distance, intrinsics, size, size)
+        for k in range(config.ring)
     ]
     random = np.random.default_rng(seed)
     for _ in range(config.random):

@@ -18,8 +18,15 @@ from mousefacelift.report import data_sections, distill_section, evaluation_sect
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import Section
 
-BUILDERS = (evaluation_section.evaluation, source_sections.capture, distill_section.distill, source_sections.splats,
-            source_sections.objects, data_sections.dataset, data_sections.training)
+BUILDERS = (
+    evaluation_section.evaluation,
+    source_sections.capture,
+    distill_section.distill,
+    source_sections.splats,
+    source_sections.objects,
+    data_sections.dataset,
+    data_sections.training,
+)
 
 
 def build_report(results: Path, out: Path, config: ReportConfig) -> list[Section]:

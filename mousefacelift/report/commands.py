@@ -20,5 +20,7 @@ def _build(args) -> None:
     from mousefacelift.report.config import ReportConfig
 
     sections = build_report(args.results, args.out, read_config(args, ReportConfig, "report"))
-    print(f"{args.out}: {sum(len(section.blocks) for section in sections)} blocks in {len(sections)} sections, "
-          f"{args.out.stat().st_size / 1e6:.1f} MB")
+    print(
+        f"{args.out}: {sum(len(section.blocks) for section in sections)} blocks in {len(sections)} sections, "
+        f"{args.out.stat().st_size / 1e6:.1f} MB"
+    )

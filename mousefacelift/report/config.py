@@ -8,10 +8,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class ReportConfig:
     """Args:
-        title: heading of the page.
-        frames: frames shown per recording in picture sheets.
-        objects: objects shown.
-        thumbnail: pixels of a picture in a sheet.
+    title: heading of the page.
+    frames: frames shown per recording in picture sheets.
+    objects: objects shown.
+    thumbnail: pixels of a picture in a sheet.
     """
 
     title: str = "mousefacelift"

@@ -28,20 +28,33 @@ def dataset(results: Path, config: ReportConfig) -> Section:
         rows.append((str(source), *(str(int(v)) for v in row), str(int(row.sum())), str(int(own.sum())), str(refused)))
     section.add("table", title="accepted samples per source and split", rows=tuple(rows))
     planned = read_json(folder / "dataset.json")["counts"]
-    section.add("text", text=f"Mouse samples for training: {planned['mouse_samples']} stored; by index they offer {planned['mouse_items']} "
-                f"reference views, {planned['mouse_items_augmented']} with mirroring. Yaw, colour and background vary at load time without "
-                "end; no image is copied.")
+    section.add(
+        "text",
+        text=f"Mouse samples for training: {planned['mouse_samples']} stored; by index they offer "
+        f"{planned['mouse_items']} reference views, {planned['mouse_items_augmented']} with mirroring. Yaw, colour and "
+        "background vary at load time without end; no image is copied.",
+    )
     refusals = samples.loc[samples["decision"] != "accepted", ["source", "folder", "reason"]].head(12)
     if len(refusals):
-        section.add("table", title="refused by the geometry gate", rows=(("source", "sample", "reason"),
-                    *(tuple(map(str, row)) for row in refusals.itertuples(index=False))))
+        section.add(
+            "table",
+            title="refused by the geometry gate",
+            rows=(("source", "sample", "reason"), *(tuple(map(str, row)) for row in refusals.itertuples(index=False))),
+        )
     for source, part in views[views["sample"] == views["owner"]].groupby("source", observed=True):
         if len(part) and source != "object":
-            section.add("picture", title=f"azimuths of {source} views", uri=histogram_uri(part["azimuth"], "azimuth, degrees", 36))
+            section.add(
+                "picture",
+                title=f"azimuths of {source} views",
+                uri=histogram_uri(part["azimuth"], "azimuth, degrees", 36),
+            )
     verdict = folder / "verify.json"
     if verdict.is_file():
         passed = read_json(verdict).get("passed")
-        section.add("text" if passed else "alarm", text=f"Verification of every file's hash: {'passed' if passed else 'FAILED'}.")
+        section.add(
+            "text" if passed else "alarm",
+            text=f"Verification of every file's hash: {'passed' if passed else 'FAILED'}.",
+        )
     return section
 
 
@@ -52,24 +65,37 @@ def training(results: Path, config: ReportConfig) -> Section:
     if not runs:
         return section.not_run("training")
     for run in runs:
-        for name, title in (("curriculum.png", "planned mixture"), ("mixture.png", "planned and realised mixture"),
-                            ("training.png", "loss and validation"), ("validation.png", "validation views: truth and model")):
+        for name, title in (
+            ("curriculum.png", "planned mixture"),
+            ("mixture.png", "planned and realised mixture"),
+            ("training.png", "loss and validation"),
+            ("validation.png", "validation views: truth and model"),
+        ):
             if (run / name).is_file():
                 section.add("picture", title=f"{run.name}: {title}", uri=png_uri(run / name))
         rows = read_rows(run / "metrics.csv")
         if rows and not (run / "training.png").is_file():
             steps = [float(row["step"]) for row in rows]
-            section.add("picture", title=f"{run.name}: so far", uri=curves_uri(steps, {"loss": [float(r["loss"]) for r in rows]}, "step"))
+            section.add(
+                "picture",
+                title=f"{run.name}: so far",
+                uri=curves_uri(steps, {"loss": [float(r["loss"]) for r in rows]}, "step"),
+            )
         if (run / "mixture.json").is_file():
             _mixture(section, run.name, read_json(run / "mixture.json"))
         judged = read_rows(run / "validation.csv") if (run / "validation.csv").is_file() else []
         if judged and judged[-1]["collapses"]:
-            section.add("alarm", text=f"{run.name}: the collapse alarm is on at the last validation: {judged[-1]['collapses']}.")
+            section.add(
+                "alarm", text=f"{run.name}: the collapse alarm is on at the last validation: {judged[-1]['collapses']}."
+            )
         if rows:
             alarms = sum(bool(row["collapses"]) for row in judged)
             state = "finished" if (run / "config.json").is_file() else "not finished"
-            section.add("text", text=f"{run.name}: {state} at step {rows[-1]['step']}, applied-step ratio "
-                        f"{number(float(rows[-1]['applied_ratio']))}, {alarms} alarms at {len(judged)} validations.")
+            section.add(
+                "text",
+                text=f"{run.name}: {state} at step {rows[-1]['step']}, applied-step ratio "
+                f"{number(float(rows[-1]['applied_ratio']))}, {alarms} alarms at {len(judged)} validations.",
+            )
     return section
 
 
@@ -78,6 +104,13 @@ def _mixture(section: Section, name: str, mixture: dict) -> None:
     rows = [("source", "share of arm", "draws", "share drawn", "epochs")]
     total = sum(facts.get("count", 0) for facts in realised.values()) or 1
     for source, facts in realised.items():
-        rows.append((source, number(mixture.get("shares", {}).get(source, 0.0), 3), number(facts.get("count")),
-                     number(facts.get("count", 0) / total, 3), number(facts.get("epochs"))))
+        rows.append(
+            (
+                source,
+                number(mixture.get("shares", {}).get(source, 0.0), 3),
+                number(facts.get("count")),
+                number(facts.get("count", 0) / total, 3),
+                number(facts.get("epochs")),
+            )
+        )
     section.add("table", title=f"{name}: realised mixture over {mixture.get('steps')} steps", rows=tuple(rows))

@@ -1,4 +1,5 @@
-"""The first section: what the trained arms are worth. The model never stands without the ladder, findings come first."""
+"""The first section: what the trained arms are worth. The model never stands without the ladder, findings come
+first."""
 
 from __future__ import annotations
 
@@ -7,8 +8,14 @@ from pathlib import Path
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import Section, number, png_uri, read_json, read_rows
 
-SHOWN = (("fg_psnr", "fg PSNR", 2), ("fg_psnr_shared", "fg PSNR, shared pixels", 2), ("full_psnr", "full PSNR", 2),
-         ("fg_ssim", "fg SSIM", 3), ("iou", "IoU", 3), ("coverage", "coverage", 2))
+SHOWN = (
+    ("fg_psnr", "fg PSNR", 2),
+    ("fg_psnr_shared", "fg PSNR, shared pixels", 2),
+    ("full_psnr", "full PSNR", 2),
+    ("fg_ssim", "fg SSIM", 3),
+    ("iou", "IoU", 3),
+    ("coverage", "coverage", 2),
+)
 PROTOCOLS = {"A": "new time, seen cameras", "B": "held-out camera, training time", "C": "held-out camera, new time"}
 
 
@@ -24,7 +31,9 @@ def evaluation(results: Path, config: ReportConfig) -> Section:
             _protocol(section, path.parent.name, protocol, entry)
         sheet = path.parent / "sheet.png"
         if sheet.is_file():
-            section.add("picture", title=f"arm {path.parent.name}: views that the network was not shown", uri=png_uri(sheet))
+            section.add(
+                "picture", title=f"arm {path.parent.name}: views that the network was not shown", uri=png_uri(sheet)
+            )
     return section
 
 
@@ -36,10 +45,17 @@ def _arms(section: Section, path: Path) -> None:
     labels = {name: (label, digits) for name, label, digits in SHOWN}
     rows = [("arm", "protocol", "seeds", *(labels[name][0] for name in names), "collapsed runs")]
     for row in read_rows(path):
-        numbers = [f"{number(float(row[name]), labels[name][1])}" + (f" ± {number(float(row[f'{name}_sd']), labels[name][1])}"
-                   if row[f"{name}_sd"] else "") for name in names]
+        numbers = [
+            f"{number(float(row[name]), labels[name][1])}"
+            + (f" ± {number(float(row[f'{name}_sd']), labels[name][1])}" if row[f"{name}_sd"] else "")
+            for name in names
+        ]
         rows.append((row["arm"], row["protocol"], row["seeds"], *numbers, row["collapsed_runs"]))
-    section.add("table", title="the arms of the sweep: mean and standard deviation over seeds, views not shown", rows=tuple(rows))
+    section.add(
+        "table",
+        title="the arms of the sweep: mean and standard deviation over seeds, views not shown",
+        rows=tuple(rows),
+    )
 
 
 def _protocol(section: Section, arm: str, protocol: str, entry: dict) -> None:
@@ -56,16 +72,40 @@ def _protocol(section: Section, arm: str, protocol: str, entry: dict) -> None:
         rows = [("method", *(text for _, text, _ in SHOWN), "fg PSNR 95% interval", "worst tenth", "frames", "n eff")]
         for method, values in entry[name].items():
             fg = values["fg_psnr"]
-            rows.append((method.replace("_", " "), *(number(values[key]["mean"], digits) for key, _, digits in SHOWN if key in values),
-                         f"{number(fg['low'])} to {number(fg['high'])}", number(fg["worst"]), number(fg["n"]), number(fg["n_eff"], 1)))
+            rows.append(
+                (
+                    method.replace("_", " "),
+                    *(number(values[key]["mean"], digits) for key, _, digits in SHOWN if key in values),
+                    f"{number(fg['low'])} to {number(fg['high'])}",
+                    number(fg["worst"]),
+                    number(fg["n"]),
+                    number(fg["n_eff"], 1),
+                )
+            )
         section.add("table", title=f"{where}: {label}", rows=tuple(rows))
     if collapse["judged"] and part == "held_out":
-        names = ("skill_over_mean", "skill_over_white", "variance_ratio", "anomaly_correlation", "retrieval_at_1", "retrieval_chance",
-                 "view_copy", "input_swap", "sharpness_ratio", "rank_ratio")
+        names = (
+            "skill_over_mean",
+            "skill_over_white",
+            "variance_ratio",
+            "anomaly_correlation",
+            "retrieval_at_1",
+            "retrieval_chance",
+            "view_copy",
+            "input_swap",
+            "sharpness_ratio",
+            "rank_ratio",
+        )
         metrics = [(name, collapse["metrics"][name]) for name in names if name in collapse["metrics"]]
-        section.add("table", title=f"{where}: collapse detectors ({collapse['frames']} frames)",
-                    rows=(tuple(name.replace("_", " ") for name, _ in metrics), tuple(number(value) for _, value in metrics)))
+        section.add(
+            "table",
+            title=f"{where}: collapse detectors ({collapse['frames']} frames)",
+            rows=(tuple(name.replace("_", " ") for name, _ in metrics), tuple(number(value) for _, value in metrics)),
+        )
     numbers = [(name, value) for name, value in consistency.items() if name != "frames"]
     if numbers:
-        section.add("table", title=f"{where}: silhouette consistency of the rendered views, and of the photos themselves",
-                    rows=(tuple(name.replace("_", " ") for name, _ in numbers), tuple(number(v, 3) for _, v in numbers)))
+        section.add(
+            "table",
+            title=f"{where}: silhouette consistency of the rendered views, and of the photos themselves",
+            rows=(tuple(name.replace("_", " ") for name, _ in numbers), tuple(number(v, 3) for _, v in numbers)),
+        )

@@ -49,7 +49,9 @@ def read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"result {path} cannot be read", got=str(error), hint="rerun the stage that makes it") from error
+        raise DataError(
+            f"result {path} cannot be read", got=str(error), hint="rerun the stage that makes it"
+        ) from error
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -89,7 +91,11 @@ def sheet_uri(rows: list[list[np.ndarray]]) -> str:
     """Data URI of square pictures in rows, all cropped alike to what they show; short rows are filled up with white."""
     columns = max(len(row) for row in rows)
     blank = np.ones_like(rows[0][0])
-    return png_uri(contact_sheet(shared_crop([image for row in rows for image in [*row, *[blank] * (columns - len(row))]]), columns))
+    return png_uri(
+        contact_sheet(
+            shared_crop([image for row in rows for image in [*row, *[blank] * (columns - len(row))]]), columns
+        )
+    )
 
 
 def number(value, digits: int = 2) -> str:
@@ -120,9 +126,17 @@ def item_table(section: Section, title: str, items: list[dict], what: str = "fra
             if name not in ("frame", "time_s") and isinstance(value, (int, float)) and np.isfinite(value):
                 columns.setdefault(name, []).append(float(value))
     if columns:
-        section.add("table", title=f"{title} ({len(items)} {what})", rows=(("", "least", "median", "most"), *(
-            (name.replace("_", " "), *(_brief(function(values)) for function in (np.min, np.median, np.max)))
-            for name, values in columns.items())))
+        section.add(
+            "table",
+            title=f"{title} ({len(items)} {what})",
+            rows=(
+                ("", "least", "median", "most"),
+                *(
+                    (name.replace("_", " "), *(_brief(function(values)) for function in (np.min, np.median, np.max)))
+                    for name, values in columns.items()
+                ),
+            ),
+        )
 
 
 def _brief(value: float) -> str:

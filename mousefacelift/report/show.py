@@ -2,8 +2,8 @@
 
     mousefacelift show results/splats/mouse1/fits/000000-000015/000003/splat.npz --out shown/
 
-Reads .npz (this project's), .ply (FaceLift's or the original 3DGS layout) or .spz. Writes splat.png, turntable.mp4 and splat.html
-(self-contained, WebGL 2, no network).
+Reads .npz (this project's), .ply (FaceLift's or the original 3DGS layout) or .spz. Writes splat.png, turntable.mp4 and
+splat.html (self-contained, WebGL 2, no network).
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def run(args) -> None:
     pictures = turntable(gaussians, max(args.frames, 1), args.size)
     _write_pictures(pictures, args.out, args.frames)
     write_text(args.out / "splat.html", page(gaussians, args.splat.name))
-    print(f"{args.splat}: {gaussians.count} Gaussians -> {args.out}/splat.html, splat.png" + (", turntable.mp4" if args.frames else ""))
+    print(
+        f"{args.splat}: {gaussians.count} Gaussians -> {args.out}/splat.html, splat.png"
+        + (", turntable.mp4" if args.frames else "")
+    )
 
 
 def read_splat(path: Path):
@@ -59,6 +62,7 @@ def _write_pictures(pictures, out: Path, frames: int) -> None:
     first = next(pictures)
     write_png(out / "splat.png", first / 255.0)
     if frames:
+
         def whole():
             yield first
             yield from pictures
@@ -67,7 +71,8 @@ def _write_pictures(pictures, out: Path, frames: int) -> None:
 
 
 def page(gaussians, title: str) -> str:
-    """HTML text of the viewer with the Gaussians inside (float32 rows of 14: mean, covariance 6, rgb, opacity, index)."""
+    """HTML text of the viewer with the Gaussians inside (float32 rows of 14: mean, covariance 6, rgb, opacity,
+    index)."""
     import torch
 
     from mousefacelift.core.gaussians import SH_C0
@@ -78,13 +83,33 @@ def page(gaussians, title: str) -> str:
     g = gaussians.select(chosen)
     q = torch.nn.functional.normalize(g.quats, dim=-1)
     w, x, y, z = q.unbind(-1)
-    rotation = torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-                            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-                            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1).unflatten(-1, (3, 3))
+    rotation = torch.stack(
+        [
+            1 - 2 * (y * y + z * z),
+            2 * (x * y - w * z),
+            2 * (x * z + w * y),
+            2 * (x * y + w * z),
+            1 - 2 * (x * x + z * z),
+            2 * (y * z - w * x),
+            2 * (x * z - w * y),
+            2 * (y * z + w * x),
+            1 - 2 * (x * x + y * y),
+        ],
+        -1,
+    ).unflatten(-1, (3, 3))
     half = rotation * g.scales.unsqueeze(-2)
     covariance = half @ half.transpose(-1, -2)
-    six = torch.stack([covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 0, 2], covariance[:, 1, 1], covariance[:, 1, 2],
-                       covariance[:, 2, 2]], -1)
+    six = torch.stack(
+        [
+            covariance[:, 0, 0],
+            covariance[:, 0, 1],
+            covariance[:, 0, 2],
+            covariance[:, 1, 1],
+            covariance[:, 1, 2],
+            covariance[:, 2, 2],
+        ],
+        -1,
+    )
     colour = (SH_C0 * g.sh[:, 0] + 0.5).clamp(0, 1)
     rows = torch.cat([g.means, six, colour, g.opacities.unsqueeze(-1)], -1).float().contiguous()
     data = base64.b64encode(rows.numpy().tobytes()).decode()

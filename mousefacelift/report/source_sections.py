@@ -20,7 +20,14 @@ from mousefacelift.report.page import (
     thumbnails,
 )
 
-QUALITY = ("hull_iou", "containment", "center_offset", "area_share", "border_share", "blur")  # columns of quality.csv shown
+QUALITY = (
+    "hull_iou",
+    "containment",
+    "center_offset",
+    "area_share",
+    "border_share",
+    "blur",
+)  # columns of quality.csv shown
 
 
 def capture(results: Path, config: ReportConfig) -> Section:
@@ -39,8 +46,11 @@ def _recording(section: Section, folder: Path, config: ReportConfig) -> None:
     if track.is_file():
         facts = read_json(track)
         excluded = facts.get("excluded", {})
-        section.add("text", text=f"{folder.name}: {len(facts['frames'])} frames used, {len(excluded)} excluded, correlation time "
-                    f"{number(facts.get('correlation_time_s'))} s, cuts {facts.get('cuts') or 'none'}.")
+        section.add(
+            "text",
+            text=f"{folder.name}: {len(facts['frames'])} frames used, {len(excluded)} excluded, correlation time "
+            f"{number(facts.get('correlation_time_s'))} s, cuts {facts.get('cuts') or 'none'}.",
+        )
     _cameras(section, folder.name, read_json(folder / "rig.json")["report"])
     for name, title in (("rig.png", "rig about the animal"), ("quality.png", "quality of every stored view")):
         if (folder / name).is_file():
@@ -48,7 +58,11 @@ def _recording(section: Section, folder: Path, config: ReportConfig) -> None:
     samples = sample_folders(list(folder.glob("samples/*/index.json")))
     if samples:
         rows = [thumbnails(sample, config.thumbnail, 16) for sample in spread(samples, config.frames)]
-        section.add("picture", title=f"{folder.name}: canonical views (one frame a row, one camera a column)", uri=sheet_uri(rows))
+        section.add(
+            "picture",
+            title=f"{folder.name}: canonical views (one frame a row, one camera a column)",
+            uri=sheet_uri(rows),
+        )
     quality = folder / "quality.csv"
     if quality.is_file():
         rows = [{name: float(row[name]) for name in QUALITY if row[name]} for row in read_rows(quality)]
@@ -58,15 +72,29 @@ def _recording(section: Section, folder: Path, config: ReportConfig) -> None:
 def _cameras(section: Section, recording: str, report: dict) -> None:
     """What the audit found: convention, refinement, and a row per camera."""
     refinement = report["refinement"]
-    section.add("text", text=f"{recording}: {report['format']}, convention {report['convention']}, unit {report['unit']}; refinement: "
-                f"{refinement['kind']} (disagreement on frames that were not used {number(refinement['held_out_before_px'])} px before, "
-                f"{number(refinement['held_out_after_px'])} px after); ring order {' '.join(map(str, report['ring_order']))}.")
+    section.add(
+        "text",
+        text=f"{recording}: {report['format']}, convention {report['convention']}, unit {report['unit']}; refinement: "
+        f"{refinement['kind']} (disagreement on frames that were not used {number(refinement['held_out_before_px'])} "
+        "px before, "
+        f"{number(refinement['held_out_after_px'])} px after); ring order {' '.join(map(str, report['ring_order']))}.",
+    )
     columns = ("azimuth", "elevation", "distance_mm", "hull_iou", "containment", "tangency_px")
-    section.add("table", title=f"{recording}: cameras about the animal", rows=(
-        ("camera", *(name.replace("_", " ") for name in columns), "principal point shift px", "rotation degrees"),
-        *((str(camera["name"]), *(number(camera[name], 1 if name in columns[:3] else 3) for name in columns),
-           *(" ".join(number(value, 2) for value in camera[name]) for name in ("shift_px", "rotation_deg")))
-          for camera in report["cameras"])))
+    section.add(
+        "table",
+        title=f"{recording}: cameras about the animal",
+        rows=(
+            ("camera", *(name.replace("_", " ") for name in columns), "principal point shift px", "rotation degrees"),
+            *(
+                (
+                    str(camera["name"]),
+                    *(number(camera[name], 1 if name in columns[:3] else 3) for name in columns),
+                    *(" ".join(number(value, 2) for value in camera[name]) for name in ("shift_px", "rotation_deg")),
+                )
+                for camera in report["cameras"]
+            ),
+        ),
+    )
 
 
 def splats(results: Path, config: ReportConfig) -> Section:
@@ -85,7 +113,9 @@ def splats(results: Path, config: ReportConfig) -> Section:
         section.add("picture", title="in-between views (one frame a row)", uri=sheet_uri(rows))
     rings = sample_folders(sorted((results / "splats").glob("*/ring/*/index.json")))
     if rings:
-        section.add("picture", title="ring of one frame", uri=sheet_uri([thumbnails(spread(rings, 1)[0], config.thumbnail, 8)]))
+        section.add(
+            "picture", title="ring of one frame", uri=sheet_uri([thumbnails(spread(rings, 1)[0], config.thumbnail, 8)])
+        )
     return section
 
 
@@ -97,11 +127,16 @@ def objects(results: Path, config: ReportConfig) -> Section:
     if not samples:
         return section.not_run("objects")
     items = [item for index in indexes for item in read_index(index)["items"]]
-    counts = {status: sum(item.get("status", "done") == status for item in items) for status in ("done", "refused", "failed")}
+    counts = {
+        status: sum(item.get("status", "done") == status for item in items) for status in ("done", "refused", "failed")
+    }
     section.add("text", text=", ".join(f"{count} {status}" for status, count in counts.items()) + ".")
     shown = [thumbnails(sample, config.thumbnail, 4)[0] for sample in spread(samples, 2 * config.objects)]
-    section.add("picture", title="first views", uri=sheet_uri([shown[: config.objects], shown[config.objects:]]
-                                                              if len(shown) > config.objects else [shown]))
+    section.add(
+        "picture",
+        title="first views",
+        uri=sheet_uri([shown[: config.objects], shown[config.objects :]] if len(shown) > config.objects else [shown]),
+    )
     scans = sample_folders(sorted((results / "objects").glob("scans/**/index.json")))
     if scans:
         rows = [thumbnails(sample, config.thumbnail, 8) for sample in spread(scans, 2)]

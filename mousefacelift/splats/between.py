@@ -1,7 +1,8 @@
 """Views that no camera took, rendered during a fit to keep the Gaussians honest between the cameras.
 
-There is no picture to compare with, but an animal is solid: seen from anywhere, a pixel is either covered or free. Gaussians
-that fit the cameras alone are not: the optimiser makes half-transparent whatever only blurs a silhouette a little.
+There is no picture to compare with, but an animal is solid: seen from anywhere, a pixel is either covered or free.
+Gaussians that fit the cameras alone are not: the optimiser makes half-transparent whatever only blurs a silhouette a
+little.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import torch
 from mousefacelift.core.camera_tensors import CameraTensors
 
 
-def between_cameras(cameras: CameraTensors, center: torch.Tensor, count: int, generator: torch.Generator) -> CameraTensors:
-    """`count` cameras per scene between two neighbours around the ring, at a random share of the way, that look at `center`.
+def between_cameras(
+    cameras: CameraTensors, center: torch.Tensor, count: int, generator: torch.Generator
+) -> CameraTensors:
+    """`count` cameras per scene between two neighbours around the ring, at a random share of the way, that look at
+    `center`.
 
     Args:
         cameras: [B, V] of the fit.

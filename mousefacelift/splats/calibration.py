@@ -17,8 +17,14 @@ from mousefacelift.splats.frames import frame_views
 from mousefacelift.splats.trust import Trust, calibrate, held_out_rows
 
 
-def calibrate_recording(captures: Sequence[Path], out: Path, config: SplatsConfig, seed: int, held_out: int | None = None,
-                        device: str = "cpu") -> dict:  # fmt: skip
+def calibrate_recording(
+    captures: Sequence[Path],
+    out: Path,
+    config: SplatsConfig,
+    seed: int,
+    held_out: int | None = None,
+    device: str = "cpu",
+) -> dict:
     """Refit `config.trust.frames` frames spread over the recording and write the calibration with its evidence.
 
     Raises:
@@ -39,8 +45,11 @@ def calibrate_recording(captures: Sequence[Path], out: Path, config: SplatsConfi
     return document
 
 
-def _first_rows(items: Sequence[tuple[Path, str]], config: SplatsConfig, seed: int, held_out: int | None, device: str) -> list[dict]:
-    """The rows of the first of `items` that can be fitted; one broken frame must not cost the recording its calibration."""
+def _first_rows(
+    items: Sequence[tuple[Path, str]], config: SplatsConfig, seed: int, held_out: int | None, device: str
+) -> list[dict]:
+    """The rows of the first of `items` that can be fitted; one broken frame must not cost the recording its
+    calibration."""
     refused = []
     for index, name in items:
         try:

@@ -32,41 +32,72 @@ from mousefacelift.workflow import code_version
 OUTSIDE = 0.005  # share of a fit's alpha outside the dilated silhouettes that counts as none
 
 
-def fit_chunk(capture_index: Path, out: Path, config: SplatsConfig, seed: int, limit: float, held_out: int | None = None,
-              device: str = "cpu") -> dict:  # fmt: skip
+def fit_chunk(
+    capture_index: Path,
+    out: Path,
+    config: SplatsConfig,
+    seed: int,
+    limit: float,
+    held_out: int | None = None,
+    device: str = "cpu",
+) -> dict:
     """Fit every sample of a capture chunk and write the chunk of fits.
 
     Args:
-        limit: error on its own cameras from which a fit is an outlier of the recording (`Trust.limit`); the same for all
-            chunks, so that it matters neither how frames are cut into chunks nor in which order they are fitted.
+        limit: error on its own cameras from which a fit is an outlier of the recording (`Trust.limit`); the same for
+            all chunks, so that it matters neither how frames are cut into chunks nor in which order they are fitted.
         held_out: index of a camera that no fit may see (the evaluation's), or None.
     Raises:
         GateFailure: more than `config.max_failed` of the frames failed.
     """
     folder = Path(capture_index).parent
-    items = [(item["name"], folder / item["name"]) for item in read_index(capture_index)["items"] if not item.get("excluded")]
+    items = [
+        (item["name"], folder / item["name"]) for item in read_index(capture_index)["items"] if not item.get("excluded")
+    ]
     parents = [view["hash"] for _, sample in items for view in read_document(sample)["frames"]]
     reads = replace(config, trust=type(config.trust)(), novel=type(config.novel)())
-    key = config_hash({"code": code_version((__name__,)), "config": asdict(reads), "seed": seed, "limit": limit,
-                       "held_out": held_out, "parents": parents})  # fmt: skip
+    key = config_hash(
+        {
+            "code": code_version((__name__,)),
+            "config": asdict(reads),
+            "seed": seed,
+            "limit": limit,
+            "held_out": held_out,
+            "parents": parents,
+        }
+    )
     fitter = ChunkFitter([path for _, path in items], config, seed, limit, held_out, device)
-    header = {"stage": "splats fit", "source": "splat", "config": config_hash(reads), "held_out": held_out,
-              "samples": str(folder)}  # fmt: skip
+    header = {
+        "stage": "splats fit",
+        "source": "splat",
+        "config": config_hash(reads),
+        "held_out": held_out,
+        "samples": str(folder),
+    }
     document = run_chunk(out, key, items, fitter.make, header, label="frames")
     failed = [item["name"] for item in document["items"] if item.get("failed")]
     for name in failed:
-        print(f"no splat for frame {name}: {next(i['failed'] for i in document['items'] if i['name'] == name)}", file=sys.stderr)
+        print(
+            f"no splat for frame {name}: {next(i['failed'] for i in document['items'] if i['name'] == name)}",
+            file=sys.stderr,
+        )
     if len(failed) > config.max_failed * max(1, len(items)):
-        raise GateFailure(f"too many frames of chunk '{out.parent.name}' could not be fitted", got=f"{len(failed)} of {len(items)}",
-                          expected=f"at most {config.max_failed:.0%}", likely="cameras and images that do not belong together",
-                          hint="mousefacelift capture audit")  # fmt: skip
+        raise GateFailure(
+            f"too many frames of chunk '{out.parent.name}' could not be fitted",
+            got=f"{len(failed)} of {len(items)}",
+            expected=f"at most {config.max_failed:.0%}",
+            likely="cameras and images that do not belong together",
+            hint="mousefacelift capture audit",
+        )
     return document
 
 
 class ChunkFitter:
     """Fits frames in batches as they are asked for one by one."""
 
-    def __init__(self, folders: Sequence[Path], config: SplatsConfig, seed: int, limit: float, held_out: int | None, device: str):
+    def __init__(
+        self, folders: Sequence[Path], config: SplatsConfig, seed: int, limit: float, held_out: int | None, device: str
+    ):
         self.folders, self.config, self.seed, self.held_out, self.device = list(folders), config, seed, held_out, device
         self.limit = limit
         self.ready: dict[Path, Fit] = {}
@@ -131,7 +162,9 @@ class ChunkFitter:
             tolerant = replace(self.config.hull, tolerance=self.config.hull.tolerance + 1)
             rng = np.random.default_rng(self._seed(frame) + 1)
             start = hull_start(frame, carve_body(frame, tolerant), self.config.count, rng)
-            again = fit_frames([frame], self.config, self._seed(frame) + 1, self.device, [start], 2 * self.config.optimise.steps)[0]
+            again = fit_frames(
+                [frame], self.config, self._seed(frame) + 1, self.device, [start], 2 * self.config.optimise.steps
+            )[0]
             if fit.diverged or (not again.diverged and _is_better(again.scores, fit.scores)):
                 fit, how = again, "refitted"
             if not fit.diverged and fit.scores["error"] > self.limit:
@@ -148,8 +181,13 @@ class ChunkFitter:
         meta = document.get("meta", {})
         kept = [frame for index, frame in enumerate(document["frames"]) if index != self.held_out]
         record = {key: meta[key] for key in ("recording", "time_s", "segment", "licence") if key in meta}
-        record |= {"name": name, "frame": meta.get("frame", name), "parents": [f["hash"] for f in kept if "hash" in f],
-                   "cameras": [Camera.from_frame(f).to_frame(f["file_path"]) for f in kept], "held_out": self.held_out}  # fmt: skip
+        record |= {
+            "name": name,
+            "frame": meta.get("frame", name),
+            "parents": [f["hash"] for f in kept if "hash" in f],
+            "cameras": [Camera.from_frame(f).to_frame(f["file_path"]) for f in kept],
+            "held_out": self.held_out,
+        }
         if fit is not None:
             corrections = None if fit.corrections is None else fit.corrections.tolist()
             record |= {"scores": fit.scores, "steps": fit.steps, "curve": list(fit.curve), "corrections": corrections}

@@ -15,17 +15,23 @@ def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
     fit = _command(subparsers, "fit", "capture chunk -> one splat per frame", run_fit)
     fit.add_argument("index", type=Path, metavar="INDEX.json", help="index of a chunk of real samples")
-    fit.add_argument("--trust", required=True, type=Path, metavar="TRUST.json", help="says which fits are outliers of the recording")
+    fit.add_argument(
+        "--trust", required=True, type=Path, metavar="TRUST.json", help="says which fits are outliers of the recording"
+    )
     fit.add_argument("--splits", type=Path, metavar="SPLITS.json", help="its held-out camera is kept out of the fits")
     fit.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
     trust = _command(subparsers, "trust", "refit a few frames leaving cameras out -> calibration of trust", run_trust)
-    trust.add_argument("indexes", nargs="+", type=Path, metavar="INDEX.json", help="all chunks of real samples of one recording")
+    trust.add_argument(
+        "indexes", nargs="+", type=Path, metavar="INDEX.json", help="all chunks of real samples of one recording"
+    )
     trust.add_argument("--splits", type=Path, metavar="SPLITS.json")
     trust.add_argument("--out", required=True, type=Path, metavar="TRUST.json")
     for name, text in (("novel", "fits -> views in between the cameras"), ("ring", "fits -> the 32-view ring")):
         parser = _command(subparsers, name, text, run_views)
         parser.add_argument("fits", type=Path, metavar="INDEX.json", help="one chunk of fits")
-        parser.add_argument("--samples", type=Path, metavar="INDEX.json", help="the chunk of real samples, to refuse stale fits")
+        parser.add_argument(
+            "--samples", type=Path, metavar="INDEX.json", help="the chunk of real samples, to refuse stale fits"
+        )
         parser.add_argument("--trust", required=True, type=Path, metavar="TRUST.json")
         parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
         parser.set_defaults(kind=name)
@@ -65,7 +71,9 @@ def read_held_out(path: Path | None) -> int | None:
     try:
         return json.loads(path.read_text()).get("held_out_camera")
     except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"splits '{path}' cannot be read", got=str(error), hint="mousefacelift dataset split") from error
+        raise DataError(
+            f"splits '{path}' cannot be read", got=str(error), hint="mousefacelift dataset split"
+        ) from error
 
 
 def run_fit(args: argparse.Namespace) -> None:
@@ -77,7 +85,10 @@ def run_fit(args: argparse.Namespace) -> None:
     document = fit_chunk(args.index, args.out, config, read_seed(args), limit, read_held_out(args.splits), device)
     scores = [item["scores"] for item in document["items"] if item.get("scores")]
     mean = {name: sum(s[name] for s in scores) / len(scores) for name in scores[0]} if scores else {}
-    print(f"{len(scores)} of {len(document['items'])} frames fitted; " + ", ".join(f"{k} {v:.4g}" for k, v in mean.items()))
+    print(
+        f"{len(scores)} of {len(document['items'])} frames fitted; "
+        + ", ".join(f"{k} {v:.4g}" for k, v in mean.items())
+    )
 
 
 def run_trust(args: argparse.Namespace) -> None:
@@ -85,8 +96,10 @@ def run_trust(args: argparse.Namespace) -> None:
     from mousefacelift.splats.calibration import calibrate_recording
 
     document = calibrate_recording(args.indexes, args.out, config, read_seed(args), read_held_out(args.splits), device)
-    print(f"{len(document['rows'])} held-out views; left out one at a time: "
-          + ", ".join(f"{k} {v:.4g}" for k, v in document["left_out_one"].items()))  # fmt: skip
+    print(
+        f"{len(document['rows'])} held-out views; left out one at a time: "
+        + ", ".join(f"{k} {v:.4g}" for k, v in document["left_out_one"].items())
+    )
 
 
 def run_views(args: argparse.Namespace) -> None:
@@ -95,7 +108,9 @@ def run_views(args: argparse.Namespace) -> None:
 
     document = render_chunk(args.fits, args.trust, args.out, config, args.kind, args.samples, device)
     views = sum(item["views"] for item in document["items"])
-    print(f"{views} views of {len(document['items'])} frames; refused {sum(len(i['refused']) for i in document['items'])}")
+    print(
+        f"{views} views of {len(document['items'])} frames; refused {sum(len(i['refused']) for i in document['items'])}"
+    )
 
 
 def run_export(args: argparse.Namespace) -> None:

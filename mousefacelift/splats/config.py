@@ -35,7 +35,9 @@ class OptimiseConfig:
     between_views: int = 1  # random views between the cameras rendered in every step; 0: none
     between_from: float = 0.2  # share of the steps without them
     solid_weight: float = 0.5  # on their pixels that are neither covered nor free
-    dropout: float = 0.1  # share of Gaussians left out of a step, rising linearly to this; 0.1 for a demo, 0.4 for 300 steps
+    dropout: float = (
+        0.1  # share of Gaussians left out of a step, rising linearly to this; 0.1 for a demo, 0.4 for 300 steps
+    )
     lr_means: float = 4e-3
     lr_means_final: float = 1.2e-4
     lr_scales: float = 1e-2
@@ -45,7 +47,9 @@ class OptimiseConfig:
     lr_decay: float = 0.1  # of all rates but that of the means, by the last step
     relocate_from_steps: int = 500  # runs longer than this move dead Gaussians onto live ones
     relocate_every: int = 50
-    heldout: float = 0.02  # share of pixel blocks kept out of the loss to tell when a fit gets worse; 0: never stop early
+    heldout: float = (
+        0.02  # share of pixel blocks kept out of the loss to tell when a fit gets worse; 0: never stop early
+    )
     check_every: int = 20  # steps
     patience: int = 4  # checks in a row that find every frame clearly worse than it was before a fit stops
 
@@ -87,11 +91,14 @@ class SplatsConfig:
     """Everything that the splats stage reads."""
 
     size: int = 128  # px; samples of another size are resized, cameras with them
-    count: int = 1500  # Gaussians; 1,500 at 128 px, 2,500 at 256 px, up to 8,000 at 512 px: more fit their own views better, unseen worse
+    # Gaussians; 1,500 at 128 px, 2,500 at 256 px, up to 8,000 at 512 px: more fit their own views better, unseen worse
+    count: int = 1500
     batch: int = 4  # frames fitted together; 32 to 64 on a GPU
     start: Literal["hull", "warm"] = "hull"  # warm: each frame starts from the one before it (then batch must be 1)
     cold_every: int = 50  # warm start only: frames between fresh starts
-    outlier: float = 5.0  # robust standard deviations of the recording's own errors; worse fits are refitted, then flagged
+    outlier: float = (
+        5.0  # robust standard deviations of the recording's own errors; worse fits are refitted, then flagged
+    )
     max_failed: float = 0.2  # share of a chunk that may fail before the chunk is refused
     write_ply: bool = False  # a FaceLift PLY beside each splat.npz
     hull: HullConfig = field(default_factory=HullConfig)

@@ -1,8 +1,8 @@
 """Small corrections of calibrated cameras, learned together with the Gaussians.
 
 Renderers give gradients to Gaussians and not to cameras, so a camera is corrected by moving the Gaussians that it sees:
-every view becomes a scene of its own. A correction is 8 numbers in the camera's axes: rotation (3, radians), translation
-(3, world units), principal point (2, tangents, i.e. px / focal length).
+every view becomes a scene of its own. A correction is 8 numbers in the camera's axes: rotation (3, radians),
+translation (3, world units), principal point (2, tangents, i.e. px / focal length).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from mousefacelift.core.gaussians import Gaussians
 SIZE = 8
 
 
-def move_to_views(gaussians: Gaussians, cameras: CameraTensors, corrections: torch.Tensor) -> tuple[Gaussians, CameraTensors]:
+def move_to_views(
+    gaussians: Gaussians, cameras: CameraTensors, corrections: torch.Tensor
+) -> tuple[Gaussians, CameraTensors]:
     """The scenes [B, N] as the corrected cameras see them: Gaussians [B, V, N] and cameras [B, V, 1].
 
     Args:

@@ -18,7 +18,12 @@ FORMATS = ("facelift", "inria", "spz", "mp4")
 
 def fitted_folders(indexes: Sequence[Path]) -> list[Path]:
     """Item folders of all frames with a splat, in frame order."""
-    folders = [Path(index).parent / item["name"] for index in indexes for item in read_index(index)["items"] if not item.get("failed")]
+    folders = [
+        Path(index).parent / item["name"]
+        for index in indexes
+        for item in read_index(index)["items"]
+        if not item.get("failed")
+    ]
     if not folders:
         raise DataError("no fitted splat to export", where=", ".join(map(str, indexes)))
     return sorted(folders, key=lambda folder: folder.name)

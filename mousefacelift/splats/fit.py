@@ -17,7 +17,14 @@ from mousefacelift.splats.between import between_cameras
 from mousefacelift.splats.config import CameraConfig, OptimiseConfig, SplatsConfig
 from mousefacelift.splats.frames import FrameViews, crop_together
 from mousefacelift.splats.heldout import HeldOut
-from mousefacelift.splats.parameters import Parameters, activate, make_optimiser, relocate_dead, set_rates, stack_parameters
+from mousefacelift.splats.parameters import (
+    Parameters,
+    activate,
+    make_optimiser,
+    relocate_dead,
+    set_rates,
+    stack_parameters,
+)
 from mousefacelift.splats.score import score_views
 from mousefacelift.splats.start import carve_body, hull_start
 from mousefacelift.splats.targets import Targets, fit_loss, make_targets
@@ -70,7 +77,9 @@ def fit_frames(
         starts = [hull_start(f, carve_body(f, config.hull), config.count, rng) for f in frames]
     cut = crop_together(frames)
     targets = make_targets(cut, config.optimise.heldout, rng, device)
-    run = _Run(stack_parameters(starts, device), targets, config.optimise, config.cameras, steps or config.optimise.steps, seed)
+    run = _Run(
+        stack_parameters(starts, device), targets, config.optimise, config.cameras, steps or config.optimise.steps, seed
+    )
     run.go()
     return [_finish(run, frame, index) for index, frame in enumerate(frames)]
 
@@ -95,8 +104,22 @@ def fit_frame(frame: FrameViews, config: SplatsConfig, seed: int, device: str = 
 class _Run:
     """The state of one batch of fits."""
 
-    def __init__(self, parameters: Parameters, targets: Targets, config: OptimiseConfig, cameras: CameraConfig, steps: int, seed: int):
-        self.parameters, self.targets, self.config, self.cameras, self.steps = parameters, targets, config, cameras, steps
+    def __init__(
+        self,
+        parameters: Parameters,
+        targets: Targets,
+        config: OptimiseConfig,
+        cameras: CameraConfig,
+        steps: int,
+        seed: int,
+    ):
+        self.parameters, self.targets, self.config, self.cameras, self.steps = (
+            parameters,
+            targets,
+            config,
+            cameras,
+            steps,
+        )
         self.optimiser = make_optimiser(parameters, config)
         self.random = torch.Generator().manual_seed(seed)
         self.device = targets.rgb.device
@@ -136,11 +159,17 @@ class _Run:
         loss = fit_loss(picture, background, self.targets, gaussians, self.config, progress >= self.config.ssim_from)
         total = loss.sum() + self._solid_loss(gaussians, progress)
         if self.cameras.refine:
-            total = total + self.cameras.weight * 1e-3 * camera_corrections.penalty(self.corrections, self.cameras.scale)
+            total = total + self.cameras.weight * 1e-3 * camera_corrections.penalty(
+                self.corrections, self.cameras.scale
+            )
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.optimiser.step()
-        if self.steps > self.config.relocate_from_steps and (step + 1) % self.config.relocate_every == 0 and progress < 0.8:
+        if (
+            self.steps > self.config.relocate_from_steps
+            and (step + 1) % self.config.relocate_every == 0
+            and progress < 0.8
+        ):
             relocate_dead(self.parameters, self.optimiser, self.random)
         return loss.detach()
 
@@ -184,7 +213,9 @@ class _Run:
         blocks = self._blocks()
         error = self.heldout.mean(blocks)
         finite = torch.isfinite(error) & torch.isfinite(loss)
-        for value in self.parameters.values():  # renderers drop Gaussians that are not finite, so the picture does not tell
+        for (
+            value
+        ) in self.parameters.values():  # renderers drop Gaussians that are not finite, so the picture does not tell
             finite &= torch.isfinite(value).flatten(1).all(1)
         for index in range(len(error)):
             if index in self.unusable:
@@ -192,7 +223,9 @@ class _Run:
             if not finite[index]:
                 self.unusable[index] = f"NaN or infinite Gaussians at step {self.taken}"
             elif error[index] > DIVERGED_BY * self.first_error[index] + 0.05:
-                self.unusable[index] = f"error {error[index]:.3f} at step {self.taken}, {self.first_error[index]:.3f} at the start"
+                self.unusable[index] = (
+                    f"error {error[index]:.3f} at step {self.taken}, {self.first_error[index]:.3f} at the start"
+                )
         better = finite & (error < self.heldout.mean(self.best_blocks))
         for name, value in self.parameters.items():
             self.best[name][better] = value.detach()[better]

@@ -67,7 +67,9 @@ def frame_views(name: str, sample: Sample, size: int | None = None, views: Seque
 
 def _check_view(name: str, index: int, rgba: np.ndarray) -> None:
     if not np.isfinite(rgba).all():
-        raise DataError(f"frame '{name}' has NaN or infinite pixels", where=f"view {index}", likely="a broken image file")
+        raise DataError(
+            f"frame '{name}' has NaN or infinite pixels", where=f"view {index}", likely="a broken image file"
+        )
     if not (rgba[..., 3] > 0.5).any():
         raise DataError(
             f"frame '{name}' has no foreground",

@@ -1,8 +1,8 @@
 """Has a fit got worse? Judged on blocks of pixels that no step sees.
 
-A frame has only a few such blocks, and their error goes up and down from check to check. A state is therefore worse than
-another only when the blocks say so together (paired differences): picking the lowest of many noisy means picks early,
-blurred states.
+A frame has only a few such blocks, and their error goes up and down from check to check. A state is therefore worse
+than another only when the blocks say so together (paired differences): picking the lowest of many noisy means picks
+early, blurred states.
 """
 
 from __future__ import annotations

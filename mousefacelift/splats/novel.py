@@ -50,11 +50,16 @@ class PlannedView:
 
 
 def plan_views(cameras: Sequence[Camera], config: NovelConfig) -> list[PlannedView]:
-    """In-between views of a rig: fixed angles relative to camera 0, midpoints of the gaps between neighbours, or both."""
+    """In-between views of a rig: fixed angles relative to camera 0, midpoints of the gaps between neighbours, or
+    both."""
     planned = []
     reference = azimuth_elevation(cameras[0])[0]
     if config.mode in ("fixed", "both"):
-        angles = [(reference + relative, elevation) for elevation in config.elevations for relative in config.relative_azimuths]
+        angles = [
+            (reference + relative, elevation)
+            for elevation in config.elevations
+            for relative in config.relative_azimuths
+        ]
         planned += [_plan(a, e, "fixed", cameras, config.size) for a, e in angles]
     if config.mode in ("gaps", "both"):
         planned += [_plan(a, e, "gap", cameras, config.size) for a, e in gap_midpoints(cameras)]
@@ -62,7 +67,8 @@ def plan_views(cameras: Sequence[Camera], config: NovelConfig) -> list[PlannedVi
 
 
 def plan_ring(cameras: Sequence[Camera], config: NovelConfig) -> list[PlannedView]:
-    """The published ring: equal azimuth steps (11.25 degrees for 32) at elevation 20, distance 2.7, from world azimuth 0."""
+    """The published ring: equal azimuth steps (11.25 degrees for 32) at elevation 20, distance 2.7, from world azimuth
+    0."""
     views = ring_cameras(config.ring_views, config.size, RING_ELEVATION, CANONICAL_DISTANCE)
     return [_describe(camera, "ring", cameras) for camera in views]
 
@@ -83,8 +89,15 @@ def _describe(camera: Camera, kind: str, cameras: Sequence[Camera]) -> PlannedVi
     return PlannedView(camera, kind, round(relative, 6), min(angle_between(camera, real) for real in cameras))
 
 
-def write_views(folder: Path, gaussians: Gaussians, planned: Sequence[PlannedView], trust: Trust, fit: dict, config: NovelConfig,
-                device: str = "cpu") -> dict:  # fmt: skip
+def write_views(
+    folder: Path,
+    gaussians: Gaussians,
+    planned: Sequence[PlannedView],
+    trust: Trust,
+    fit: dict,
+    config: NovelConfig,
+    device: str = "cpu",
+) -> dict:
     """Render the trusted ones of `planned` into a sample folder and return its index row.
 
     Args:
@@ -102,10 +115,16 @@ def write_views(folder: Path, gaussians: Gaussians, planned: Sequence[PlannedVie
     for index, (view, expected, trusted) in enumerate(chosen):
         azimuth, elevation, _ = azimuth_elevation(view.camera)
         meta = {
-            "source": "splat", "kind": view.kind, "azimuth": azimuth, "elevation": elevation,
-            "relative_azimuth": view.relative_azimuth, "nearest_real_angle": view.nearest_angle,
-            "expected_error": expected, "trust": trusted, "parents": [fit["hash"]],
-        }  # fmt: skip
+            "source": "splat",
+            "kind": view.kind,
+            "azimuth": azimuth,
+            "elevation": elevation,
+            "relative_azimuth": view.relative_azimuth,
+            "nearest_real_angle": view.nearest_angle,
+            "expected_error": expected,
+            "trust": trusted,
+            "parents": [fit["hash"]],
+        }
         if config.depth:
             meta |= {"depth": f"depth/cam_{index:03d}.png", "depth_unit": DEPTH_UNIT}
         views.append(View(rgba[index], view.camera, meta))

@@ -18,8 +18,10 @@ Parameters = dict[str, torch.Tensor]
 
 def stack_parameters(starts: Sequence[Gaussians], device: str | torch.device = "cpu") -> Parameters:
     """Leaf tensors [B, N, ...] of B scenes: means, log_scales, quats, opacity logits, colour logits."""
-    stacked = {name: torch.stack([getattr(g, name) for g in starts]).to(device, torch.float32)
-               for name in ("means", "quats", "scales", "opacities")}  # fmt: skip
+    stacked = {
+        name: torch.stack([getattr(g, name) for g in starts]).to(device, torch.float32)
+        for name in ("means", "quats", "scales", "opacities")
+    }
     rgb = torch.stack([g.sh[..., 0, :] * 0.28209479177387814 + 0.5 for g in starts]).to(device, torch.float32)
     parameters = {
         "means": stacked["means"],
@@ -45,9 +47,17 @@ def activate(parameters: Parameters) -> Gaussians:
 
 def make_optimiser(parameters: Parameters, config: OptimiseConfig) -> torch.optim.Adam:
     """One Adam over all scenes (element-wise, so the scenes stay independent)."""
-    rates = {"means": config.lr_means, "log_scales": config.lr_scales, "quats": config.lr_quats,
-             "opacity_logits": config.lr_opacities, "color_logits": config.lr_colors}  # fmt: skip
-    groups = [{"params": [value], "lr": rates[name], "initial": rates[name], "name": name} for name, value in parameters.items()]
+    rates = {
+        "means": config.lr_means,
+        "log_scales": config.lr_scales,
+        "quats": config.lr_quats,
+        "opacity_logits": config.lr_opacities,
+        "color_logits": config.lr_colors,
+    }
+    groups = [
+        {"params": [value], "lr": rates[name], "initial": rates[name], "name": name}
+        for name, value in parameters.items()
+    ]
     return torch.optim.Adam(groups, eps=1e-15, fused=True)
 
 
@@ -74,7 +84,9 @@ def relocate_dead(parameters: Parameters, optimiser: torch.optim.Adam, generator
         if len(dead) == 0 or len(dead) == opacities.shape[1]:
             continue
         weights = torch.where(opacities[scene] < DEAD_OPACITY, 0.0, opacities[scene])
-        chosen = torch.multinomial(weights.cpu(), len(dead), replacement=len(dead) > int((weights > 0).sum()), generator=generator)
+        chosen = torch.multinomial(
+            weights.cpu(), len(dead), replacement=len(dead) > int((weights > 0).sum()), generator=generator
+        )
         chosen = chosen.to(dead.device)
         old = opacities[scene, chosen]
         new = 1 - (1 - old).sqrt()

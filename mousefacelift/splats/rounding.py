@@ -1,8 +1,9 @@
 """The visual hull without its corners: the smooth body that still fills every silhouette.
 
 Few cameras leave a hull with ridges, where the tangent cones of neighbouring views meet, and with blocks that no view
-can refute. An animal has neither. The hull is smoothed like a body of wax (curvature flow: blur the occupancy, keep what is
-above one half), but wherever a silhouette would lose a pixel, the voxel of that pixel's ray that the blur likes best is put
+can refute. An animal has neither. The hull is smoothed like a body of wax (curvature flow: blur the occupancy, keep
+what is above one half), but wherever a silhouette would lose a pixel, the voxel of that pixel's ray that the blur likes
+best is put
 back: thin parts stay, ridges and blocks that explain nothing go.
 """
 

@@ -1,4 +1,5 @@
-"""Where a fit starts: Gaussians on the surface of the (rounded) visual hull, in the colours that the views see there."""
+"""Where a fit starts: Gaussians on the surface of the (rounded) visual hull, in the colours that the views see
+there."""
 
 from __future__ import annotations
 
@@ -30,9 +31,15 @@ def carve_frame(frame: FrameViews, config: HullConfig) -> Hull:
     """
     views = len(frame.cameras)
     hull = carve_hull_tight(
-        frame.masks, frame.cameras, np.zeros(3), config.half_extent, config.grid,
-        tolerance=min(config.tolerance, max(0, views - 2)), min_views=min(config.min_views, views), margin=config.margin,
-    )  # fmt: skip
+        frame.masks,
+        frame.cameras,
+        np.zeros(3),
+        config.half_extent,
+        config.grid,
+        tolerance=min(config.tolerance, max(0, views - 2)),
+        min_views=min(config.min_views, views),
+        margin=config.margin,
+    )
     if hull.empty:
         raise DataError(
             f"frame '{frame.name}': the views see no common volume",
@@ -50,10 +57,11 @@ def carve_body(frame: FrameViews, config: HullConfig) -> Hull:
 
 
 def hull_start(frame: FrameViews, hull: Hull, count: int, rng: np.random.Generator) -> Gaussians:
-    """`count` Gaussians on the shell of the hull: flat disks along it, jittered by a voxel, as wide as their spacing, in visible colours.
+    """`count` Gaussians on the shell of the hull: flat disks along it, jittered by a voxel, as wide as their spacing,
+    in visible colours.
 
-    Flat, because the cameras see a surface and not its thickness: what they do not correct stays thin, and is sharp at the
-    rim of a view that no camera took.
+    Flat, because the cameras see a surface and not its thickness: what they do not correct stays thin, and is sharp at
+    the rim of a view that no camera took.
     """
     shell = hull.surface_points()
     picked = rng.choice(len(shell), count, replace=count > len(shell))
@@ -61,11 +69,14 @@ def hull_start(frame: FrameViews, hull: Hull, count: int, rng: np.random.Generat
     colors = visible_colors(frame, hull, shell)[picked]
     spacing = cKDTree(points).query(points, k=min(4, count))[0][:, 1:] if count > 1 else np.full((1, 1), hull.voxel)
     scales = np.clip(np.sqrt((spacing**2).mean(1)), 0.2 * hull.voxel, None)
-    return _gaussians(points, _facing(surface_normals(hull, points)), scales[:, None] * [1.0, 1.0, THICKNESS], START_OPACITY, colors)
+    return _gaussians(
+        points, _facing(surface_normals(hull, points)), scales[:, None] * [1.0, 1.0, THICKNESS], START_OPACITY, colors
+    )
 
 
 def surface_normals(hull: Hull, points: np.ndarray) -> np.ndarray:
-    """Unit normals [P, 3] (sign left open) of the hull near `points`, from its blurred occupancy; +z where it has none."""
+    """Unit normals [P, 3] (sign left open) of the hull near `points`, from its blurred occupancy; +z where it has
+    none."""
     pad = 4
     field = gaussian_filter(np.pad(hull.occupancy, pad).astype(np.float32), NORMAL_BLUR)
     index = np.floor((points - hull.origin) / hull.voxel).astype(np.int64) + pad

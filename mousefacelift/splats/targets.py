@@ -49,7 +49,9 @@ def make_targets(frames: Sequence[FrameViews], heldout: float, rng: np.random.Ge
     cameras = CameraTensors(
         cameras.w2c.reshape(*shape, 4, 4), cameras.fxfycxcy.reshape(*shape, 4), cameras.width, cameras.height
     )
-    return Targets(pixels[..., :3].contiguous(), pixels[..., 3].contiguous(), torch.from_numpy(keep).to(device), cameras)
+    return Targets(
+        pixels[..., :3].contiguous(), pixels[..., 3].contiguous(), torch.from_numpy(keep).to(device), cameras
+    )
 
 
 def _keep(frame: FrameViews, heldout: float, rng: np.random.Generator) -> np.ndarray:
@@ -63,15 +65,24 @@ def _keep(frame: FrameViews, heldout: float, rng: np.random.Generator) -> np.nda
 
 
 def fit_loss(
-    picture: Render, background: torch.Tensor, targets: Targets, gaussians: Gaussians, config: OptimiseConfig, with_ssim: bool
+    picture: Render,
+    background: torch.Tensor,
+    targets: Targets,
+    gaussians: Gaussians,
+    config: OptimiseConfig,
+    with_ssim: bool,
 ) -> torch.Tensor:
     """Loss of each frame [B]: L1 and SSIM over the background, L1 of alpha, mean opacity and scale."""
     goal = targets.over(background)
     difference = (picture.rgb - goal) * targets.keep.unsqueeze(-1)
     loss = difference.abs().mean((1, 2, 3, 4))
     if with_ssim and config.ssim_weight > 0:
-        pictures = (goal + difference).flatten(0, 1).permute(0, 3, 1, 2)  # held-out pixels agree and so count for nothing
-        similarity = ssim_per_image(pictures, goal.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, goal.shape[:2]).mean(1)
+        pictures = (
+            (goal + difference).flatten(0, 1).permute(0, 3, 1, 2)
+        )  # held-out pixels agree and so count for nothing
+        similarity = (
+            ssim_per_image(pictures, goal.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, goal.shape[:2]).mean(1)
+        )
         loss = (1 - config.ssim_weight) * loss + config.ssim_weight * (1 - similarity)
     loss = loss + config.alpha_weight * ((picture.alpha - targets.alpha) * targets.keep).abs().mean((1, 2, 3))
     loss = loss + config.opacity_weight * gaussians.opacities.mean(1)

@@ -55,8 +55,14 @@ class Trust:
         return float(expected), float(np.mean(self.ratios * expected <= self.allowed))
 
     def to_dict(self) -> dict:
-        return {"angles": self.angles.tolist(), "errors": self.errors.tolist(), "ratios": self.ratios.tolist(),
-                "typical": self.typical, "limit": self.limit, "allowed": self.allowed}  # fmt: skip
+        return {
+            "angles": self.angles.tolist(),
+            "errors": self.errors.tolist(),
+            "ratios": self.ratios.tolist(),
+            "typical": self.typical,
+            "limit": self.limit,
+            "allowed": self.allowed,
+        }
 
     @classmethod
     def from_dict(cls, document: dict) -> Trust:
@@ -106,7 +112,13 @@ def _rows(frame: FrameViews, left_out: tuple[int, ...], fit, config: SplatsConfi
     rows = []
     for index, view in enumerate(left_out):
         angle = min(angle_between(frame.cameras[view], camera) for camera in rest.cameras)
-        row = {"frame": frame.name, "view": view, "left_out": len(left_out), "angle": angle, "fit_error": fit.scores["error"]}
+        row = {
+            "frame": frame.name,
+            "view": view,
+            "left_out": len(left_out),
+            "angle": angle,
+            "fit_error": fit.scores["error"],
+        }
         rows.append(row | {name: float(values[index]) for name, values in scores.items()} | (baseline or {}))
     return rows
 
@@ -118,8 +130,12 @@ def calibrate(rows: Sequence[dict], allowed: float, outlier: float) -> Trust:
         DataError: no row.
     """
     if not rows:
-        raise DataError("trust cannot be calibrated", got="no held-out view", likely="every fit failed or diverged",
-                        hint="look at `failed` in the fits' index.json")  # fmt: skip
+        raise DataError(
+            "trust cannot be calibrated",
+            got="no held-out view",
+            likely="every fit failed or diverged",
+            hint="look at `failed` in the fits' index.json",
+        )
     own = np.array([row["fit_error"] for row in rows])
     typical = float(np.median(own))
     angle = np.concatenate([np.zeros(len(rows)), [row["angle"] for row in rows]])

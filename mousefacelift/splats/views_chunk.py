@@ -16,12 +16,19 @@ from mousefacelift.splats.config import SplatsConfig
 from mousefacelift.splats.novel import plan_ring, plan_views, write_views
 
 
-def render_chunk(fits: Path, trust_path: Path, out: Path, config: SplatsConfig, kind: Literal["novel", "ring"],
-                 samples: Path | None = None, device: str = "cpu") -> dict:  # fmt: skip
+def render_chunk(
+    fits: Path,
+    trust_path: Path,
+    out: Path,
+    config: SplatsConfig,
+    kind: Literal["novel", "ring"],
+    samples: Path | None = None,
+    device: str = "cpu",
+) -> dict:
     """Render the in-between views or the ring of every frame with a good fit.
 
-    Nothing is refitted: the outputs depend on the fits, the calibration and `config.novel` alone. Frames whose fit failed
-    or was flagged as an outlier are named in the header and not rendered.
+    Nothing is refitted: the outputs depend on the fits, the calibration and `config.novel` alone. Frames whose fit
+    failed or was flagged as an outlier are named in the header and not rendered.
 
     Args:
         samples: index of the real samples; when given, fits of older samples are refused.
@@ -32,7 +39,9 @@ def render_chunk(fits: Path, trust_path: Path, out: Path, config: SplatsConfig, 
         _check_parents(entries, Path(fits).parent, Path(samples))
     left_out = {item["name"]: why for item in entries if (why := _why_not(item))}
     items = [item for item in entries if item["name"] not in left_out]
-    key = config_hash({"kind": kind, "novel": asdict(config.novel), "trust": trust.to_dict(), "fits": [i["hash"] for i in items]})
+    key = config_hash(
+        {"kind": kind, "novel": asdict(config.novel), "trust": trust.to_dict(), "fits": [i["hash"] for i in items]}
+    )
     plan = plan_ring if kind == "ring" else plan_views
 
     def make(name: str, folder: Path, target: Path) -> dict:
@@ -48,7 +57,10 @@ def _why_not(item: dict) -> str | None:
     if item.get("failed"):
         return item["failed"]
     if item["how"] == "flagged":
-        return f"error {item['scores']['error']:.3f} on the fitted cameras: an outlier of the recording even after a second try"
+        return (
+            f"error {item['scores']['error']:.3f} on the fitted cameras: an outlier of the recording even after a "
+            "second try"
+        )
     return None
 
 
@@ -57,5 +69,8 @@ def _check_parents(entries: list[dict], folder: Path, samples: Path) -> None:
     for item in entries:
         parents = json.loads((folder / item["name"] / "fit.json").read_text())["parents"]
         if known.get(item["name"]) and not set(parents) <= known[item["name"]]:
-            raise DataError(f"the fit of frame '{item['name']}' was made from other images than {samples.parent} holds",
-                            likely="the samples were made again after the fit", hint="mousefacelift splats fit")  # fmt: skip
+            raise DataError(
+                f"the fit of frame '{item['name']}' was made from other images than {samples.parent} holds",
+                likely="the samples were made again after the fit",
+                hint="mousefacelift splats fit",
+            )

@@ -18,12 +18,14 @@ FRAMES = 12
 def even(cameras):
     """The same cameras with picture sizes that H.264 takes."""
     from dataclasses import replace
+
     return [replace(c, width=c.width // 2 * 2, height=c.height // 2 * 2) for c in cameras]
 
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory):
-    """(folder, true cameras, source) of five distorted cameras of different sizes; path with spaces and non-ASCII letters."""
+    """(folder, true cameras, source) of five distorted cameras of different sizes; path with spaces and non-ASCII
+    letters."""
     folder = tmp_path_factory.mktemp("Aufnahme für Maus 1")
     cameras = even(random_rig(7, 5, 384))
     write_recording(folder, cameras, FRAMES, seed=7)

@@ -82,10 +82,13 @@ def test_a_calibration_of_another_picture_size_is_refused(toy, copy):
         run_audit(copy)
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda c: replace(c, t=c.t * np.nan), "NaN"),
-    (lambda c: replace(c, R=np.diag([-1, 1, 1]) @ c.R), "det R = -1"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda c: replace(c, t=c.t * np.nan), "NaN"),
+        (lambda c: replace(c, R=np.diag([-1, 1, 1]) @ c.R), "det R = -1"),
+    ],
+)
 def test_a_calibration_that_is_none_is_refused(toy, copy, change, message):
     cameras = raw(toy[1])
     cameras[1] = change(cameras[1])
@@ -172,8 +175,13 @@ def test_a_rig_that_was_edited_is_refused_by_the_gate(toy_rig, toy_track, tmp_pa
     cameras[1] = replace(cameras[1], w2c=turned @ cameras[1].w2c)
     cameras[3] = replace(cameras[3], w2c=turned @ cameras[3].w2c)
     with pytest.raises(GateFailure, match="do not agree"):
-        normalise_chunk(tmp_path / "c" / "index.json", replace(toy_rig, cameras=tuple(cameras)), toy_track, range(4),
-                        CaptureConfig(size=64))
+        normalise_chunk(
+            tmp_path / "c" / "index.json",
+            replace(toy_rig, cameras=tuple(cameras)),
+            toy_track,
+            range(4),
+            CaptureConfig(size=64),
+        )
 
 
 def test_exit_codes_and_messages_of_the_command(copy, tmp_path, capsys):

@@ -108,6 +108,7 @@ def test_colours_do_not_bleed_background_into_the_edge(toy_chunk):
 
 def test_a_killed_chunk_goes_on_where_it_stopped(toy_rig, toy_track, toy_chunk, tmp_path, monkeypatch):
     from mousefacelift.capture import normalise
+
     calls, real = [], normalise.write_sample
 
     def dying(folder, sample, compression):
@@ -144,6 +145,7 @@ def test_quality_table_and_plot(toy_chunk, tmp_path):
 
 def test_an_outlier_is_flagged_with_its_reason(toy_chunk):
     from mousefacelift.capture.quality import flag_outliers
+
     rows = quality_table([toy_chunk[0]]).rows.copy()
     rows.loc[7, "exposure"] = 0.99
     rows.loc[9, "border_share"] = 0.1
@@ -153,13 +155,31 @@ def test_an_outlier_is_flagged_with_its_reason(toy_chunk):
 
 def test_commands_do_the_whole_chain(toy, tmp_path, capsys):
     folder, out = str(toy[0]), tmp_path / "résultats du labo"
-    config = json.dumps({"capture": {"size": 64}, "recordings": {"toy": {"path": folder, "frames": [0, 14, 2]}}, "seed": 0})
+    config = json.dumps(
+        {"capture": {"size": 64}, "recordings": {"toy": {"path": folder, "frames": [0, 14, 2]}}, "seed": 0}
+    )
     common = [folder, "--recording", "toy", "--config-json", config]
     assert main(["capture", "audit", *common, "--out", str(out / "rig.json")]) == 0
     assert main(["capture", "locate", *common, "--rig", str(out / "rig.json"), "--out", str(out / "track.json")]) == 0
     index = out / "samples/000000-000012/index.json"
-    assert main(["capture", "normalise", *common, "--rig", str(out / "rig.json"), "--track", str(out / "track.json"),
-                 "--frames", "0:14:2", "--out", str(index)]) == 0
+    assert (
+        main(
+            [
+                "capture",
+                "normalise",
+                *common,
+                "--rig",
+                str(out / "rig.json"),
+                "--track",
+                str(out / "track.json"),
+                "--frames",
+                "0:14:2",
+                "--out",
+                str(index),
+            ]
+        )
+        == 0
+    )
     assert main(["capture", "quality", str(index), "--out", str(out / "quality.csv")]) == 0
     document = json.loads(index.read_text())
     assert [item["frame"] for item in document["items"]] == [0, 2, 4, 6, 8, 10]
@@ -169,7 +189,21 @@ def test_commands_do_the_whole_chain(toy, tmp_path, capsys):
 
 def test_commands_refuse_what_is_not_configured(toy, tmp_path, capsys):
     config = json.dumps({"recordings": {"toy": {}}})
-    assert main(["capture", "audit", str(toy[0]), "--recording", "tay", "--out", str(tmp_path / "r.json"),
-                 "--config-json", config]) == 2
+    assert (
+        main(
+            [
+                "capture",
+                "audit",
+                str(toy[0]),
+                "--recording",
+                "tay",
+                "--out",
+                str(tmp_path / "r.json"),
+                "--config-json",
+                config,
+            ]
+        )
+        == 2
+    )
     assert "ConfigError" in capsys.readouterr().err
     assert add_commands and AuditConfig().blocks

@@ -1,5 +1,5 @@
-"""Scrambled conventions and bad cameras are told on filmed animals: the procedural recording, and the sample recording beside
-the checkout.
+"""Scrambled conventions and bad cameras are told on filmed animals: the procedural recording, and the sample recording
+beside the checkout.
 
 Random rigs with a toy animal are in test_rig_proof.py.
 """
@@ -27,7 +27,9 @@ FRAMES = 10
 @pytest.fixture(scope="module")
 def procedural(tmp_path_factory):
     """(recording, its source, size) of the procedural mouse, seen through the real lenses."""
-    config = VirtualConfig(width=288, height=256, frames=FRAMES, fps=2.0, variants="distorted", strands=3000, truth_vertices=False)
+    config = VirtualConfig(
+        width=288, height=256, frames=FRAMES, fps=2.0, variants="distorted", strands=3000, truth_vertices=False
+    )
     folder = write_recording(tmp_path_factory.mktemp("procedural"), "conventions", config, 3)
     source = RecordingSource(variant="distorted")
     return open_recording("conventions", folder, source), source, (288, 256)
@@ -70,13 +72,14 @@ def test_every_convention_is_recovered(filmed, transpose_k):
 def test_scrambled_conventions_of_4_to_6_cameras_are_recovered_in_99_of_100_cases(filmed):
     rng, found = np.random.default_rng(0), 0
     for _ in range(100):
-        views = np.sort(rng.permutation(6)[:rng.integers(4, 7)])
+        views = np.sort(rng.permutation(6)[: rng.integers(4, 7)])
         found += is_recovered(filmed, CONVENTIONS[rng.integers(8)], bool(rng.integers(2)), views)
     assert found >= 99
 
 
 def spoil(w2c, kind, bad, rng):
-    """Poses [V, 4, 4] with one copied, taken from elsewhere about the animal, or turned by 5 degrees about its own centre."""
+    """Poses [V, 4, 4] with one copied, taken from elsewhere about the animal, or turned by 5 degrees about its own
+    centre."""
     spoiled = w2c.copy()
     if kind == "copied":
         spoiled[bad] = w2c[(bad + 1) % len(w2c)]
@@ -115,9 +118,11 @@ def test_a_copied_wrong_or_turned_camera_is_named(filmed, kind):
 def test_a_bad_camera_among_4_to_6_is_named_in_95_of_100_cases(filmed):
     rng, found = np.random.default_rng(2), 0
     for case in range(100):
-        views = np.sort(rng.permutation(6)[:rng.integers(4, 7)])
+        views = np.sort(rng.permutation(6)[: rng.integers(4, 7)])
         bad = int(rng.integers(len(views)))
-        suspect = suspect_of(filmed, spoil(poses_of(filmed, views), ("copied", "wrong", "turned")[case % 3], bad, rng), views)
+        suspect = suspect_of(
+            filmed, spoil(poses_of(filmed, views), ("copied", "wrong", "turned")[case % 3], bad, rng), views
+        )
         found += suspect is not None and suspect.camera == bad
     assert found >= 95
 

@@ -44,12 +44,19 @@ def test_no_growth_changes_nothing_and_an_empty_mask_stays_empty():
 def reader_of(cameras, changes, times):
     """Function growth -> silhouettes of masks that a segmentation made fat or thin by `changes` px."""
     makers = [SilhouetteMaker(c.lens, c.width, c.height) for c in cameras]
-    pictures = [[Picture((change_mask(draw_coverage(c, animal(t)) / 255, change) * 255).astype(np.uint8), None, None, True)
-                 for c, change in zip(cameras, changes)] for t in times]
+    pictures = [
+        [
+            Picture((change_mask(draw_coverage(c, animal(t)) / 255, change) * 255).astype(np.uint8), None, None, True)
+            for c, change in zip(cameras, changes)
+        ]
+        for t in times
+    ]
 
     def read(growth):
-        return stack_silhouettes(np.arange(len(times)), [[m.make(clean_mask(p, g)) for m, p, g in zip(makers, row, growth)]
-                                                         for row in pictures])
+        return stack_silhouettes(
+            np.arange(len(times)),
+            [[m.make(clean_mask(p, g)) for m, p, g in zip(makers, row, growth)] for row in pictures],
+        )
 
     return read, pictures
 
@@ -68,8 +75,10 @@ def test_fat_and_thin_masks_are_brought_together_whatever_the_calibration():
     before, after = (describe_volume(cameras, s)["hull_iou"].mean() for s in (read(np.zeros(6)), found.silhouettes))
     assert after > 0.97 and after > before + 0.01
     truth = [draw_mask(c, animal(times[3])) > 0 for c in cameras]
-    old, new = (np.mean([mask_iou(clean_mask(p, g) > 0, t) for p, g, t in zip(pictures[3], growth, truth)])
-                for growth in (np.zeros(6), found.growth))
+    old, new = (
+        np.mean([mask_iou(clean_mask(p, g) > 0, t) for p, g, t in zip(pictures[3], growth, truth)])
+        for growth in (np.zeros(6), found.growth)
+    )
     assert new > old + 0.03
 
 

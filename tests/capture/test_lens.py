@@ -15,8 +15,9 @@ def grid(width=1152, height=1024, n=25):
     return np.stack(np.meshgrid(np.linspace(0, width, n), np.linspace(0, height, n)), -1).reshape(-1, 2)
 
 
-@pytest.mark.parametrize("distortion", [[-0.16, 0.94, -0.001, -0.004, -2.7],
-                                        [0.1, -0.05, 0.001, 0.002, 0.01, 0.02, -0.01, 0.003]])
+@pytest.mark.parametrize(
+    "distortion", [[-0.16, 0.94, -0.001, -0.004, -2.7], [0.1, -0.05, 0.001, 0.002, 0.01, 0.02, -0.01, 0.003]]
+)
 def test_brown_model_equals_opencv(distortion, rng):
     plane = rng.uniform(-0.35, 0.35, (200, 2))
     points = np.concatenate([plane, np.ones((200, 1))], 1)

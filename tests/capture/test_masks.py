@@ -30,7 +30,9 @@ def scene(index):
     floor = np.linspace(120, 220, w)[None, :, None] * np.ones((h, 1, 3))
     mask = np.zeros((h, w), np.uint8)
     cv2.ellipse(mask, (25 + 5 * index, 64 + int(20 * np.sin(index / 3))), (18, 10), 20, 0, 360, 1, cv2.FILLED)
-    picture = np.where(mask[..., None] > 0, [60, 40, 35], floor) + np.random.default_rng(index).normal(0, 1.5, (h, w, 1))
+    picture = np.where(mask[..., None] > 0, [60, 40, 35], floor) + np.random.default_rng(index).normal(
+        0, 1.5, (h, w, 1)
+    )
     return np.clip(picture, 0, 255).astype(np.uint8), mask
 
 

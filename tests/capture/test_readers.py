@@ -12,9 +12,15 @@ from mousefacelift.capture.rig import RawCamera
 from mousefacelift.errors import CalibrationError, ConfigError
 
 FILES = {
-    "mammal_pickle": "new_cam.pkl", "dannce_mat": "label3d_dannce.mat", "anipose_toml": "calibration.toml",
-    "calibcam": "multicam_calibration.npz", "colmap": "sparse", "facelift_json": "opencv_cameras.json",
-    "nerfstudio_json": "transforms.json", "opencv_json": "cameras.json", "opencv_yaml": "cameras.yml",
+    "mammal_pickle": "new_cam.pkl",
+    "dannce_mat": "label3d_dannce.mat",
+    "anipose_toml": "calibration.toml",
+    "calibcam": "multicam_calibration.npz",
+    "colmap": "sparse",
+    "facelift_json": "opencv_cameras.json",
+    "nerfstudio_json": "transforms.json",
+    "opencv_json": "cameras.json",
+    "opencv_yaml": "cameras.yml",
 }
 NO_DISTORTION = ("mammal_pickle", "facelift_json")
 NO_SIZE = ("mammal_pickle", "dannce_mat", "calibcam")
@@ -27,8 +33,19 @@ def make_cameras(count=4, seed=0, unit=1.0):
     for index in range(count):
         R = cv2.Rodrigues(rng.normal(0, 1, 3))[0]
         K = np.array([[1600 + rng.normal() * 20, -5.8, 600.0], [0, 1610.0, 510.0], [0, 0, 1]])
-        cameras.append(RawCamera(f"cam{index}", K, R, rng.normal(0, 300, 3), np.array([-0.16, 0.94, -0.001, -0.004, -2.7]),
-                                 "brown", 1152, 1024, unit))
+        cameras.append(
+            RawCamera(
+                f"cam{index}",
+                K,
+                R,
+                rng.normal(0, 300, 3),
+                np.array([-0.16, 0.94, -0.001, -0.004, -2.7]),
+                "brown",
+                1152,
+                1024,
+                unit,
+            )
+        )
     return cameras
 
 
@@ -70,7 +87,9 @@ def test_calibcam_yaml_equals_npz(tmp_path):
 
 
 def test_calibcam_object_npy_is_read_without_trusting_it(tmp_path):
-    calibs = [{"A": np.eye(3) * [[500.0], [500.0], [1]], "k": np.zeros(5), "rvec_cam": np.zeros(3), "tvec_cam": np.ones(3)}]
+    calibs = [
+        {"A": np.eye(3) * [[500.0], [500.0], [1]], "k": np.zeros(5), "rvec_cam": np.zeros(3), "tvec_cam": np.ones(3)}
+    ]
     np.save(tmp_path / "multicam_calibration.npy", {"calibs": calibs}, allow_pickle=True)
     cameras, _ = read_calibration(tmp_path / "multicam_calibration.npy")
     np.testing.assert_allclose(cameras[0].t, 1)
@@ -89,7 +108,9 @@ def test_dannce_numbers_become_the_opencv_ones(shared):
 
 def test_a_matlab_7_3_file_is_told_with_the_way_out(tmp_path):
     path = tmp_path / "label3d_dannce.mat"
-    path.write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM" + bytes(384) + b"\x89HDF\r\n\x1a\n")
+    path.write_bytes(
+        b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM" + bytes(384) + b"\x89HDF\r\n\x1a\n"
+    )
     with pytest.raises(CalibrationError, match="7.3") as error:
         read_calibration(path)
     assert "-v7" in str(error.value)
@@ -115,6 +136,7 @@ def test_bad_calibrations_are_named(tmp_path):
         return str(caught.value)
 
     from dataclasses import replace
+
     assert "camera 2" in write(lambda c: replace(c, t=c.t * np.nan))
     assert "det R = -1" in write(lambda c: replace(c, R=np.diag([1, 1, -1]) @ c.R))
     assert "orthonormal" in write(lambda c: replace(c, R=c.R * 2))
@@ -133,7 +155,7 @@ def test_missing_unknown_and_truncated_files_are_errors(tmp_path):
             continue
         FORMATS[name].write(tmp_path / file, make_cameras())
         data = (tmp_path / file).read_bytes()
-        (tmp_path / file).write_bytes(data[:len(data) // 2])
+        (tmp_path / file).write_bytes(data[: len(data) // 2])
         with pytest.raises(CalibrationError):
             read_calibration(tmp_path / file, name)
 

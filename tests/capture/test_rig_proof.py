@@ -148,7 +148,8 @@ def test_a_dropped_frame_is_found_where_it_was_lost():
 
 
 def synchronised(seed, camera):
-    """Whether the frame that `camera` lost is found and all else left in step, though the calibration is off by 3 px of 384.
+    """Whether the frame that `camera` lost is found and all else left in step, though the calibration is off by 3 px of
+    384.
 
     At 25 fps the animal moves less per frame than that; only both corrections together fit. None: no frame was lost.
     """
@@ -187,8 +188,10 @@ def test_synchronised_cameras_stay_so():
     assert all(runs == [[0, 0]] for runs in offsets)
 
 
-@pytest.mark.parametrize("length, stated, unit", [(112.0, None, "mm"), (11.2, None, "cm"), (0.112, None, "m"), (112, 1.0, "mm"),
-                                                  (0.112, 1.0, "m")])
+@pytest.mark.parametrize(
+    "length, stated, unit",
+    [(112.0, None, "mm"), (11.2, None, "cm"), (0.112, None, "m"), (112, 1.0, "mm"), (0.112, 1.0, "m")],
+)
 def test_the_unit_is_told_by_the_animal(length, stated, unit):
     assert choose_unit(length, (40, 400), stated, "auto")[0] == unit
 

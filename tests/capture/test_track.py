@@ -5,7 +5,15 @@ import pytest
 
 from mousefacelift.capture.config import LocateConfig, RecordingSource
 from mousefacelift.capture.place import Place
-from mousefacelift.capture.track import correlation_time, exclude_frames, exclude_outliers, find_cuts, make_track, smooth, upright
+from mousefacelift.capture.track import (
+    correlation_time,
+    exclude_frames,
+    exclude_outliers,
+    find_cuts,
+    make_track,
+    smooth,
+    upright,
+)
 from mousefacelift.core.cameras import project
 from mousefacelift.errors import DataError
 
@@ -45,7 +53,9 @@ def test_a_jump_or_a_sudden_change_or_the_users_word_is_a_cut():
 def test_a_cut_is_found_though_its_own_frames_were_excluded(lost, change):
     """The jump tells over one or two frames, the silhouettes of an excluded frame over more."""
     every = np.arange(30)
-    centers = every[:, None] * np.array([1.0, 0, 0]) + np.where(every[:, None] >= 12, [110.0 if change < 0.5 else 30.0, 0, 0], 0)
+    centers = every[:, None] * np.array([1.0, 0, 0]) + np.where(
+        every[:, None] >= 12, [110.0 if change < 0.5 else 30.0, 0, 0], 0
+    )
     places = [place(f, c, change if f == 12 else 0.1) for f, c in zip(every, centers)]
     kept = np.setdiff1d(every, lost)
     assert find_cuts(places, kept, centers[kept], RecordingSource(), LocateConfig()) == [max(lost) + 1]
@@ -80,15 +90,29 @@ def test_correlation_time_of_a_known_walk():
 
 
 def agreement(frame, hull_iou, containment=(1.0, 1.0, 1.0)):
-    return Place(frame, np.zeros(3), np.array(hull_iou), np.array(containment), np.full(3, 1000), np.zeros(3), np.zeros((3, 4, 2)), 0.1)
+    return Place(
+        frame,
+        np.zeros(3),
+        np.array(hull_iou),
+        np.array(containment),
+        np.full(3, 1000),
+        np.zeros(3),
+        np.zeros((3, 4, 2)),
+        0.1,
+    )
 
 
 def scattered(rng, spread, frames=40):
     return [agreement(t, 0.96 - rng.uniform(0, spread, 3), 1 - rng.uniform(0, spread, 3)) for t in range(frames)]
 
 
-@pytest.mark.parametrize("bad, told", [(agreement(24, [0.94, 0.76, 0.95]), "hull IoU 0.76 in view 1"),
-                                       (agreement(24, [0.95, 0.94, 0.95], [1, 1, 0.80]), "containment 0.80 in view 2")])
+@pytest.mark.parametrize(
+    "bad, told",
+    [
+        (agreement(24, [0.94, 0.76, 0.95]), "hull IoU 0.76 in view 1"),
+        (agreement(24, [0.95, 0.94, 0.95], [1, 1, 0.80]), "containment 0.80 in view 2"),
+    ],
+)
 def test_a_frame_in_which_one_view_disagrees_is_excluded_unless_included(rng, bad, told):
     places = scattered(rng, 0.04)
     places[24] = bad
@@ -98,9 +122,14 @@ def test_a_frame_in_which_one_view_disagrees_is_excluded_unless_included(rng, ba
 
 
 def test_what_is_an_outlier_depends_on_the_recording(rng):
-    """0.77 stands out among good masks, not among rough ones or few frames; 0.89 never does, however alike the others are."""
-    for places, value, found in ((scattered(rng, 0.04), 0.77, [5]), (scattered(rng, 0.2), 0.77, []),
-                                 (scattered(rng, 0.04, 7), 0.77, []), (scattered(rng, 0.0), 0.89, [])):
+    """0.77 stands out among good masks, not among rough ones or few frames; 0.89 never does, however alike the others
+    are."""
+    for places, value, found in (
+        (scattered(rng, 0.04), 0.77, [5]),
+        (scattered(rng, 0.2), 0.77, []),
+        (scattered(rng, 0.04, 7), 0.77, []),
+        (scattered(rng, 0.0), 0.89, []),
+    ):
         places[5] = agreement(5, [0.96, value, 0.96])
         assert list(exclude_outliers(places, RecordingSource(), LocateConfig())) == found
 
@@ -113,8 +142,11 @@ def test_a_view_below_the_floor_is_excluded_however_many_do_so():
 
 def test_a_world_whose_z_is_not_up_is_noticed(toy_rig, toy_track):
     from dataclasses import replace
-    places = [Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), np.zeros((5, 4, 2)), 0.1)
-              for f, c in zip(toy_track.frames, toy_track.centers_raw)]
+
+    places = [
+        Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), np.zeros((5, 4, 2)), 0.1)
+        for f, c in zip(toy_track.frames, toy_track.centers_raw)
+    ]
     sideways = replace(toy_rig, up=np.array([1.0, 0, 0]))
     with pytest.raises(DataError, match="floor normal"):
         make_track(sideways, places, RecordingSource(), LocateConfig(zoom=1.0))

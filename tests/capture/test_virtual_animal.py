@@ -1,4 +1,5 @@
-"""The procedural mouse: a sound mesh, exact skinning, motion that is smooth, inside the disc, and on feet that do not slide."""
+"""The procedural mouse: a sound mesh, exact skinning, motion that is smooth, inside the disc, and on feet that do not
+slide."""
 
 import numpy as np
 import pytest
@@ -64,7 +65,9 @@ def test_a_rigid_motion_of_all_joints_moves_the_mesh_rigidly(mouse, rng):
 
 def test_posed_joints_are_rotations_and_bones_keep_their_length(mouse, walk):
     _, puppet = walk
-    rigid = [i for i, n in enumerate(mouse.joint_names) if n.endswith(("knee", "ankle", "elbow", "wrist", "head", "loin"))]
+    rigid = [
+        i for i, n in enumerate(mouse.joint_names) if n.endswith(("knee", "ankle", "elbow", "wrist", "head", "loin"))
+    ]
     for step in range(0, 900, 45):
         posed = puppet.pose(step)
         assert np.abs(posed.rotations @ posed.rotations.transpose(0, 2, 1) - np.eye(3)).max() < 1e-6

@@ -21,13 +21,25 @@ def copy(shared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mammal") / "mouse_txt"
     folder.mkdir()
     with np.load(shared / "data/mammal_mouse_mesh/mouse_mesh.npz") as m:
-        for name, key, fmt in (("vertices", "vertices", "%.7f"), ("faces_vert", "faces", "%d"), ("t_pose_joints", "joints", "%.7f"),
-                               ("parents", "parents", "%d"), ("textures", "uv", "%.6f"), ("faces_tex", "faces_uv", "%d")):
+        for name, key, fmt in (
+            ("vertices", "vertices", "%.7f"),
+            ("faces_vert", "faces", "%d"),
+            ("t_pose_joints", "joints", "%.7f"),
+            ("parents", "parents", "%d"),
+            ("textures", "uv", "%.6f"),
+            ("faces_tex", "faces_uv", "%d"),
+        ):
             np.savetxt(folder / f"{name}.txt", m[key], fmt=fmt)
-        np.savetxt(folder / "skinning_weights.txt", np.stack([m["w_joint"], m["w_vertex"], m["w_value"]], -1), fmt="%d %d %.6f")
+        np.savetxt(
+            folder / "skinning_weights.txt", np.stack([m["w_joint"], m["w_vertex"], m["w_value"]], -1), fmt="%d %d %.6f"
+        )
         (folder / "joint_names.txt").write_text("\n".join(m["joint_names"]) + "\n")
     with np.load(shared / "data/mammal_mouse_mesh/mouse_motion_fit_100poses_20fps.npz") as p:
-        np.savez(folder / "poses.npz", fps=20.0, **{k: p[k] for k in ("pose_rotvec", "bone_scale", "global_scale", "translation_mm")})
+        np.savez(
+            folder / "poses.npz",
+            fps=20.0,
+            **{k: p[k] for k in ("pose_rotvec", "bone_scale", "global_scale", "translation_mm")},
+        )
     shutil.copy(shared / "data/mammal_mouse_mesh/keypoint22_mapper.json", folder)
     return folder
 

@@ -18,7 +18,9 @@ def scene():
 
 
 def small_camera(size=96):
-    return Camera(look_at([50.0, -240.0, 90.0], [45.0, 53.0, 18.0]), np.array([150.0, 150, size / 2, size / 2]), size, size)
+    return Camera(
+        look_at([50.0, -240.0, 90.0], [45.0, 53.0, 18.0]), np.array([150.0, 150, size / 2, size / 2]), size, size
+    )
 
 
 def test_projection_equals_opencv_but_for_skew_and_half_a_pixel():
@@ -26,7 +28,10 @@ def test_projection_equals_opencv_but_for_skew_and_half_a_pixel():
     for lens in rig.build_rig("markerless_mouse", 6, 1152, 1024):
         fx, fy, cx, cy, skew = lens.intrinsics
         K = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
-        expected = cv2.projectPoints(points, cv2.Rodrigues(lens.rotation)[0], lens.translation, K, lens.distortion)[0][:, 0] + 0.5
+        expected = (
+            cv2.projectPoints(points, cv2.Rodrigues(lens.rotation)[0], lens.translation, K, lens.distortion)[0][:, 0]
+            + 0.5
+        )
         expected[:, 0] += skew * (expected[:, 1] - cy) / fy
         assert np.abs(rig.project(lens, points)[0] - expected).max() < 1e-6
         compiled = np.zeros((50, 3))
@@ -116,12 +121,14 @@ def test_the_acrylic_band_greys_only_the_lowest_25_mm(scene):
     assert changed.any() and np.array_equal(plain[..., 3], band[..., 3])
     high = scene.vertices[scene.vertices[:, 2] > 30]
     columns, rows = project(small_camera(192), high)[0].astype(int).T
-    assert not changed[rows.min():rows.min() + 3].any() and rows.min() < np.nonzero(changed.any(1))[0][0]
+    assert not changed[rows.min() : rows.min() + 3].any() and rows.min() < np.nonzero(changed.any(1))[0][0]
 
 
 def test_spoiled_calibrations_are_off_by_what_was_asked():
     lenses = rig.build_rig("markerless_mouse", 6, 1152, 1024)
-    spoiled = degrade.spoil_calibration(lenses, Degradations(principal_point_px=(2, 13), extrinsic_jitter_deg=(0.2, 1.0)), 4)
+    spoiled = degrade.spoil_calibration(
+        lenses, Degradations(principal_point_px=(2, 13), extrinsic_jitter_deg=(0.2, 1.0)), 4
+    )
     for true, wrong in zip(lenses, spoiled):
         assert 2 <= np.linalg.norm((wrong.intrinsics - true.intrinsics)[2:4]) <= 13
         turn = np.degrees(np.arccos((np.trace(wrong.rotation @ true.rotation.T) - 1) / 2))

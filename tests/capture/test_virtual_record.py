@@ -1,4 +1,5 @@
-"""Whole virtual recordings: the public layout on disk, exact truth, determinism, and every defect where it was asked for."""
+"""Whole virtual recordings: the public layout on disk, exact truth, determinism, and every defect where it was asked
+for."""
 
 import json
 import pickle
@@ -26,8 +27,10 @@ def recording(tmp_path_factory):
 
 
 def masks_of(folder, sub, camera):
-    return [frame[..., 0] > 127 for _, frame in read_frames(folder / sub / f"{camera}.mp4", range(frame_count(
-        folder / sub / f"{camera}.mp4")))]
+    return [
+        frame[..., 0] > 127
+        for _, frame in read_frames(folder / sub / f"{camera}.mp4", range(frame_count(folder / sub / f"{camera}.mp4")))
+    ]
 
 
 def test_the_layout_is_the_public_one_and_recording_json_is_the_last_file(recording):
@@ -52,8 +55,10 @@ def test_new_cam_holds_plain_dicts_in_mm_with_0_based_pixels(recording):
 
 
 def test_both_calibrations_come_back_as_the_true_lenses(recording):
-    for reader, file, variant in ((mammal_pickle, "new_cam.pkl", "undistorted"),
-                                  (dannce_mat, "label3d_dannce.mat", "distorted")):
+    for reader, file, variant in (
+        (mammal_pickle, "new_cam.pkl", "undistorted"),
+        (dannce_mat, "label3d_dannce.mat", "distorted"),
+    ):
         for camera, lens in zip(reader.read(recording / file), truth.read_lenses(recording, variant)):
             fx, fy, cx, cy, skew = lens.intrinsics
             assert np.allclose(camera.K, [[fx, skew, cx], [0, fy, cy], [0, 0, 1]])
@@ -75,7 +80,7 @@ def test_masks_are_the_silhouettes_of_the_true_mesh(recording, variant, sub):
 
 def test_pictures_show_the_rendered_truth_on_the_arena(recording):
     lens = truth.read_lenses(recording)[5]
-    (_, frame), = read_frames(recording / "videos_undist/5.mp4", [2])
+    ((_, frame),) = read_frames(recording / "videos_undist/5.mp4", [2])
     rgba = truth.render_truth(recording, 2, lens.pinhole())
     inside = cv2.erode((rgba[..., 3] > 0.99).astype(np.uint8), np.ones((3, 3))) > 0
     assert inside.sum() > 50
@@ -100,16 +105,22 @@ def test_truth_is_complete(recording):
 
 
 def test_vertices_come_back_from_the_motion_when_they_are_not_stored(recording, tmp_path):
-    lean = write_recording(tmp_path / "b", "maus", replace(SMALL, frames=5, truth_vertices=False, variants="undistorted",
-                                                           width=64, height=56, strands=200), 7)
+    lean = write_recording(
+        tmp_path / "b",
+        "maus",
+        replace(SMALL, frames=5, truth_vertices=False, variants="undistorted", width=64, height=56, strands=200),
+        7,
+    )
     assert not list((lean / "truth").glob("vertices_*"))
     assert np.array_equal(truth.truth_mesh(lean, 4)[0], truth.truth_mesh(recording, 4)[0])
 
 
 def test_the_same_seed_gives_the_same_files_and_another_name_another_animal(tmp_path):
     tiny = replace(SMALL, width=64, height=56, strands=200, frames=3, variants="distorted")
-    a, b, c = (write_recording(tmp_path / folder, name, tiny, 1, workers) for folder, name, workers in
-               (("a", "one", 1), ("b", "one", 3), ("c", "two", 2)))
+    a, b, c = (
+        write_recording(tmp_path / folder, name, tiny, 1, workers)
+        for folder, name, workers in (("a", "one", 1), ("b", "one", 3), ("c", "two", 2))
+    )
     for file in ("videos/3.mp4", "masks/3.mp4", "label3d_dannce.mat"):
         if file.endswith(".mp4"):
             assert (a / file).read_bytes() == (b / file).read_bytes()
@@ -118,8 +129,14 @@ def test_the_same_seed_gives_the_same_files_and_another_name_another_animal(tmp_
 
 
 def test_defects_are_in_the_recording_and_not_in_its_truth(tmp_path):
-    spoil = Degradations(principal_point_px=(8, 13), dropped_frame_camera=1, copied_calibration_camera=4, cut=True,
-                         mask_change_px=(20, 20), exposure_drift=0.2)
+    spoil = Degradations(
+        principal_point_px=(8, 13),
+        dropped_frame_camera=1,
+        copied_calibration_camera=4,
+        cut=True,
+        mask_change_px=(20, 20),
+        exposure_drift=0.2,
+    )
     tiny = replace(SMALL, width=96, height=84, strands=500, frames=6, variants="undistorted", degradations=spoil)
     folder = write_recording(tmp_path / "bad", "bad", tiny, 3)
     assert [frame_count(folder / f"videos_undist/{i}.mp4") for i in range(6)] == [6, 5, 6, 6, 6, 6]
@@ -137,10 +154,18 @@ def test_defects_are_in_the_recording_and_not_in_its_truth(tmp_path):
         assert changed > 1.15 * exact or changed < 0.9 * exact
 
 
-@pytest.mark.parametrize("change, named", [
-    ({"width": 145}, "even"), ({"frames": 0}, "frames"), ({"fps": 200.0}, "fps"), ({"cameras": 5}, "6 cameras"),
-    ({"degradations": Degradations(dropped_frame_camera=6)}, "dropped_frame_camera"),
-    ({"degradations": Degradations(mask_change_px=(3, 1))}, "mask_change_px"), ({"mesh": "/nowhere"}, "nowhere")])
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"width": 145}, "even"),
+        ({"frames": 0}, "frames"),
+        ({"fps": 200.0}, "fps"),
+        ({"cameras": 5}, "6 cameras"),
+        ({"degradations": Degradations(dropped_frame_camera=6)}, "dropped_frame_camera"),
+        ({"degradations": Degradations(mask_change_px=(3, 1))}, "mask_change_px"),
+        ({"mesh": "/nowhere"}, "nowhere"),
+    ],
+)
 def test_a_recording_that_cannot_be_made_is_refused_before_anything_is_written(tmp_path, change, named):
     with pytest.raises((ConfigError, DataError), match=named):
         write_recording(tmp_path / "r", "r", replace(SMALL, **change), 0)

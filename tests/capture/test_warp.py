@@ -31,12 +31,13 @@ def bilinear(image, x, y):
     h, w = image.shape
     x, y = min(max(x, 0.0), w - 1.001), min(max(y, 0.0), h - 1.001)
     c, r = int(x), int(y)
-    (a, b), (d, e) = image[r:r + 2, c:c + 2].astype(float)
+    (a, b), (d, e) = image[r : r + 2, c : c + 2].astype(float)
     return (a * (1 - x + c) + b * (x - c)) * (1 - y + r) + (d * (1 - x + c) + e * (x - c)) * (y - r)
 
 
 def warp_pixel(picture, mask, old, new, rotation, i, j, samples):
-    """Straight rgba [4] in levels of one output pixel: every ray through rotation and lens, colours weighted by the mask."""
+    """Straight rgba [4] in levels of one output pixel: every ray through rotation and lens, colours weighted by the
+    mask."""
     total, sums = 0.0, np.zeros(3)
     for b in range(samples):
         for a in range(samples):
@@ -61,7 +62,9 @@ def test_the_warp_is_its_slow_twin(view):
     box = covered_box(cv2.boundingRect((mask > 127).astype(np.uint8)), old, new, rotation)
     rgba = warp_view(picture, mask, 127.5, old, new, rotation, box)
     samples = int(np.clip(np.ceil(1.2 / (90.0 / (0.5 * (old.lens.K[0, 0] + old.lens.K[1, 1])))), 1, 6))
-    slow = np.array([[warp_pixel(picture, mask, old, new, rotation, i, j, samples) for i in range(SIZE)] for j in range(SIZE)])
+    slow = np.array(
+        [[warp_pixel(picture, mask, old, new, rotation, i, j, samples) for i in range(SIZE)] for j in range(SIZE)]
+    )
     assert (slow[..., 3] > 127).sum() > 50
     assert np.abs(rgba - slow)[..., 3].max() < 1.0  # levels: rounding, and the lens taken as linear inside a pixel
     solid = slow[..., 3] > 25  # a colour is a quotient by alpha
@@ -79,10 +82,16 @@ def test_measures_are_their_definitions(view):
     assert row["area_share"] == pytest.approx(len(rows) / SIZE**2)
     offset = np.hypot(columns.mean() + 0.5 - SIZE / 2, rows.mean() + 0.5 - SIZE / 2)
     assert row["center_offset"] == pytest.approx(offset, abs=1e-9)
-    reach = max(np.abs([columns.min() - SIZE / 2, columns.max() + 1 - SIZE / 2, rows.min() - SIZE / 2, rows.max() + 1 - SIZE / 2]))
+    reach = max(
+        np.abs(
+            [columns.min() - SIZE / 2, columns.max() + 1 - SIZE / 2, rows.min() - SIZE / 2, rows.max() + 1 - SIZE / 2]
+        )
+    )
     assert row["extent_share"] == pytest.approx(reach / (SIZE / 2)) and row["border_share"] == 0
     luma = picture.luma()[clean > 0]
-    assert row["exposure"] == pytest.approx(luma.mean() / 255) and row["saturated"] == pytest.approx(np.isin(luma, (0, 255)).mean())
+    assert row["exposure"] == pytest.approx(luma.mean() / 255) and row["saturated"] == pytest.approx(
+        np.isin(luma, (0, 255)).mean()
+    )
     x, y, w, h = place
     box = slice(y, y + h), slice(x, x + w)
     core = cv2.erode(clean[box], np.ones((5, 5), np.uint8)) > 0
@@ -90,7 +99,9 @@ def test_measures_are_their_definitions(view):
 
 
 def test_an_empty_view_has_no_measures():
-    picture = Picture(np.full((32, 40), 16, np.uint8), np.full((16, 20), 128, np.uint8), np.full((16, 20), 128, np.uint8), False)
+    picture = Picture(
+        np.full((32, 40), 16, np.uint8), np.full((16, 20), 128, np.uint8), np.full((16, 20), 128, np.uint8), False
+    )
     row = measure_view(np.zeros((SIZE, SIZE, 4), np.uint8), np.zeros((32, 40), np.uint8), (0, 0, 0, 0), picture)
     assert row["area_share"] == 0 and row["center_offset"] is None and row["blur"] is None
 

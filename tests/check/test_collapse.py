@@ -33,7 +33,10 @@ def toy():
     """Targets [N, V, 3, H, W] of a dark bar turning with the frame and seen at other angles by the views, and masks."""
     y, x = torch.meshgrid(torch.arange(SIZE) - SIZE / 2 + 0.5, torch.arange(SIZE) - SIZE / 2 + 0.5, indexing="ij")
     frames = torch.arange(FRAMES)[:, None, None, None] * (3.14159 / FRAMES)
-    angle = frames * torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])[:VIEWS, None, None] + torch.arange(VIEWS)[:, None, None] * 0.7
+    angle = (
+        frames * torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])[:VIEWS, None, None]
+        + torch.arange(VIEWS)[:, None, None] * 0.7
+    )
     along, across = x * angle.cos() + y * angle.sin(), -x * angle.sin() + y * angle.cos()
     head = (along - 8) ** 2 + across**2 < 16
     mask = ((along.abs() < 13) & (across.abs() < 3)) | head
@@ -74,7 +77,9 @@ def test_the_mean_image_trips_only_its_detector(toy):
     mean = mean_image(target).expand_as(target)
     metrics, names = judged(toy, mean, mask.float().mean(0).expand(mask.shape))
     assert names == ("mean_image",) and metrics["skill_over_mean"] == pytest.approx(0, abs=1e-4)
-    assert metrics["retrieval_at_1"] == pytest.approx(1 / FRAMES) and metrics["variance_ratio"] == pytest.approx(0, abs=1e-6)
+    assert metrics["retrieval_at_1"] == pytest.approx(1 / FRAMES) and metrics["variance_ratio"] == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_half_mean_trips_only_its_detector_though_its_psnr_is_fine(toy):
@@ -90,15 +95,23 @@ def test_half_mean_trips_only_its_detector_though_its_psnr_is_fine(toy):
 def test_identity_copy_trips_only_its_detector(toy):
     target, mask = toy
     copied = target[:, :1].expand(-1, VIEWS - 1, -1, -1, -1)
-    metrics = collapse_metrics(copied, target[:, 1:], mask[:, 1:], mask[:, :1].expand(-1, VIEWS - 1, -1, -1),
-                               mean_image(target)[1:], input_image=target[:, 0])
+    metrics = collapse_metrics(
+        copied,
+        target[:, 1:],
+        mask[:, 1:],
+        mask[:, :1].expand(-1, VIEWS - 1, -1, -1),
+        mean_image(target)[1:],
+        input_image=target[:, 0],
+    )
     assert diagnose(metrics) == ("view_copy",) and metrics["view_copy"] > 0
     assert metrics["view_variance_ratio"] == pytest.approx(0, abs=1e-6)
 
 
 def test_another_frame_is_found_out_by_retrieval_and_skill(toy):
     metrics, names = judged(toy, toy[0].roll(7, 0), toy[1].roll(7, 0))
-    assert names == ("wrong_frame",) and metrics["variance_ratio"] == pytest.approx(1) and metrics["retrieval_at_1"] == 0
+    assert (
+        names == ("wrong_frame",) and metrics["variance_ratio"] == pytest.approx(1) and metrics["retrieval_at_1"] == 0
+    )
 
 
 def test_ignoring_the_input_is_found_out_by_the_swap(toy):
@@ -114,7 +127,9 @@ def test_retrieval_survives_blur_and_brightness(toy):
     blurred = avg_pool2d(toy[0].flatten(0, 1), 5, 1, 2).unflatten(0, (FRAMES, VIEWS))
     assert retrieval(blurred, toy[0])["retrieval_at_1"] > 0.9
     assert retrieval((toy[0] * 0.8).clamp(0, 1), toy[0])["retrieval_at_1"] > 0.9
-    assert sharpness_ratio(blurred, toy[0], toy[1]) < 0.5 and sharpness_ratio(toy[0], toy[0], toy[1]) == pytest.approx(1)
+    assert sharpness_ratio(blurred, toy[0], toy[1]) < 0.5 and sharpness_ratio(toy[0], toy[0], toy[1]) == pytest.approx(
+        1
+    )
 
 
 def test_murphys_decomposition_is_an_identity(toy):
@@ -123,12 +138,16 @@ def test_murphys_decomposition_is_an_identity(toy):
     parts = skill_decomposition(prediction, target, mean_image(target))
     assert parts["r2"] == pytest.approx(2 * parts["r"] * parts["v"] ** 0.5 - parts["v"] - parts["bias"], abs=1e-5)
     assert parts["bias"] >= -1e-5
-    assert r2_of_gain(skill_over_mean(mean_image(target).expand_as(target), target, mean_image(target))) == pytest.approx(0, abs=1e-6)
+    assert r2_of_gain(
+        skill_over_mean(mean_image(target).expand_as(target), target, mean_image(target))
+    ) == pytest.approx(0, abs=1e-6)
 
 
 def test_anomalies_and_rank(toy):
     target, _ = toy
-    assert anomaly_correlation(target, target) == pytest.approx(1) and variance_ratio(target, target) == pytest.approx(1)
+    assert anomaly_correlation(target, target) == pytest.approx(1) and variance_ratio(target, target) == pytest.approx(
+        1
+    )
     assert anomaly_correlation(torch.ones_like(target), target) == 0
     assert effective_rank(target) > 5 and effective_rank(torch.ones_like(target)) == 0
     assert view_variance_ratio(target, target) == pytest.approx(1)

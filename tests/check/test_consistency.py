@@ -58,7 +58,9 @@ def test_depth_warp_is_near_zero_for_one_body_and_ignores_the_background():
     rgb, depth, masks = zip(*(ball(c) for c in views))
     right = depth_warp_error(rgb, depth, masks, views)
     assert right["warp_l1"] < 0.02 and right["warp_visible"] > 0.1
-    noisy = [np.where(m[..., None], c, np.random.default_rng(i).random(c.shape)) for i, (c, m) in enumerate(zip(rgb, masks))]
+    noisy = [
+        np.where(m[..., None], c, np.random.default_rng(i).random(c.shape)) for i, (c, m) in enumerate(zip(rgb, masks))
+    ]
     assert depth_warp_error(noisy, depth, masks, views)["warp_l1"] == pytest.approx(right["warp_l1"])
     swapped = [rgb[{0: 4, 4: 0, 7: 2, 2: 7}.get(i, i)] for i in range(12)]
     assert depth_warp_error(swapped, depth, masks, views)["warp_l1"] > 5 * right["warp_l1"]
@@ -93,4 +95,6 @@ def test_chamfer_and_camera_error_of_known_moves(rng):
     assert half["accuracy"] == 0 and half["completeness"] > 0
     a, b = orbit(0, 0, 2.7, canonical_fxfycxcy(8), 8, 8), orbit(10, 0, 2.7, canonical_fxfycxcy(8), 8, 8)
     error = camera_error(a, b)
-    assert error["rotation_degrees"] == pytest.approx(10) and error["center_distance"] == pytest.approx(5.4 * np.sin(np.radians(5)))
+    assert error["rotation_degrees"] == pytest.approx(10) and error["center_distance"] == pytest.approx(
+        5.4 * np.sin(np.radians(5))
+    )

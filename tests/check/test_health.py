@@ -15,17 +15,29 @@ def test_balls_are_healthy_and_dead_ones_do_not_count():
     means[0], opacities[0], scales[0] = 5.0, 0.01, torch.tensor([1.0, 1e-6, 1e-6])
     values = gaussian_health(means, scales, opacities)
     assert values["count"] == 10 and values["alive"] == 9 and values["outside_share"] == 0
-    assert values["effective_rank"] == pytest.approx(3) and values["anisotropy_p95"] == pytest.approx(1) and values["needle_share"] == 0
+    assert (
+        values["effective_rank"] == pytest.approx(3)
+        and values["anisotropy_p95"] == pytest.approx(1)
+        and values["needle_share"] == 0
+    )
 
 
 @pytest.mark.parametrize("scale, rank", [((1, 1e-6, 1e-6), 1), ((1, 1, 1e-6), 2), ((1, 1, 1), 3)])
 def test_effective_rank_names_the_shape(scale, rank):
-    assert gaussian_health(torch.zeros(1, 3), torch.tensor([scale]), torch.ones(1))["effective_rank"] == pytest.approx(rank, abs=1e-3)
+    assert gaussian_health(torch.zeros(1, 3), torch.tensor([scale]), torch.ones(1))["effective_rank"] == pytest.approx(
+        rank, abs=1e-3
+    )
 
 
 def test_strays_needles_and_nothing_at_all():
-    values = gaussian_health(torch.tensor([[2.0, 0, 0], [0, 0, 0]]), torch.tensor([[1.0, 1e-4, 1e-4]] * 2), torch.ones(2))
-    assert values["outside_share"] == 0.5 and values["needle_share"] == 1 and values["anisotropy_median"] == pytest.approx(1e4, rel=1e-3)
+    values = gaussian_health(
+        torch.tensor([[2.0, 0, 0], [0, 0, 0]]), torch.tensor([[1.0, 1e-4, 1e-4]] * 2), torch.ones(2)
+    )
+    assert (
+        values["outside_share"] == 0.5
+        and values["needle_share"] == 1
+        and values["anisotropy_median"] == pytest.approx(1e4, rel=1e-3)
+    )
     assert np.isnan(gaussian_health(torch.zeros(2, 3), torch.ones(2, 3), torch.zeros(2))["effective_rank"])
     with pytest.raises(DataError, match="not finite"):
         gaussian_health(torch.full((1, 3), torch.nan), torch.ones(1, 3), torch.ones(1))

@@ -14,9 +14,17 @@ from mousefacelift.core.render import Render
 def rotation_matrices(quats):
     """[..., 3, 3] of wxyz quaternions of any norm."""
     w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
-    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]
+    rows = [
+        1 - 2 * (y * y + z * z),
+        2 * (x * y - w * z),
+        2 * (x * z + w * y),
+        2 * (x * y + w * z),
+        1 - 2 * (x * x + z * z),
+        2 * (y * z - w * x),
+        2 * (x * z - w * y),
+        2 * (y * z + w * x),
+        1 - 2 * (x * x + y * y),
+    ]
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
@@ -39,7 +47,8 @@ def project(means, quats, scales, w2c, fxfycxcy, width, height, config):
 
 
 def render_view(means, quats, scales, opacities, colors, w2c, fxfycxcy, width, height, config, background, shift=None):
-    """rgb [H, W, 3], alpha [H, W], depth [H, W] of one view; colors [N, 3]; shift [N, 2] px is added to the projected means."""
+    """rgb [H, W, 3], alpha [H, W], depth [H, W] of one view; colors [N, 3]; shift [N, 2] px is added to the projected
+    means."""
     seen = (means @ w2c[:3, :3].T + w2c[:3, 3])[:, 2] >= config.near
     shift = means.new_zeros(len(means), 2) if shift is None else shift
     means, quats, scales, opacities, colors, shift = (a[seen] for a in (means, quats, scales, opacities, colors, shift))
@@ -65,8 +74,22 @@ def render_view(means, quats, scales, opacities, colors, w2c, fxfycxcy, width, h
 def render_views(means, quats, scales, opacities, colors, cameras, config, background):
     """Stacked `render_view` for one scene; colors [V or 1, N, 3], background [V, 3]."""
     views = range(cameras.w2c.shape[0])
-    images = [render_view(means, quats, scales, opacities, colors[v if colors.shape[0] > 1 else 0], cameras.w2c[v],
-                          cameras.fxfycxcy[v], cameras.width, cameras.height, config, background[v]) for v in views]
+    images = [
+        render_view(
+            means,
+            quats,
+            scales,
+            opacities,
+            colors[v if colors.shape[0] > 1 else 0],
+            cameras.w2c[v],
+            cameras.fxfycxcy[v],
+            cameras.width,
+            cameras.height,
+            config,
+            background[v],
+        )
+        for v in views
+    ]
     return tuple(torch.stack(parts) for parts in zip(*images))
 
 

@@ -78,12 +78,15 @@ def test_the_published_ring_has_its_published_numbers():
     assert [round(azimuth_elevation(c)[0], 2) for c in cameras[:3]] == [0.0, 11.25, 22.5]
 
 
-@pytest.mark.parametrize("break_camera, word", [
-    (lambda m: m * [1, 1, 1, 1] * np.array([[-1], [1], [1], [1]]), "mirrors"),
-    (lambda m: m * 2, "rigid"),
-    (lambda m: m * np.nan, "finite"),
-    (lambda m: m[:3], "shapes"),
-])
+@pytest.mark.parametrize(
+    "break_camera, word",
+    [
+        (lambda m: m * [1, 1, 1, 1] * np.array([[-1], [1], [1], [1]]), "mirrors"),
+        (lambda m: m * 2, "rigid"),
+        (lambda m: m * np.nan, "finite"),
+        (lambda m: m[:3], "shapes"),
+    ],
+)
 def test_what_is_not_a_camera_is_refused(break_camera, word):
     good = orbit(0, 0, 2.7, canonical_fxfycxcy(64), 64, 64)
     with pytest.raises(CameraError, match=word):

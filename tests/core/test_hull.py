@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from mousefacelift.core.cameras import orbit, project
-from mousefacelift.core.hull import Hull, carve_hull, carve_hull_tight, cast_silhouettes, hull_depth, project_hull, silhouette_scores
+from mousefacelift.core.hull import (
+    Hull,
+    carve_hull,
+    carve_hull_tight,
+    cast_silhouettes,
+    hull_depth,
+    project_hull,
+    silhouette_scores,
+)
 from mousefacelift.errors import DataError
 
 SIZE = 96
@@ -66,7 +74,9 @@ def test_scaling_the_world_scales_the_hull_only():
 
 def test_out_of_frame_is_unknown_and_never_empty():
     masks, cameras = sphere_scene(8)
-    cut = type(cameras[0])(cameras[0].w2c, (103.0, 103.0, SIZE / 2 + 40, SIZE / 2), SIZE, SIZE)  # animal leaves on the right
+    cut = type(cameras[0])(
+        cameras[0].w2c, (103.0, 103.0, SIZE / 2 + 40, SIZE / 2), SIZE, SIZE
+    )  # animal leaves on the right
     masks = masks.copy()
     masks[0] = sphere_mask(cut, (0.1, -0.05, 0.08), 0.5)
     assert masks[0].any() and masks[0][:, -1].any()
@@ -167,16 +177,25 @@ def brute_votes(masks, cameras, half_extent, resolution, margin):
     return np.stack(seen), np.stack(missed)
 
 
-@pytest.mark.parametrize(("views", "tolerance", "margin", "elongated"),
-                         [(6, 0, 1.0, 1.0), (6, 1, 0.0, 0.0), (14, 1, 0.5, 2.0), (3, 0, 0.0, 1.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("views", "tolerance", "margin", "elongated"),
+    [(6, 0, 1.0, 1.0), (6, 1, 0.0, 0.0), (14, 1, 0.5, 2.0), (3, 0, 0.0, 1.0)],
+)
 def test_skipped_blocks_and_inner_voxels_change_no_hull_and_no_score(views, tolerance, margin, elongated):
     rng = np.random.default_rng(views)
     cameras = [orbit(*rng.uniform((0, -40, 1.4), (360, 70, 3.5)), FXFYCXCY, SIZE, SIZE) for _ in range(views)]
-    masks = np.stack([sphere_mask(c, (0.1, 0.2, 0.0), 0.4) | sphere_mask(c, (0.1 - 0.4 * elongated, 0.2, 0.1), 0.05) for c in cameras])
+    masks = np.stack(
+        [
+            sphere_mask(c, (0.1, 0.2, 0.0), 0.4) | sphere_mask(c, (0.1 - 0.4 * elongated, 0.2, 0.1), 0.05)
+            for c in cameras
+        ]
+    )
     masks[1] = np.roll(masks[1], 7, axis=1)
     seen, missed = brute_votes(masks, cameras, 1.5, 40, margin)
-    hulls = [(seen[keep].sum(0) >= 2) & (missed[keep].sum(0) <= tolerance)
-             for keep in ([*range(views)], *([k for k in range(views) if k != v] for v in range(views)))]
+    hulls = [
+        (seen[keep].sum(0) >= 2) & (missed[keep].sum(0) <= tolerance)
+        for keep in ([*range(views)], *([k for k in range(views) if k != v] for v in range(views)))
+    ]
     votes = cast_silhouettes(masks, cameras, np.zeros(3), 1.5, 40, margin, tolerance + 1)
     assert np.array_equal(votes.hull(tolerance, 2).occupancy, hulls[0]) and hulls[0].any()
     surfaces = votes.surfaces(views, tolerance, 2)

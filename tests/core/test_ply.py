@@ -94,7 +94,8 @@ def test_nan_is_refused_and_leaves_no_file(tmp_path):
 def test_a_mesh_is_not_a_splat(tmp_path):
     path = tmp_path / "mesh.ply"
     path.write_text(
-        "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n"
+        "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n0 "
+        "0 0\n"
     )
     with pytest.raises(DataError, match="not a Gaussian splat"):
         read_ply(path)

@@ -17,7 +17,7 @@ def test_pillow_and_opencv_read_back_what_was_written(shape, level, rng):
     data = png_bytes(image, level)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), image)
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    expected = image if image.ndim == 2 else image[..., [2, 1, 0, 3][:image.shape[2]]]
+    expected = image if image.ndim == 2 else image[..., [2, 1, 0, 3][: image.shape[2]]]
     np.testing.assert_array_equal(decoded, expected)
 
 

@@ -15,7 +15,13 @@ from tests.core.oracle_render import render_view
 def scene(count=200, lead=(), dtype=torch.float64, seed=0, degree=0, opacity=None):
     g = torch.Generator().manual_seed(seed)
     r = lambda *s: torch.rand(*lead, *s, generator=g, dtype=torch.float64)  # noqa: E731
-    tensors = [r(count, 3) - 0.5, r(count, 4) - 0.5, 0.02 + 0.1 * r(count, 3), 0.05 + 0.95 * r(count), r(count, (degree + 1) ** 2, 3) - 0.3]
+    tensors = [
+        r(count, 3) - 0.5,
+        r(count, 4) - 0.5,
+        0.02 + 0.1 * r(count, 3),
+        0.05 + 0.95 * r(count),
+        r(count, (degree + 1) ** 2, 3) - 0.3,
+    ]
     if opacity is not None:
         tensors[3] = torch.full_like(tensors[3], opacity)
     return Gaussians(*(t.to(dtype).requires_grad_() for t in tensors))
@@ -33,8 +39,13 @@ def weights(images, seed=1):
 
 def compare(gaussians, cams, config=None, background=None, value=1e-12, gradient=1e-12):
     config = config or RenderConfig()
-    background = torch.rand(*cams.w2c.shape[:-2], 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64).to(
-        gaussians.means.dtype) if background is None else background
+    background = (
+        torch.rand(*cams.w2c.shape[:-2], 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64).to(
+            gaussians.means.dtype
+        )
+        if background is None
+        else background
+    )
     inputs = [gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh]
     results = []
     for run in (render, lambda g, c, f, b: oracle(g, gaussian_colors(g, c), c, f, b)):
@@ -94,8 +105,11 @@ def test_camera_and_background_gradients_equal_the_oracle():
         w2c, k = cams.w2c.clone().requires_grad_(), cams.fxfycxcy.clone().requires_grad_()
         background = torch.full((3,), 0.4, dtype=torch.float64, requires_grad=True)
         moved = CameraTensors(w2c, k, cams.width, cams.height)
-        out = render(gaussians, moved, background=background) if backend == "cpu" else oracle(
-            gaussians, gaussian_colors(gaussians, moved), moved, RenderConfig(), background)
+        out = (
+            render(gaussians, moved, background=background)
+            if backend == "cpu"
+            else oracle(gaussians, gaussian_colors(gaussians, moved), moved, RenderConfig(), background)
+        )
         loss = (out.rgb * weights([out.rgb])[0]).sum() + (out.depth * 0.3).sum()
         grads.append(torch.autograd.grad(loss, [w2c, k, background]))
     for mine, theirs in zip(*grads):
@@ -107,12 +121,28 @@ def test_the_probe_collects_the_gradients_of_the_projected_means():
     out = render(gaussians, cams, probe_means2d=True)
     w = weights([out.rgb, out.alpha, out.depth])
     sum((i * x).sum() for i, x in zip((out.rgb, out.alpha, out.depth), w)).backward()
-    raw = [a.detach() for a in (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities,
-                                gaussian_colors(gaussians, cams)[0])]
+    raw = [
+        a.detach()
+        for a in (
+            gaussians.means,
+            gaussians.quats,
+            gaussians.scales,
+            gaussians.opacities,
+            gaussian_colors(gaussians, cams)[0],
+        )
+    ]
     for view in range(3):
         shift = torch.zeros(60, 2, dtype=torch.float64, requires_grad=True)
-        images = render_view(*raw, cams.w2c[view], cams.fxfycxcy[view], cams.width, cams.height, RenderConfig(),
-                             torch.zeros(3, dtype=torch.float64), shift)
+        images = render_view(
+            *raw,
+            cams.w2c[view],
+            cams.fxfycxcy[view],
+            cams.width,
+            cams.height,
+            RenderConfig(),
+            torch.zeros(3, dtype=torch.float64),
+            shift,
+        )
         sum((i * x[view]).sum() for i, x in zip(images, w)).backward()
         assert shift.grad.abs().sum() > 0
         assert (out.means2d_probe.grad[view] - shift.grad).norm() <= 1e-12 * shift.grad.norm()
@@ -120,16 +150,29 @@ def test_the_probe_collects_the_gradients_of_the_projected_means():
 
 def test_scenes_of_a_batch_with_their_own_cameras_and_backgrounds_do_not_mix():
     one_by_one, parts = [], [scene(70, seed=s) for s in range(4)]
-    views = [CameraTensors.from_cameras([orbit(50 * s + 120 * i, 15, 2.0, (50.0, 47, 18.3, 20.9), 40, 36) for i in range(2)],
-                                        dtype=torch.float64) for s in range(4)]
+    views = [
+        CameraTensors.from_cameras(
+            [orbit(50 * s + 120 * i, 15, 2.0, (50.0, 47, 18.3, 20.9), 40, 36) for i in range(2)], dtype=torch.float64
+        )
+        for s in range(4)
+    ]
     backgrounds = torch.rand(4, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     names = ("means", "quats", "scales", "opacities", "sh")
     for gaussians, cams, background in zip(parts, views, backgrounds):
         out = render(gaussians, cams, background=background)
-        one_by_one.append([out.rgb, out.depth, *torch.autograd.grad(out.rgb.square().sum() + out.depth.sum(),
-                                                                    [getattr(gaussians, n) for n in names])])
-    stacked = [torch.stack([getattr(g, n).detach() for g in parts]).unflatten(0, (2, 2)).requires_grad_() for n in names]
-    cams = CameraTensors(*(torch.stack([getattr(c, n) for c in views]).unflatten(0, (2, 2)) for n in ("w2c", "fxfycxcy")), 40, 36)
+        one_by_one.append(
+            [
+                out.rgb,
+                out.depth,
+                *torch.autograd.grad(out.rgb.square().sum() + out.depth.sum(), [getattr(gaussians, n) for n in names]),
+            ]
+        )
+    stacked = [
+        torch.stack([getattr(g, n).detach() for g in parts]).unflatten(0, (2, 2)).requires_grad_() for n in names
+    ]
+    cams = CameraTensors(
+        *(torch.stack([getattr(c, n) for c in views]).unflatten(0, (2, 2)) for n in ("w2c", "fxfycxcy")), 40, 36
+    )
     out = render(Gaussians(*stacked), cams, background=backgrounds.unflatten(0, (2, 2)))
     assert out.rgb.shape == (2, 2, 2, 36, 40, 3) and out.alpha.shape == (2, 2, 2, 36, 40)
     together = [out.rgb, out.depth, *torch.autograd.grad(out.rgb.square().sum() + out.depth.sum(), stacked)]
@@ -147,7 +190,11 @@ def test_results_are_bitwise_equal_for_any_number_of_threads(threads):
 
     def everything():
         out = render(gaussians, cams, probe_means2d=True)
-        loss = out.rgb.square().sum() + out.depth.sum() + ssim(out.rgb.movedim(-1, 1), torch.full_like(out.rgb, 0.3).movedim(-1, 1))
+        loss = (
+            out.rgb.square().sum()
+            + out.depth.sum()
+            + ssim(out.rgb.movedim(-1, 1), torch.full_like(out.rgb, 0.3).movedim(-1, 1))
+        )
         return [out.rgb, out.alpha, out.depth, *torch.autograd.grad(loss, [*leaves, out.means2d_probe])]
 
     try:
@@ -164,7 +211,9 @@ def test_gaussians_that_no_camera_sees_leave_the_background_and_get_zero_gradien
     gaussians, cams = scene(50), cameras()
     above = Gaussians(gaussians.means + torch.tensor([0.0, 0.0, 30.0]), *list(vars(gaussians).values())[1:])
     out = render(above, cams, background=torch.tensor([0.25, 0.5, 0.75]))
-    assert out.alpha.abs().max() == 0 and torch.equal(out.rgb, torch.tensor([0.25, 0.5, 0.75]).double().expand_as(out.rgb))
+    assert out.alpha.abs().max() == 0 and torch.equal(
+        out.rgb, torch.tensor([0.25, 0.5, 0.75]).double().expand_as(out.rgb)
+    )
     for gradient in torch.autograd.grad(out.rgb.sum() + out.depth.sum(), list(vars(gaussians).values())):
         assert torch.isfinite(gradient).all() and gradient.abs().max() == 0
 
@@ -198,7 +247,9 @@ def test_it_renders_in_data_loader_workers_of_a_process_whose_pool_has_run(metho
         here = [_Renders()[i] for i in range(3)]
     finally:
         torch.set_num_threads(before)
-    loader = torch.utils.data.DataLoader(_Renders(), batch_size=None, num_workers=1, multiprocessing_context=method, timeout=120)
+    loader = torch.utils.data.DataLoader(
+        _Renders(), batch_size=None, num_workers=1, multiprocessing_context=method, timeout=120
+    )
     assert all(torch.equal(a, b) for a, b in zip(loader, here, strict=True))
 
 
@@ -212,7 +263,7 @@ def test_a_few_visible_gaussians_among_a_million_transparent_ones_are_found():
         mine.requires_grad_()
     out, cams = render(many, cameras(dtype=torch.float32)), cameras(dtype=torch.float32)
     assert torch.equal(out.rgb, render(few, cams).rgb)
-    gradient, = torch.autograd.grad(out.rgb.sum(), many.means)
+    (gradient,) = torch.autograd.grad(out.rgb.sum(), many.means)
     assert torch.equal((gradient != 0).any(1).nonzero().flatten(), place[(gradient[place] != 0).any(1)])
     assert gradient[place].abs().sum() > 0
 
@@ -223,5 +274,5 @@ def test_a_million_visible_gaussians_render_and_give_finite_gradients():
     gaussians = Gaussians(gaussians.means, gaussians.quats, gaussians.scales * 0.05, gaussians.opacities, gaussians.sh)
     out = render(gaussians, cameras((128, 128), dtype=torch.float32))
     assert torch.isfinite(out.rgb).all() and out.alpha.max() > 0.99
-    gradient, = torch.autograd.grad(out.rgb.sum(), gaussians.means)
+    (gradient,) = torch.autograd.grad(out.rgb.sum(), gaussians.means)
     assert torch.isfinite(gradient).all() and gradient.abs().max() > 0

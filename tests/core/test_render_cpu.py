@@ -28,8 +28,11 @@ def make_scene(count=120, seed=0, opacity=None, spread=0.35):
 
 def off_centre(width=37, height=28):
     """Three cameras of an odd size, unequal focal lengths, principal points far from the middle."""
-    place = [(40, 10, 2.7, (50.0, 44.0, 11.0, 20.0)), (130, 35, 2.0, (41.0, 47.0, 25.0, 6.0)),
-             (250, -20, 3.3, (60.0, 58.0, 18.5, 14.0))]
+    place = [
+        (40, 10, 2.7, (50.0, 44.0, 11.0, 20.0)),
+        (130, 35, 2.0, (41.0, 47.0, 25.0, 6.0)),
+        (250, -20, 3.3, (60.0, 58.0, 18.5, 14.0)),
+    ]
     return [orbit(azimuth, elevation, distance, k, width, height) for azimuth, elevation, distance, k in place]
 
 

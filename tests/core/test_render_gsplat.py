@@ -42,13 +42,24 @@ class TorchKernels:
             bound.apply_defaults()
             assert bound.arguments.get("packed", False) is False
             return function(bound.arguments)
+
         return call
 
     def fully_fused_projection(self, a):
         assert a["radius_clip"] == 0 and a["camera_model"] == "pinhole" and a["covars"] is None
         covars, _ = _quat_scale_to_covar_preci(a["quats"], a["scales"], compute_preci=False)
-        return _fully_fused_projection(a["means"], covars, a["viewmats"], a["Ks"], a["width"], a["height"], a["eps2d"],
-                                       a["near_plane"], a["far_plane"], a["calc_compensations"])
+        return _fully_fused_projection(
+            a["means"],
+            covars,
+            a["viewmats"],
+            a["Ks"],
+            a["width"],
+            a["height"],
+            a["eps2d"],
+            a["near_plane"],
+            a["far_plane"],
+            a["calc_compensations"],
+        )
 
     def isect_tiles(self, a):
         self.seen = (a["radii"] > 0).all(-1)
@@ -61,7 +72,10 @@ class TorchKernels:
         lead, background = a["means2d"].shape[:-2], a["backgrounds"]
         background = a["colors"].new_zeros(*lead, 4) if background is None else background
         parts = (a["means2d"], a["conics"], a["colors"], a["opacities"], self.seen, background)
-        images = [self._image(a["image_width"], a["image_height"], *one) for one in zip(*(p.flatten(0, len(lead) - 1) for p in parts))]
+        images = [
+            self._image(a["image_width"], a["image_height"], *one)
+            for one in zip(*(p.flatten(0, len(lead) - 1) for p in parts))
+        ]
         colors, alphas = (torch.stack(x).unflatten(0, lead) for x in zip(*images))
         return colors, alphas
 
@@ -86,9 +100,14 @@ def batch_inputs(scene, cameras):
     scenes = [scene, [a.flip(0) if a.dim() == 1 else a.flip(0) * torch.tensor(0.9) for a in scene]]
     raw = [torch.stack(pair) for pair in zip(*scenes)]
     gaussians = Gaussians.from_rgb(*raw)
-    sets = [CameraTensors.from_cameras(cameras, dtype=torch.float64), CameraTensors.from_cameras(cameras[::-1], dtype=torch.float64)]
+    sets = [
+        CameraTensors.from_cameras(cameras, dtype=torch.float64),
+        CameraTensors.from_cameras(cameras[::-1], dtype=torch.float64),
+    ]
     background = torch.rand(BATCH, len(cameras), 3, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
-    leaves = [a.clone().requires_grad_() for a in (*vars(gaussians).values(), torch.stack([c.w2c for c in sets]), background)]
+    leaves = [
+        a.clone().requires_grad_() for a in (*vars(gaussians).values(), torch.stack([c.w2c for c in sets]), background)
+    ]
     return leaves, torch.stack([c.fxfycxcy for c in sets]), (sets[0].width, sets[0].height)
 
 
@@ -107,8 +126,15 @@ def oracle_batch(gaussians, colors, cameras, config, background):
     scenes = []
     for s in range(BATCH):
         one = Gaussians(*(a[s] for a in vars(gaussians).values()))
-        scenes.append(render_oracle(one, colors[s], CameraTensors(cameras.w2c[s], cameras.fxfycxcy[s], cameras.width, cameras.height),
-                                    config, background[s]))
+        scenes.append(
+            render_oracle(
+                one,
+                colors[s],
+                CameraTensors(cameras.w2c[s], cameras.fxfycxcy[s], cameras.width, cameras.height),
+                config,
+                background[s],
+            )
+        )
     return type(scenes[0])(*(torch.stack([getattr(s, n) for s in scenes]) for n in ("rgb", "alpha", "depth")))
 
 
@@ -135,7 +161,10 @@ def test_gsplat_is_called_so_that_it_computes_the_oracles_image_and_gradients(na
 def test_no_background_is_black_and_the_probe_belongs_to_a_graph_even_of_constants(monkeypatch):
     TorchKernels().install(monkeypatch)
     leaves, intrinsics, size = batch_inputs(make_scene(20), off_centre())
-    cameras, gaussians = CameraTensors(leaves[5].detach(), intrinsics, *size), Gaussians(*(a.detach() for a in leaves[:5]))
+    cameras, gaussians = (
+        CameraTensors(leaves[5].detach(), intrinsics, *size),
+        Gaussians(*(a.detach() for a in leaves[:5])),
+    )
     inputs = (gaussians, gaussian_colors(gaussians, cameras), cameras, RenderConfig())
     out = gsplat_backend.rasterize_scenes(*inputs, None, True)
     assert torch.equal(out.rgb, gsplat_backend.rasterize_scenes(*inputs, torch.zeros(3), False).rgb)
@@ -146,9 +175,15 @@ def test_no_background_is_black_and_the_probe_belongs_to_a_graph_even_of_constan
 def test_no_gaussians_are_the_background_without_asking_gsplat():
     cameras = CameraTensors.from_cameras(off_centre())
     empty = Gaussians(*(torch.zeros(2, 0, *s, requires_grad=True) for s in ((3,), (4,), (3,), (), (1, 3))))
-    out = gsplat_backend.rasterize_scenes(empty, torch.zeros(2, 1, 0, 3), cameras, RenderConfig(), torch.tensor([0.25, 0.5, 1.0]), True)
+    out = gsplat_backend.rasterize_scenes(
+        empty, torch.zeros(2, 1, 0, 3), cameras, RenderConfig(), torch.tensor([0.25, 0.5, 1.0]), True
+    )
     assert torch.equal(out.rgb, torch.tensor([0.25, 0.5, 1.0]).expand(2, 3, 28, 37, 3))
-    assert out.alpha.shape == out.depth.shape == (2, 3, 28, 37) and out.alpha.abs().max() == 0 and out.means2d_probe.shape == (2, 3, 0, 2)
+    assert (
+        out.alpha.shape == out.depth.shape == (2, 3, 28, 37)
+        and out.alpha.abs().max() == 0
+        and out.means2d_probe.shape == (2, 3, 0, 2)
+    )
     (out.rgb.sum() + out.depth.sum()).backward()
     assert empty.means.grad.shape == (2, 0, 3)
 
@@ -192,7 +227,9 @@ def test_the_cuda_kernels_equal_the_oracle(name):
 def test_the_cuda_kernels_equal_the_cpu_kernels_at_a_working_size():
     torch.manual_seed(0)
     raw = [a.float() for a in make_scene(3000, seed=2)]
-    cameras = CameraTensors.from_cameras([orbit(60 * i, 20, 2.7, (137.0, 137.0, 64.0, 64.0), 128, 128) for i in range(6)])
+    cameras = CameraTensors.from_cameras(
+        [orbit(60 * i, 20, 2.7, (137.0, 137.0, 64.0, 64.0), 128, 128) for i in range(6)]
+    )
     results = []
     for device in ("cpu", "cuda"):
         leaves = [a.to(device).requires_grad_() for a in raw]

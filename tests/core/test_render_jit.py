@@ -26,14 +26,18 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 
 def hits_and_misses(source: Path, cache: Path) -> tuple[int, int]:
     environment = {**os.environ, "PYTHONPATH": str(source), "NUMBA_CACHE_DIR": str(cache)}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, cwd=source, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, cwd=source, capture_output=True, text=True, check=True
+    )
     hits, misses = done.stdout.split()
     return int(hits), int(misses)
 
 
 def test_a_kernel_is_compiled_once_and_again_only_when_a_file_that_it_inlines_changed(tmp_path):
     source = tmp_path / "source"
-    shutil.copytree(Path(mousefacelift.__file__).parent, source / "mousefacelift", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(mousefacelift.__file__).parent, source / "mousefacelift", ignore=shutil.ignore_patterns("__pycache__")
+    )
     assert hits_and_misses(source, tmp_path / "cache") == (0, 1)
     assert hits_and_misses(source, tmp_path / "cache") == (1, 0)
     with (source / "mousefacelift/core/render/simd/memory.py").open("a") as file:

@@ -18,8 +18,13 @@ from mousefacelift.errors import CameraError, DataError
 
 
 def make_sample(rng, views=3, size=16):
-    return Sample(tuple(View(rng.random((size, size, 4)).astype(np.float32), camera, {"view": i})
-                        for i, camera in enumerate(ring(views, size))), {"source": "object", "frame": 7})
+    return Sample(
+        tuple(
+            View(rng.random((size, size, 4)).astype(np.float32), camera, {"view": i})
+            for i, camera in enumerate(ring(views, size))
+        ),
+        {"source": "object", "frame": 7},
+    )
 
 
 def test_a_sample_survives_the_disk(tmp_path, rng):

@@ -56,6 +56,8 @@ def test_the_mean_per_image_equals_the_mean_of_the_map_with_gradients_of_one_ima
         for function in (ssim_per_image, lambda p, q: ssim_map_torch(p, q).mean((1, 2, 3))):
             leaves = [image.clone().requires_grad_(flag) for image, flag in zip((a, b), wanted)]
             values = function(*leaves)
-            results.append([values.detach(), *torch.autograd.grad((values * weight).sum(), [x for x in leaves if x.requires_grad])])
+            results.append(
+                [values.detach(), *torch.autograd.grad((values * weight).sum(), [x for x in leaves if x.requires_grad])]
+            )
         for mine, theirs in zip(*results):
             assert mine.shape == theirs.shape and (mine - theirs).norm() < 1e-11 * theirs.norm()

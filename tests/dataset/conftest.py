@@ -13,7 +13,11 @@ from mousefacelift.core.samples import Sample, View, write_sample
 
 RIG_AZIMUTHS = (217.1, 29.9, 96.1, 334.7, 160.0, 281.2)  # the real rig about the mean mouse position
 RIG_ELEVATIONS = (7.6, 22.1, 9.7, 8.0, 21.8, 23.9)
-PARTS = (((0, 0, 0), (0.5, 0.24, 0.22)), ((0.5, 0.05, 0.02), (0.22, 0.15, 0.15)), ((-0.62, 0.1, -0.1), (0.3, 0.06, 0.06)))
+PARTS = (
+    ((0, 0, 0), (0.5, 0.24, 0.22)),
+    ((0.5, 0.05, 0.02), (0.22, 0.15, 0.15)),
+    ((-0.62, 0.1, -0.1), (0.3, 0.06, 0.06)),
+)
 
 
 def toy_view(camera: Camera, heading: float = 0.0, meta: dict | None = None) -> View:
@@ -69,7 +73,10 @@ def toy_chunks(tmp_path_factory) -> tuple[list[Path], dict]:
     distilled = {f"{f:06d}": toy_sample(extra, 7.0 * f, frame=f, source="distilled") for f in range(6)}
     ring = [orbit(a, 20, 2.7, canonical_fxfycxcy(32), 32, 32) for a in range(0, 360, 45)]
     objects = {f"o{i}": toy_sample(ring, 40.0 * i, source="object", asset=f"o{i}", recording=f"o{i}") for i in range(8)}
-    indexes = [write_chunk(root / "real" / "000000-000023", real), write_chunk(root / "distilled" / "000000-000005", distilled),
-               write_chunk(root / "objects" / "0", objects)]
+    indexes = [
+        write_chunk(root / "real" / "000000-000023", real),
+        write_chunk(root / "distilled" / "000000-000005", distilled),
+        write_chunk(root / "objects" / "0", objects),
+    ]
     track = {"recording": "m1", "fps": 10.0, "frames": list(range(24)), "cuts": [], "correlation_time_s": 0.2}
     return indexes, split_recordings([track], SplitConfig())

@@ -47,7 +47,9 @@ def test_every_sample_is_listed_with_its_source_split_and_camera(built):
     views = manifest.view_table()
     first = read_document(manifest.folder_of(0))["frames"][0]
     row = views.iloc[0]
-    np.testing.assert_array_equal([row["fx"], row["w2c_03"], row["w2c_23"]], [first["fx"], first["w2c"][0][3], first["w2c"][2][3]])
+    np.testing.assert_array_equal(
+        [row["fx"], row["w2c_03"], row["w2c_23"]], [first["fx"], first["w2c"][0][3], first["w2c"][2][3]]
+    )
     assert bytes(row["hash"]).hex() == first["hash"]
 
 
@@ -72,8 +74,10 @@ def build_views(root, index, splits):
 
 def test_scans_of_a_recording_follow_its_frames_whatever_their_name(toy_chunks, ring_cameras, tmp_path):
     splits = toy_chunks[1]
-    scans = {f"{f:06d}": toy_sample(ring_cameras, 7.0 * f, source="scan", recording="m1", asset=f"mesh{f}", frame=f)
-             for f in (*range(24), 99)}
+    scans = {
+        f"{f:06d}": toy_sample(ring_cameras, 7.0 * f, source="scan", recording="m1", asset=f"mesh{f}", frame=f)
+        for f in (*range(24), 99)
+    }
     manifest, _ = build_views(tmp_path, [write_chunk(tmp_path / "scans", scans)], splits)
     found = dict(zip(manifest.samples["frame"].tolist(), manifest.samples["split"]))
     assert found.pop(99) == "none"  # a frame that capture excluded is in no split
@@ -96,7 +100,9 @@ def test_a_scan_of_an_unknown_recording_is_refused_and_one_of_none_is_split_by_n
 def test_views_made_from_a_photo_of_the_held_out_camera_are_held_out(toy_chunks, ring_cameras, tmp_path, place):
     indexes, splits = toy_chunks
     photos = [f["hash"] for f in read_document(indexes[0].parent / "000003")["frames"]]
-    sample = toy_sample(ring_cameras, 21.0, source="splat", frame=3, parents=["fit", *(photos if place == "sample" else photos[:5])])
+    sample = toy_sample(
+        ring_cameras, 21.0, source="splat", frame=3, parents=["fit", *(photos if place == "sample" else photos[:5])]
+    )
     if place == "view":
         views = [replace(v, meta={"parents": photos[5:] if i == 2 else photos[:1]}) for i, v in enumerate(sample.views)]
         sample = replace(sample, views=tuple(views))
@@ -112,7 +118,9 @@ def test_a_sample_made_from_photos_of_another_split_is_refused(toy_chunks, ring_
     indexes, splits = toy_chunks
     test_frame = next(f for f, split in splits["recordings"]["m1"].items() if split == "test")
     photo = read_document(indexes[0].parent / f"{int(test_frame):06d}")["frames"][0]["hash"]
-    index = write_chunk(tmp_path / "splats", {"000003": toy_sample(ring_cameras, 21.0, source="splat", frame=3, parents=[photo])})
+    index = write_chunk(
+        tmp_path / "splats", {"000003": toy_sample(ring_cameras, 21.0, source="splat", frame=3, parents=[photo])}
+    )
     with pytest.raises(DataError, match="photos of another split.*\n.*train, photos of test"):
         build_dataset([indexes[0], index], splits, tmp_path / "dataset", QUICK)
 
@@ -128,17 +136,25 @@ def test_distilled_samples_offer_the_photos_of_their_frame_without_copies(built)
 
 
 def test_the_planned_size_is_reached_by_index_and_not_by_copies():
-    """1,600 frames: 5 seen photos and 7 distilled views make the 12 angles; mirrored, 38,400; with in-between splats over 50,000."""
+    """1,600 frames: 5 seen photos and 7 distilled views make the 12 angles; mirrored, 38,400; with in-between splats
+    over 50,000."""
+
     def rows(source, views):
         samples = pd.DataFrame({"split": "train", "decision": "accepted", "source": source}, index=range(1600))
-        return samples, pd.DataFrame({"sample": np.repeat(np.arange(1600), views), "held_out": np.tile(np.arange(views) == 5, 1600)})
+        return samples, pd.DataFrame(
+            {"sample": np.repeat(np.arange(1600), views), "held_out": np.tile(np.arange(views) == 5, 1600)}
+        )
 
     parts = [rows("real", 6), rows("distilled", 7), rows("splat", 6)]
     samples = pd.concat([part[0] for part in parts], ignore_index=True)
-    views = pd.concat([part[1].assign(sample=part[1]["sample"] + 1600 * i) for i, part in enumerate(parts)], ignore_index=True)
+    views = pd.concat(
+        [part[1].assign(sample=part[1]["sample"] + 1600 * i) for i, part in enumerate(parts)], ignore_index=True
+    )
     views["held_out"] &= samples["source"].to_numpy()[views["sample"]] == "real"
     views["owner"] = views["sample"]
-    attached = views[views["sample"] < 1600].assign(sample=lambda t: t["sample"] + 1600)  # photos offered again are not counted twice
+    attached = views[views["sample"] < 1600].assign(
+        sample=lambda t: t["sample"] + 1600
+    )  # photos offered again are not counted twice
     counts = expansion(samples, pd.concat([views, attached], ignore_index=True))
     assert counts == {"mouse_samples": 4800, "mouse_items": 1600 * (5 + 7 + 6), "mouse_items_augmented": 3200 * 18}
     assert counts["mouse_items_augmented"] > 50_000
@@ -161,7 +177,13 @@ def test_verify_names_any_flipped_byte(built, place):
     folder = built / "real" / "000000-000023" / "000003"
     path = folder / ("images/cam_002.png" if place == "image" else "opencv_cameras.json")
     before = path.read_bytes()
-    position = len(before) // 2 if place == "image" else before.index(b'"fx"') + 7 if place == "camera" else before.index(b"CC0")
+    position = (
+        len(before) // 2
+        if place == "image"
+        else before.index(b'"fx"') + 7
+        if place == "camera"
+        else before.index(b"CC0")
+    )
     changed = bytearray(before)
     changed[position] = changed[position] ^ 1
     path.write_bytes(bytes(changed))
@@ -229,10 +251,13 @@ def test_a_table_of_an_older_schema_or_cut_short_is_refused(built, tmp_path):
 def test_two_writers_at_once_are_refused(built, toy_chunks):
     with writing(built / "dataset"):
         pass
-    code = ("import sys; from pathlib import Path; from mousefacelift.dataset.build import writing\n"
-            "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()")
-    with subprocess.Popen([sys.executable, "-c", code, str(built / "dataset")], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as other:
+    code = (
+        "import sys; from pathlib import Path; from mousefacelift.dataset.build import writing\n"
+        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(built / "dataset")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout.readline().strip() == "held"
         with pytest.raises(DataError, match="being written by another process"), writing(built / "dataset"):
             pass
@@ -246,9 +271,18 @@ def test_the_same_frame_twice_is_refused(toy_chunks, tmp_path):
         build_dataset([indexes[0], again], splits, tmp_path / "dataset", QUICK)
 
 
-@pytest.mark.parametrize("fault, message", [
-    ("truncated", "cut short"), ("sixteen", "16-bit"), ("no_alpha", "no alpha"), ("other_size", "differ in size"),
-    ("missing", "cannot be read"), ("flipped_byte", "cannot be decoded"), ("swapped_files", "not those that were written")])
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        ("truncated", "cut short"),
+        ("sixteen", "16-bit"),
+        ("no_alpha", "no alpha"),
+        ("other_size", "differ in size"),
+        ("missing", "cannot be read"),
+        ("flipped_byte", "cannot be decoded"),
+        ("swapped_files", "not those that were written"),
+    ],
+)
 def test_damaged_images_are_named_and_nothing_is_written(toy_chunks, tmp_path, fault, message):
     import cv2
 
@@ -335,8 +369,21 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_leaves_the_old_dataset(bui
 def test_two_builds_at_once_end_with_one_whole_dataset(built, toy_chunks, tmp_path):
     write_splits(tmp_path / "splits.json", toy_chunks[1])
     indexes = map(str, sorted(built.glob("*/*/index.json")))
-    command = [sys.executable, "-m", "mousefacelift", "dataset", "build", "--index", *indexes, "--splits", str(tmp_path / "splits.json"),
-               "--out", str(tmp_path / "dataset"), "--config-json", CONFIG]
+    command = [
+        sys.executable,
+        "-m",
+        "mousefacelift",
+        "dataset",
+        "build",
+        "--index",
+        *indexes,
+        "--splits",
+        str(tmp_path / "splits.json"),
+        "--out",
+        str(tmp_path / "dataset"),
+        "--config-json",
+        CONFIG,
+    ]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     ends = [run.communicate() for run in runs]
     assert [run.returncode for run in runs] == [0, 0], ends  # the second waits for the first
@@ -348,13 +395,48 @@ def test_commands_split_build_verify(toy_chunks, tmp_path, capsys):
     track = {"recording": "m1", "fps": 10.0, "frames": list(range(24)), "cuts": [], "correlation_time_s": 0.2}
     (tmp_path / "track.json").write_text(json.dumps(track))
     out = tmp_path / "dataset"
-    assert main(["dataset", "split", "--track", str(tmp_path / "track.json"), "--out", str(out / "splits.json"),
-                 "--config-json", CONFIG]) == 0
+    assert (
+        main(
+            [
+                "dataset",
+                "split",
+                "--track",
+                str(tmp_path / "track.json"),
+                "--out",
+                str(out / "splits.json"),
+                "--config-json",
+                CONFIG,
+            ]
+        )
+        == 0
+    )
     assert json.loads((out / "splits.json").read_text()) == splits
-    assert main(["dataset", "build", "--index", *map(str, indexes), "--splits", str(out / "splits.json"), "--out", str(out),
-                 "--config-json", CONFIG]) == 0
+    assert (
+        main(
+            [
+                "dataset",
+                "build",
+                "--index",
+                *map(str, indexes),
+                "--splits",
+                str(out / "splits.json"),
+                "--out",
+                str(out),
+                "--config-json",
+                CONFIG,
+            ]
+        )
+        == 0
+    )
     assert main(["dataset", "verify", str(out)]) == 0
     assert "all as the manifest says" in capsys.readouterr().out
-    write_splits(out / "splits.json", splits | {"recordings": {"m1": {str(i): ("train", "val")[i % 2] for i in range(24)}}})
-    assert main(["dataset", "build", "--index", *map(str, indexes), "--splits", str(out / "splits.json"), "--out", str(out)]) == 2
+    write_splits(
+        out / "splits.json", splits | {"recordings": {"m1": {str(i): ("train", "val")[i % 2] for i in range(24)}}}
+    )
+    assert (
+        main(
+            ["dataset", "build", "--index", *map(str, indexes), "--splits", str(out / "splits.json"), "--out", str(out)]
+        )
+        == 2
+    )
     assert "shuffled" in capsys.readouterr().err

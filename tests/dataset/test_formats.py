@@ -42,7 +42,12 @@ def manifest(toy_chunks, tmp_path_factory):
     for index in toy_chunks[0]:
         folders.append(root / index.parent.parent.name / index.parent.name)
         shutil.copytree(index.parent, folders[-1])
-    build_dataset([f / "index.json" for f in folders], toy_chunks[1], root / "dataset", DatasetConfig(gate=GateConfig(mask_size=32)))
+    build_dataset(
+        [f / "index.json" for f in folders],
+        toy_chunks[1],
+        root / "dataset",
+        DatasetConfig(gate=GateConfig(mask_size=32)),
+    )
     verify_dataset(root / "dataset")
     return Manifest.open_verified(root / "dataset")
 
@@ -82,7 +87,11 @@ def test_formats_refuse_what_they_cannot_hold(ring, tmp_path):
 
     camera = replace(ring.views[0].camera, fxfycxcy=ring.views[0].camera.fxfycxcy + [0, 0, 3, 0])
     shifted = Sample((replace(ring.views[0], camera=camera), *ring.views[1:]), ring.meta)
-    for name, message in (("gobjaverse", "principal point"), ("zero123", "principal point"), ("openlrm", "one set of intrinsics")):
+    for name, message in (
+        ("gobjaverse", "principal point"),
+        ("zero123", "principal point"),
+        ("openlrm", "one set of intrinsics"),
+    ):
         with pytest.raises(DataError, match=message):
             WRITERS[name](tmp_path / name, shifted)
     WRITERS["nerfstudio"](tmp_path / "n", ring)
@@ -121,7 +130,9 @@ def test_exports_leave_out_the_held_out_camera(manifest, tmp_path):
     counts = export_samples(manifest, "nerfstudio", tmp_path, ("real",), limit=2)
     assert sum(counts.values()) == 2
     documents = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/transforms.json")]
-    assert all(len(d["frames"]) == 5 and all(f["mousefacelift_meta"]["camera"] != 5 for f in d["frames"]) for d in documents)
+    assert all(
+        len(d["frames"]) == 5 and all(f["mousefacelift_meta"]["camera"] != 5 for f in d["frames"]) for d in documents
+    )
 
 
 def test_shards_give_back_every_sample_byte_for_byte(manifest):
@@ -155,10 +166,43 @@ def test_a_changed_shard_is_named(manifest):
 
 def test_commands_export_import_and_pack(manifest, tmp_path, capsys):
     run = partial(main)
-    assert run(["dataset", "export", str(manifest.folder), "--format", "colmap", "--out", str(tmp_path / "c"), "--source", "object"]) == 0
+    assert (
+        run(
+            [
+                "dataset",
+                "export",
+                str(manifest.folder),
+                "--format",
+                "colmap",
+                "--out",
+                str(tmp_path / "c"),
+                "--source",
+                "object",
+            ]
+        )
+        == 0
+    )
     folders = sorted(str(path) for path in (tmp_path / "c").glob("*/*"))
     config = json.dumps({"dataset": {"gate": {"mask_size": 32}}})
-    assert run(["dataset", "import", *folders, "--format", "colmap", "--out", str(tmp_path / "chunk" / "index.json"), "--source",
-                "object", "--licence", "CC0-1.0", "--config-json", config]) == 0
+    assert (
+        run(
+            [
+                "dataset",
+                "import",
+                *folders,
+                "--format",
+                "colmap",
+                "--out",
+                str(tmp_path / "chunk" / "index.json"),
+                "--source",
+                "object",
+                "--licence",
+                "CC0-1.0",
+                "--config-json",
+                config,
+            ]
+        )
+        == 0
+    )
     assert run(["dataset", "pack", str(manifest.folder)]) == 0
     assert "8 imported, 0 refused" in capsys.readouterr().out

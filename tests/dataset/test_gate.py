@@ -44,13 +44,17 @@ def test_a_similarity_of_the_world_changes_no_verdict(true_sample):
 @pytest.mark.parametrize("a, b", [(0, 1), (0, 5), (2, 4), (3, 5), (2, 3)])
 def test_swapped_views_are_refused(true_sample, a, b):
     first, second = true_sample.views[a], true_sample.views[b]
-    swapped = changed(true_sample, **{f"v{a}": replace(first, rgba=second.rgba), f"v{b}": replace(second, rgba=first.rgba)})
+    swapped = changed(
+        true_sample, **{f"v{a}": replace(first, rgba=second.rgba), f"v{b}": replace(second, rgba=first.rgba)}
+    )
     assert any("not of one body" in reason for reason in check_sample(swapped).reasons)
 
 
 def test_distances_rescaled_per_camera_are_refused():
-    cameras = [orbit(a, e, d, canonical_fxfycxcy(SIZE), SIZE, SIZE)
-               for a, e, d in zip(RIG_AZIMUTHS, RIG_ELEVATIONS, (2.0, 3.4, 3.0, 2.8, 2.6, 2.5))]
+    cameras = [
+        orbit(a, e, d, canonical_fxfycxcy(SIZE), SIZE, SIZE)
+        for a, e, d in zip(RIG_AZIMUTHS, RIG_ELEVATIONS, (2.0, 3.4, 3.0, 2.8, 2.6, 2.5))
+    ]
     sample = toy_sample(cameras, 30)
     assert check_sample(sample).accepted
     forced = Sample(tuple(replace(v, camera=c) for v, c in zip(sample.views, rig_cameras(SIZE))), sample.meta)
@@ -81,7 +85,8 @@ def test_a_crop_without_its_intrinsics_is_refused(true_sample, view):
 
 @pytest.mark.parametrize("view", [0, 3, 4, 5])
 def test_a_mirrored_image_is_refused(true_sample, view):
-    """A view along the body's plane of symmetry (here 1 and 2) has a mirror image that is as good: no silhouette can tell."""
+    """A view along the body's plane of symmetry (here 1 and 2) has a mirror image that is as good: no silhouette can
+    tell."""
     mirrored = replace(true_sample.views[view], rgba=true_sample.views[view].rgba[:, ::-1])
     assert not check_sample(changed(true_sample, **{f"v{view}": mirrored})).accepted
 

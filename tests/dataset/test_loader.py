@@ -15,7 +15,15 @@ import torch
 from mousefacelift.core.cameras import Camera, project
 from mousefacelift.dataset.augment import distort_grid, jitter_colours, mirror_cameras, yaw_world
 from mousefacelift.dataset.build import build_dataset
-from mousefacelift.dataset.config import AugmentConfig, DatasetConfig, GateConfig, LoaderConfig, MixtureConfig, MouseShares, Phase
+from mousefacelift.dataset.config import (
+    AugmentConfig,
+    DatasetConfig,
+    GateConfig,
+    LoaderConfig,
+    MixtureConfig,
+    MouseShares,
+    Phase,
+)
 from mousefacelift.dataset.loader import SampleDataset, load_sample, load_views, make_loader
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import Draw, MixtureSampler
@@ -25,7 +33,9 @@ from tests.dataset.conftest import rig_cameras
 
 PLAIN = LoaderConfig(image_size=32, augment=AugmentConfig(False, 0.0, 0, 0, 0))
 
-SHARED = MixtureConfig(mouse=MouseShares(0.5, 0.5, 0.0), phases=(Phase(1.0, (2.0, 2.0)),))  # all sources from the first step
+SHARED = MixtureConfig(
+    mouse=MouseShares(0.5, 0.5, 0.0), phases=(Phase(1.0, (2.0, 2.0)),)
+)  # all sources from the first step
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +50,10 @@ def manifest(toy_chunks, tmp_path_factory):
     return Manifest.open(root / "dataset")
 
 
-@pytest.mark.parametrize("variant, value, keep_alpha", [("white_keepalpha", 1.0, True), ("gray_keepalpha", 0.5, True),
-                                                        ("black_removealpha", 0.0, False)])
+@pytest.mark.parametrize(
+    "variant, value, keep_alpha",
+    [("white_keepalpha", 1.0, True), ("gray_keepalpha", 0.5, True), ("black_removealpha", 0.0, False)],
+)
 def test_published_loader_fixture_is_met_exactly(shared, variant, value, keep_alpha):
     folder = shared / "fixtures" / "facelift" / "gslrm_loader"
     expected = np.load(folder / "expected.npz")
@@ -99,7 +111,9 @@ def test_mirrored_points_fall_on_mirrored_pixels(rng):
     w2c, fxfycxcy = mirror_cameras(camera.w2c[None], camera.fxfycxcy[None] + [0, 0, 1.5, 0], 64)
     mirrored = Camera(w2c[0], fxfycxcy[0], 64, 64)
     pixels = project(Camera(camera.w2c, camera.fxfycxcy + [0, 0, 1.5, 0], 64, 64), points)[0]
-    np.testing.assert_allclose(project(mirrored, points * [1, -1, 1])[0], np.stack([64 - pixels[:, 0], pixels[:, 1]], 1), atol=1e-9)
+    np.testing.assert_allclose(
+        project(mirrored, points * [1, -1, 1])[0], np.stack([64 - pixels[:, 0], pixels[:, 1]], 1), atol=1e-9
+    )
     assert np.linalg.det(w2c[0, :3, :3]) > 0
 
 
@@ -115,11 +129,14 @@ def test_distortion_touches_the_inputs_only(manifest):
     plain, moved = (load_sample(manifest, draw, PLAIN, distortion=d) for d in (False, True))
     assert torch.equal(plain["image"], moved["image"]) and torch.equal(plain["c2w"], moved["c2w"])
     assert torch.equal(plain["input_image"], plain["image"][:4])
-    assert not torch.equal(moved["input_image"], moved["image"][:4]) and not torch.equal(moved["input_c2w"], moved["c2w"][:4])
+    assert not torch.equal(moved["input_image"], moved["image"][:4]) and not torch.equal(
+        moved["input_c2w"], moved["c2w"][:4]
+    )
 
 
-@pytest.mark.parametrize("arm,option,moved", [("no-synthetic", False, False), ("no-synthetic", True, True),
-                                              ("distortion-only", False, True)])
+@pytest.mark.parametrize(
+    "arm,option,moved", [("no-synthetic", False, False), ("no-synthetic", True, True), ("distortion-only", False, True)]
+)
 def test_inputs_are_distorted_in_the_control_arm_or_by_option(manifest, arm, option, moved):
     sampler = MixtureSampler(manifest, arm, 4, steps=1, batch_size=1, min_views=5)
     config = LoaderConfig(image_size=32, augment=AugmentConfig(distort_inputs=option))
@@ -171,7 +188,9 @@ def packed(manifest):
 def test_shards_train_on_the_same_bits_as_sample_folders(packed, workers):
     sampler = MixtureSampler(packed, "60-40", 4, steps=8, batch_size=3, mixture=SHARED, min_views=5)
     config = LoaderConfig(image_size=32, inputs=(3, 4))
-    batches = [make_loader(packed, sampler, replace(config, store=store), workers=workers) for store in ("folders", "shards")]
+    batches = [
+        make_loader(packed, sampler, replace(config, store=store), workers=workers) for store in ("folders", "shards")
+    ]
     sources = set()
     for first, second in zip(*batches, strict=True):
         assert first.keys() == second.keys() and first["source"] == second["source"]
@@ -186,17 +205,34 @@ def test_shards_are_read_and_not_the_folders(packed, monkeypatch):
     load_sample(packed, Draw(0, 0, row, "real", 0, 3), replace(PLAIN, store="shards"))
 
 
-@pytest.mark.parametrize("fault, message", [("image", "not what the manifest lists"), ("camera", "not what the manifest lists"),
-                                            ("document", "cannot be read"), ("short", "cut short"), ("missing", "cannot be read"),
-                                            ("build", "another build"), ("split", "not in shards"), ("unpacked", "no readable index")])
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        ("image", "not what the manifest lists"),
+        ("camera", "not what the manifest lists"),
+        ("document", "cannot be read"),
+        ("short", "cut short"),
+        ("missing", "cannot be read"),
+        ("build", "another build"),
+        ("split", "not in shards"),
+        ("unpacked", "no readable index"),
+    ],
+)
 def test_broken_shards_are_named(packed, fault, message):
     folder = packed.folder / "shards"
     row = int(packed.pool("real", "val" if fault == "split" else "train")[0][0])
-    shard = next(path for path in folder.glob("*.tar") if f"{row:08d}.cameras.json".encode() in path.read_bytes() or fault == "split")
+    shard = next(
+        path
+        for path in folder.glob("*.tar")
+        if f"{row:08d}.cameras.json".encode() in path.read_bytes() or fault == "split"
+    )
     data = bytearray(shard.read_bytes())
     if fault in ("image", "camera", "document"):
-        member, mark, after = {"image": ("cam_000.png", b"IDAT", 30), "camera": ("cameras.json", b'"fx": ', 6),
-                               "document": ("cameras.json", b"{", 0)}[fault]
+        member, mark, after = {
+            "image": ("cam_000.png", b"IDAT", 30),
+            "camera": ("cameras.json", b'"fx": ', 6),
+            "document": ("cameras.json", b"{", 0),
+        }[fault]
         position = data.index(mark, data.index(f"{row:08d}.{member}".encode())) + after
         data[position] ^= 1
         shard.write_bytes(bytes(data))
@@ -213,8 +249,14 @@ def test_broken_shards_are_named(packed, fault, message):
             load_sample(packed, Draw(0, 0, row, "real", seed, 4), replace(PLAIN, store="shards"))
 
 
-@pytest.mark.parametrize("fault, message", [("missing", "cannot be read"), ("changed", "not what the manifest lists"),
-                                            ("camera", "not what the manifest lists")])
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        ("missing", "cannot be read"),
+        ("changed", "not what the manifest lists"),
+        ("camera", "not what the manifest lists"),
+    ],
+)
 def test_a_missing_or_changed_file_is_named(manifest, fault, message, monkeypatch):
     monkeypatch.setattr("mousefacelift.dataset.store.DOCUMENTS_KEPT", 0)
     row = int(manifest.pool("real", "train")[0][1])

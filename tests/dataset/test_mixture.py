@@ -38,7 +38,9 @@ def draws(sampler, start=0, stop=None):
     return [d for step in range(start, stop or sampler.steps) for d in sampler.draw(step)]
 
 
-@pytest.mark.parametrize("arm", ["90-10", "80-20", "70-30", "no-synthetic", "real-only", "distilled-only", "splat-only"])
+@pytest.mark.parametrize(
+    "arm", ["90-10", "80-20", "70-30", "no-synthetic", "real-only", "distilled-only", "splat-only"]
+)
 def test_realised_ratio_is_within_three_sigma(arm):
     sampler = MixtureSampler(ALL, arm, 1, steps=2000, batch_size=8, mixture=FLAT)
     total = 16_000
@@ -49,7 +51,9 @@ def test_realised_ratio_is_within_three_sigma(arm):
 
 @pytest.mark.parametrize("arm", ["80-20", "50-50", "distortion-only"])
 def test_realised_ratio_of_the_whole_curriculum_is_within_three_sigma(arm):
-    mixture = MixtureConfig(scan_share=0.2, phases=(Phase(0.2, (0.0, 0.0)), Phase(0.6, (1.0, 1.0)), Phase(1.0, (1.0, 1.8))))
+    mixture = MixtureConfig(
+        scan_share=0.2, phases=(Phase(0.2, (0.0, 0.0)), Phase(0.6, (1.0, 1.0)), Phase(1.0, (1.0, 1.8)))
+    )
     sampler = MixtureSampler(ALL, arm, 7, steps=3000, batch_size=4, mixture=mixture)
     for source, row in sampler.realised(3000).items():
         p = sampler.shares[:, SOURCES.index(source)]
@@ -78,7 +82,9 @@ def test_sources_ten_times_larger_change_nothing():
     assert [d.source for d in draws(small)] == [d.source for d in draws(large)]
 
 
-@pytest.mark.parametrize("arm", ["90-10", "80-20", "70-30", "50-50", "0-100", "100-0", "real-only", "no-synthetic", "distortion-only"])
+@pytest.mark.parametrize(
+    "arm", ["90-10", "80-20", "70-30", "50-50", "0-100", "100-0", "real-only", "no-synthetic", "distortion-only"]
+)
 def test_weights_sum_to_one_at_every_step(arm):
     table = schedule(parse_arm(arm), MixtureConfig(scan_share=0.1), 777)
     np.testing.assert_allclose(table.sum(1), 1, atol=1e-12)
@@ -97,13 +103,15 @@ def test_a_resumed_sampler_neither_repeats_nor_skips():
     whole = draws(MixtureSampler(ALL, "80-20", 5, steps=2500, batch_size=3))
     for step in (1, 700, 1024, 1025, 2400):
         resumed = MixtureSampler(ALL, "80-20", 5, steps=2500, batch_size=3)
-        assert draws(resumed, step) == whole[step * 3:]
+        assert draws(resumed, step) == whole[step * 3 :]
     batches = MixtureSampler(ALL, "80-20", 5, steps=2500, batch_size=3).from_step(2400)
     assert len(batches) == 100 and [d for batch in batches for d in batch] == whole[7200:]
 
 
 def test_devices_share_a_step_without_overlap():
-    parts = [MixtureSampler(ALL, "80-20", 5, steps=20, batch_size=8, rank=r, world_size=4).from_step(0) for r in range(4)]
+    parts = [
+        MixtureSampler(ALL, "80-20", 5, steps=20, batch_size=8, rank=r, world_size=4).from_step(0) for r in range(4)
+    ]
     whole = MixtureSampler(ALL, "80-20", 5, steps=20, batch_size=8)
     for step, batches in enumerate(zip(*parts)):
         assert sorted((d for b in batches for d in b), key=lambda d: d.slot) == whole.draw(step)
@@ -112,13 +120,15 @@ def test_devices_share_a_step_without_overlap():
 
 def test_every_sample_of_a_source_comes_once_in_a_pass():
     rows = [d.row for d in draws(MixtureSampler(Pool(real=50), "real-only", 0, steps=100, batch_size=2))]
-    assert all(sorted(rows[i:i + 50]) == list(range(50)) for i in range(0, 200, 50))
+    assert all(sorted(rows[i : i + 50]) == list(range(50)) for i in range(0, 200, 50))
     assert rows[:50] != rows[50:100]
 
 
 def test_sample_weights_set_how_often_a_sample_comes():
     weights = {"real": np.array([1.0] * 10 + [3.0] * 10 + [0.0] * 5)}
-    rows = Counter(d.row for d in draws(MixtureSampler(Pool(weights, real=25), "real-only", 0, steps=4000, batch_size=1)))
+    rows = Counter(
+        d.row for d in draws(MixtureSampler(Pool(weights, real=25), "real-only", 0, steps=4000, batch_size=1))
+    )
     assert all(row not in rows for row in range(20, 25))
     assert sum(rows[r] for r in range(10, 20)) / sum(rows[r] for r in range(10)) == pytest.approx(3, rel=0.02)
 
@@ -137,9 +147,15 @@ def test_seed_changes_the_draws_and_the_fingerprint():
     assert one.fingerprint() == MixtureSampler(ALL, "80-20", 0, steps=50, batch_size=2).fingerprint()
 
 
-@pytest.mark.parametrize("arm, message", [("85-20", "does not sum to 100"), ("mostly-mice", "not known"),
-                                          (ArmConfig("x", {"cats": 1.0}), "unknown source"),
-                                          (ArmConfig("x", {"real": 0.0}), "not a mixture")])
+@pytest.mark.parametrize(
+    "arm, message",
+    [
+        ("85-20", "does not sum to 100"),
+        ("mostly-mice", "not known"),
+        (ArmConfig("x", {"cats": 1.0}), "unknown source"),
+        (ArmConfig("x", {"real": 0.0}), "not a mixture"),
+    ],
+)
 def test_unusable_arms_are_refused(arm, message):
     with pytest.raises(ConfigError, match=message):
         MixtureSampler(ALL, arm, 0, steps=10, batch_size=1)

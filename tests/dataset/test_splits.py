@@ -13,7 +13,13 @@ from mousefacelift.errors import ConfigError, DataError
 
 
 def track(name="m1", frames=range(18000), fps=100.0, cuts=(5900, 11800, 17700), correlation=0.8) -> dict:
-    return {"recording": name, "fps": fps, "frames": list(frames), "cuts": list(cuts), "correlation_time_s": correlation}
+    return {
+        "recording": name,
+        "fps": fps,
+        "frames": list(frames),
+        "cuts": list(cuts),
+        "correlation_time_s": correlation,
+    }
 
 
 def test_public_recording_is_split_into_guarded_blocks_that_end_at_its_cuts():
@@ -23,7 +29,9 @@ def test_public_recording_is_split_into_guarded_blocks_that_end_at_its_cuts():
         assert not any(b["first"] < cut <= b["last"] for b in blocks)
     assert {"train", "val", "test", "guard"} == {b["split"] for b in blocks}
     used = [b for b in blocks if b["split"] != "guard"]
-    assert sum(b["frames"] for b in used if b["split"] == "train") == pytest.approx(0.7 * sum(b["frames"] for b in used), rel=0.02)
+    assert sum(b["frames"] for b in used if b["split"] == "train") == pytest.approx(
+        0.7 * sum(b["frames"] for b in used), rel=0.02
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,7 +74,11 @@ def test_a_recording_too_short_for_its_guards_is_refused():
 def test_recordings_and_animals_can_be_kept_apart():
     tracks = [track(name) for name in ("a1", "a2", "b1")]
     by_recording = split_recordings(tracks, SplitConfig(by="recording", test_names=("a2",)))
-    assert {r: set(s.values()) for r, s in by_recording["recordings"].items()} == {"a1": {"train"}, "a2": {"test"}, "b1": {"train"}}
+    assert {r: set(s.values()) for r, s in by_recording["recordings"].items()} == {
+        "a1": {"train"},
+        "a2": {"test"},
+        "b1": {"train"},
+    }
     animals = SplitConfig(by="subject", test_names=("A",), subjects={"a1": "A", "a2": "A", "b1": "B"})
     assert set(split_recordings(tracks, animals)["recordings"]["a1"].values()) == {"test"}
     with pytest.raises(ConfigError, match="names that exist"):
@@ -76,8 +88,10 @@ def test_recordings_and_animals_can_be_kept_apart():
 
 
 def test_protocols():
-    assert [protocol_of(s, h) for s, h in (("train", False), ("test", False), ("train", True), ("test", True), ("guard", False))] == [
-        "train", "A", "B", "C", "none"]
+    assert [
+        protocol_of(s, h)
+        for s, h in (("train", False), ("test", False), ("train", True), ("test", True), ("guard", False))
+    ] == ["train", "A", "B", "C", "none"]
 
 
 def test_objects_are_split_by_name_alone():

@@ -12,12 +12,13 @@ RIG = ((-142.9, 8), (29.9, 22), (96.1, 10), (-25.3, 8), (160.0, 22), (-78.8, 24)
 
 
 def toy_points(heading: float) -> tuple[np.ndarray, np.ndarray]:
-    """Surface points and colours of an animal of length 1 that heads to an azimuth (degrees): light nose, dark tail end."""
+    """Surface points and colours of an animal of length 1 that heads to an azimuth (degrees): light nose, dark tail
+    end."""
     rng = np.random.default_rng(0)
     ball = rng.normal(size=(6000, 3))
     ball /= np.linalg.norm(ball, axis=1, keepdims=True)
     body = ball * [0.5, 0.2, 0.22] + [0, 0, 0]
-    body[:, 1:] *= (1.1 - 0.8 * body[:, :1])  # the nose is thin, the rump is thick
+    body[:, 1:] *= 1.1 - 0.8 * body[:, :1]  # the nose is thin, the rump is thick
     colours = np.clip(np.stack([0.35 + body[:, 0] * 0.6, 0.3 + body[:, 1], 0.3 + body[:, 2]], 1), 0.05, 0.95)
     a = np.radians(heading)
     turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
@@ -32,14 +33,16 @@ def toy_view(camera, heading: float, meta: dict | None = None) -> View:
     for i in np.argsort(-depth):
         x, y = np.floor(pixels[i]).astype(int)
         if 1 <= x < camera.width - 1 and 1 <= y < camera.height - 1:
-            rgba[y - 1:y + 2, x - 1:x + 2] = [*colours[i], 1.0]
+            rgba[y - 1 : y + 2, x - 1 : x + 2] = [*colours[i], 1.0]
     return View(rgba, camera, meta or {})
 
 
 def toy_photos(heading: float, size: int = 64) -> list[View]:
     """Six photos of one instant."""
-    return [toy_view(orbit(az, el, 2.7, canonical_fxfycxcy(size), size, size), heading, {"camera": k})
-            for k, (az, el) in enumerate(RIG)]
+    return [
+        toy_view(orbit(az, el, 2.7, canonical_fxfycxcy(size), size, size), heading, {"camera": k})
+        for k, (az, el) in enumerate(RIG)
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +51,15 @@ def toy_chunk(tmp_path_factory):
     root = tmp_path_factory.mktemp("toy")
     items = []
     for frame in range(10):
-        sample = Sample(tuple(toy_photos(frame * 36.0)), {"source": "real", "recording": "toy", "frame": frame, "time_s": frame / 10})
+        sample = Sample(
+            tuple(toy_photos(frame * 36.0)),
+            {"source": "real", "recording": "toy", "frame": frame, "time_s": frame / 10},
+        )
         hashes = write_sample(root / "chunk" / f"{frame:06d}", sample)
         items.append({"name": f"{frame:06d}", "frame": frame, "hashes": hashes})
-    (root / "chunk/index.json").write_text(json.dumps(
-        {"key": "toy", "header": {"recording": "toy", "source": "real"}, "items": items}))
+    (root / "chunk/index.json").write_text(
+        json.dumps({"key": "toy", "header": {"recording": "toy", "source": "real"}, "items": items})
+    )
     splits = {str(f): "train" if f < 6 else "guard" if f == 6 else "val" for f in range(10)}
     (root / "splits.json").write_text(json.dumps({"version": 1, "held_out_camera": 5, "recordings": {"toy": splits}}))
     return root

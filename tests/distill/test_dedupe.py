@@ -32,8 +32,10 @@ def candidates(inputs, offsets):
 
 def diameter(azimuths, elevations):
     azimuths, elevations = np.asarray(azimuths), np.asarray(elevations)
-    return max(np.abs(circular_difference(azimuths[:, None], azimuths[None])).max(),
-               np.abs(elevations[:, None] - elevations[None]).max())
+    return max(
+        np.abs(circular_difference(azimuths[:, None], azimuths[None])).max(),
+        np.abs(elevations[:, None] - elevations[None]).max(),
+    )
 
 
 def greedy_arcs(azimuths, tolerance):
@@ -49,10 +51,17 @@ def greedy_arcs(azimuths, tolerance):
     return best
 
 
-@pytest.mark.parametrize("inputs, offsets, expected", [
-    (REAL_RIG, PUBLISHED, (36, 32, 23)), (REAL_RIG, SIXTY, (36, 18, 12)), (REAL_RIG, THIRTY, (36, 18, 12)),
-    (REGULAR, PUBLISHED, (24, 24, 24)), (REGULAR, SIXTY, (6, 6, 6)), (REGULAR, THIRTY, (6, 6, 6)),
-])
+@pytest.mark.parametrize(
+    "inputs, offsets, expected",
+    [
+        (REAL_RIG, PUBLISHED, (36, 32, 23)),
+        (REAL_RIG, SIXTY, (36, 18, 12)),
+        (REAL_RIG, THIRTY, (36, 18, 12)),
+        (REGULAR, PUBLISHED, (24, 24, 24)),
+        (REGULAR, SIXTY, (6, 6, 6)),
+        (REGULAR, THIRTY, (6, 6, 6)),
+    ],
+)
 def test_the_table_of_six_by_six_candidates(inputs, offsets, expected):
     angles = candidates(inputs, offsets)
     assert tuple(count_distinct(angles, 0.0, tolerance) for tolerance in (0, 5, 10)) == expected
@@ -67,8 +76,11 @@ def test_azimuth_clusters_are_as_few_as_the_exhaustive_sweep_finds(azimuths, tol
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 359), st.integers(-20, 40)), min_size=1, max_size=24),
-       st.integers(0, 40), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.tuples(st.integers(0, 359), st.integers(-20, 40)), min_size=1, max_size=24),
+    st.integers(0, 40),
+    st.randoms(use_true_random=False),
+)
 def test_every_cluster_fits_in_the_tolerance_and_order_does_not_matter(points, tolerance, random):
     azimuths, elevations = np.array(points, float).T
     labels = cluster_angles(azimuths, elevations, tolerance)
@@ -84,9 +96,13 @@ def test_clusters_in_azimuth_and_elevation_are_as_few_as_brute_force_finds():
     rng = np.random.default_rng(0)
     for _ in range(8):
         azimuths, elevations = rng.integers(340, 400, 6).astype(float), rng.integers(0, 30, 6).astype(float)
-        best = min(len(set(labels)) for labels in itertools.product(range(6), repeat=6)
-                   if all(diameter(azimuths[np.array(labels) == k], elevations[np.array(labels) == k]) <= 12
-                          for k in set(labels)))
+        best = min(
+            len(set(labels))
+            for labels in itertools.product(range(6), repeat=6)
+            if all(
+                diameter(azimuths[np.array(labels) == k], elevations[np.array(labels) == k]) <= 12 for k in set(labels)
+            )
+        )
         assert count_distinct(azimuths, elevations, 12) == best
 
 

@@ -21,7 +21,11 @@ from mousefacelift.distill.generators.facelift import (
     sample_views,
     to_picture,
 )
-from mousefacelift.distill.generators.facelift_attention import DenseViewAttention, SparseViewAttention, set_view_attention
+from mousefacelift.distill.generators.facelift_attention import (
+    DenseViewAttention,
+    SparseViewAttention,
+    set_view_attention,
+)
 from mousefacelift.distill.generators.facelift_folder import load_facelift, load_prompts
 from mousefacelift.distill.generators.protocol import noise_source
 from mousefacelift.distill.views import VIEW_SETS
@@ -54,11 +58,17 @@ def parts(fixture, prompt_file):
 
 
 def run_unet(parts, truth):
-    arguments = {name: torch.from_numpy(truth[f"unet.{name}"]) for name in
-                 ("sample", "timesteps", "encoder_hidden_states", "class_labels")}
+    arguments = {
+        name: torch.from_numpy(truth[f"unet.{name}"])
+        for name in ("sample", "timesteps", "encoder_hidden_states", "class_labels")
+    }
     with torch.no_grad():
-        return parts.unet(arguments["sample"], arguments["timesteps"], encoder_hidden_states=arguments["encoder_hidden_states"],
-                          class_labels=arguments["class_labels"]).sample.numpy()
+        return parts.unet(
+            arguments["sample"],
+            arguments["timesteps"],
+            encoder_hidden_states=arguments["encoder_hidden_states"],
+            class_labels=arguments["class_labels"],
+        ).sample.numpy()
 
 
 def stored_draw(truth):
@@ -68,6 +78,7 @@ def stored_draw(truth):
         noise = torch.from_numpy(truth[f"pipe.{next(names)}"])
         assert tuple(noise.shape) == tuple(shape)
         return noise
+
     return draw
 
 
@@ -99,6 +110,7 @@ def test_two_photos_in_one_call_paint_what_each_paints_alone(parts, truth, fixtu
     def seeded(seed):
         source = torch.Generator().manual_seed(seed)
         return lambda shape: torch.randn(shape, generator=source)
+
     both = sample_views(parts, [picture, other], [seeded(1), seeded(2)], SAMPLER)
     alone = sample_views(parts, [other], [seeded(2)], SAMPLER)
     np.testing.assert_allclose(both[1], alone[0], atol=TOLERANCE)
@@ -119,9 +131,12 @@ def test_an_untrained_adapter_is_bit_for_bit_no_adapter(parts):
     picture = to_picture(photo(), 64)
     draws = [[noise_source(3)] for _ in range(2)]
     with torch.no_grad():
-        plain, grafted = (sample_views(parts, [picture], [lambda shape, source=row[0]: torch.randn(shape, generator=source)],
-                                       SAMPLER, offsets)
-                          for row, offsets in zip(draws, (None, adapter(torch.randn(6, 11))), strict=True))
+        plain, grafted = (
+            sample_views(
+                parts, [picture], [lambda shape, source=row[0]: torch.randn(shape, generator=source)], SAMPLER, offsets
+            )
+            for row, offsets in zip(draws, (None, adapter(torch.randn(6, 11))), strict=True)
+        )
     assert torch.equal(plain, grafted)
 
 
@@ -129,20 +144,27 @@ def test_clip_and_vae_encode_every_photo_once(parts, monkeypatch):
     calls = {"vae": 0, "clip": 0}
     encode, embed = parts.vae.encode, parts.image_encoder.forward
     monkeypatch.setattr(parts.vae, "encode", lambda x: calls.__setitem__("vae", calls["vae"] + len(x)) or encode(x))
-    monkeypatch.setattr(parts.image_encoder, "forward", lambda x: calls.__setitem__("clip", calls["clip"] + len(x)) or embed(x))
+    monkeypatch.setattr(
+        parts.image_encoder, "forward", lambda x: calls.__setitem__("clip", calls["clip"] + len(x)) or embed(x)
+    )
     FaceLiftGenerator(parts, VIEW_SETS["facelift"], SAMPLER, VIEW_SETS["facelift"]).generate([photo(), photo()], [1, 2])
     assert calls == {"vae": 2, "clip": 2}
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 0.05), (torch.float16, 0.01)])
 def test_half_precision_paints_nearly_the_same(parts, fixture, prompt_file, dtype, tolerance):
-    """Mean absolute difference to fp32 over the images; 8 and 11 bits of mantissa through the network and four steps."""
+    """Mean absolute difference to fp32 over the images; 8 and 11 bits of mantissa through the network and four
+    steps."""
     half = load_facelift(fixture / "pipeckpts", prompt_file, dtype, "cpu")
     assert {p.dtype for part in (half.unet, half.vae, half.image_encoder) for p in part.parameters()} == {dtype}
     images = []
     for each in (parts, half):
         source = noise_source(1)
-        images.append(sample_views(each, [to_picture(photo(), 64)], [lambda shape, s=source: torch.randn(shape, generator=s)], SAMPLER))
+        images.append(
+            sample_views(
+                each, [to_picture(photo(), 64)], [lambda shape, s=source: torch.randn(shape, generator=s)], SAMPLER
+            )
+        )
     assert 0 < (images[0] - images[1]).abs().mean() < tolerance
 
 

@@ -26,8 +26,10 @@ class Frames:
 
     def views(self, index):
         rng = np.random.default_rng(index)
-        return [View(rng.random((64, 64, 4), np.float32), orbit(60 * v, 10, 2.7, canonical_fxfycxcy(64), 64, 64))
-                for v in range(3)]
+        return [
+            View(rng.random((64, 64, 4), np.float32), orbit(60 * v, 10, 2.7, canonical_fxfycxcy(64), 64, 64))
+            for v in range(3)
+        ]
 
 
 @pytest.fixture
@@ -47,6 +49,7 @@ def trained(parts, config, checkpoint, kill_at=None):
         if step == kill_at:
             raise Killed
         return batches.loss(m, step)
+
     return module, train(module, loss, config, checkpoint, "key")
 
 
@@ -85,7 +88,13 @@ def test_a_killed_training_goes_on_exactly(parts, tmp_path, mode):
     again = Trainable(parts(), config)
     batches = FaceLiftBatches(parts(), Frames(), VIEW_SETS["facelift"], config, 0)
     batches.parts.unet = again.unet
-    resumed = train(again, lambda m, step, process: batches.loss(m, step), replace(config, save_every=5), tmp_path / "killed.pt", "key")
+    resumed = train(
+        again,
+        lambda m, step, process: batches.loss(m, step),
+        replace(config, save_every=5),
+        tmp_path / "killed.pt",
+        "key",
+    )
     assert resumed.losses == state.losses and resumed.norms == state.norms and resumed.step == 5
     for name, value in whole.trained().items():
         assert torch.equal(again.trained()[name], value), name

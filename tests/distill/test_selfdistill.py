@@ -33,8 +33,13 @@ class TruthGenerator:
 
     def generate(self, inputs, seeds):
         self.calls += len(inputs)
-        return [[self._paint(view, output, camera, seed) for output, camera in enumerate(self.view_set.cameras(view.camera, 64))]
-                for view, seed in zip(inputs, seeds, strict=True)]
+        return [
+            [
+                self._paint(view, output, camera, seed)
+                for output, camera in enumerate(self.view_set.cameras(view.camera, 64))
+            ]
+            for view, seed in zip(inputs, seeds, strict=True)
+        ]
 
     def _paint(self, view, output, camera, seed):
         heading = view.meta.get("heading", HEADING) + (90 if output == 1 else 0)
@@ -141,19 +146,53 @@ def test_a_chunk_is_written_with_true_cameras_and_provenance(toy_chunk, threshol
 
 
 def test_commands_train_and_distil_from_files(toy_chunk, tmp_path, capsys):
-    config = {"distill": {"network": {"size": 16, "width": 32, "blocks": 1, "encoder_blocks": 1},
-                          "training": {"steps": 4, "batch": 2, "validation_frames": 1}, "gate": {"voxels": 32, "frames": 2}}}
+    config = {
+        "distill": {
+            "network": {"size": 16, "width": 32, "blocks": 1, "encoder_blocks": 1},
+            "training": {"steps": 4, "batch": 2, "validation_frames": 1},
+            "gate": {"voxels": 32, "frames": 2},
+        }
+    }
     text = json.dumps(config)
     index = str(toy_chunk / "chunk/index.json")
-    assert main(["distill", "train", "--frames", index, "--splits", str(toy_chunk / "splits.json"), "--out",
-                 str(tmp_path / "gen"), "--config-json", text]) in (0, None)
+    assert main(
+        [
+            "distill",
+            "train",
+            "--frames",
+            index,
+            "--splits",
+            str(toy_chunk / "splits.json"),
+            "--out",
+            str(tmp_path / "gen"),
+            "--config-json",
+            text,
+        ]
+    ) in (0, None)
     assert "foreground PSNR" in capsys.readouterr().out
-    assert {p.name for p in (tmp_path / "gen").iterdir()} >= {"generator.json", "gate.json", "validation.png", "losses.csv"}
+    assert {p.name for p in (tmp_path / "gen").iterdir()} >= {
+        "generator.json",
+        "gate.json",
+        "validation.png",
+        "losses.csv",
+    }
     source = json.loads((toy_chunk / "chunk/index.json").read_text())
     source["items"] = source["items"][:2]
     (toy_chunk / "chunk/two.json").write_text(json.dumps(source))
-    assert main(["distill", "views", "--frames", str(toy_chunk / "chunk/two.json"), "--generator", str(tmp_path / "gen"),
-                 "--out", str(tmp_path / "out/two/index.json"), "--config-json", text]) in (0, None)
+    assert main(
+        [
+            "distill",
+            "views",
+            "--frames",
+            str(toy_chunk / "chunk/two.json"),
+            "--generator",
+            str(tmp_path / "gen"),
+            "--out",
+            str(tmp_path / "out/two/index.json"),
+            "--config-json",
+            text,
+        ]
+    ) in (0, None)
     document = json.loads((tmp_path / "out/two/index.json").read_text())
     assert [row["candidates"] for row in document["items"]] == [30, 30]
     assert document["header"]["weights"] and document["header"]["view_set"]["source"]

@@ -36,6 +36,7 @@ def run(store, checkpoint, kill_at=None, config=CONFIG):
         if step == kill_at:
             raise KeyboardInterrupt
         return pose_loss(module, batches.batch(step), config, 0, step)
+
     return network, train(network, loss, config, checkpoint, "key")
 
 
@@ -55,6 +56,7 @@ def test_a_checkpoint_of_another_configuration_is_not_used(store, tmp_path):
 
     def loss(module, step, process):
         return sum((p**2).mean() for p in module.parameters())
+
     train(network, loss, config, tmp_path / "c.pt", "one")
     assert len(train(network, loss, config, tmp_path / "c.pt", "two").losses) == 4
 
@@ -62,8 +64,13 @@ def test_a_checkpoint_of_another_configuration_is_not_used(store, tmp_path):
 def test_training_whose_updates_are_skipped_stops_with_a_reason(tmp_path):
     network = PoseNetwork(TINY)
     with pytest.raises(DataError, match="updates skipped"):
-        train(network, lambda m, s, p: sum(x.sum() for x in m.parameters()) * float("nan"), TrainingConfig(steps=100),
-              tmp_path / "c.pt", "key")
+        train(
+            network,
+            lambda m, s, p: sum(x.sum() for x in m.parameters()) * float("nan"),
+            TrainingConfig(steps=100),
+            tmp_path / "c.pt",
+            "key",
+        )
 
 
 def test_the_learning_rate_warms_up_and_falls():
@@ -91,9 +98,12 @@ def test_condition_dropping_takes_the_published_shares():
 def test_pose_features_ignore_the_heading_of_the_rig_and_mirror_changes_the_turn():
     def camera(azimuth, elevation):
         return orbit(azimuth, elevation, 2.7, canonical_fxfycxcy(16), 16, 16)
+
     a = pose_features(camera(10, 5), [camera(70, 20)])
     np.testing.assert_allclose(a, pose_features(camera(200, 5), [camera(260, 20)]), atol=1e-6)
-    np.testing.assert_allclose(mirror_pose(torch.from_numpy(a)), pose_features(camera(70, 5), [camera(10, 20)]), atol=1e-6)
+    np.testing.assert_allclose(
+        mirror_pose(torch.from_numpy(a)), pose_features(camera(70, 5), [camera(10, 20)]), atol=1e-6
+    )
 
 
 def test_a_view_made_alone_is_the_view_made_with_others(store):
@@ -167,6 +177,7 @@ def test_the_alarm_catches_a_generator_that_copies_its_input(store):
         instant = next(store.views(i) for i in range(len(store)) if any(photo is p for p in store.views(i)))
         found = [next(v for v in instant if np.array_equal(v.camera.w2c, c.w2c)) for c in cameras]
         return [View(change_camera(v.rgba, v.camera, camera_of(v.camera)), camera_of(v.camera)) for v in found]
+
     report = validate(copy, camera_of, store, store)
     assert any("copies its input" in text for text in report["alarms"])
     perfect = validate(truth, camera_of, store, store)

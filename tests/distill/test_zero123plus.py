@@ -1,4 +1,5 @@
-"""Zero123++ from a folder of the published layout: loading, conditions, sampler, tiles, cameras; and what is refused."""
+"""Zero123++ from a folder of the published layout: loading, conditions, sampler, tiles, cameras; and what is
+refused."""
 
 import json
 import shutil
@@ -56,12 +57,16 @@ def test_six_views_of_320_px_at_the_declared_angles(folder, name, elevations):
     assert all(view.rgba.shape == (320, 320, 4) for view in views)
     np.testing.assert_allclose(views[0].camera.fxfycxcy[0], 160 / np.tan(np.radians(15)), rtol=1e-6)  # 30 degrees
     assert {name for name in generator.weights if name.endswith(".safetensors")} == {
-        "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
-        "vision_encoder/model.safetensors", "text_encoder/model.safetensors"}
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+        "vision_encoder/model.safetensors",
+        "text_encoder/model.safetensors",
+    }
 
 
 def test_the_photo_enters_on_grey_scaled_as_published_and_its_latent_is_not(parts):
-    """Image (x - 0.5) / 0.8 is x in [-1, 1] times 0.5 / 0.8; the empty photo is zero there; latents keep the VAE's scale."""
+    """Image (x - 0.5) / 0.8 is x in [-1, 1] times 0.5 / 0.8; the empty photo is zero there; latents keep the VAE's
+    scale."""
     photo = toy_photos(0.0)[0]
     picture = to_grey_picture(photo)
     assert set(np.asarray(picture)[photo.rgba[..., 3] == 0].ravel()) == {127}
@@ -75,7 +80,9 @@ def test_the_photo_enters_on_grey_scaled_as_published_and_its_latent_is_not(part
     torch.testing.assert_close(reference[:1], empty.mean + empty.std * second, atol=1e-5, rtol=0)
     torch.testing.assert_close(text[:1], parts.prompt)  # without a photo: the plain empty text
     ramped = (text[1] - parts.prompt[0]) / torch.linspace(0.05, 0.9, 77)[:, None]
-    torch.testing.assert_close(ramped, ramped[:1].expand_as(ramped), atol=1e-4, rtol=0)  # one embedding, token by token more
+    torch.testing.assert_close(
+        ramped, ramped[:1].expand_as(ramped), atol=1e-4, rtol=0
+    )  # one embedding, token by token more
 
 
 def test_reference_attention_is_softmax_over_own_and_reference_tokens(parts):
@@ -113,8 +120,8 @@ def test_a_reference_of_the_same_tokens_is_ordinary_self_attention(parts):
 
 
 def test_one_step_is_the_closed_formula(parts):
-    """One trailing step goes from the largest sigma to 0: x0 = x / (s^2 + 1) - v s / sqrt(s^2 + 1); latent and pixel scales
-    are undone: z = (x0 / 0.75 + 0.22) / 0.18215, image = decoded * 0.8 / 0.5."""
+    """One trailing step goes from the largest sigma to 0: x0 = x / (s^2 + 1) - v s / sqrt(s^2 + 1); latent and pixel
+    scales are undone: z = (x0 / 0.75 + 0.22) / 0.18215, image = decoded * 0.8 / 0.5."""
     picture = to_grey_picture(toy_photos(0.0)[0])
     image = sample_grid(parts, [picture], [source(7)], replace(SAMPLER, steps=1), TILE)
     draw = source(7)
@@ -127,7 +134,9 @@ def test_one_step_is_the_closed_formula(parts):
     scale = (sigma**2 + 1) ** 0.5
     with torch.no_grad():
         parts.unet((reference + sigma * spread) / scale, 999, encoder_hidden_states=text)
-        without, conditioned = parts.unet(torch.cat([start, start]) / scale, 999, encoder_hidden_states=text).sample.chunk(2)
+        without, conditioned = parts.unet(
+            torch.cat([start, start]) / scale, 999, encoder_hidden_states=text
+        ).sample.chunk(2)
         v = without + 4.0 * (conditioned - without)
         clean = start / scale**2 - v * sigma / scale
         decoded = parts.vae.decode((clean / 0.75 + 0.22) / 0.18215).sample
@@ -152,8 +161,9 @@ def test_conditions_are_made_once_per_photo(parts, monkeypatch):
     calls = {"vae": 0, "clip": 0}
     encode, embed = parts.vae.encode, parts.image_encoder.forward
     monkeypatch.setattr(parts.vae, "encode", lambda x: calls.__setitem__("vae", calls["vae"] + len(x)) or encode(x))
-    monkeypatch.setattr(parts.image_encoder, "forward",
-                        lambda x: calls.__setitem__("clip", calls["clip"] + len(x)) or embed(x))
+    monkeypatch.setattr(
+        parts.image_encoder, "forward", lambda x: calls.__setitem__("clip", calls["clip"] + len(x)) or embed(x)
+    )
     pictures = [to_grey_picture(photo) for photo in toy_photos(0.0)[:3]]
     sample_grid(parts, pictures, [source(i) for i in range(3)], SAMPLER, TILE)
     assert calls == {"vae": 4, "clip": 3}  # three photos and one "no photo" for all steps and views
@@ -175,18 +185,32 @@ def test_half_precision_runs(folder):
 
 
 def test_the_commands_run_from_the_published_folder(folder, toy_chunk, tmp_path):
-    config = {"distill": {"generator": "zero123plus", "weights": str(folder), "view_set": "zero123plus_v1.2", "output_size": 32,
-                          "sampler": {"steps": 1, "guidance": 4.0}, "gate": {"voxels": 24, "frames": 1}}}
+    config = {
+        "distill": {
+            "generator": "zero123plus",
+            "weights": str(folder),
+            "view_set": "zero123plus_v1.2",
+            "output_size": 32,
+            "sampler": {"steps": 1, "guidance": 4.0},
+            "gate": {"voxels": 24, "frames": 1},
+        }
+    }
     files = ["--frames", str(toy_chunk / "chunk/index.json"), "--config-json", json.dumps(config)]
-    assert main(["distill", "train", *files, "--splits", str(toy_chunk / "splits.json"), "--out", str(tmp_path / "g")]) in (0, None)
+    assert main(
+        ["distill", "train", *files, "--splits", str(toy_chunk / "splits.json"), "--out", str(tmp_path / "g")]
+    ) in (0, None)
     source_index = json.loads((toy_chunk / "chunk/index.json").read_text())
     one = toy_chunk / "chunk/zero.json"
     one.write_text(json.dumps(source_index | {"items": source_index["items"][:1]}))
     files[1] = str(one)
-    assert main(["distill", "views", *files, "--generator", str(tmp_path / "g"), "--out", str(tmp_path / "v/index.json")]) in (0, None)
+    assert main(
+        ["distill", "views", *files, "--generator", str(tmp_path / "g"), "--out", str(tmp_path / "v/index.json")]
+    ) in (0, None)
     header = json.loads((tmp_path / "v/index.json").read_text())["header"]
     record = json.loads((tmp_path / "v/candidates.json").read_text())
-    assert record["summary"]["candidates"] == 30 and header["generator"] == "zero123plus" and len(header["weights"]) == 7
+    assert (
+        record["summary"]["candidates"] == 30 and header["generator"] == "zero123plus" and len(header["weights"]) == 7
+    )
 
 
 def test_what_is_not_such_a_folder_is_refused(folder, tmp_path):
@@ -194,8 +218,10 @@ def test_what_is_not_such_a_folder_is_refused(folder, tmp_path):
         load_zero123plus(tmp_path, torch.float32, "cpu")
     with pytest.raises(ConfigError, match="its own angles"):
         Zero123PlusGenerator(None, VIEW_SETS["facelift"], SAMPLER)
-    for changed, match in (({"_class_name": "StableDiffusionPipeline"}, "another architecture"),
-                           ({"ramping_coefficients": [0.1]}, "does not fit together")):
+    for changed, match in (
+        ({"_class_name": "StableDiffusionPipeline"}, "another architecture"),
+        ({"ramping_coefficients": [0.1]}, "does not fit together"),
+    ):
         root = tmp_path / match
         shutil.copytree(folder, root)
         index = json.loads((root / "model_index.json").read_text())
@@ -212,9 +238,12 @@ def test_a_photo_without_foreground_is_refused(parts):
     photo = toy_photos(0.0)[0]
     with pytest.raises(DataError, match="no foreground"):
         Zero123PlusGenerator(parts, VIEW_SETS["zero123plus_v1.2"], SAMPLER, TILE).generate(
-            [replace(photo, rgba=np.zeros_like(photo.rgba))], [0])
+            [replace(photo, rgba=np.zeros_like(photo.rgba))], [0]
+        )
 
 
 def test_grey_is_what_the_photo_stands_on():
     photo = toy_photos(0.0)[0]
-    np.testing.assert_allclose(np.asarray(to_grey_picture(photo)) / 255, composite(photo.rgba, (127 / 255,) * 3), atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(
+        np.asarray(to_grey_picture(photo)) / 255, composite(photo.rgba, (127 / 255,) * 3), atol=0.5 / 255 + 1e-6
+    )

@@ -11,7 +11,9 @@ from mousefacelift.lrm.train import train
 
 from .toy import build_toy_dataset
 
-TINY = TrainConfig(preset="tiny", steps=6, validate_every=3, validation_frames=4, save_every=2, log_every=1, trackers=())
+TINY = TrainConfig(
+    preset="tiny", steps=6, validate_every=3, validation_frames=4, save_every=2, log_every=1, trackers=()
+)
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +26,13 @@ def request_for(toy_dataset, tmp_path):
     """A function that makes a TrainRequest on the toy dataset; keyword arguments change the train section."""
 
     def make(name="run", **changes):
-        return TrainRequest("no-synthetic", toy_dataset, tmp_path / name, dataclasses.replace(TINY, **changes),
-                            loader=LoaderConfig(image_size=32))
+        return TrainRequest(
+            "no-synthetic",
+            toy_dataset,
+            tmp_path / name,
+            dataclasses.replace(TINY, **changes),
+            loader=LoaderConfig(image_size=32),
+        )
 
     return make
 

@@ -2,8 +2,8 @@
 
     python -m tests.lrm.kill_worker DATASET OUT
 
-OUT/whole is one uninterrupted run, OUT/killed the run of the children. Prints the exit status of every child as JSON. The forks
-start from a process that has computed nothing yet, so that no thread pool is lost in them.
+OUT/whole is one uninterrupted run, OUT/killed the run of the children. Prints the exit status of every child as JSON.
+The forks start from a process that has computed nothing yet, so that no thread pool is lost in them.
 """
 
 import io
@@ -88,11 +88,20 @@ def between_backward_and_update():
 
 
 def on_a_full_disk():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # less than a checkpoint, more than a table or picture
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (300_000, 300_000)
+    )  # less than a checkpoint, more than a table or picture
 
 
-MOMENTS = (half_a_checkpoint, before_the_rename, after_the_rename, while_deleting_old_checkpoints, in_the_middle_of_a_table_row,
-           between_backward_and_update, on_a_full_disk)
+MOMENTS = (
+    half_a_checkpoint,
+    before_the_rename,
+    after_the_rename,
+    while_deleting_old_checkpoints,
+    in_the_middle_of_a_table_row,
+    between_backward_and_update,
+    on_a_full_disk,
+)
 
 
 def child(request, prepare=None, kill_after_s=None):
@@ -118,7 +127,9 @@ def child(request, prepare=None, kill_after_s=None):
 
 
 def main(dataset, out):
-    config = TrainConfig(preset="tiny", steps=STEPS, validate_every=4, validation_frames=2, save_every=1, log_every=1, trackers=())
+    config = TrainConfig(
+        preset="tiny", steps=STEPS, validate_every=4, validation_frames=2, save_every=1, log_every=1, trackers=()
+    )
 
     def request(name):
         return TrainRequest("no-synthetic", Path(dataset), Path(out) / name, config, loader=LoaderConfig(image_size=32))

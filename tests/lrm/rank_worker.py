@@ -1,9 +1,10 @@
-"""Started by test_launch.py in every process of a job: the `mousefacelift` command, which leaves a note of what its rank did.
+"""Started by test_launch.py in every process of a job: the `mousefacelift` command, which leaves a note of what its
+rank did.
 
     python -m mousefacelift.lrm.launch --standalone --nproc-per-node 2 -m tests.lrm.rank_worker NOTES lrm train ...
 
-NOTES/rank{R}.json: rows of every step and a digest of the weights after it. With DIE_AT in the environment rank 1 kills itself
-after that step.
+NOTES/rank{R}.json: rows of every step and a digest of the weights after it. With DIE_AT in the environment rank 1 kills
+itself after that step.
 """
 
 import hashlib

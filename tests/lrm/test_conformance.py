@@ -1,4 +1,5 @@
-"""The reference's own numbers (shared fixtures): model, intermediates, losses, filters. Skipped where the folder is absent.
+"""The reference's own numbers (shared fixtures): model, intermediates, losses, filters. Skipped where the folder is
+absent.
 
 Tolerance: absolute 2e-5 in fp32; the reference's own fp32-to-fp64 spread is up to 4e-6.
 """
@@ -28,11 +29,16 @@ def fixtures(shared):
 
 def load_case(folder):
     settings = json.loads((folder / "config.json").read_text())["config"]
-    model = GSLRM(ModelConfig(
-        dim=settings["transformer"]["d"], head_dim=settings["transformer"]["d_head"],
-        layers=settings["transformer"]["n_layer"], patch_size=settings["image_tokenizer"]["patch_size"],
-        free_gaussians=settings["gaussians"]["n_gaussians"], sh_degree=settings["gaussians"]["sh_degree"],
-    ))
+    model = GSLRM(
+        ModelConfig(
+            dim=settings["transformer"]["d"],
+            head_dim=settings["transformer"]["d_head"],
+            layers=settings["transformer"]["n_layer"],
+            patch_size=settings["image_tokenizer"]["patch_size"],
+            free_gaussians=settings["gaussians"]["n_gaussians"],
+            sh_degree=settings["gaussians"]["sh_degree"],
+        )
+    )
     model.load_state_dict(load_file(folder / "weights.safetensors"), strict=True)
     inputs = {k: torch.from_numpy(v) for k, v in np.load(folder / "inputs.npz").items()}
     return model, (inputs["image"], inputs["c2w"], inputs["fxfycxcy"]), np.load(folder / "outputs.npz")
@@ -69,8 +75,13 @@ def test_model_matches_the_reference_at_every_stage(fixtures, case):
         if name in expected:
             assert_close(value.reshape(expected[name].shape), expected[name], name)
             checked += 1
-    stored = {"xyz": raw.xyz, "sh": raw.sh, "scaling_log": raw.scale_log, "rotation_raw": raw.quats,
-              "opacity_logit": raw.opacity_logit}
+    stored = {
+        "xyz": raw.xyz,
+        "sh": raw.sh,
+        "scaling_log": raw.scale_log,
+        "rotation_raw": raw.quats,
+        "opacity_logit": raw.opacity_logit,
+    }
     for name, value in stored.items():
         assert_close(value, expected[name], name)
     assert checked >= 2
@@ -90,7 +101,9 @@ def test_rays_posed_images_and_activations_match_the_reference(fixtures):
     assert_close(gaussians.opacities[..., None], expected["opacity"], "opacity")
     free, patch, (v, h, w) = model.config.free_gaussians, model.config.patch_size, (image.shape[1], *image.shape[-2:])
     tiles = raw.xyz[:, free:].reshape(1, v, h // patch, w // patch, patch, patch, 3)
-    assert_close(tiles.permute(0, 1, 6, 2, 4, 3, 5).reshape(1, v, 3, h, w), expected["pixelalign_xyz"], "pixelalign_xyz")
+    assert_close(
+        tiles.permute(0, 1, 6, 2, 4, 3, 5).reshape(1, v, 3, h, w), expected["pixelalign_xyz"], "pixelalign_xyz"
+    )
 
 
 def test_published_sizes_have_exactly_the_published_keys(fixtures):
@@ -144,10 +157,15 @@ def test_losses_match_the_reference(fixtures):
     assert 1 - ssim(render, target[:, :3]).mean().item() == pytest.approx(want["ssim_loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("name,config", [
-    ("keep_cli", FILTERS["cli"]), ("keep_gradio", FILTERS["gradio"]), ("keep_train_eval", FILTERS["train_eval"]),
-    ("keep_nearfar_5_95", FilterConfig(0.0, None, None, None, (5.0, 95.0))),
-])
+@pytest.mark.parametrize(
+    "name,config",
+    [
+        ("keep_cli", FILTERS["cli"]),
+        ("keep_gradio", FILTERS["gradio"]),
+        ("keep_train_eval", FILTERS["train_eval"]),
+        ("keep_nearfar_5_95", FilterConfig(0.0, None, None, None, (5.0, 95.0))),
+    ],
+)
 def test_filters_keep_the_reference_rows(fixtures, name, config):
     folder = fixtures / "gslrm_filters_ply"
     data = {k: torch.from_numpy(v) for k, v in np.load(folder / "inputs.npz").items()}

@@ -1,6 +1,8 @@
-"""Numbers of this implementation on a day on which it met the reference's fixtures, for machines that do not have those.
+"""Numbers of this implementation on a day on which it met the reference's fixtures, for machines that do not have
+those.
 
-Inputs come from formulas, so nothing depends on a random generator; the network's own golden output is in test_model.py.
+Inputs come from formulas, so nothing depends on a random generator; the network's own golden output is in
+test_model.py.
 """
 
 import numpy as np
@@ -39,8 +41,13 @@ def formula_vgg():
 
 
 def gaussians(count=600):
-    return Gaussians(noise(count, 3), noise(count, 4, phase=1), noise(count, 3, phase=2) * 0.06 + 0.061,
-                     noise(count, phase=3) * 0.49 + 0.5, noise(count, 1, 3, phase=4))
+    return Gaussians(
+        noise(count, 3),
+        noise(count, 4, phase=1),
+        noise(count, 3, phase=2) * 0.06 + 0.061,
+        noise(count, phase=3) * 0.49 + 0.5,
+        noise(count, 1, 3, phase=4),
+    )
 
 
 @torch.no_grad()
@@ -50,7 +57,10 @@ def test_losses():
     np.testing.assert_allclose([e.item() for e in vgg.layer_errors(image, target)], LAYERS, rtol=1e-4)
     assert vgg(image, target).item() == pytest.approx(PERCEPTUAL, rel=1e-4)
     assert ssim(image, target).item() == pytest.approx(SSIM, abs=1e-5)
-    xyz, origin = wave(1, 2, 3, 8, 8, step=0.7) * 2 - 1, torch.tensor([[2.0, 0.5, 1.0], [-1.5, 1.5, 0.4]]).reshape(1, 2, 3, 1, 1)
+    xyz, origin = (
+        wave(1, 2, 3, 8, 8, step=0.7) * 2 - 1,
+        torch.tensor([[2.0, 0.5, 1.0], [-1.5, 1.5, 0.4]]).reshape(1, 2, 3, 1, 1),
+    )
     direction = torch.nn.functional.normalize(wave(1, 2, 3, 8, 8, step=0.31) - 1.2, dim=2)
     assert alignment_error(xyz, origin, direction, wave(1, 2, 1, 8, 8)).item() == pytest.approx(ALIGNMENT, rel=1e-5)
     assert distance_error(xyz, origin).item() == pytest.approx(DISTANCE, rel=1e-5)
@@ -77,8 +87,13 @@ def test_loader(tmp_path):
     views = tuple(View(wave(48, 48, 4, step=0.05, phase=i).numpy(), camera, {}) for i, camera in enumerate(ring(3, 48)))
     write_sample(tmp_path / "s", Sample(views, {"source": "object"}))
     found = load_views(tmp_path / "s", None, 32, (0.5,) * 3, True)
-    got = [found["image"].mean().item(), found["image"][1, :, 7, 9].sum().item(), found["image"][2, 3].std().item(),
-           found["fxfycxcy"][0, 0].item(), found["c2w"][2, 0, 3].item()]
+    got = [
+        found["image"].mean().item(),
+        found["image"][1, :, 7, 9].sum().item(),
+        found["image"][2, 3].std().item(),
+        found["fxfycxcy"][0, 0].item(),
+        found["c2w"][2, 0, 3].item(),
+    ]
     np.testing.assert_allclose(got, LOADER, rtol=2e-5)
 
 

@@ -34,8 +34,16 @@ def test_predictions_meet_their_truth_in_the_form_that_evaluation_reads(trained,
     header, items = read_predictions(tmp_path / "predictions" / "index.json")
     assert header["arm"] == "no-synthetic" and header["size"] == 32 and len(header["model_hash"]) == 64
     assert sorted((item.protocol, item.kind) for item in items) == [
-        ("A", "swap"), ("A", "swap"), ("A", "target"), ("A", "target"), ("B", "target"),
-        ("C", "swap"), ("C", "swap"), ("C", "target"), ("C", "target")]
+        ("A", "swap"),
+        ("A", "swap"),
+        ("A", "target"),
+        ("A", "target"),
+        ("B", "target"),
+        ("C", "swap"),
+        ("C", "swap"),
+        ("C", "target"),
+        ("C", "target"),
+    ]
     for item in items:
         assert 5 not in item.input_cameras and len(item.inputs) == 4
         judged = [camera for camera, given in zip(item.cameras, item.is_input) if not given]
@@ -46,8 +54,24 @@ def test_predictions_meet_their_truth_in_the_form_that_evaluation_reads(trained,
 
 def test_reconstruct_from_views_writes_everything(trained, toy_dataset, tmp_path):
     folder = toy_dataset / "real" / "000003"
-    code = main(["reconstruct", "--views", str(folder), "--use-views", "0,1,2,3", "--out", str(tmp_path), "--model", str(trained),
-                 "--frames", "3", "--size", "32", "--spz"])
+    code = main(
+        [
+            "reconstruct",
+            "--views",
+            str(folder),
+            "--use-views",
+            "0,1,2,3",
+            "--out",
+            str(tmp_path),
+            "--model",
+            str(trained),
+            "--frames",
+            "3",
+            "--size",
+            "32",
+            "--spz",
+        ]
+    )
     assert code == 0
     out = tmp_path / "000003"
     facts = json.loads((out / "reconstruction.json").read_text())
@@ -98,18 +122,40 @@ def picture(path, heading):
 
 def test_several_pictures_share_one_load_of_each_network(trained, tmp_path, loads):
     images = [picture(tmp_path / f"{name}.png", heading) for name, heading in (("a", 0), ("b", 120), ("c", 240))]
-    code = main(["reconstruct", *images, "--out", str(tmp_path / "out"), "--model", str(trained), "--frames", "0", "--seed", "7"])
+    code = main(
+        [
+            "reconstruct",
+            *images,
+            "--out",
+            str(tmp_path / "out"),
+            "--model",
+            str(trained),
+            "--frames",
+            "0",
+            "--seed",
+            "7",
+        ]
+    )
     assert code == 0 and loads["count"]() == (1, 1) and loads["painter"].seeds == [7, 8, 9]
     for name in "abc":
         facts = json.loads((tmp_path / "out" / name / "reconstruction.json").read_text())
-        assert facts["views"] == 4 and facts["input"]["picture"] == f"{name}.png"  # the repainted angle gave way to the picture
+        assert (
+            facts["views"] == 4 and facts["input"]["picture"] == f"{name}.png"
+        )  # the repainted angle gave way to the picture
         assert read_ply(tmp_path / "out" / name / "gaussians.ply").count == facts["gaussians"] > 50
 
 
 def test_several_folders_share_one_load_and_no_generator(trained, toy_dataset, tmp_path, loads):
     folders = [str(toy_dataset / "real" / f"{frame:06d}") for frame in (3, 4)]
-    assert main(["reconstruct", "--views", *folders, "--out", str(tmp_path), "--model", str(trained), "--frames", "0"]) == 0
-    assert loads["count"]() == (1, 0) and (tmp_path / "000003/sheet.png").exists() and (tmp_path / "000004/sheet.png").exists()
+    assert (
+        main(["reconstruct", "--views", *folders, "--out", str(tmp_path), "--model", str(trained), "--frames", "0"])
+        == 0
+    )
+    assert (
+        loads["count"]() == (1, 0)
+        and (tmp_path / "000003/sheet.png").exists()
+        and (tmp_path / "000004/sheet.png").exists()
+    )
 
 
 def test_a_bad_picture_ends_a_batch_and_what_came_before_it_stays(trained, tmp_path, loads, capsys):
@@ -135,19 +181,49 @@ def broken_sample(folder, fault):
     return folder
 
 
-@pytest.mark.parametrize("fault,use,message", [
-    ("mirrored", "0,1,2", "camera 1 of .*det R = -1"), ("behind", "0,1,2", "animal is behind a camera"), 
-    ("missing", "0,1,2", "cam_001.png"), ("empty", "0,1,2", "shows no foreground"), ("none", "0,1,9", "fewer views than asked for")])
-def test_folders_that_cannot_be_reconstructed_are_refused_by_name(trained, toy_dataset, tmp_path, capsys, fault, use, message):
+@pytest.mark.parametrize(
+    "fault,use,message",
+    [
+        ("mirrored", "0,1,2", "camera 1 of .*det R = -1"),
+        ("behind", "0,1,2", "animal is behind a camera"),
+        ("missing", "0,1,2", "cam_001.png"),
+        ("empty", "0,1,2", "shows no foreground"),
+        ("none", "0,1,9", "fewer views than asked for"),
+    ],
+)
+def test_folders_that_cannot_be_reconstructed_are_refused_by_name(
+    trained, toy_dataset, tmp_path, capsys, fault, use, message
+):
     folder = broken_sample(Path(shutil.copytree(toy_dataset / "real" / "000003", tmp_path / "views")), fault)
-    code = main(["reconstruct", "--views", str(folder), "--use-views", use, "--out", str(tmp_path / "out"), "--model", str(trained)])
+    code = main(
+        [
+            "reconstruct",
+            "--views",
+            str(folder),
+            "--use-views",
+            use,
+            "--out",
+            str(tmp_path / "out"),
+            "--model",
+            str(trained),
+        ]
+    )
     assert code == 2 and re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "out" / "views").exists()
 
 
 def test_a_full_disk_is_told_and_keeps_the_older_reconstruction(trained, toy_dataset, tmp_path, capsys):
-    command = ["reconstruct", "--views", str(toy_dataset / "real" / "000003"), "--out", str(tmp_path), "--model", str(trained),
-               "--frames", "2"]
+    command = [
+        "reconstruct",
+        "--views",
+        str(toy_dataset / "real" / "000003"),
+        "--out",
+        str(tmp_path),
+        "--model",
+        str(trained),
+        "--frames",
+        "2",
+    ]
     assert main(command) == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "000003").iterdir() if path.is_file()}
     with files_no_larger_than(15_000):

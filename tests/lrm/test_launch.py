@@ -1,4 +1,5 @@
-"""One job is one launch: processes of one node, nodes of a SLURM allocation, and what several processes learn together."""
+"""One job is one launch: processes of one node, nodes of a SLURM allocation, and what several processes learn
+together."""
 
 import csv
 import json
@@ -17,8 +18,16 @@ from mousefacelift.lrm.launch import allocated_hosts, launch_command
 from mousefacelift.workflow import training_resources
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = {"preset": "tiny", "steps": 5, "validate_every": 2, "save_every": 3, "log_every": 1, "validation_frames": 2,
-            "trackers": [], "precision": "fp32"}
+SETTINGS = {
+    "preset": "tiny",
+    "steps": 5,
+    "validate_every": 2,
+    "save_every": 3,
+    "log_every": 1,
+    "validation_frames": 2,
+    "trackers": [],
+    "precision": "fp32",
+}
 
 
 def test_one_process_needs_no_launch_and_several_take_torchrun():
@@ -59,8 +68,18 @@ def test_the_rule_asks_for_the_nodes_and_gpus_of_the_configuration():
 
 def train_arguments(dataset, out, **changes):
     section = {"train": SETTINGS | changes, "loader": {"image_size": 32}}
-    return ["lrm", "train", "--arm", "no-synthetic", "--dataset", str(dataset), "--out", str(out), "--config-json",
-            json.dumps(section)]
+    return [
+        "lrm",
+        "train",
+        "--arm",
+        "no-synthetic",
+        "--dataset",
+        str(dataset),
+        "--out",
+        str(out),
+        "--config-json",
+        json.dumps(section),
+    ]
 
 
 def start(command, **env):
@@ -77,9 +96,18 @@ def two_ranks(notes, arguments, **env):
 
 def test_two_processes_share_a_step_and_learn_what_one_learns(toy_dataset, tmp_path):
     """The optimiser sees the same global batch of two samples, so weights and logged losses agree but for rounding."""
-    one = start([sys.executable, "-m", "mousefacelift", *train_arguments(toy_dataset, tmp_path / "one", optimizer={"accumulate": 2})])
+    one = start(
+        [
+            sys.executable,
+            "-m",
+            "mousefacelift",
+            *train_arguments(toy_dataset, tmp_path / "one", optimizer={"accumulate": 2}),
+        ]
+    )
     assert one.returncode == 0, one.stderr
-    two, ranks = two_ranks(tmp_path / "notes", train_arguments(toy_dataset, tmp_path / "two", optimizer={"accumulate": 1}))
+    two, ranks = two_ranks(
+        tmp_path / "notes", train_arguments(toy_dataset, tmp_path / "two", optimizer={"accumulate": 1})
+    )
     assert two.returncode == 0, two.stderr
     mixture = [json.loads((tmp_path / name / "mixture.json").read_text()) for name in ("one", "two")]
     assert mixture[0] == mixture[1] and mixture[0]["batch"] == 2
@@ -103,8 +131,14 @@ def test_two_processes_of_which_one_was_killed_go_on_with_the_same_bits(toy_data
     assert done.returncode not in (0, 2, 3)
     done, resumed = two_ranks(tmp_path / "notes", arguments)
     assert done.returncode == 0 and "resumed at step" in done.stderr, done.stderr
-    whole = start([sys.executable, "-m", "mousefacelift", *train_arguments(toy_dataset, tmp_path / "whole",
-                                                                           launch={"cpu_processes": 2})])
+    whole = start(
+        [
+            sys.executable,
+            "-m",
+            "mousefacelift",
+            *train_arguments(toy_dataset, tmp_path / "whole", launch={"cpu_processes": 2}),
+        ]
+    )
     assert whole.returncode == 0, whole.stderr
     want, got = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(want[name], got[name]) for name in want)
@@ -113,7 +147,8 @@ def test_two_processes_of_which_one_was_killed_go_on_with_the_same_bits(toy_data
 
 @pytest.mark.slow
 def test_a_gate_that_stops_several_processes_keeps_its_exit_code(toy_dataset, tmp_path):
-    arguments = train_arguments(toy_dataset, tmp_path / "out", launch={"cpu_processes": 2}, optimizer={"skip_norm": 1e-9},
-                                guards={"after": 2})
+    arguments = train_arguments(
+        toy_dataset, tmp_path / "out", launch={"cpu_processes": 2}, optimizer={"skip_norm": 1e-9}, guards={"after": 2}
+    )
     done = start([sys.executable, "-m", "mousefacelift", *arguments])
     assert done.returncode == 3 and "only 0 of 2 training steps could be applied" in done.stderr

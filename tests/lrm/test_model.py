@@ -105,7 +105,9 @@ def test_an_untrained_small_model_already_shows_the_colours_of_its_input():
 def toy_views(zoom=1.0, background=1.0, azimuths=(0, 90, 180, 270), size=32):
     """image [1, V, 4, H, W] of the toy animal over a grey, c2w and fxfycxcy."""
     cameras = [orbit(a + 7, 20, 2.7, canonical_fxfycxcy(size) * [zoom, zoom, 1, 1], size, size) for a in azimuths]
-    rgba = torch.from_numpy(np.stack([cast_balls(camera, 40, (0.8, 0.3, 0.2)) for camera in cameras])).permute(0, 3, 1, 2)[None]
+    rgba = torch.from_numpy(np.stack([cast_balls(camera, 40, (0.8, 0.3, 0.2)) for camera in cameras])).permute(
+        0, 3, 1, 2
+    )[None]
     image = torch.cat([rgba[:, :, :3] * rgba[:, :, 3:] + background * (1 - rgba[:, :, 3:]), rgba[:, :, 3:]], 2)
     c2w = torch.from_numpy(np.stack([camera.c2w for camera in cameras])).float()[None]
     return image, c2w, torch.from_numpy(np.stack([camera.fxfycxcy for camera in cameras])).float()[None]
@@ -170,7 +172,9 @@ def test_activation_checkpointing_changes_no_gradient():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler on a CPU"
+)
 def test_compiled_layers_equal_plain_ones_at_any_number_of_tokens():
     """Output and gradients, with and without padding (a mask), while the number of tokens changes from step to step."""
     plain, compiled = build(PRESETS["tiny"]).train(), build(PRESETS["tiny"]).train()
@@ -207,8 +211,11 @@ def test_golden_output_of_a_fixed_network():
     model = GSLRM(ModelConfig(image_size=16, dim=32, head_dim=16, layers=2))
     for number, parameter in enumerate(model.parameters()):
         ramp = torch.arange(parameter.numel(), dtype=torch.float64)
-        parameter.copy_((torch.sin(ramp * 0.7 + number) * (0.3 if parameter.ndim > 1 else 0.1)
-                         + (parameter.ndim == 1)).reshape(parameter.shape).float())
+        parameter.copy_(
+            (torch.sin(ramp * 0.7 + number) * (0.3 if parameter.ndim > 1 else 0.1) + (parameter.ndim == 1))
+            .reshape(parameter.shape)
+            .float()
+        )
     image = torch.sin(torch.arange(2 * 3 * 16 * 16).float() * 0.01).reshape(1, 2, 3, 16, 16) / 2 + 0.5
     _, c2w, fxfycxcy = scene(2, 16, channels=3)
     raw = model(image, c2w, fxfycxcy)
@@ -216,8 +223,22 @@ def test_golden_output_of_a_fixed_network():
     np.testing.assert_allclose(torch.cat(got).numpy(), GOLDEN, atol=2e-5)
 
 
-GOLDEN = [0.051448, 0.358825, 0.553320, -0.412379, 0.354631, -0.238425, -2.275926, -2.538138, -1.887053,
-          0.152146, -0.330329, 0.454059, -0.502941, -1.633546]
+GOLDEN = [
+    0.051448,
+    0.358825,
+    0.553320,
+    -0.412379,
+    0.354631,
+    -0.238425,
+    -2.275926,
+    -2.538138,
+    -1.887053,
+    0.152146,
+    -0.330329,
+    0.454059,
+    -0.502941,
+    -1.633546,
+]
 
 
 def test_presets_have_the_sizes_they_promise():

@@ -24,7 +24,8 @@ def rig():
 
 
 def center_ray(camera):
-    """The ray of a camera through the origin, origin and direction [1, 1, 3]; it meets the ball 0.45 before the origin."""
+    """The ray of a camera through the origin, origin and direction [1, 1, 3]; it meets the ball 0.45 before the
+    origin."""
     origin = torch.from_numpy(camera.center).float()
     return origin[None, None], (-origin / origin.norm())[None, None]
 
@@ -33,8 +34,12 @@ def test_the_interval_of_a_ray_holds_the_visible_surface_and_little_more(rig):
     cameras, alpha, w2c, fxfycxcy = rig
     for camera in cameras:
         near, far = 2.7 + ends(allowed_part(*center_ray(camera), alpha, w2c, fxfycxcy, REACH), REACH)[0, 0]
-        assert 2.7 - 0.45 - 0.3 < near.item() < 2.7 - 0.45 + STEP  # the hull of four views is somewhat larger than the ball
-        assert 2.7 + 0.45 - STEP < far.item() < 2.7 + 0.45 + 0.55  # behind the ball stands the small one for some cameras
+        assert (
+            2.7 - 0.45 - 0.3 < near.item() < 2.7 - 0.45 + STEP
+        )  # the hull of four views is somewhat larger than the ball
+        assert (
+            2.7 + 0.45 - STEP < far.item() < 2.7 + 0.45 + 0.55
+        )  # behind the ball stands the small one for some cameras
 
 
 def test_a_view_that_contradicts_the_others_is_outvoted(rig):
@@ -48,7 +53,8 @@ def test_a_view_that_contradicts_the_others_is_outvoted(rig):
 
 
 def test_a_corner_that_other_cameras_do_not_show_is_no_body_where_there_is_another(rig):
-    """A ray that misses the body by little in one view meets it in the others; far off, only its own view has an opinion."""
+    """A ray that misses the body by little in one view meets it in the others; far off, only its own view has an
+    opinion."""
     cameras, alpha, w2c, fxfycxcy = rig
     wrong, narrow = alpha.clone(), fxfycxcy.clone()
     wrong[:, 3] = 0
@@ -79,7 +85,9 @@ def test_rays_of_a_batch_do_not_mix(rig):
 
 def test_no_share_names_a_point_that_the_silhouettes_exclude():
     allowed = torch.zeros(1, 3, SAMPLES, dtype=torch.bool)
-    allowed[0, 0, 10:13] = allowed[0, 0, 30:31] = allowed[0, 1, 47] = allowed[0, 2] = True  # two pieces, the last sample, everything
+    allowed[0, 0, 10:13] = allowed[0, 0, 30:31] = allowed[0, 1, 47] = allowed[0, 2] = (
+        True  # two pieces, the last sample, everything
+    )
     shares = torch.linspace(0, 1, 101)
     offsets = torch.cat([offset_within(allowed, share.expand(1, 3, 1), REACH) for share in shares], -1)[0]  # [3, 101]
     assert (offsets.diff() >= 0).all()

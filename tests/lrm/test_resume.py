@@ -1,4 +1,5 @@
-"""A run that dies goes on with the same bits, whatever it was doing; nothing of another configuration is mixed in or lost."""
+"""A run that dies goes on with the same bits, whatever it was doing; nothing of another configuration is mixed in or
+lost."""
 
 import csv
 import dataclasses
@@ -49,11 +50,14 @@ def assert_same_run(one, two, last_step):
     assert all(torch.equal(want[name], got[name]) for name in want)
     last = f"checkpoints/step_{last_step:08d}/training.pt"
     want, got = (torch.load(folder / last, weights_only=True)["optimizer"]["state"] for folder in (one, two))
-    assert want and all(torch.equal(want[i][name], got[i][name]) for i in want for name in ("exp_avg", "exp_avg_sq", "step"))
+    assert want and all(
+        torch.equal(want[i][name], got[i][name]) for i in want for name in ("exp_avg", "exp_avg_sq", "step")
+    )
     for table in ("metrics.csv", "validation.csv"):
         want, got = (list(csv.DictReader(open(folder / table))) for folder in (one, two))
-        assert [{k: v for k, v in row.items() if k != "samples_per_s"} for row in want] == \
-               [{k: v for k, v in row.items() if k != "samples_per_s"} for row in got]
+        assert [{k: v for k, v in row.items() if k != "samples_per_s"} for row in want] == [
+            {k: v for k, v in row.items() if k != "samples_per_s"} for row in got
+        ]
 
 
 @pytest.fixture
@@ -64,12 +68,19 @@ def fresh_accelerator():
     AcceleratorState._reset_state(True)
 
 
-@pytest.mark.parametrize("killed_at,changes", [
-    (3, {}), (5, {}), (3, {"layers": "lora", "lora_rank": 4}), (3, {"layers": "frozen", "frozen_share": 0.5}),
-    (3, {"precision": "bf16", "checkpoint_activations": True, "optimizer": OptimizerConfig(batch=2)}),
-])
-def test_a_killed_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(request_for, trained, monkeypatch,
-                                                                                      fresh_accelerator, killed_at, changes):
+@pytest.mark.parametrize(
+    "killed_at,changes",
+    [
+        (3, {}),
+        (5, {}),
+        (3, {"layers": "lora", "lora_rank": 4}),
+        (3, {"layers": "frozen", "frozen_share": 0.5}),
+        (3, {"precision": "bf16", "checkpoint_activations": True, "optimizer": OptimizerConfig(batch=2)}),
+    ],
+)
+def test_a_killed_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+    request_for, trained, monkeypatch, fresh_accelerator, killed_at, changes
+):
     request = request_for("killed", **changes)
     with monkeypatch.context() as patch:
         kill_after(patch, killed_at)
@@ -81,22 +92,38 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(reque
 
 
 def test_killed_at_any_moment_even_while_writing_a_run_goes_on_with_the_same_bits(toy_dataset, tmp_path):
-    done = subprocess.run([sys.executable, "-m", "tests.lrm.kill_worker", str(toy_dataset), str(tmp_path)], cwd=ROOT,
-                          capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.lrm.kill_worker", str(toy_dataset), str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr
     status = json.loads(done.stdout.splitlines()[-1])
     assert status.pop("whole") == 0 and status.pop("last") == 0
     assert status.pop("on_a_full_disk") == 5 and "likely: a full disk" in done.stderr
-    assert len(status) == 9 and all(code == -9 or name.startswith("after") and code == 0 for name, code in status.items())
+    assert len(status) == 9 and all(
+        code == -9 or name.startswith("after") and code == 0 for name, code in status.items()
+    )
     assert_same_run(tmp_path / "whole", tmp_path / "killed", 12)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".*"))  # no half-written rest
     assert len(list((tmp_path / "killed" / "checkpoints").iterdir())) <= 3  # the last two and the best
 
 
-@pytest.mark.parametrize("fault,message", [("missing", "cannot be read"), ("changed", "is not what the manifest lists")])
-def test_a_file_lost_or_changed_during_a_run_is_named_and_the_run_goes_on_when_it_is_back(trained, tmp_path, monkeypatch, fault, message):
-    request = TrainRequest("no-synthetic", build_toy_dataset(tmp_path / "dataset"), tmp_path / "run", TINY,
-                           loader=LoaderConfig(image_size=32))
+@pytest.mark.parametrize(
+    "fault,message", [("missing", "cannot be read"), ("changed", "is not what the manifest lists")]
+)
+def test_a_file_lost_or_changed_during_a_run_is_named_and_the_run_goes_on_when_it_is_back(
+    trained, tmp_path, monkeypatch, fault, message
+):
+    request = TrainRequest(
+        "no-synthetic",
+        build_toy_dataset(tmp_path / "dataset"),
+        tmp_path / "run",
+        TINY,
+        loader=LoaderConfig(image_size=32),
+    )
     images, real = sorted((tmp_path / "dataset").rglob("cam_*.png")), train_module.take_step
     before = [path.read_bytes() for path in images]
 
@@ -145,7 +172,9 @@ def test_other_weights_to_start_from_are_another_configuration(request_for, trai
         write_model(tmp_path / "start", {k: v * factor for k, v in model.state_dict().items()}, sizes, {})
         request = request_for(init=str(tmp_path / "start"), steps=1)
         train(request)
-    assert "the configuration changed" in capsys.readouterr().out and read_facts(request.out)["init"] == str(tmp_path / "start")
+    assert "the configuration changed" in capsys.readouterr().out and read_facts(request.out)["init"] == str(
+        tmp_path / "start"
+    )
 
 
 def test_the_best_checkpoint_and_the_last_ones_are_kept(request_for, monkeypatch):
@@ -157,14 +186,20 @@ def test_the_best_checkpoint_and_the_last_ones_are_kept(request_for, monkeypatch
         return values | {"fg_psnr": -float(len(calls))}, *rest
 
     monkeypatch.setattr(train_module, "validate", ever_worse)
-    request = request_for(steps=8, validate_every=2, save_every=1, keep_last=2, optimizer=OptimizerConfig(learning_rate=0.5))
+    request = request_for(
+        steps=8, validate_every=2, save_every=1, keep_last=2, optimizer=OptimizerConfig(learning_rate=0.5)
+    )
     train(request)
     state = json.loads((request.out / "checkpoints" / "step_00000008" / "state.json").read_text())
     kept = sorted(int(path.name[5:]) for path in (request.out / "checkpoints").iterdir())
     assert kept == sorted({7, 8, state["best_step"]}) and state["best_step"] == 2
-    best = dataclasses.replace(request, train=dataclasses.replace(request.train, keep="best"), out=request.out.with_name("best"))
+    best = dataclasses.replace(
+        request, train=dataclasses.replace(request.train, keep="best"), out=request.out.with_name("best")
+    )
     train(best)
-    want = torch.load(best.out / "checkpoints" / f"step_{state['best_step']:08d}" / "training.pt", weights_only=True)["model"]
+    want = torch.load(best.out / "checkpoints" / f"step_{state['best_step']:08d}" / "training.pt", weights_only=True)[
+        "model"
+    ]
     got = load_file(best.out / "model.safetensors")
     assert all(torch.equal(want[name], got[name]) for name in want)
     assert json.loads((best.out / "config.json").read_text())["step"] == state["best_step"]

@@ -42,9 +42,22 @@ def test_tensorboard_holds_what_the_tables_hold(request_for):
     events = EventAccumulator(str(next((out / "logs").rglob("events.out.tfevents.*")).parent))
     events.Reload()
     names = events.Tags()["scalars"]
-    assert {"loss", "fg_psnr", "applied_ratio", "grad_norm", "count_real", "epochs_real", "validation/fg_psnr",
-            "validation/skill_over_mean", "validation/variance_ratio", "validation/retrieval_at_1", "validation/coverage",
-            "validation/view_copy", "validation/input_swap", "validation/full_psnr"} <= set(names)
+    assert {
+        "loss",
+        "fg_psnr",
+        "applied_ratio",
+        "grad_norm",
+        "count_real",
+        "epochs_real",
+        "validation/fg_psnr",
+        "validation/skill_over_mean",
+        "validation/variance_ratio",
+        "validation/retrieval_at_1",
+        "validation/coverage",
+        "validation/view_copy",
+        "validation/input_swap",
+        "validation/full_psnr",
+    } <= set(names)
     assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
     assert [event.step for event in events.Scalars("validation/fg_psnr")] == [3, 6]
 
@@ -54,13 +67,39 @@ def test_wandb_is_told_the_same_when_it_is_installed(toy_dataset, tmp_path):
     (tmp_path / "wandb").mkdir()
     (tmp_path / "wandb" / "__init__.py").write_text(STUB)
     (tmp_path / "wandb-0.20.0.dist-info").mkdir()
-    (tmp_path / "wandb-0.20.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: wandb\nVersion: 0.20.0\n")
-    section = {"preset": "tiny", "steps": 2, "validate_every": 2, "log_every": 1, "validation_frames": 2, "trackers": ["wandb"]}
+    (tmp_path / "wandb-0.20.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: wandb\nVersion: 0.20.0\n"
+    )
+    section = {
+        "preset": "tiny",
+        "steps": 2,
+        "validate_every": 2,
+        "log_every": 1,
+        "validation_frames": 2,
+        "trackers": ["wandb"],
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "mousefacelift", "lrm", "train", "--arm", "no-synthetic", "--dataset", str(toy_dataset),
-         "--out", str(tmp_path / "run"), "--config-json", json.dumps({"train": section, "loader": {"image_size": 32}})],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "WANDB_NOTES": str(tmp_path / "notes")})
+        [
+            sys.executable,
+            "-m",
+            "mousefacelift",
+            "lrm",
+            "train",
+            "--arm",
+            "no-synthetic",
+            "--dataset",
+            str(toy_dataset),
+            "--out",
+            str(tmp_path / "run"),
+            "--config-json",
+            json.dumps({"train": section, "loader": {"image_size": 32}}),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "WANDB_NOTES": str(tmp_path / "notes")},
+    )
     assert done.returncode == 0, done.stderr
     notes = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
     assert [note["call"] for note in notes] == ["init", "config", "log", "log", "log", "finish"]

@@ -55,7 +55,7 @@ def test_the_renderer_is_given_the_background_that_lies_under_the_images(request
     batch = next(iter(make_loader(run.manifest, run.sampler, run.request.loader)))
     backgrounds = batch["bg_color"]
     assert len(backgrounds.unique(dim=0)) == len(backgrounds) > 2  # one per sample
-    target = batch["image"][:, batch["input_image"].shape[1]:]
+    target = batch["image"][:, batch["input_image"].shape[1] :]
     empty = (backgrounds[:, None, :, None, None] - target[:, :, :3]).square().flatten(0, 1)
     want = balanced_mean(empty, target[:, :, 3:].flatten(0, 1), run.request.train.loss.foreground_share).mean()
     assert batch_loss(run, batch)[1]["l2"].item() == pytest.approx(want.item(), rel=1e-4)
@@ -94,7 +94,14 @@ def test_a_run_too_short_for_the_guard_is_judged_at_its_end_and_stays_stopped(re
     for _ in range(2):  # starting it again changes nothing
         with pytest.raises(GateFailure, match="only 0 of 6 training steps"):
             train(request)
-        assert [row["skipped"] for row in csv.DictReader(open(request.out / "metrics.csv"))] == ["1", "2", "3", "4", "5", "6"]
+        assert [row["skipped"] for row in csv.DictReader(open(request.out / "metrics.csv"))] == [
+            "1",
+            "2",
+            "3",
+            "4",
+            "5",
+            "6",
+        ]
         assert not (request.out / "config.json").exists()
 
 
@@ -109,7 +116,9 @@ def test_the_alarm_stops_a_run_only_when_asked_and_only_when_it_lasts(request_fo
 
 
 @pytest.mark.parametrize("stops", [False, True])
-def test_a_tripped_alarm_is_in_the_checkpoints_the_tables_and_the_report_and_stops_when_asked(request_for, monkeypatch, stops, tmp_path):
+def test_a_tripped_alarm_is_in_the_checkpoints_the_tables_and_the_report_and_stops_when_asked(
+    request_for, monkeypatch, stops, tmp_path
+):
     """A network whose Gaussians are invisible renders white."""
     monkeypatch.setitem(PRESETS, "blind", dataclasses.replace(PRESETS["tiny"], opacity_logit_offset=-30.0))
     guards = GuardConfig(stop_on_collapse=stops, alarm_after=0.0, patience=2)
@@ -124,7 +133,10 @@ def test_a_tripped_alarm_is_in_the_checkpoints_the_tables_and_the_report_and_sto
         assert [alarm["step"] for alarm in read_facts(request.out)["alarms"]] == [3, 6, 9, 12]
     newest = max((request.out / "checkpoints").glob("step_*/state.json"))
     state = json.loads(newest.read_text())
-    assert state["step"] == (6 if stops else 12) and state["alarms"][-1] == {"step": state["step"], "collapses": ["white_out"]}
+    assert state["step"] == (6 if stops else 12) and state["alarms"][-1] == {
+        "step": state["step"],
+        "collapses": ["white_out"],
+    }
     rows = list(csv.DictReader(open(request.out / "validation.csv")))
     assert {row["collapses"] for row in rows} == {"white_out"} and len(rows) == (2 if stops else 4)
     text = " ".join(block.text for block in training_section(tmp_path, ReportConfig()).blocks if block.kind == "alarm")
@@ -139,16 +151,27 @@ def test_the_learning_rate_warms_up_and_ends_at_zero():
     assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
 
 
-@pytest.mark.parametrize("precision,has_gpu,processor,chosen", [
-    ("auto", True, {}, "bf16"), ("auto", False, {}, "fp32"), ("auto", False, {"avx512_bf16": True}, "bf16"),
-    ("auto", False, {"amx_bf16": True, "avx512_bf16": False}, "bf16"), ("auto", False, {"avx512_bf16": False}, "fp32"),
-    ("fp32", True, {}, "fp32"), ("bf16", False, {}, "bf16"), ("fp16", True, {}, "fp16")])
+@pytest.mark.parametrize(
+    "precision,has_gpu,processor,chosen",
+    [
+        ("auto", True, {}, "bf16"),
+        ("auto", False, {}, "fp32"),
+        ("auto", False, {"avx512_bf16": True}, "bf16"),
+        ("auto", False, {"amx_bf16": True, "avx512_bf16": False}, "bf16"),
+        ("auto", False, {"avx512_bf16": False}, "fp32"),
+        ("fp32", True, {}, "fp32"),
+        ("bf16", False, {}, "bf16"),
+        ("fp16", True, {}, "fp16"),
+    ],
+)
 def test_a_gpu_trains_in_bf16_by_default_and_a_processor_where_it_is_fast(precision, has_gpu, processor, chosen):
     assert chosen_precision(precision, has_gpu, processor) == chosen
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.skipif(
+    not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler on a CPU"
+)
 def test_compile_by_one_word_trains_the_same_network_under_the_published_names(request_for):
     out = train(request_for(compile=True, precision="fp32"))
     plain = train(request_for("plain", precision="fp32"))
@@ -158,7 +181,9 @@ def test_compile_by_one_word_trains_the_same_network_under_the_published_names(r
         torch.testing.assert_close(got[name], want[name], rtol=1e-3, atol=5e-4)  # Adam's first steps amplify rounding
 
 
-def test_weights_of_another_architecture_than_the_preset_are_refused_and_without_a_preset_taken(request_for, trained, tmp_path):
+def test_weights_of_another_architecture_than_the_preset_are_refused_and_without_a_preset_taken(
+    request_for, trained, tmp_path
+):
     with pytest.raises(ConfigError, match="not of the preset's architecture") as caught:
         prepare(request_for(init=str(trained), preset="small"))
     assert "got tiny, expected small" in str(caught.value) and "set train.preset to 'tiny'" in str(caught.value)
@@ -193,13 +218,33 @@ def test_bad_settings_are_refused(request_for, tmp_path):
     assert "expected at least 9 views" in str(caught.value)
 
 
-@pytest.mark.parametrize("mixture,arm,message", [
-    ({"mouse": {"cats": 1.0}}, "80-20", "'mixture.mouse.cats' is not known"),
-    ({"mouse": {"real": 0.0, "distilled": 0.0, "splat": 0.0}}, "80-20", "sum to 1"),
-    ({}, "0-0", "does not sum to 100"), ({}, "mostly-mice", "is not known"), ({"scan_share": 1.0}, "no-synthetic", "source 'scan'")])
-def test_a_mixture_that_is_none_ends_the_command_before_anything_is_written(toy_dataset, tmp_path, capsys, mixture, arm, message):
-    code = main(["lrm", "train", "--arm", arm, "--dataset", str(toy_dataset), "--out", str(tmp_path / "run"),
-                 "--config-json", json.dumps({"train": {"preset": "tiny"}, "mixture": mixture})])
+@pytest.mark.parametrize(
+    "mixture,arm,message",
+    [
+        ({"mouse": {"cats": 1.0}}, "80-20", "'mixture.mouse.cats' is not known"),
+        ({"mouse": {"real": 0.0, "distilled": 0.0, "splat": 0.0}}, "80-20", "sum to 1"),
+        ({}, "0-0", "does not sum to 100"),
+        ({}, "mostly-mice", "is not known"),
+        ({"scan_share": 1.0}, "no-synthetic", "source 'scan'"),
+    ],
+)
+def test_a_mixture_that_is_none_ends_the_command_before_anything_is_written(
+    toy_dataset, tmp_path, capsys, mixture, arm, message
+):
+    code = main(
+        [
+            "lrm",
+            "train",
+            "--arm",
+            arm,
+            "--dataset",
+            str(toy_dataset),
+            "--out",
+            str(tmp_path / "run"),
+            "--config-json",
+            json.dumps({"train": {"preset": "tiny"}, "mixture": mixture}),
+        ]
+    )
     assert code == 2 and message in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.csv")) and not list(tmp_path.rglob("*.png"))
 

@@ -46,8 +46,16 @@ def scripts(data):
     }
 
 
-@pytest.mark.parametrize("name,finding", [("healthy", ()), ("white_out", ("white_out",)), ("mean_image", ("mean_image",)),
-                                          ("view_copy", ("view_copy",)), ("half_mean", ("half_mean",))])
+@pytest.mark.parametrize(
+    "name,finding",
+    [
+        ("healthy", ()),
+        ("white_out", ("white_out",)),
+        ("mean_image", ("mean_image",)),
+        ("view_copy", ("view_copy",)),
+        ("half_mean", ("half_mean",)),
+    ],
+)
 def test_each_scripted_collapse_trips_its_own_detector(data, monkeypatch, name, finding):
     shown, alpha = scripts(data)[name]
 

@@ -17,10 +17,15 @@ HELD_OUT = 5
 def cast_balls(camera, heading, color):
     """rgba [H, W, 4] of a big and a small ball; the small one lies at `heading` degrees."""
     angle = np.radians(heading)
-    balls = [(np.zeros(3), 0.45, np.array(color)),
-             (0.6 * np.array([np.cos(angle), np.sin(angle), 0.2]), 0.3, 1 - np.array(color))]
+    balls = [
+        (np.zeros(3), 0.45, np.array(color)),
+        (0.6 * np.array([np.cos(angle), np.sin(angle), 0.2]), 0.3, 1 - np.array(color)),
+    ]
     origin, direction = rays(camera)
-    rgba, nearest = np.zeros((camera.height, camera.width, 4), np.float32), np.full((camera.height, camera.width), np.inf)
+    rgba, nearest = (
+        np.zeros((camera.height, camera.width, 4), np.float32),
+        np.full((camera.height, camera.width), np.inf),
+    )
     for center, radius, tint in balls:
         along = direction @ (center - origin)
         gap2 = ((origin - center) ** 2).sum() - along**2
@@ -38,13 +43,16 @@ def rig(size):
 
 
 def build_toy_dataset(folder, size=32, frames=24, objects=6, with_objects=True, seed=0):
-    """A verified dataset: `frames` real samples (first half train, then guard, val, test) and `objects` object samples."""
+    """A verified dataset: `frames` real samples (first half train, then guard, val, test) and `objects` object
+    samples."""
     folder.mkdir(parents=True, exist_ok=True)
     rng, rows, views = np.random.default_rng(seed), [], []
     color = (0.8, 0.3, 0.2)
     for frame in range(frames):
         split = "train" if frame < frames // 2 else "val" if frame < frames - 4 else "test"
-        images = [View(cast_balls(c, 360 * frame / frames * 2.3, color), c, {"camera": i}) for i, c in enumerate(rig(size))]
+        images = [
+            View(cast_balls(c, 360 * frame / frames * 2.3, color), c, {"camera": i}) for i, c in enumerate(rig(size))
+        ]
         add_sample(folder, rows, views, f"real/{frame:06d}", "real", split, frame, images)
     for number in range(objects if with_objects else 0):
         heading, tint = rng.uniform(0, 360), rng.random(3)
@@ -56,20 +64,50 @@ def build_toy_dataset(folder, size=32, frames=24, objects=6, with_objects=True, 
 
 def add_sample(folder, rows, views, name, source, split, frame, images):
     hashes = write_sample(folder / name, Sample(tuple(images), {"source": source}))
-    rows.append({"folder": name, "source": source, "set": "", "recording": "toy" if source == "real" else name, "subject": "m1",
-                 "frame": frame, "time_s": frame / 10, "split": split, "first_view": len(views), "views": len(images),
-                 "weight": 1.0, "decision": "accepted", "reason": ""})
+    rows.append(
+        {
+            "folder": name,
+            "source": source,
+            "set": "",
+            "recording": "toy" if source == "real" else name,
+            "subject": "m1",
+            "frame": frame,
+            "time_s": frame / 10,
+            "split": split,
+            "first_view": len(views),
+            "views": len(images),
+            "weight": 1.0,
+            "decision": "accepted",
+            "reason": "",
+        }
+    )
     for index, (view, digest) in enumerate(zip(images, hashes)):
         azimuth, elevation, distance = azimuth_elevation(view.camera)
         camera = view.meta.get("camera", -1)
         numbers = [view.camera.width, view.camera.height, *view.camera.fxfycxcy, *view.camera.w2c[:3].ravel()]
         held = camera == HELD_OUT
         protocol = {"train": "B" if held else "train", "guard": "none"}.get(split, "C" if held else "A")
-        views.append({"sample": len(rows) - 1, "view": index, "owner": len(rows) - 1, "index": index,
-                      "file": f"images/cam_{index:03d}.png", "source": source, "camera": camera, "held_out": held,
-                      "protocol": protocol if source == "real" else "none", **dict(zip(CAMERA_COLUMNS, numbers)),
-                      "azimuth": azimuth, "elevation": elevation, "distance": distance, "score": 1.0, "weight": 1.0, "seed": -1,
-                      "hash": bytes.fromhex(digest)})
+        views.append(
+            {
+                "sample": len(rows) - 1,
+                "view": index,
+                "owner": len(rows) - 1,
+                "index": index,
+                "file": f"images/cam_{index:03d}.png",
+                "source": source,
+                "camera": camera,
+                "held_out": held,
+                "protocol": protocol if source == "real" else "none",
+                **dict(zip(CAMERA_COLUMNS, numbers)),
+                "azimuth": azimuth,
+                "elevation": elevation,
+                "distance": distance,
+                "score": 1.0,
+                "weight": 1.0,
+                "seed": -1,
+                "hash": bytes.fromhex(digest),
+            }
+        )
 
 
 def write_tables(folder, rows, views):
@@ -80,7 +118,9 @@ def write_tables(folder, rows, views):
             kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
             empty = "" if pa.types.is_string(kind) else float("nan") if pa.types.is_floating(kind) else 0
             values = frame[column.name].tolist() if column.name in frame else [empty] * len(frame)
-            columns[column.name] = pa.array(values, kind).cast(column.type) if kind != column.type else pa.array(values, kind)
+            columns[column.name] = (
+                pa.array(values, kind).cast(column.type) if kind != column.type else pa.array(values, kind)
+            )
         pq.write_table(pa.table(columns, schema=schema), folder / f"{name}.parquet")
     header = {"schema": SCHEMA_VERSION, "build": "toy", "counts": {"samples": len(rows), "view_rows": len(views)}}
     (folder / "dataset.json").write_text(json.dumps(header))

@@ -33,12 +33,19 @@ SIDES = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.uint32)
 
 def glb(path, vertices=TETRAHEDRON, faces=SIDES, picture=None, material=None, change=None):
     """Write a GLB of one mesh with zero uv; `change(document)` may spoil it. Returns the path."""
-    blocks = [vertices.astype("<f4").tobytes(), faces.astype("<u4").tobytes(), np.zeros((len(vertices), 2), "<f4").tobytes()]
+    blocks = [
+        vertices.astype("<f4").tobytes(),
+        faces.astype("<u4").tobytes(),
+        np.zeros((len(vertices), 2), "<f4").tobytes(),
+    ]
     blocks += [picture] if picture else []
     blocks = [block + b"\0" * (-len(block) % 4) for block in blocks]
     starts = np.cumsum([0] + [len(block) for block in blocks])
     document = {
-        "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
         "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 2}, "indices": 1, "material": 0}]}],
         "accessors": [
             {"bufferView": 0, "componentType": 5126, "count": len(vertices), "type": "VEC3"},
@@ -48,7 +55,7 @@ def glb(path, vertices=TETRAHEDRON, faces=SIDES, picture=None, material=None, ch
         "bufferViews": [{"buffer": 0, "byteOffset": int(s), "byteLength": len(b)} for s, b in zip(starts, blocks)],
         "buffers": [{"byteLength": int(starts[-1])}],
         "materials": [{"pbrMetallicRoughness": {"metallicFactor": 0, **(material or {})}}],
-    }  # fmt: skip
+    }
     if picture:
         document |= {"images": [{"bufferView": 3, "mimeType": "image/png"}], "textures": [{"source": 0}]}
         document["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}

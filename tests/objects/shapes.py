@@ -34,5 +34,10 @@ def triangle_soup(rng, count=30):
     """Random triangles inside the unit ball."""
     vertices = rng.uniform(-0.55, 0.55, (3 * count, 3))
     colors = np.concatenate([np.repeat(rng.uniform(0, 1, (count, 3)), 3, axis=0), np.ones((3 * count, 1))], axis=1)
-    return make_mesh(vertices, np.arange(3 * count).reshape(-1, 3), normals="flat", colors=colors,
-                     materials=[Material(base=(1.0, 1.0, 1.0, 1.0))])
+    return make_mesh(
+        vertices,
+        np.arange(3 * count).reshape(-1, 3),
+        normals="flat",
+        colors=colors,
+        materials=[Material(base=(1.0, 1.0, 1.0, 1.0))],
+    )

@@ -58,8 +58,17 @@ def test_categories_and_licences_filter_and_are_counted(tmp_path):
     notes = {uid: {"license": "by" if k % 2 else "by-nc"} for k, uid in enumerate(HEX)}
     (tmp_path / "notes.json.gz").write_bytes(gzip.compress(json.dumps(notes).encode()))
     chosen = select_objects(
-        config(source="list", path=path, lvis=str(tmp_path / "lvis.json"), categories=["mouse"],
-               annotations=str(tmp_path / "notes.json.gz"), licenses=["by"], count=6), 0)
+        config(
+            source="list",
+            path=path,
+            lvis=str(tmp_path / "lvis.json"),
+            categories=["mouse"],
+            annotations=str(tmp_path / "notes.json.gz"),
+            licenses=["by"],
+            count=6,
+        ),
+        0,
+    )
     assert set(uids(chosen)) == set(HEX[1:12:2])
     assert chosen["left_out"] == {"category": 18, "license": 6}
     assert {item["license"] for item in chosen["items"]} == {"by"}
@@ -125,8 +134,14 @@ def test_bad_assets_are_rows_with_reasons_and_good_ones_samples(tmp_path):
     rows = {row["uid"]: row for row in index["items"]}
     assert rows["good.glb"]["status"] == "done" and rows["good.glb"]["views"] == 4
     assert [uid for uid, row in rows.items() if row["status"] == "done"] == ["good.glb"]
-    for uid, reason in (("nan", "not finite"), ("flat", "no area"), ("many", "too many faces"), ("animation", "no triangles"),
-                        ("bomb", "texture"), ("archive", "not a GLB")):
+    for uid, reason in (
+        ("nan", "not finite"),
+        ("flat", "no area"),
+        ("many", "too many faces"),
+        ("animation", "no triangles"),
+        ("bomb", "texture"),
+        ("archive", "not a GLB"),
+    ):
         row = rows[f"{uid}.glb"]
         assert row["status"] == "refused" and reason in row["reason"] and row["views"] == 0
     assert describe(index).startswith("1 done, 6 refused, 0 failed, 0 missing")

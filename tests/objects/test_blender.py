@@ -76,7 +76,11 @@ def test_silhouettes_agree_with_blender(blender, name):
 @pytest.mark.parametrize("offset", [False, True])
 def test_cameras_agree_with_blender_to_a_tenth_of_a_pixel(blender, offset):
     pins = np.array([[0.5, 0.1, 0.2], [-0.4, 0.3, -0.1], [0.1, -0.5, 0.4], [0.0, 0.0, 0.0]])
-    camera = orbit(33, 20, 2.7, OFF_CENTRE * 2, 256, 256) if offset else orbit(33, 20, 2.7, ring(1, 256)[0].fxfycxcy, 256, 256)
+    camera = (
+        orbit(33, 20, 2.7, OFF_CENTRE * 2, 256, 256)
+        if offset
+        else orbit(33, 20, 2.7, ring(1, 256)[0].fxfycxcy, 256, 256)
+    )
     mesh = join(*(sphere(pin, 0.03, 3) for pin in pins))
     ours = render_views(mesh, [camera], three_point_light(), 6)[0].rgba[..., 3]
     theirs = render_views_blender(mesh, [camera], three_point_light(), blender)[0].rgba[..., 3]

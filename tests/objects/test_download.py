@@ -55,7 +55,12 @@ def test_objects_are_fetched_checked_and_failures_listed(tmp_path, hub):
     record = download_objects(items, config)
     assert set(record["done"]) == {"good", "busy"}
     assert record["done"]["good"] == {"sha256": hashlib.sha256(BODY).hexdigest(), "bytes": len(BODY)}
-    for uid, reason in (("gone", "HTTP 404"), ("page", "not the object"), ("altered", "not the object"), ("large", "too large")):
+    for uid, reason in (
+        ("gone", "HTTP 404"),
+        ("page", "not the object"),
+        ("altered", "not the object"),
+        ("large", "too large"),
+    ):
         assert reason in record["failed"][uid] and not local_path({"uid": uid, "group": "000-001"}, config).exists()
     before = len(hub.requests)
     assert set(download_objects(items[:2], config)["done"]) == {"good", "busy"} and len(hub.requests) == before

@@ -57,7 +57,10 @@ def test_cameras_agree_to_a_tenth_of_a_pixel(fxfycxcy):
 def test_translucent_layers_agree():
     red = square(z=0.1, material=Material(base=(1.0, 0, 0, 0.5), alpha_mode=BLEND))
     green = square(z=-0.1, material=Material(base=(0, 1.0, 0, 0.25), alpha_mode=BLEND))
-    for camera in (orbit(10, 60, 2.7, ring(1, 64)[0].fxfycxcy, 64, 64), orbit(10, -60, 2.7, ring(1, 64)[0].fxfycxcy, 64, 64)):
+    for camera in (
+        orbit(10, 60, 2.7, ring(1, 64)[0].fxfycxcy, 64, 64),
+        orbit(10, -60, 2.7, ring(1, 64)[0].fxfycxcy, 64, 64),
+    ):
         ours = render_views(join(red, green), [camera])[0].rgba
         theirs = render_views_egl(join(red, green), [camera], three_point_light())[0].rgba
         assert np.abs(ours - theirs)[32, 32].max() < 2e-3

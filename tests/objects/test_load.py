@@ -33,7 +33,9 @@ def test_nodes_are_placed_by_their_matrices(tmp_path):
 
 
 def test_factors_are_linear_and_textures_srgb(tmp_path):
-    path = assets.glb(tmp_path / "a.glb", picture=assets.png(color=(255, 128, 0)), material={"baseColorFactor": [0.5, 1, 1, 1]})
+    path = assets.glb(
+        tmp_path / "a.glb", picture=assets.png(color=(255, 128, 0)), material={"baseColorFactor": [0.5, 1, 1, 1]}
+    )
     material = load_mesh(path).materials[0]
     assert material.base[0] == pytest.approx(0.5, abs=0.003)
     assert material.texture[0, 0].tolist() == [255, 128, 0, 255]
@@ -44,7 +46,9 @@ def test_factors_are_exact_and_samplers_say_what_lies_outside_a_texture(tmp_path
         document["samplers"] = [{}, {"wrapS": 33071, "wrapT": 33648}]
         document["textures"][0]["sampler"] = 1
 
-    path = assets.glb(tmp_path / "a.glb", picture=assets.png(), material={"baseColorFactor": [0.123456, 0.001, 0.5, 1]}, change=sample)
+    path = assets.glb(
+        tmp_path / "a.glb", picture=assets.png(), material={"baseColorFactor": [0.123456, 0.001, 0.5, 1]}, change=sample
+    )
     material = load_mesh(path).materials[0]
     assert material.base == (0.123456, 0.001, 0.5, 1.0) and material.wrap == (CLAMP, MIRROR)
     assert load_mesh(assets.glb(tmp_path / "b.glb", picture=assets.png())).materials[0].wrap == (REPEAT, REPEAT)
@@ -107,7 +111,11 @@ def test_bad_headers_are_refused_before_decoding(tmp_path, change, picture, mess
 
 
 def test_other_files_under_the_name_of_a_glb_are_refused(tmp_path):
-    for data, message in ((b"PK\x03\x04" + bytes(100), "not a GLB"), (b"", "empty"), (b"glTF\x01" + bytes(40), "glTF 2")):
+    for data, message in (
+        (b"PK\x03\x04" + bytes(100), "not a GLB"),
+        (b"", "empty"),
+        (b"glTF\x01" + bytes(40), "glTF 2"),
+    ):
         (tmp_path / "a.glb").write_bytes(data)
         with pytest.raises(DataError, match=message):
             inspect_asset(tmp_path / "a.glb", LIMITS)

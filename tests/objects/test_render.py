@@ -139,11 +139,19 @@ def test_pictures_do_not_depend_on_the_number_of_threads(rng):
 
 def painted_soup(rng, wrap):
     """Large textured and coloured triangles, half of them with smooth normals; texels are larger than samples."""
-    materials = [Material(base=(0.9, 0.7, 0.123456, 1.0), texture=rng.integers(0, 256, (4, 3, 4)).astype(np.uint8), wrap=wrap)]
+    materials = [
+        Material(base=(0.9, 0.7, 0.123456, 1.0), texture=rng.integers(0, 256, (4, 3, 4)).astype(np.uint8), wrap=wrap)
+    ]
     normals = rng.normal(size=(60, 3))
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True) * (np.arange(60) < 30)[:, None]
-    return make_mesh(rng.uniform(-0.6, 0.6, (60, 3)), np.arange(60).reshape(-1, 3), normals=normals, uv=rng.uniform(-1.5, 2.5, (60, 2)),
-                     colors=rng.uniform(0.2, 1, (60, 4)), materials=materials)
+    return make_mesh(
+        rng.uniform(-0.6, 0.6, (60, 3)),
+        np.arange(60).reshape(-1, 3),
+        normals=normals,
+        uv=rng.uniform(-1.5, 2.5, (60, 2)),
+        colors=rng.uniform(0.2, 1, (60, 4)),
+        materials=materials,
+    )
 
 
 @pytest.mark.parametrize("wrap", [(REPEAT, REPEAT), (CLAMP, MIRROR), (MIRROR, CLAMP)])

@@ -74,8 +74,18 @@ def test_posed_mammal_mouse_equals_the_kits_vertices(shared, tmp_path):
 def test_poses_for_another_skeleton_are_refused(tmp_path):
     body = arm()
     folder = tmp_path / "mouse_txt"
-    write_mammal(folder, {"vertices": body.vertices, "faces": body.faces, "joints": body.joints, "parents": body.parents,
-                          "w_joint": [0, 1, 1], "w_vertex": [0, 1, 2], "w_value": [1, 1, 1]})
+    write_mammal(
+        folder,
+        {
+            "vertices": body.vertices,
+            "faces": body.faces,
+            "joints": body.joints,
+            "parents": body.parents,
+            "w_joint": [0, 1, 1],
+            "w_vertex": [0, 1, 2],
+            "w_value": [1, 1, 1],
+        },
+    )
     np.savez(tmp_path / "poses.npz", pose_rotvec=np.zeros((4, 7, 3)))
     assert read_mammal(folder).joints.shape == (2, 3)
     assert open_sequence(folder).count == 1
@@ -117,7 +127,9 @@ def test_a_sequence_becomes_samples_whose_truth_mesh_is_what_the_cameras_see(tmp
 def test_only_an_independent_sequence_names_no_recording(tmp_path):
     write_npz(tmp_path / "ball.npz")
     for independent in (False, True):
-        render_scans(scan(tmp_path / "ball.npz", "m1", independent), tmp_path / f"{independent}/index.json", range(4, 5))
+        render_scans(
+            scan(tmp_path / "ball.npz", "m1", independent), tmp_path / f"{independent}/index.json", range(4, 5)
+        )
     meta = [read_sample(tmp_path / name / "000004").meta for name in ("False", "True")]
     assert [(m.get("recording"), m["asset"], m["frame"]) for m in meta] == [("m1", "m1", 4), (None, "m1", 4)]
 
@@ -150,7 +162,10 @@ def test_mesh_files_in_a_folder_are_frames_in_order(tmp_path):
         ({"faces": np.zeros((1, 3))}, "vertices and faces"),
         ({"vertices": np.zeros((4, 3)), "faces": np.zeros((1, 3))}, "wrong shape"),
         ({"vertices": np.zeros((2, 4, 3)), "faces": np.array([[0, 1, 9]])}, "do not fit"),
-        ({"vertices": np.zeros((2, 4, 3)), "faces": np.array([[0, 1, 2]]), "colors": np.zeros((3, 3))}, "colours do not fit"),
+        (
+            {"vertices": np.zeros((2, 4, 3)), "faces": np.array([[0, 1, 2]]), "colors": np.zeros((3, 3))},
+            "colours do not fit",
+        ),
     ],
 )
 def test_sequences_that_do_not_fit_together_are_refused(tmp_path, arrays, message):

@@ -1,4 +1,5 @@
-"""The rasteriser's naive twin: one ray per sample against every face, nothing shared with it but the definition of a picture."""
+"""The rasteriser's naive twin: one ray per sample against every face, nothing shared with it but the definition of a
+picture."""
 
 import numpy as np
 
@@ -30,7 +31,10 @@ def look_up(material, uv):
     for dx in (0, 1):
         for dy in (0, 1):
             weight = np.prod(np.where([dx, dy], place - first, 1 - place + first), axis=1)
-            row, column = wrap(first[:, 1] + dy, height, material.wrap[1]), wrap(first[:, 0] + dx, width, material.wrap[0])
+            row, column = (
+                wrap(first[:, 1] + dy, height, material.wrap[1]),
+                wrap(first[:, 0] + dx, width, material.wrap[0]),
+            )
             total = total + weight[:, None] * decode(material.texture[row, column, :3])
     return total
 
@@ -54,7 +58,9 @@ def cast_rays(mesh, camera, light, supersampling):
         weights = np.stack([1 - w1 - w2, w1, w2], -1)[nearer]
         flat = np.cross(b - a, c - a)
         flat = flat if flat @ (origin - a) > 0 else -flat
-        normal = weights @ mesh.normals[face] if np.abs(mesh.normals[face]).sum() > 0 else np.tile(flat, (len(weights), 1))
+        normal = (
+            weights @ mesh.normals[face] if np.abs(mesh.normals[face]).sum() > 0 else np.tile(flat, (len(weights), 1))
+        )
         normal = normal * np.where(normal @ flat < 0, -1, 1)[:, None] / np.linalg.norm(normal, axis=1, keepdims=True)
         material = mesh.materials[m]
         color = np.array(material.base[:3]) * (1 if mesh.colors is None else weights @ mesh.colors[face, :3])

@@ -14,15 +14,32 @@ from mousefacelift.report.build import build_report
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import Section, item_table
 
-CAMERA = {"name": "<0>", "azimuth": 216.5, "elevation": 8.3, "distance_mm": 313.2, "hull_iou": 0.99, "containment": 1.0,
-          "tangency_px": 0.2, "shift_px": [1.5, -2.0], "rotation_deg": [0.0, 0.0, 0.0]}
-RIG = {"report": {"format": "mammal_pickle", "convention": "R w2c OpenCV", "unit": "mm", "ring_order": ["0"], "cameras": [CAMERA],
-                  "refinement": {"kind": "principal_point", "held_out_before_px": 4.0, "held_out_after_px": 0.5}}}
+CAMERA = {
+    "name": "<0>",
+    "azimuth": 216.5,
+    "elevation": 8.3,
+    "distance_mm": 313.2,
+    "hull_iou": 0.99,
+    "containment": 1.0,
+    "tangency_px": 0.2,
+    "shift_px": [1.5, -2.0],
+    "rotation_deg": [0.0, 0.0, 0.0],
+}
+RIG = {
+    "report": {
+        "format": "mammal_pickle",
+        "convention": "R w2c OpenCV",
+        "unit": "mm",
+        "ring_order": ["0"],
+        "cameras": [CAMERA],
+        "refinement": {"kind": "principal_point", "held_out_before_px": 4.0, "held_out_after_px": 0.5},
+    }
+}
 
 
 def spot(size=32, at=16):
     rgba = np.zeros((size, size, 4), np.float32)
-    rgba[at - 3:at + 3, at - 3:at + 3] = (0.5, 0.2, 0.1, 1.0)
+    rgba[at - 3 : at + 3, at - 3 : at + 3] = (0.5, 0.2, 0.1, 1.0)
     return rgba
 
 
@@ -33,8 +50,15 @@ def results(tmp_path):
     (capture / "samples/c").mkdir(parents=True)
     (capture / "rig.json").write_text(json.dumps(RIG))
     views = tuple(View(spot(), camera, {}) for camera in ring(3, 32))
-    candidates = [{"cluster": c, "status": s, "reason": r} for c, s, r in
-                  [(0, "accepted", None), (0, "duplicate", None), (1, "refused", "support 0.1 below 0.9"), (2, "refused", "blank")]]
+    candidates = [
+        {"cluster": c, "status": s, "reason": r}
+        for c, s, r in [
+            (0, "accepted", None),
+            (0, "duplicate", None),
+            (1, "refused", "support 0.1 below 0.9"),
+            (2, "refused", "blank"),
+        ]
+    ]
     for folder, name in ((capture / "samples/c", "000003"), (distill / "m/samples/c", "000003")):
         write_sample(folder / name, Sample(views, {"source": "real"}))
         row = {"name": name, "frame": 3, "time_s": 0.3, "accepted": 1, "scores": {"psnr": 25.5}}
@@ -50,23 +74,40 @@ def build(results):
 
 def test_the_page_shows_what_ran_and_says_what_did_not(results):
     page = build(results)
-    for text in ("principal_point", "313.2", "1.50 -2.00", "Not run: splats", "Not run: training", "Not run: evaluation",
-                 "what became of the candidates", "distinct angles among the candidates"):
+    for text in (
+        "principal_point",
+        "313.2",
+        "1.50 -2.00",
+        "Not run: splats",
+        "Not run: training",
+        "Not run: evaluation",
+        "what became of the candidates",
+        "distinct angles among the candidates",
+    ):
         assert text in page, text
     assert "&lt;0&gt;" in page and "<0>" not in page  # names are text, never markup
     assert "http" not in page.replace("http://www.w3.org", "")  # nothing is fetched
 
 
 def test_the_sweep_is_a_table_of_its_arms_and_a_single_run_claims_no_spread(results):
-    numbers = {name: {"mean": 17.5, "low": 17.0, "high": 18.0, "worst": 15.0, "n": 5, "n_eff": 4.0}
-               for name in ("fg_psnr", "full_psnr", "fg_ssim", "iou", "coverage")}
-    entry = {"held_out": {"model": numbers}, "inputs": {}, "consistency": {}, "cameras": [5],
-             "collapse": {"judged": True, "findings": ["mean_image"], "frames": 5, "metrics": {}}}
+    numbers = {
+        name: {"mean": 17.5, "low": 17.0, "high": 18.0, "worst": 15.0, "n": 5, "n_eff": 4.0}
+        for name in ("fg_psnr", "full_psnr", "fg_ssim", "iou", "coverage")
+    }
+    entry = {
+        "held_out": {"model": numbers},
+        "inputs": {},
+        "consistency": {},
+        "cameras": [5],
+        "collapse": {"judged": True, "findings": ["mean_image"], "frames": 5, "metrics": {}},
+    }
     (results / "evaluate/80-20.seed1").mkdir(parents=True)
     summary = {"arm": "80-20", "predictions": {"seed": 1}, "protocols": {"C": entry}}
     (results / "evaluate/80-20.seed1/summary.json").write_text(json.dumps(summary))
-    runs = [{"arm": arm, "protocol": "C", "method": "model", "collapse": collapse, **{name: psnr for name in numbers}}
-            for arm, psnr, collapse in (("80-20", 17.0, ""), ("80-20", 18.0, "mean_image"), ("real-only", 12.25, ""))]
+    runs = [
+        {"arm": arm, "protocol": "C", "method": "model", "collapse": collapse, **{name: psnr for name in numbers}}
+        for arm, psnr, collapse in (("80-20", 17.0, ""), ("80-20", 18.0, "mean_image"), ("real-only", 12.25, ""))
+    ]
     compare_arms(runs, results / "evaluate/sweep_arms.csv")
     page = build(results)
     assert "the arms of the sweep" in page and "17.50 ± 0.71" in page and "12.25<" in page
@@ -87,18 +128,40 @@ def test_a_missing_results_folder_is_an_error(tmp_path):
 def test_a_collapse_finding_is_an_alarm_above_everything(results):
     folder = results / "evaluate/80-20"
     folder.mkdir(parents=True)
-    (folder / "summary.json").write_text(json.dumps({"arm": "80-20", "protocols": {"B": {
-        "held_out": {}, "inputs": {}, "consistency": {},
-        "collapse": {"judged": True, "findings": ["white_out"], "metrics": {}, "frames": 6}}}}))
+    (folder / "summary.json").write_text(
+        json.dumps(
+            {
+                "arm": "80-20",
+                "protocols": {
+                    "B": {
+                        "held_out": {},
+                        "inputs": {},
+                        "consistency": {},
+                        "collapse": {"judged": True, "findings": ["white_out"], "metrics": {}, "frames": 6},
+                    }
+                },
+            }
+        )
+    )
     page = build(results)
     assert '<p class="alarm">' in page and page.index("collapse found: white_out") < page.index('id="capture"')
 
 
 def test_item_tables_hold_least_median_and_most_of_numbers_alone():
     section = Section("s", "S")
-    item_table(section, "fits", [{"name": "a", "frame": 1, "steps": 10, "scores": {"psnr": 20.0}},
-                                 {"name": "b", "frame": 2, "steps": 30, "scores": {"psnr": 21.5}, "bad": float("nan")}])
-    assert section.blocks[0].rows == (("", "least", "median", "most"), ("steps", "10", "20", "30"), ("psnr", "20", "20.750", "21.500"))
+    item_table(
+        section,
+        "fits",
+        [
+            {"name": "a", "frame": 1, "steps": 10, "scores": {"psnr": 20.0}},
+            {"name": "b", "frame": 2, "steps": 30, "scores": {"psnr": 21.5}, "bad": float("nan")},
+        ],
+    )
+    assert section.blocks[0].rows == (
+        ("", "least", "median", "most"),
+        ("steps", "10", "20", "30"),
+        ("psnr", "20", "20.750", "21.500"),
+    )
 
 
 def test_pictures_are_cropped_alike_and_keep_all_that_they_show():
@@ -107,7 +170,11 @@ def test_pictures_are_cropped_alike_and_keep_all_that_they_show():
     one[15:17, 15:17] = 0
     other[10, 16] = 0
     cropped = shared_crop([one, other], margin=0.0)
-    assert {image.shape for image in cropped} == {(12, 12, 3)} and (cropped[1] == 0).any() and (cropped[0] == 0).sum() == 12
+    assert (
+        {image.shape for image in cropped} == {(12, 12, 3)}
+        and (cropped[1] == 0).any()
+        and (cropped[0] == 0).sum() == 12
+    )
     assert shared_crop([white])[0].shape == (32, 32, 3)
     assert contact_sheet(cropped, 2, labels=("a", "b")).shape == (28, 28, 3)
 
@@ -116,8 +183,22 @@ def test_pictures_are_cropped_alike_and_keep_all_that_they_show():
 def test_the_page_opens_in_a_browser_without_complaints(results, tmp_path):
     build(results)
     run = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-         f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0", "--dump-dom",
-         f"file://{results / 'report/index.html'}"], capture_output=True, text=True, timeout=120)
+        [
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--no-first-run",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--enable-logging=stderr",
+            "--v=0",
+            "--dump-dom",
+            f"file://{results / 'report/index.html'}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert run.returncode == 0 and 'id="distill"' in run.stdout
     assert "CONSOLE" not in run.stderr

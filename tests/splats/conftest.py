@@ -44,7 +44,9 @@ def hard_rgba(camera, turn):
 
 
 def toy_cameras(size, count=6):
-    return [orbit(360 * k / count + 7, (8.0, 22.0)[k % 2], 2.7, canonical_fxfycxcy(size), size, size) for k in range(count)]
+    return [
+        orbit(360 * k / count + 7, (8.0, 22.0)[k % 2], 2.7, canonical_fxfycxcy(size), size, size) for k in range(count)
+    ]
 
 
 def toy_frame(size=64, count=6, turn=0.0, name="toy"):
@@ -60,4 +62,6 @@ def frame():
 @pytest.fixture
 def quick():
     """A configuration that fits the toy at 64 px in a second or two."""
-    return SplatsConfig(size=64, count=800, batch=2, hull=HullConfig(grid=48), optimise=OptimiseConfig(steps=80, check_every=20))
+    return SplatsConfig(
+        size=64, count=800, batch=2, hull=HullConfig(grid=48), optimise=OptimiseConfig(steps=80, check_every=20)
+    )

@@ -28,7 +28,9 @@ def test_a_rounded_hull_fills_its_silhouettes_and_is_nearer_to_an_unseen_one():
         for mask, camera in zip(rest.masks, rest.cameras):
             assert mask_iou(mask, project_hull(body, camera)) > mask_iou(mask, project_hull(hull, camera)) - 0.01
         unseen = (frame.masks[view], frame.cameras[view])
-        gains.append(mask_iou(unseen[0], project_hull(body, unseen[1])) - mask_iou(unseen[0], project_hull(hull, unseen[1])))
+        gains.append(
+            mask_iou(unseen[0], project_hull(body, unseen[1])) - mask_iou(unseen[0], project_hull(hull, unseen[1]))
+        )
     assert np.mean(gains) > 0.02 and min(gains) > -0.01
 
 
@@ -50,7 +52,9 @@ def test_cameras_between_lie_between_neighbours_and_see_the_centre():
     torch.testing.assert_close(torch.linalg.det(made.w2c[0, :, :3, :3]), torch.ones(40))
     local = torch.einsum("vij,j->vi", made.w2c[0, :, :3, :3], center[0]) + made.w2c[0, :, :3, 3]
     torch.testing.assert_close(local[:, :2], torch.zeros(40, 2), atol=1e-5, rtol=0)
-    assert local[:, 2].min() > 2.4 and (made.w2c[0, :, 1, 2] < 0).all()  # in front, and the picture's down is the world's down
+    assert (
+        local[:, 2].min() > 2.4 and (made.w2c[0, :, 1, 2] < 0).all()
+    )  # in front, and the picture's down is the world's down
     turns = [azimuth_elevation(c.numpy())[:2] for c in made.centers[0]]
     assert all(5 < elevation < 25 for _, elevation in turns)
     assert len({int(azimuth // 60) for azimuth, _ in turns}) == 6

@@ -13,18 +13,24 @@ from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 
 CONFIG = {
     "splats": {
-        "size": 48, "count": 400, "batch": 2, "hull": {"grid": 40},
-        "optimise": {"steps": 12, "check_every": 6}, "trust": {"frames": 1, "pairs": False},
+        "size": 48,
+        "count": 400,
+        "batch": 2,
+        "hull": {"grid": 40},
+        "optimise": {"steps": 12, "check_every": 6},
+        "trust": {"frames": 1, "pairs": False},
         "novel": {"size": 48, "max_error": 0.9, "ring_views": 8},
     },
     "seed": 1,
-}  # fmt: skip
+}
 
 
 def write_chunk(folder, frames):
     items = []
     for number, frame in enumerate(frames):
-        views = tuple(View(image, camera, {"camera": k}) for k, (image, camera) in enumerate(zip(frame.rgba, frame.cameras)))
+        views = tuple(
+            View(image, camera, {"camera": k}) for k, (image, camera) in enumerate(zip(frame.rgba, frame.cameras))
+        )
         meta = {"source": "real", "recording": "toy", "frame": number, "time_s": number / 10}
         hashes = write_sample(folder / f"{number:06d}", Sample(views, meta))
         items.append({"name": f"{number:06d}", "frame": number, "hashes": hashes})
@@ -72,7 +78,9 @@ def test_rendered_views_carry_camera_angle_trust_depth_and_parents(results):
         assert view.meta["parents"] == [fits[0]["hash"]]
         assert 0 < view.meta["nearest_real_angle"] < 60 and 0 <= view.meta["trust"] <= 1
         assert (view.rgba[..., 3] > 0.5).sum() > 20
-        depth = cv2.imread(str(chunk / item["name"] / view.meta["depth"]), cv2.IMREAD_UNCHANGED) * view.meta["depth_unit"]
+        depth = (
+            cv2.imread(str(chunk / item["name"] / view.meta["depth"]), cv2.IMREAD_UNCHANGED) * view.meta["depth_unit"]
+        )
         solid = view.rgba[..., 3] > 0.9
         assert 1.5 < np.median(depth[solid]) < 3.6
 
@@ -91,7 +99,18 @@ def test_views_above_the_allowed_error_are_not_written(results, tmp_path):
     strict = json.loads(json.dumps(CONFIG))
     strict["splats"]["novel"]["max_error"] = 1e-6
     out = tmp_path / "strict" / "index.json"
-    assert run("novel", results / "fits/000000-000002/index.json", "--trust", results / "trust.json", "--out", out, config=strict) == 0
+    assert (
+        run(
+            "novel",
+            results / "fits/000000-000002/index.json",
+            "--trust",
+            results / "trust.json",
+            "--out",
+            out,
+            config=strict,
+        )
+        == 0
+    )
     items = json.loads(out.read_text())["items"]
     assert all(item["views"] == 0 and len(item["refused"]) == 12 and "excluded" in item for item in items)
     assert not list(out.parent.glob("*/images/*"))
@@ -101,7 +120,9 @@ def test_the_evaluations_camera_is_kept_out_of_the_fits(results, tmp_path):
     (tmp_path / "splits.json").write_text(json.dumps({"held_out_camera": 5}))
     samples = results / "capture" / "000000-000002" / "index.json"
     out = tmp_path / "fits" / "index.json"
-    assert run("fit", samples, "--trust", results / "trust.json", "--splits", tmp_path / "splits.json", "--out", out) == 0
+    assert (
+        run("fit", samples, "--trust", results / "trust.json", "--splits", tmp_path / "splits.json", "--out", out) == 0
+    )
     record = json.loads((out.parent / "000000" / "fit.json").read_text())
     assert len(record["cameras"]) == 5 and record["held_out"] == 5
 
@@ -124,7 +145,14 @@ def test_a_frame_that_cannot_be_fitted_is_named_and_leaves_no_splat(tmp_path, ca
 
 def test_stale_fits_are_refused(results, tmp_path):
     samples = write_chunk(tmp_path / "capture", [toy_frame(48, turn=90.0 + k) for k in range(3)])
-    words = ("novel", results / "fits/000000-000002/index.json", "--samples", samples, "--trust", results / "trust.json")
+    words = (
+        "novel",
+        results / "fits/000000-000002/index.json",
+        "--samples",
+        samples,
+        "--trust",
+        results / "trust.json",
+    )
     assert run(*words, "--out", tmp_path / "out" / "index.json") == 2
 
 
@@ -138,7 +166,9 @@ def test_export_writes_one_file_per_frame(results, tmp_path, layout):
 
 def test_export_writes_a_film(results, tmp_path):
     out = tmp_path / "film.mp4"
-    assert run("export", results / "fits/000000-000002/index.json", "--out", out, "--format", "mp4", "--size", "64") == 0
+    assert (
+        run("export", results / "fits/000000-000002/index.json", "--out", out, "--format", "mp4", "--size", "64") == 0
+    )
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) == 3
 
 

@@ -43,7 +43,9 @@ def test_frames_of_a_batch_do_not_touch_each_other(quick):
 
 
 def replace_means(gaussians, value):
-    return Gaussians(torch.full_like(gaussians.means, value), gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh)
+    return Gaussians(
+        torch.full_like(gaussians.means, value), gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh
+    )
 
 
 def test_the_same_seed_gives_the_same_splat(frame, quick):
@@ -81,7 +83,11 @@ def test_moving_gaussians_equals_moving_the_camera():
     """Rotation and translation of a correction are the rigid motion of a camera: same picture from a corrected w2c."""
     frame = toy_frame(48)
     gaussians = Gaussians.from_rgb(
-        torch.rand(30, 3) - 0.5, torch.randn(30, 4), torch.rand(30, 3) * 0.1 + 0.02, torch.full((30,), 0.8), torch.rand(30, 3)
+        torch.rand(30, 3) - 0.5,
+        torch.randn(30, 4),
+        torch.rand(30, 3) * 0.1 + 0.02,
+        torch.full((30,), 0.8),
+        torch.rand(30, 3),
     )
     corrections = torch.zeros(6, 8)
     corrections[:, :6] = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)) * 0.03
@@ -102,7 +108,9 @@ def test_principal_point_corrections_shift_projections_by_tangents():
     batch = CameraTensors(cameras.w2c[None], cameras.fxfycxcy[None], 48, 48)
     corrections = torch.zeros(6, 8)
     corrections[:, 6] = 0.1
-    one = Gaussians.from_rgb(torch.zeros(1, 1, 3), torch.ones(1, 1, 4), torch.ones(1, 1, 3), torch.ones(1, 1), torch.ones(1, 1, 3))
+    one = Gaussians.from_rgb(
+        torch.zeros(1, 1, 3), torch.ones(1, 1, 4), torch.ones(1, 1, 3), torch.ones(1, 1), torch.ones(1, 1, 3)
+    )
     moved, single = move_to_views(one, batch, corrections)
     local = torch.einsum("bvij,bvnj->bvni", single.w2c[:, :, 0, :3, :3], moved.means) + single.w2c[:, :, 0, None, :3, 3]
     torch.testing.assert_close(local[..., 0] / local[..., 2], torch.full((1, 6, 1), 0.1), atol=1e-5, rtol=0)

@@ -64,7 +64,8 @@ def test_expected_error_grows_with_angle_and_with_a_bad_fit_and_trust_falls():
 
 
 def test_trust_is_the_share_of_held_out_views_within_the_allowed_error():
-    """Coverage: on new draws from the calibrated noise, views with trust p are within the allowed error p of the time."""
+    """Coverage: on new draws from the calibrated noise, views with trust p are within the allowed error p of the
+    time."""
     rng = np.random.default_rng(0)
     angles = rng.uniform(20, 100, 400)
     noise = rng.lognormal(0, 0.3, 400)

@@ -1,6 +1,6 @@
 """Killing the whole run at random moments, in every way a user or a machine does it, changes nothing in the result.
 
-    python -m pytest -m slow tests/workflow/test_kill.py
+python -m pytest -m slow tests/workflow/test_kill.py
 """
 
 import hashlib
@@ -19,19 +19,37 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = [str(ROOT / "config.yaml"), str(ROOT / "tests/configs/tiny.yaml")]
-RECORDS = ("logs/", "benchmarks/", "dataset/parts/", "train/80-20/logs/")  # diaries and caches; everything else is a result
+RECORDS = (
+    "logs/",
+    "benchmarks/",
+    "dataset/parts/",
+    "train/80-20/logs/",
+)  # diaries and caches; everything else is a result
 CLOCK = {"elapsed_s", "load_s", "total_s", "seconds", "samples_per_s"}  # keys and columns that hold wall time
 
 
 def start(folder):
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder), "--cores", "2",
-               "--rerun-incomplete", "--configfile", *CONFIG]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(ROOT / "Snakefile"),
+        "--directory",
+        str(folder),
+        "--cores",
+        "2",
+        "--rerun-incomplete",
+        "--configfile",
+        *CONFIG,
+    ]
     with open(folder / "run.log", "a") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
 
 def kill(run, how):
-    """how: 'alone' (kill -9 of Snakemake, its jobs live on), or the signal that Ctrl-C, a shutdown or a power cut sends to all."""
+    """how: 'alone' (kill -9 of Snakemake, its jobs live on), or the signal that Ctrl-C, a shutdown or a power cut sends
+    to all."""
     if how == "alone":
         run.kill()
     else:
@@ -45,8 +63,8 @@ def finished(folder):
 
 
 def ends_before(run, folder, jobs, delay_s):
-    """Whether the run ends before `jobs` more of its jobs have ended and `delay_s` more have gone by. Jobs, because the number
-    of kills then does not hang on the speed of the machine."""
+    """Whether the run ends before `jobs` more of its jobs have ended and `delay_s` more have gone by. Jobs, because the
+    number of kills then does not hang on the speed of the machine."""
     goal = finished(folder) + jobs
     while run.poll() is None and finished(folder) < goal:
         time.sleep(0.05)
@@ -58,8 +76,22 @@ def ends_before(run, folder, jobs, delay_s):
 
 
 def unlock(folder):
-    subprocess.run([sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder), "--unlock",
-                    "--configfile", *CONFIG], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(ROOT / "Snakefile"),
+            "--directory",
+            str(folder),
+            "--unlock",
+            "--configfile",
+            *CONFIG,
+        ],
+        check=True,
+        capture_output=True,
+    )
 
 
 def without_clock(value):
@@ -82,7 +114,9 @@ def content(path):
 def fingerprints(results):
     """{file: hash of its content}; hidden files (locks, work folders) count, because none may be left."""
     files = {str(path.relative_to(results)): path for path in sorted(results.rglob("*")) if path.is_file()}
-    return {name: hashlib.sha256(content(path)).hexdigest() for name, path in files.items() if not name.startswith(RECORDS)}
+    return {
+        name: hashlib.sha256(content(path)).hexdigest() for name, path in files.items() if not name.startswith(RECORDS)
+    }
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
-"""What a change reruns, over dry runs on a finished run whose result files are stand-ins (only names and times matter here)."""
+"""What a change reruns, over dry runs on a finished run whose result files are stand-ins (only names and times matter
+here)."""
 
 import re
 import shutil
@@ -10,14 +11,38 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-DOWN = {"build_manifest", "verify_dataset", "train_lrm", "predict_arm", "evaluate_arm", "compare_arms", "build_report", "all"}
+DOWN = {
+    "build_manifest",
+    "verify_dataset",
+    "train_lrm",
+    "predict_arm",
+    "evaluate_arm",
+    "compare_arms",
+    "build_report",
+    "all",
+}
 JUDGED = {"evaluate_arm", "compare_arms", "build_report", "all"}
 TRAINED = {"train_lrm", "predict_arm"} | JUDGED
 
 
 def snakemake(folder, *arguments):
-    return subprocess.run([sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder), "--cores", "1",
-                           *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(ROOT / "Snakefile"),
+            "--directory",
+            str(folder),
+            "--cores",
+            "1",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def write_config(folder, change=()):
@@ -58,7 +83,14 @@ def plan(folder, *targets):
 def test_a_fresh_run_plans_every_rule(tmp_path):
     write_config(tmp_path)
     rules = set(plan(tmp_path))
-    assert {"virtual_recording", "audit_rig", "train_generator", "fit_splats", "render_objects", "render_scans"} | DOWN <= rules
+    assert {
+        "virtual_recording",
+        "audit_rig",
+        "train_generator",
+        "fit_splats",
+        "render_objects",
+        "render_scans",
+    } | DOWN <= rules
 
 
 def test_several_recordings_of_one_config_each_get_their_own_jobs(tmp_path):
@@ -77,30 +109,41 @@ def test_a_finished_run_has_nothing_to_do(finished):
 def test_the_sweep_trains_every_arm_with_every_seed_and_keeps_the_run_that_is_there(finished, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder, copy_function=shutil.copy2)
-    assert plan(folder, "sweep") == {"train_lrm": 8, "predict_arm": 8, "evaluate_arm": 8, "compare_sweep": 1, "sweep": 1}
+    assert plan(folder, "sweep") == {
+        "train_lrm": 8,
+        "predict_arm": 8,
+        "evaluate_arm": 8,
+        "compare_sweep": 1,
+        "sweep": 1,
+    }
     write_config(folder, [("sweep", ["80-20", "real-only"]), ("sweep_seeds", [0, 7])])
     commands = snakemake(folder, "results/evaluate/sweep_arms.csv", "-n", "-p").stdout
     runs = re.findall(r"lrm train --arm (\S+) --seed (\d+) .*\n?.*--out \$\(dirname (\S+)\)", commands)
-    assert sorted(runs) == [("80-20", "7", "results/train/80-20.seed7/model.safetensors"),
-                            ("real-only", "0", "results/train/real-only/model.safetensors"),
-                            ("real-only", "7", "results/train/real-only.seed7/model.safetensors")]
+    assert sorted(runs) == [
+        ("80-20", "7", "results/train/80-20.seed7/model.safetensors"),
+        ("real-only", "0", "results/train/real-only/model.safetensors"),
+        ("real-only", "7", "results/train/real-only.seed7/model.safetensors"),
+    ]
 
 
-@pytest.mark.parametrize("change, expected", [
-    (("train.steps", 7), TRAINED),
-    (("evaluate.sheet_rows", 3), JUDGED),
-    (("report.title", "other"), {"build_report", "all"}),
-    (("splats.optimise.steps", 7), {"fit_splats", "calibrate_trust", "render_novel", "render_ring"} | DOWN),
-    (("distill.sampler.steps", 7), {"train_generator", "distill_views"} | DOWN),
-    (("objects.supersampling", 2), {"render_objects", "render_scans"} | DOWN),
-    (("objects.scans.views", 16), {"render_scans"} | DOWN),
-    (("objects.limits.faces", 7), {"render_objects", "render_scans"} | DOWN),
-    (("objects.download.retries", 7), {"render_objects"} | DOWN),
-    (("objects.scans.sequences", {"posed": {"path": "posed.npz", "frames": [0, 20]}}), {"render_scans"} | DOWN),
-    (("mixture.scan_share", 0.5), TRAINED),
-    (("loader.store", "shards"), {"pack_shards"} | TRAINED),
-    (("jobs.gpus.train", 1), set()),
-])
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        (("train.steps", 7), TRAINED),
+        (("evaluate.sheet_rows", 3), JUDGED),
+        (("report.title", "other"), {"build_report", "all"}),
+        (("splats.optimise.steps", 7), {"fit_splats", "calibrate_trust", "render_novel", "render_ring"} | DOWN),
+        (("distill.sampler.steps", 7), {"train_generator", "distill_views"} | DOWN),
+        (("objects.supersampling", 2), {"render_objects", "render_scans"} | DOWN),
+        (("objects.scans.views", 16), {"render_scans"} | DOWN),
+        (("objects.limits.faces", 7), {"render_objects", "render_scans"} | DOWN),
+        (("objects.download.retries", 7), {"render_objects"} | DOWN),
+        (("objects.scans.sequences", {"posed": {"path": "posed.npz", "frames": [0, 20]}}), {"render_scans"} | DOWN),
+        (("mixture.scan_share", 0.5), TRAINED),
+        (("loader.store", "shards"), {"pack_shards"} | TRAINED),
+        (("jobs.gpus.train", 1), set()),
+    ],
+)
 def test_a_change_reruns_what_reads_it_and_nothing_else(finished, tmp_path, change, expected):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder, copy_function=shutil.copy2)
@@ -116,18 +159,26 @@ def test_a_recording_reruns_what_comes_from_it_and_no_object(finished, tmp_path)
     assert {"normalise_frames", "fit_splats"} <= set(changed) and "render_objects" not in changed
 
 
-@pytest.mark.parametrize("change, words", [
-    (("train.stepz", 7), ("'train.stepz' is not known", "misspelt 'steps'")),
-    (("splats.optimise.step", 7), ("'splats.optimise.step' is not known", "misspelt 'steps'")),
-    (("train.optimizer.learning_rate", "1e-4"), ("'train.optimizer.learning_rate'", "got '1e-4', expected number", "write 1.0e-4")),
-    (("capture.mode", "exakt"), ("'capture.mode'", "expected exact, approximate")),
-    (("recordings.mouse1.frames", 48), ("'recordings.mouse1.frames'", "got 48")),
-    (("recordings", {}), ("'recordings'",)),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (("train.stepz", 7), ("'train.stepz' is not known", "misspelt 'steps'")),
+        (("splats.optimise.step", 7), ("'splats.optimise.step' is not known", "misspelt 'steps'")),
+        (
+            ("train.optimizer.learning_rate", "1e-4"),
+            ("'train.optimizer.learning_rate'", "got '1e-4', expected number", "write 1.0e-4"),
+        ),
+        (("capture.mode", "exakt"), ("'capture.mode'", "expected exact, approximate")),
+        (("recordings.mouse1.frames", 48), ("'recordings.mouse1.frames'", "got 48")),
+        (("recordings", {}), ("'recordings'",)),
+    ],
+)
 def test_a_wrong_config_is_refused_when_the_snakefile_loads(tmp_path, change, words):
     write_config(tmp_path, [change])
     run = snakemake(tmp_path, "-n")
-    assert run.returncode == 2 and run.stderr.startswith("ConfigError: config key") and len(run.stderr) < 1000, run.stderr
+    assert run.returncode == 2 and run.stderr.startswith("ConfigError: config key") and len(run.stderr) < 1000, (
+        run.stderr
+    )
     for word in words:
         assert word in run.stderr
 
@@ -158,8 +209,17 @@ def test_config_yaml_loads_into_the_dataclasses():
 
 def test_imports_only_go_down():
     """The import graph of the house: distill, splats and lrm meet in the manifest, not in imports."""
-    allowed = {"core": set(), "capture": {"core"}, "distill": {"core", "capture"}, "splats": {"core", "capture"}, "objects": {"core"},
-               "dataset": {"core"}, "check": {"core", "dataset"}, "lrm": {"core", "dataset", "check"}, "report": {"core", "check"}}
+    allowed = {
+        "core": set(),
+        "capture": {"core"},
+        "distill": {"core", "capture"},
+        "splats": {"core", "capture"},
+        "objects": {"core"},
+        "dataset": {"core"},
+        "check": {"core", "dataset"},
+        "lrm": {"core", "dataset", "check"},
+        "report": {"core", "check"},
+    }
     for package, below in allowed.items():
         for path in (ROOT / "mousefacelift" / package).rglob("*.py"):
             for match in re.finditer(r"^(?:from|import) mousefacelift\.(\w+)", path.read_text(), re.M):

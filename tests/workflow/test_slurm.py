@@ -1,7 +1,7 @@
 """The pipeline on a real one-node SLURM with two fake GPUs (tests/slurm): submission, leases, the whole tiny run.
 
-    apt-get install --no-install-recommends slurmctld slurmd slurm-client munge
-    python -m pytest -m slurm tests/workflow/test_slurm.py          (as root; MFL_REQUIRE_SLURM=1: missing SLURM is a failure)
+apt-get install --no-install-recommends slurmctld slurmd slurm-client munge
+python -m pytest -m slurm tests/workflow/test_slurm.py    (as root; MFL_REQUIRE_SLURM=1: missing SLURM is a failure)
 """
 
 import os
@@ -16,8 +16,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "tests/slurm"
-QUICK = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "2",
-         "--max-status-checks-per-second", "1"]
+QUICK = [
+    "--slurm-status-command",
+    "squeue",
+    "--slurm-init-seconds-before-status-checks",
+    "1",
+    "--seconds-between-status-checks",
+    "2",
+    "--max-status-checks-per-second",
+    "1",
+]
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(3600)]
 
 
@@ -31,7 +39,9 @@ def cluster():
     folder.chmod(0o755)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "MFL_", "CUDA_"))}
     env |= {"SLURM_TEST_DIR": str(folder / "c"), "PATH": env["PATH"] + ":/usr/sbin"}
-    started = subprocess.run(["bash", str(SCRIPTS / "start-slurm.sh")], env=env, capture_output=True, text=True, timeout=120)
+    started = subprocess.run(
+        ["bash", str(SCRIPTS / "start-slurm.sh")], env=env, capture_output=True, text=True, timeout=120
+    )
     try:
         assert started.returncode == 0, started.stderr
         yield env | {"SLURM_CONF": str(folder / "c/etc/slurm.conf"), "PATH": f"{folder / 'c/bin'}:{env['PATH']}"}
@@ -41,8 +51,22 @@ def cluster():
 
 
 def snakemake(env, folder, *arguments):
-    run = subprocess.run([sys.executable, "-m", "snakemake", "--profile", str(ROOT / "workflow/profiles/slurm"), "--directory", str(folder),
-                          *QUICK, *arguments], env=env, capture_output=True, text=True)
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            str(ROOT / "workflow/profiles/slurm"),
+            "--directory",
+            str(folder),
+            *QUICK,
+            *arguments,
+        ],
+        env=env,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr[-4000:]
     return run.stderr + run.stdout
 
@@ -79,7 +103,14 @@ rule none:
 
 
 def test_the_tiny_pipeline_runs_through_slurm_at_the_first_try(cluster, tmp_path):
-    log = snakemake(cluster, tmp_path, "-s", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "config.yaml"),
-                    str(ROOT / "tests/configs/tiny.yaml"))
+    log = snakemake(
+        cluster,
+        tmp_path,
+        "-s",
+        str(ROOT / "Snakefile"),
+        "--configfile",
+        str(ROOT / "config.yaml"),
+        str(ROOT / "tests/configs/tiny.yaml"),
+    )
     assert (tmp_path / "results/report/index.html").stat().st_size > 10_000
     assert len(re.findall(r"submitted with SLURM jobid", log)) >= 25 and "Trying to restart job" not in log

@@ -31,11 +31,31 @@ from mousefacelift.errors import CalibrationError, ConfigError
 
 FORMATS: dict[str, ModuleType] = {
     module.NAME: module
-    for module in (mammal_pickle, dannce_mat, anipose_toml, calibcam, colmap, facelift_json, nerfstudio_json, opencv_json,
-                   opencv_yaml)
+    for module in (
+        mammal_pickle,
+        dannce_mat,
+        anipose_toml,
+        calibcam,
+        colmap,
+        facelift_json,
+        nerfstudio_json,
+        opencv_json,
+        opencv_yaml,
+    )
 }
-CONTENT_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, EOFError, zipfile.BadZipFile,
-                  struct.error, yaml.YAMLError, MatReadError)
+CONTENT_ERRORS = (
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    struct.error,
+    yaml.YAMLError,
+    MatReadError,
+)
 
 
 def read_calibration(path: str | Path, name: str = "auto") -> tuple[list[RawCamera], str]:
@@ -52,15 +72,20 @@ def read_calibration(path: str | Path, name: str = "auto") -> tuple[list[RawCame
     if name != "auto" and name not in FORMATS:
         raise ConfigError(f"calibration format '{name}' is not known", expected=f"auto, {', '.join(FORMATS)}")
     if not path.exists():
-        raise CalibrationError(f"calibration {path} does not exist", hint="check the recording's calibration in config.yaml")
+        raise CalibrationError(
+            f"calibration {path} does not exist", hint="check the recording's calibration in config.yaml"
+        )
     if name == "auto":
         name = recognise(path)
     try:
         cameras = FORMATS[name].read(path)
     except CONTENT_ERRORS as error:
-        raise CalibrationError(f"calibration {path} cannot be read as {name}", got=f"{type(error).__name__}: {error}",
-                               likely="a truncated file, or another format",
-                               hint="mousefacelift capture readers") from error
+        raise CalibrationError(
+            f"calibration {path} cannot be read as {name}",
+            got=f"{type(error).__name__}: {error}",
+            likely="a truncated file, or another format",
+            hint="mousefacelift capture readers",
+        ) from error
     return check_raw_cameras(cameras, str(path)), name
 
 
@@ -68,7 +93,10 @@ def recognise(path: Path) -> str:
     """Name of the one format that `path` looks like."""
     found = [name for name, module in FORMATS.items() if module.matches(path)]
     if len(found) != 1:
-        raise CalibrationError(f"format of calibration {path} is not clear", got=", ".join(found) or "none",
-                               expected=f"one of {', '.join(FORMATS)}",
-                               hint="set calibration_format in config.yaml; mousefacelift capture readers lists them")
+        raise CalibrationError(
+            f"format of calibration {path} is not clear",
+            got=", ".join(found) or "none",
+            expected=f"one of {', '.join(FORMATS)}",
+            hint="set calibration_format in config.yaml; mousefacelift capture readers lists them",
+        )
     return found[0]

@@ -30,10 +30,18 @@ def read(path: Path) -> list[RawCamera]:
             continue
         R = cv2.Rodrigues(np.asarray(table["rotation"], np.float64))[0]
         width, height = table.get("size", (0, 0))
-        cameras.append(RawCamera(
-            str(table.get("name", key)), from_zero_based(table["matrix"]), R, np.asarray(table["translation"], np.float64),
-            np.asarray(table.get("distortions", []), np.float64), "fisheye" if table.get("fisheye") else "brown",
-            int(width), int(height)))
+        cameras.append(
+            RawCamera(
+                str(table.get("name", key)),
+                from_zero_based(table["matrix"]),
+                R,
+                np.asarray(table["translation"], np.float64),
+                np.asarray(table.get("distortions", []), np.float64),
+                "fisheye" if table.get("fisheye") else "brown",
+                int(width),
+                int(height),
+            )
+        )
     return cameras
 
 
@@ -41,10 +49,16 @@ def write(path: Path, cameras: list[RawCamera]) -> None:
     lines = []
     for index, camera in enumerate(cameras):
         rotation = cv2.Rodrigues(np.asarray(camera.R))[0].ravel()
-        distortions = np.pad(camera.distortion, (0, 8))[:4 if camera.model == "fisheye" else 8]
-        lines += [f"[cam_{index}]", f'name = "{camera.name}"', f"size = [ {camera.width}, {camera.height},]",
-                  f"matrix = {_list(to_zero_based(camera.K))}", f"distortions = {_list(distortions)}",
-                  f"rotation = {_list(rotation)}", f"translation = {_list(np.asarray(camera.t))}"]
+        distortions = np.pad(camera.distortion, (0, 8))[: 4 if camera.model == "fisheye" else 8]
+        lines += [
+            f"[cam_{index}]",
+            f'name = "{camera.name}"',
+            f"size = [ {camera.width}, {camera.height},]",
+            f"matrix = {_list(to_zero_based(camera.K))}",
+            f"distortions = {_list(distortions)}",
+            f"rotation = {_list(rotation)}",
+            f"translation = {_list(np.asarray(camera.t))}",
+        ]
         lines += ["fisheye = true", ""] if camera.model == "fisheye" else [""]
     Path(path).write_text("\n".join([*lines, "[metadata]", "adjusted = false", ""]), encoding="utf-8")
 

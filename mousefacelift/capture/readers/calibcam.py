@@ -41,7 +41,9 @@ def _entries(path: Path) -> list[dict]:
     arrays = _arrays(path)
     if "calibs" in arrays:
         return list(np.atleast_1d(arrays["calibs"]))
-    return [{key: arrays[key][index] for key in ("A", "k", "rvec_cam", "tvec_cam")} for index in range(len(arrays["A"]))]
+    return [
+        {key: arrays[key][index] for key in ("A", "k", "rvec_cam", "tvec_cam")} for index in range(len(arrays["A"]))
+    ]
 
 
 def _arrays(path: Path) -> dict:
@@ -65,9 +67,15 @@ def _array(data: bytes):
 def _camera(entry: dict, index: int) -> RawCamera:
     R = cv2.Rodrigues(np.asarray(entry["rvec_cam"], np.float64).reshape(3))[0]
     width, height = entry.get("sensor_size", entry.get("size", (0, 0)))
-    return RawCamera(str(entry.get("name", index)), from_zero_based(np.reshape(entry["A"], (3, 3))), R,
-                     np.asarray(entry["tvec_cam"], np.float64).reshape(3), np.ravel(np.asarray(entry["k"], np.float64)),
-                     width=int(width), height=int(height))
+    return RawCamera(
+        str(entry.get("name", index)),
+        from_zero_based(np.reshape(entry["A"], (3, 3))),
+        R,
+        np.asarray(entry["tvec_cam"], np.float64).reshape(3),
+        np.ravel(np.asarray(entry["k"], np.float64)),
+        width=int(width),
+        height=int(height),
+    )
 
 
 def write(path: Path, cameras: list[RawCamera]) -> None:
@@ -76,9 +84,22 @@ def write(path: Path, cameras: list[RawCamera]) -> None:
     if Path(path).suffix in (".yml", ".yaml"):
         import yaml
 
-        calibs = [{"name": c.name, "A": to_zero_based(c.K).tolist(), "k": k.tolist(), "rvec_cam": r.tolist(),
-                   "tvec_cam": np.asarray(c.t).tolist()} for c, k, r in zip(cameras, ks, rvecs)]
+        calibs = [
+            {
+                "name": c.name,
+                "A": to_zero_based(c.K).tolist(),
+                "k": k.tolist(),
+                "rvec_cam": r.tolist(),
+                "tvec_cam": np.asarray(c.t).tolist(),
+            }
+            for c, k, r in zip(cameras, ks, rvecs)
+        ]
         Path(path).write_text(yaml.safe_dump({"calibs": calibs}), encoding="utf-8")
     else:
-        np.savez(path, A=np.stack([to_zero_based(c.K) for c in cameras]), k=np.stack(ks), rvec_cam=np.stack(rvecs),
-                 tvec_cam=np.stack([np.asarray(c.t) for c in cameras]))
+        np.savez(
+            path,
+            A=np.stack([to_zero_based(c.K) for c in cameras]),
+            k=np.stack(ks),
+            rvec_cam=np.stack(rvecs),
+            tvec_cam=np.stack([np.asarray(c.t) for c in cameras]),
+        )

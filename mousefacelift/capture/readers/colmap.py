@@ -20,7 +20,9 @@ COUNTS = dict(zip(MODELS, (3, 4, 4, 5, 8, 8, 12)))
 
 
 def matches(path: Path) -> bool:
-    return path.is_dir() and any((path / f"cameras{s}").is_file() and (path / f"images{s}").is_file() for s in (".txt", ".bin"))
+    return path.is_dir() and any(
+        (path / f"cameras{s}").is_file() and (path / f"images{s}").is_file() for s in (".txt", ".bin")
+    )
 
 
 def read(path: Path) -> list[RawCamera]:
@@ -30,19 +32,24 @@ def read(path: Path) -> list[RawCamera]:
     cameras = []
     for name, quaternion, t, identity in sorted(images, key=lambda image: image[0]):
         K, distortion, model, width, height = lenses[identity]
-        cameras.append(RawCamera(Path(name).stem, K, _rotation(quaternion), np.array(t), distortion, model, width, height))
+        cameras.append(
+            RawCamera(Path(name).stem, K, _rotation(quaternion), np.array(t), distortion, model, width, height)
+        )
     return cameras
 
 
 def _lens(model: str, width: int, height: int, p: list[float]) -> tuple:
     if model not in COUNTS:
-        raise CalibrationError(f"COLMAP camera model {model} is not supported", expected=", ".join(MODELS),
-                               hint="colmap image_undistorter, or refit with OPENCV")
+        raise CalibrationError(
+            f"COLMAP camera model {model} is not supported",
+            expected=", ".join(MODELS),
+            hint="colmap image_undistorter, or refit with OPENCV",
+        )
     single = model in ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
     fx, fy, cx, cy, *rest = [p[0], p[0], *p[1:]] if single else p
     distortion = np.zeros(8)
     if model in ("SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE", "FULL_OPENCV"):
-        distortion[:len(rest)] = rest
+        distortion[: len(rest)] = rest
     K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
     return K, distortion, "fisheye" if model == "OPENCV_FISHEYE" else "brown", width, height
 
@@ -103,9 +110,13 @@ def _unpack(stream, layout: str) -> tuple:
 
 def _rotation(quaternion) -> np.ndarray:
     w, x, y, z = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
-    return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-                     [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-                     [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
 
 
 def _quaternion(R: np.ndarray) -> np.ndarray:
@@ -127,16 +138,23 @@ def write(path: Path, cameras: list[RawCamera], binary: bool = False) -> None:
         for index, camera in enumerate(cameras, 1):
             model, p = _model_of(camera)
             lenses.append(struct.pack(f"<iiQQ{len(p)}d", index, MODELS.index(model), camera.width, camera.height, *p))
-            images.append(struct.pack("<i7di", index, *_quaternion(camera.R), *camera.t, index)
-                          + f"{camera.name}.png".encode() + b"\0" + struct.pack("<Q", 0))
+            images.append(
+                struct.pack("<i7di", index, *_quaternion(camera.R), *camera.t, index)
+                + f"{camera.name}.png".encode()
+                + b"\0"
+                + struct.pack("<Q", 0)
+            )
         (path / "cameras.bin").write_bytes(b"".join(lenses))
         (path / "images.bin").write_bytes(b"".join(images))
         return
     lenses, images = ["# cameras"], ["# images"]
     for index, camera in enumerate(cameras, 1):
         model, p = _model_of(camera)
-        lenses.append(" ".join(map(repr, [index, camera.width, camera.height])).replace(" ", f" {model} ", 1)
-                      + " " + " ".join(repr(float(v)) for v in p))
+        lenses.append(
+            " ".join(map(repr, [index, camera.width, camera.height])).replace(" ", f" {model} ", 1)
+            + " "
+            + " ".join(repr(float(v)) for v in p)
+        )
         pose = " ".join(repr(float(v)) for v in [*_quaternion(camera.R), *camera.t])
         images += [f"{index} {pose} {index} {camera.name}.png", ""]
     (path / "cameras.txt").write_text("\n".join(lenses) + "\n", encoding="utf-8")

@@ -1,4 +1,5 @@
-"""MAMMAL `new_cam.pkl`: a list of dicts K, R, T; x_cam = R x + T in millimetres, 0-based pixels of undistorted frames."""
+"""MAMMAL `new_cam.pkl`: a list of dicts K, R, T; x_cam = R x + T in millimetres, 0-based pixels of undistorted
+frames."""
 
 from __future__ import annotations
 
@@ -25,8 +26,15 @@ def read(path: Path) -> list[RawCamera]:
     cameras = []
     for index, entry in enumerate(entries):
         K = from_zero_based(np.reshape(entry["K"], (3, 3)))
-        cameras.append(RawCamera(str(index), K, np.array(entry["R"], np.float64).reshape(3, 3),
-                                 np.array(entry["T"], np.float64).reshape(3), unit=1.0))
+        cameras.append(
+            RawCamera(
+                str(index),
+                K,
+                np.array(entry["R"], np.float64).reshape(3, 3),
+                np.array(entry["T"], np.float64).reshape(3),
+                unit=1.0,
+            )
+        )
     return cameras
 
 

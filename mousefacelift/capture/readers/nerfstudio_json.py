@@ -28,13 +28,23 @@ def read(path: Path) -> list[RawCamera]:
         w2c = np.linalg.inv(c2w @ FLIP)
         width, height = int(values.get("w", 0)), int(values.get("h", 0))
         fx = values["fl_x"] if "fl_x" in values else 0.5 * width / np.tan(0.5 * values["camera_angle_x"])
-        K = np.array([[fx, 0, values.get("cx", width / 2)], [0, values.get("fl_y", fx), values.get("cy", height / 2)],
-                      [0, 0, 1]])
+        K = np.array(
+            [[fx, 0, values.get("cx", width / 2)], [0, values.get("fl_y", fx), values.get("cy", height / 2)], [0, 0, 1]]
+        )
         fisheye = values.get("camera_model") == "OPENCV_FISHEYE"
         keys = ("k1", "k2", "k3", "k4") if fisheye else ("k1", "k2", "p1", "p2", "k3")
-        cameras.append(RawCamera(Path(frame.get("file_path", str(index))).stem, K, w2c[:3, :3], w2c[:3, 3],
-                                 np.array([float(values.get(key, 0)) for key in keys]),
-                                 "fisheye" if fisheye else "brown", width, height))
+        cameras.append(
+            RawCamera(
+                Path(frame.get("file_path", str(index))).stem,
+                K,
+                w2c[:3, :3],
+                w2c[:3, 3],
+                np.array([float(values.get(key, 0)) for key in keys]),
+                "fisheye" if fisheye else "brown",
+                width,
+                height,
+            )
+        )
     return cameras
 
 
@@ -44,8 +54,16 @@ def write(path: Path, cameras: list[RawCamera]) -> None:
         w2c = np.eye(4)
         w2c[:3, :3], w2c[:3, 3] = camera.R, camera.t
         K, d = np.asarray(camera.K), np.pad(camera.distortion, (0, 8))
-        frame = {"file_path": f"images/{camera.name}.png", "transform_matrix": (np.linalg.inv(w2c) @ FLIP).tolist(),
-                 "fl_x": K[0, 0], "fl_y": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "w": camera.width, "h": camera.height}
+        frame = {
+            "file_path": f"images/{camera.name}.png",
+            "transform_matrix": (np.linalg.inv(w2c) @ FLIP).tolist(),
+            "fl_x": K[0, 0],
+            "fl_y": K[1, 1],
+            "cx": K[0, 2],
+            "cy": K[1, 2],
+            "w": camera.width,
+            "h": camera.height,
+        }
         if camera.model == "fisheye":
             frame |= dict(zip(("k1", "k2", "k3", "k4"), d[:4].tolist()), camera_model="OPENCV_FISHEYE")
         else:

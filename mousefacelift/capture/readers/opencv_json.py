@@ -23,7 +23,9 @@ def matches(path: Path) -> bool:
 
 def read(path: Path) -> list[RawCamera]:
     content = json.loads(path.read_text(encoding="utf-8"))
-    shared = {key: content[key] for key in ("image_size", "units", "unit") if isinstance(content, dict) and key in content}
+    shared = {
+        key: content[key] for key in ("image_size", "units", "unit") if isinstance(content, dict) and key in content
+    }
     entries = content.get("cameras", content) if isinstance(content, dict) else content
     if isinstance(entries, dict):
         named = [(name, entry) for name, entry in entries.items() if isinstance(entry, dict)]

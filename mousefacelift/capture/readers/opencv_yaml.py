@@ -12,7 +12,9 @@ from mousefacelift.capture.rig import RawCamera
 from mousefacelift.errors import CalibrationError
 
 NAME = "opencv_yaml"
-DESCRIPTION = "OpenCV FileStorage .yml/.yaml/.xml: camera_matrix, distortion_coefficients, R/rvec, T/tvec, image_width/height"
+DESCRIPTION = (
+    "OpenCV FileStorage .yml/.yaml/.xml: camera_matrix, distortion_coefficients, R/rvec, T/tvec, image_width/height"
+)
 SUFFIXES = (".yml", ".yaml", ".xml")
 
 
@@ -41,7 +43,9 @@ def _read_file(path: Path) -> list[RawCamera]:
         root = _plain(storage.root())
         storage.release()
     except (cv2.error, SystemError) as error:
-        raise CalibrationError(f"calibration {path} cannot be parsed", got=str(error), likely="a truncated file") from error
+        raise CalibrationError(
+            f"calibration {path} cannot be parsed", got=str(error), likely="a truncated file"
+        ) from error
     if not isinstance(root, dict):
         raise CalibrationError(f"calibration {path} holds no named values", likely="an empty file")
     if any(key in root for key in KEYS["K"]):

@@ -10,18 +10,27 @@ from typing import Any
 from mousefacelift.errors import CalibrationError
 
 ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"), ("numpy._core.numeric", "_frombuffer"),
-    ("numpy", "ndarray"), ("numpy", "dtype"), ("collections", "OrderedDict"), ("_codecs", "encode"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("collections", "OrderedDict"),
+    ("_codecs", "encode"),
 }
 
 
 class _NumbersOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
-            raise CalibrationError("pickle asks for more than numbers and is refused", got=f"{module}.{name}",
-                                   likely="not a calibration, or a file that runs code when it is opened")
+            raise CalibrationError(
+                "pickle asks for more than numbers and is refused",
+                got=f"{module}.{name}",
+                likely="not a calibration, or a file that runs code when it is opened",
+            )
         return super().find_class(module, name)
 
 
@@ -35,5 +44,6 @@ def load_numbers(source: str | Path | bytes) -> Any:
     try:
         return _NumbersOnly(io.BytesIO(data), encoding="latin1").load()
     except (pickle.UnpicklingError, EOFError, IndexError, KeyError, ValueError, ImportError) as error:
-        raise CalibrationError("file is not a readable pickle", got=f"{type(error).__name__}: {error}",
-                               likely="a truncated download") from error
+        raise CalibrationError(
+            "file is not a readable pickle", got=f"{type(error).__name__}: {error}", likely="a truncated download"
+        ) from error

@@ -1,1 +1,2 @@
-"""The virtual recording: a procedural mouse with known 3D truth, filmed by the real rig, written as labs write theirs."""
+"""The virtual recording: a procedural mouse with known 3D truth, filmed by the real rig, written as labs write
+theirs."""

@@ -1,4 +1,5 @@
-"""The room around the animal, by a ray per pixel: white disc with a rim, grey table, dark room, edges of the acrylic cylinder."""
+"""The room around the animal, by a ray per pixel: white disc with a rim, grey table, dark room, edges of the acrylic
+cylinder."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from mousefacelift.capture.virtual.rig import ARENA_CENTER, ARENA_RADIUS, Lens, 
 
 TABLE_EDGE = 700.0  # mm from the arena's centre to where the table ends
 CYLINDER_RADIUS = 104.0  # mm
-_DISC, _RIM, _EDGE_LINE, _TABLE = (np.array(c) for c in ((0.935, 0.935, 0.945), (0.90, 0.90, 0.82), (0.44, 0.45, 0.42),
-                                                         (0.66, 0.66, 0.675)))
+_DISC, _RIM, _EDGE_LINE, _TABLE = (
+    np.array(c) for c in ((0.935, 0.935, 0.945), (0.90, 0.90, 0.82), (0.44, 0.45, 0.42), (0.66, 0.66, 0.675))
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Backdrop:
     """The empty arena in one lens.
 
     Args:
-        image: [H, W, 3] float32 display rgb. floor: [H, W, 2] float32 mm where the pixel's ray meets the floor (far away if not).
+        image: [H, W, 3] float32 display rgb. floor: [H, W, 2] float32 mm where the pixel's ray meets the floor (far
+            away if not).
         shine: [H, W] how strongly the floor takes shadows there.
     """
 
@@ -39,7 +42,7 @@ def make_backdrop(lens: Lens) -> Backdrop:
     radius = np.linalg.norm(floor - ARENA_CENTER, axis=-1)
     footprint = np.maximum(np.abs(np.gradient(np.minimum(radius, 2000.0), axis=0)), 0.05)
     image = _room(directions)
-    lit = 0.62 + 0.38 * np.exp(-(radius / 420.0) ** 2)
+    lit = 0.62 + 0.38 * np.exp(-((radius / 420.0) ** 2))
     table = _TABLE * (lit * (0.94 + 0.06 * np.cos(radius / 160.0)))[..., None]
     image = _mix(image, table, _edge(TABLE_EDGE - radius, footprint) * down)
     image = _mix(image, np.broadcast_to(_EDGE_LINE, image.shape), _edge(ARENA_RADIUS + 2.6 - radius, footprint))
@@ -60,8 +63,10 @@ def cast_shadow(backdrop: Backdrop, lighting: Lighting) -> np.ndarray:
     image = backdrop.image.copy()
     if len(rows) == 0:
         return image
-    window = np.s_[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
-    left = cv2.remap(lighting.shadow, at[window], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0)
+    window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    left = cv2.remap(
+        lighting.shadow, at[window], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0
+    )
     left = 1 - backdrop.shine[window] * (1 - left)
     image[window] *= (np.maximum(left, 0.0) ** (1 / 2.2))[..., None]
     return image
@@ -79,7 +84,9 @@ def _edge(inside_mm: np.ndarray, footprint: np.ndarray) -> np.ndarray:
 def _room(directions: np.ndarray) -> np.ndarray:
     """A dark room with faint broad patches of light."""
     unit = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
-    glow = 0.5 + 0.5 * np.sin(3.1 * unit[..., 0] + 1.7 * unit[..., 2] + 0.6) * np.cos(2.3 * unit[..., 1] - 2.9 * unit[..., 2])
+    glow = 0.5 + 0.5 * np.sin(3.1 * unit[..., 0] + 1.7 * unit[..., 2] + 0.6) * np.cos(
+        2.3 * unit[..., 1] - 2.9 * unit[..., 2]
+    )
     return (0.035 + 0.075 * glow)[..., None] * np.array([1.0, 1.0, 0.93])
 
 
@@ -90,5 +97,5 @@ def _cylinder(image: np.ndarray, directions: np.ndarray, center: np.ndarray) -> 
     offset = ARENA_CENTER - center[:2]
     miss = np.abs(flat[..., 0] * offset[1] - flat[..., 1] * offset[0]) / np.maximum(length, 1e-9)
     inside = (CYLINDER_RADIUS - miss) / 4.0
-    glint = np.where(inside >= 0, np.exp(-inside * 3.0), np.exp(-(inside * 6.0) ** 2)) * (np.abs(inside) < 4)
+    glint = np.where(inside >= 0, np.exp(-inside * 3.0), np.exp(-((inside * 6.0) ** 2))) * (np.abs(inside) < 4)
     return image + (0.13 * glint)[..., None] * np.array([1.0, 1.0, 1.02])

@@ -9,8 +9,11 @@ import numpy as np
 from mousefacelift.capture.virtual.anatomy import Animal
 
 # Linear reflectances: hair on the back, hair on the belly; chosen by eye against photographs of laboratory mice.
-_HAIR = {"black": ((0.030, 0.027, 0.025), (0.040, 0.036, 0.033)), "agouti": ((0.105, 0.075, 0.045), (0.26, 0.215, 0.16)),
-         "white": ((0.86, 0.84, 0.79), (0.88, 0.86, 0.82))}
+_HAIR = {
+    "black": ((0.030, 0.027, 0.025), (0.040, 0.036, 0.033)),
+    "agouti": ((0.105, 0.075, 0.045), (0.26, 0.215, 0.16)),
+    "white": ((0.86, 0.84, 0.79), (0.88, 0.86, 0.82)),
+}
 SKIN_PINK = np.array([0.50, 0.235, 0.195])
 EYE_COLOUR = np.array([0.006, 0.005, 0.006])
 FULL_STRANDS = 70_000  # a full coat; fewer strands are wider
@@ -18,16 +21,20 @@ WIDTH_MM = 0.09
 SKIN_UNDER_FUR = 0.55  # skin under the fur as a factor on the hair's colour
 
 
-def dress(vertices: np.ndarray, normals: np.ndarray, names: np.ndarray, along: np.ndarray, region: np.ndarray,
-          animal: Animal) -> dict[str, np.ndarray]:
-    """Region, fur, fur_length, flow, albedo, hair and gloss of every vertex (see MouseMesh), from rest positions and part names."""
+def dress(
+    vertices: np.ndarray, normals: np.ndarray, names: np.ndarray, along: np.ndarray, region: np.ndarray, animal: Animal
+) -> dict[str, np.ndarray]:
+    """Region, fur, fur_length, flow, albedo, hair and gloss of every vertex (see MouseMesh), from rest positions and
+    part names."""
     is_trunk, is_tail = names == "trunk", names == "tail"
     is_leg = np.array([n.endswith(("_leg", "_arm")) for n in names])
     is_ear = np.array([n.endswith("_ear") for n in names])
     nose = is_trunk & (vertices[:, 0] > 54.2)
     fur = (is_trunk | is_leg).astype(float)
     fur[is_leg] *= np.clip((0.93 - along[is_leg]) / 0.15, 0, 1)
-    fur[is_trunk] *= np.clip((54.6 - vertices[is_trunk, 0]) / 1.2, 0, 1) * np.clip((vertices[is_trunk, 0] + 41.0) / 1.5, 0, 1)
+    fur[is_trunk] *= np.clip((54.6 - vertices[is_trunk, 0]) / 1.2, 0, 1) * np.clip(
+        (vertices[is_trunk, 0] + 41.0) / 1.5, 0, 1
+    )
     fur[is_ear] = 0.12
     region = np.where(nose | (fur < 0.3) & (region != 2), 1, region)
     head = np.clip((vertices[:, 0] - 26) / 14, 0, 1) * is_trunk
@@ -40,12 +47,20 @@ def dress(vertices: np.ndarray, normals: np.ndarray, names: np.ndarray, along: n
     albedo = hair * SKIN_UNDER_FUR * furry + skin * (1 - furry)
     albedo = np.where((region == 2)[:, None], EYE_COLOUR, albedo)
     gloss = np.where(region == 2, 1.0, np.where(nose, 0.25, np.where(is_tail, 0.06, 0.05)))
-    return {"region": region.astype(np.uint8), "fur": fur, "fur_length": length * animal.length,
-            "flow": _flow(vertices, normals, names), "albedo": albedo, "hair": hair, "gloss": gloss}
+    return {
+        "region": region.astype(np.uint8),
+        "fur": fur,
+        "fur_length": length * animal.length,
+        "flow": _flow(vertices, normals, names),
+        "albedo": albedo,
+        "hair": hair,
+        "gloss": gloss,
+    }
 
 
 def hair_colour(vertices: np.ndarray, normals: np.ndarray, animal: Animal) -> np.ndarray:
-    """[N, 3] linear reflectance of the hair at rest positions in the body frame: back, belly, and the pattern of the coat."""
+    """[N, 3] linear reflectance of the hair at rest positions in the body frame: back, belly, and the pattern of the
+    coat."""
     base = "black" if animal.coat == "hooded" else animal.coat
     back, belly = (np.array(c) for c in _HAIR[base])
     under = np.clip((-normals[:, 2] - 0.15) / 0.6, 0, 1)[:, None]
@@ -89,8 +104,10 @@ class Strands:
 
     Args:
         face: [S]. bary: [S, 3].
-        lie: [S, 3] the strand's direction in its triangle's frame (first edge, second edge, unit normal), unit mm at rest.
-        length: [S] mm. colour: [S, 3] linear reflectance. width: [S] mm. curl: [S] how much the tip bends down to the skin.
+        lie: [S, 3] the strand's direction in its triangle's frame (first edge, second edge, unit normal), unit mm at
+            rest.
+        length: [S] mm. colour: [S, 3] linear reflectance. width: [S] mm. curl: [S] how much the tip bends down to the
+            skin.
     """
 
     face: np.ndarray
@@ -128,6 +145,12 @@ def seed_strands(mesh, count: int, seed: int) -> Strands:
     lie = np.linalg.solve(np.stack([e1[face], e2[face], unit], -1), direction[..., None])[..., 0]
     length = mix(mesh.fur_length) * rng.uniform(0.62, 1.0, count) * np.clip(0.5 + mix(mesh.fur), 0, 1)
     colour = mix(mesh.hair) * np.exp(0.42 * rng.normal(size=(count, 1))) * (1 + 0.04 * rng.normal(size=(count, 3)))
-    return Strands(face.astype(np.int32), bary.astype(np.float32), lie.astype(np.float32), length.astype(np.float32),
-                   np.clip(colour, 0.004, 0.95).astype(np.float32), np.full(count, WIDTH_MM * np.sqrt(FULL_STRANDS / count), np.float32),
-                   rng.uniform(0.1, 0.5, count).astype(np.float32))
+    return Strands(
+        face.astype(np.int32),
+        bary.astype(np.float32),
+        lie.astype(np.float32),
+        length.astype(np.float32),
+        np.clip(colour, 0.004, 0.95).astype(np.float32),
+        np.full(count, WIDTH_MM * np.sqrt(FULL_STRANDS / count), np.float32),
+        rng.uniform(0.1, 0.5, count).astype(np.float32),
+    )

@@ -15,7 +15,8 @@ class Degradations:
         extrinsic_jitter_deg: smallest and largest rotation of each written camera (real: 0.2-1).
         mask_change_px: smallest and largest erosion or dilation of each camera's mask, at 1152 px width (real: 1-3).
         mask_crf: x264 quality of the mask videos; 0 is lossless (real: 20).
-        acrylic_band: how much the reflection in the acrylic wall greys the lowest 25 mm of the animal, 0 to 1 (real: 0.35).
+        acrylic_band: how much the reflection in the acrylic wall greys the lowest 25 mm of the animal, 0 to 1 (real:
+            0.35).
         dropped_frame_camera: camera whose video lacks one frame in its middle; -1 for none.
         copied_calibration_camera: camera written with the calibration of the camera after it, which the audit names and
             refuses; -1 for none.

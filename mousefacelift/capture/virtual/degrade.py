@@ -47,8 +47,11 @@ def change_mask(alpha: np.ndarray, pixels: float) -> np.ndarray:
     if pixels == 0:
         return alpha
     inside = (alpha > 0.5).astype(np.uint8)
-    signed = (cv2.distanceTransform(inside, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-              + np.where(inside, -0.5, 0.5))
+    signed = (
+        cv2.distanceTransform(inside, cv2.DIST_L2, 5)
+        - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
+        + np.where(inside, -0.5, 0.5)
+    )
     return np.clip(signed + pixels + 0.5, 0, 1).astype(np.float32)
 
 

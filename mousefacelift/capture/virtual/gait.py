@@ -1,4 +1,5 @@
-"""Where the feet are: a four-beat walk whose planted feet do not slide, correction steps in turns, forepaws free in the air."""
+"""Where the feet are: a four-beat walk whose planted feet do not slide, correction steps in turns, forepaws free in the
+air."""
 
 from __future__ import annotations
 
@@ -67,9 +68,11 @@ def plan_steps(track: Track, homes: np.ndarray) -> Steps:
                 now[foot] = start[foot] + ease * (goal[foot] - start[foot])
                 angle[foot] = start_yaw[foot] + ease * (goal_yaw[foot] - start_yaw[foot])
                 lift[step, foot] = _LIFT_MM[foot] * np.sin(np.pi * t) ** 1.3
-            elif (free[step] < 0.02 or _GIRDLE[foot] == 0) and _may_step(
-                    step, foot, swing_until) and (due[foot] or _must_step(
-                        foot, errors[foot], angle[foot] - track.heading[step], cycles[step])):
+            elif (
+                (free[step] < 0.02 or _GIRDLE[foot] == 0)
+                and _may_step(step, foot, swing_until)
+                and (due[foot] or _must_step(foot, errors[foot], angle[foot] - track.heading[step], cycles[step]))
+            ):
                 due[foot] = False
                 length, ahead = _timing(cycles[step])
                 swing_from[foot], swing_until[foot] = step + 1, step + length

@@ -1,4 +1,5 @@
-"""Light on the animal and its shadow on the floor: many distant lights, one small depth map each, shared by all cameras."""
+"""Light on the animal and its shadow on the floor: many distant lights, one small depth map each, shared by all
+cameras."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _FAR = 1e9
 
 @dataclass(frozen=True)
 class Lights:
-    """L distant lights: unit directions toward them [L, 3], weights [L] that sum to 1 on the floor, and whether each is a lamp."""
+    """L distant lights: unit directions toward them [L, 3], weights [L] that sum to 1 on the floor, and whether each is
+    a lamp."""
 
     directions: np.ndarray
     weights: np.ndarray
@@ -51,7 +53,8 @@ class Lighting:
     """Light of one frame.
 
     Args:
-        normals: [N, 3]. diffuse: [N] irradiance relative to the open floor. lamp: [N] share of the lamps that is visible.
+        normals: [N, 3]. diffuse: [N] irradiance relative to the open floor. lamp: [N] share of the lamps that is
+            visible.
         shadow: [h, w] light left on the floor in [0, 1]; shadow_origin: [2] mm of its corner; texels of SHADOW_STEP mm.
         lamp_direction: [3] mean direction toward the lamps.
     """
@@ -89,7 +92,9 @@ def light_animal(vertices: np.ndarray, faces: np.ndarray, lights: Lights) -> Lig
     lamp_weights = (lights.weights * lights.is_lamp)[:, None]
     toward = (lights.directions * lamp_weights).sum(0)
     bounce = 0.34 * np.clip(0.5 - 0.5 * normals[:, 2], 0, 1) * np.clip(0.15 + vertices[:, 2] / 22.0, 0, 1)
-    return Lighting(normals, diffuse + bounce, lamp / lamp_weights.sum(), 1.0 - blocked, low, toward / np.linalg.norm(toward))
+    return Lighting(
+        normals, diffuse + bounce, lamp / lamp_weights.sum(), 1.0 - blocked, low, toward / np.linalg.norm(toward)
+    )
 
 
 def _light_frame(direction: np.ndarray) -> np.ndarray:

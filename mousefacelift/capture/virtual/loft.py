@@ -25,7 +25,8 @@ class Part:
 
 
 def loft(rings: np.ndarray) -> Part:
-    """The closed surface through rings [R, S, 3] that turn counter-clockwise seen from the last ring, with a pole at each end."""
+    """The closed surface through rings [R, S, 3] that turn counter-clockwise seen from the last ring, with a pole at
+    each end."""
     count, size = rings.shape[:2]
     poles = rings[[0, -1]].mean(1)
     vertices = np.concatenate([rings.reshape(-1, 3), poles])
@@ -34,9 +35,14 @@ def loft(rings: np.ndarray) -> Part:
     a1, b1 = np.roll(a, -1, 1), np.roll(b, -1, 1)
     start, end = count * size, count * size + 1
     first, last = grid[0], grid[-1]
-    faces = np.concatenate([np.stack([a, a1, b1], -1).reshape(-1, 3), np.stack([a, b1, b], -1).reshape(-1, 3),
-                            np.stack([np.full(size, start), np.roll(first, -1), first], -1),
-                            np.stack([np.full(size, end), last, np.roll(last, -1)], -1)])
+    faces = np.concatenate(
+        [
+            np.stack([a, a1, b1], -1).reshape(-1, 3),
+            np.stack([a, b1, b], -1).reshape(-1, 3),
+            np.stack([np.full(size, start), np.roll(first, -1), first], -1),
+            np.stack([np.full(size, end), last, np.roll(last, -1)], -1),
+        ]
+    )
     uv, faces_uv = _loft_uv(count, size)
     along = np.append(np.repeat(np.linspace(0, 1, count), size), [0.0, 1.0])
     return Part(vertices, faces, uv, faces_uv, along)
@@ -51,13 +57,20 @@ def _loft_uv(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     grid = np.arange(count * (size + 1)).reshape(count, size + 1)
     a, b, a1, b1 = grid[:-1, :-1], grid[1:, :-1], grid[:-1, 1:], grid[1:, 1:]
     start = count * (size + 1) + np.arange(size)
-    faces = np.concatenate([np.stack([a, a1, b1], -1).reshape(-1, 3), np.stack([a, b1, b], -1).reshape(-1, 3),
-                            np.stack([start, grid[0, 1:], grid[0, :-1]], -1),
-                            np.stack([start + size, grid[-1, :-1], grid[-1, 1:]], -1)])
+    faces = np.concatenate(
+        [
+            np.stack([a, a1, b1], -1).reshape(-1, 3),
+            np.stack([a, b1, b], -1).reshape(-1, 3),
+            np.stack([start, grid[0, 1:], grid[0, :-1]], -1),
+            np.stack([start + size, grid[-1, :-1], grid[-1, 1:]], -1),
+        ]
+    )
     return uv, faces
 
 
-def tube(points: np.ndarray, radii: np.ndarray, sides: int, up=(0.0, 0.0, 1.0), flatten: np.ndarray | float = 1.0) -> Part:
+def tube(
+    points: np.ndarray, radii: np.ndarray, sides: int, up=(0.0, 0.0, 1.0), flatten: np.ndarray | float = 1.0
+) -> Part:
     """A tube along points [R, 3] with radii [R]; `flatten` scales it along the axis that is nearest to `up`."""
     tangents = np.gradient(points, axis=0)
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
@@ -66,20 +79,29 @@ def tube(points: np.ndarray, radii: np.ndarray, sides: int, up=(0.0, 0.0, 1.0), 
     normal = np.cross(tangents, side)
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     height = radii * np.broadcast_to(flatten, radii.shape)
-    rings = (points[:, None] + radii[:, None, None] * np.cos(angle)[None, :, None] * side[:, None]
-             + height[:, None, None] * np.sin(angle)[None, :, None] * normal[:, None])
+    rings = (
+        points[:, None]
+        + radii[:, None, None] * np.cos(angle)[None, :, None] * side[:, None]
+        + height[:, None, None] * np.sin(angle)[None, :, None] * normal[:, None]
+    )
     return loft(rings)
 
 
-def smooth_path(corners: np.ndarray, radii: np.ndarray, count: int, rounding: float = 0.14) -> tuple[np.ndarray, np.ndarray]:
+def smooth_path(
+    corners: np.ndarray, radii: np.ndarray, count: int, rounding: float = 0.14
+) -> tuple[np.ndarray, np.ndarray]:
     """`count` points along a polyline [C, 3] with rounded corners, and the radii [C] interpolated beside them."""
     lengths = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1)))
     fine = np.linspace(0, lengths[-1], 400)
-    dense = np.stack([np.interp(fine, lengths, corners[:, i]) for i in range(3)] + [np.interp(fine, lengths, radii)], -1)
+    dense = np.stack(
+        [np.interp(fine, lengths, corners[:, i]) for i in range(3)] + [np.interp(fine, lengths, radii)], -1
+    )
     width = max(int(400 * rounding) | 1, 3)
     kernel = np.hanning(width + 2)[1:-1]
     kernel /= kernel.sum()
-    padded = np.concatenate([2 * dense[:1] - dense[width // 2:0:-1], dense, 2 * dense[-1:] - dense[-2:-width // 2 - 1:-1]])
+    padded = np.concatenate(
+        [2 * dense[:1] - dense[width // 2 : 0 : -1], dense, 2 * dense[-1:] - dense[-2 : -width // 2 - 1 : -1]]
+    )
     smooth = np.stack([np.convolve(padded[:, i], kernel, "valid") for i in range(4)], -1)[:400]
     arc = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(smooth[:, :3], axis=0), axis=1)))
     at = np.linspace(0, arc[-1], count)
@@ -90,8 +112,12 @@ def ellipsoid(center: np.ndarray, radii: np.ndarray, rings: int, sides: int) -> 
     """A closed ellipsoid around `center` with semi-axes `radii`, poles along x."""
     polar = np.linspace(0, np.pi, rings + 2)[1:-1][::-1]
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)
-    unit = np.stack(np.broadcast_arrays(np.cos(polar)[:, None], np.sin(polar)[:, None] * np.cos(angle),
-                                        np.sin(polar)[:, None] * np.sin(angle)), -1)
+    unit = np.stack(
+        np.broadcast_arrays(
+            np.cos(polar)[:, None], np.sin(polar)[:, None] * np.cos(angle), np.sin(polar)[:, None] * np.sin(angle)
+        ),
+        -1,
+    )
     part = loft(np.asarray(center) + unit * radii)
     part.vertices[-2:] = np.asarray(center) + np.array([[-1.0, 0, 0], [1.0, 0, 0]]) * radii
     return part
@@ -105,7 +131,8 @@ def capsule_distance(points: np.ndarray, a: np.ndarray, b: np.ndarray, radius_a:
 
 
 def smooth_union_push(distance_self: np.ndarray, distance_other: np.ndarray, blend: float) -> np.ndarray:
-    """How far [N] a point at `distance_self` lies inside the smooth union with another solid (polynomial smooth minimum)."""
+    """How far [N] a point at `distance_self` lies inside the smooth union with another solid (polynomial smooth
+    minimum)."""
     h = np.clip(0.5 + 0.5 * (distance_other - distance_self) / blend, 0, 1)
     union = distance_other + (distance_self - distance_other) * h - blend * h * (1 - h)
     return np.maximum(-union, 0.0)
@@ -115,5 +142,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """[N, 3] area-weighted unit normals."""
     corners = vertices[faces]
     face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack([np.bincount(faces.ravel(), np.repeat(face_normals[:, i], 3), len(vertices)) for i in range(3)], -1)
+    normals = np.stack(
+        [np.bincount(faces.ravel(), np.repeat(face_normals[:, i], 3), len(vertices)) for i in range(3)], -1
+    )
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

@@ -1,9 +1,9 @@
 """A user's copy of the MAMMAL articulated mouse in place of the procedural one; nothing of it is part of this project.
 
-Reads a folder with the text files of `mouse_model/mouse_txt` (vertices.txt, faces_vert.txt, t_pose_joints.txt, parents.txt,
-joint_names.txt, skinning_weights.txt: joint, vertex, weight; textures.txt, faces_tex.txt), `keypoint22_mapper.json` there
-or one folder up, and `poses.npz`: `pose_rotvec` [T, J, 3] radians, optional `bone_scale` [J], `global_scale` (mm per unit),
-`translation_mm` [T, 3], `fps` (20 when absent). Rest pose: head -y, tail +y, up +z.
+Reads a folder with the text files of `mouse_model/mouse_txt` (vertices.txt, faces_vert.txt, t_pose_joints.txt,
+parents.txt, joint_names.txt, skinning_weights.txt: joint, vertex, weight; textures.txt, faces_tex.txt),
+`keypoint22_mapper.json` there or one folder up, and `poses.npz`: `pose_rotvec` [T, J, 3] radians, optional `bone_scale`
+[J], `global_scale` (mm per unit), `translation_mm` [T, 3], `fps` (20 when absent). Rest pose: head -y, tail +y, up +z.
 """
 
 from __future__ import annotations
@@ -22,8 +22,17 @@ from mousefacelift.capture.virtual.mesh import BARE, EYE, FUR, MouseMesh
 from mousefacelift.capture.virtual.skin import Pose
 from mousefacelift.errors import ConfigError, DataError
 
-FILES = ("vertices.txt", "faces_vert.txt", "t_pose_joints.txt", "parents.txt", "joint_names.txt", "skinning_weights.txt",
-         "textures.txt", "faces_tex.txt", "poses.npz")
+FILES = (
+    "vertices.txt",
+    "faces_vert.txt",
+    "t_pose_joints.txt",
+    "parents.txt",
+    "joint_names.txt",
+    "skinning_weights.txt",
+    "textures.txt",
+    "faces_tex.txt",
+    "poses.npz",
+)
 _NAKED = ("paw", "tail_", "ear_")  # joints whose skin has no fur
 
 
@@ -38,9 +47,13 @@ class MammalPuppet:
         self._folder = Path(folder)
         missing = [name for name in FILES if not (self._folder / name).is_file()]
         if missing:
-            raise DataError("virtual.mesh is not a folder of MAMMAL text files and poses", where=str(folder),
-                            got=f"no {', '.join(missing)}", expected=", ".join(FILES),
-                            hint="copy mouse_model/mouse_txt of your MAMMAL_mouse and put poses.npz into it")
+            raise DataError(
+                "virtual.mesh is not a folder of MAMMAL text files and poses",
+                where=str(folder),
+                got=f"no {', '.join(missing)}",
+                expected=", ".join(FILES),
+                hint="copy mouse_model/mouse_txt of your MAMMAL_mouse and put poses.npz into it",
+            )
         with np.load(self._folder / "poses.npz", allow_pickle=False) as content:
             poses = dict(content)
         if "pose_rotvec" not in poses:
@@ -50,7 +63,9 @@ class MammalPuppet:
         self._rotvec = poses["pose_rotvec"].astype(np.float64)
         count, joints = self._rotvec.shape[:2]
         if joints != len(self.mesh.joints):
-            raise DataError("poses and mesh have different joints", where=str(folder), got=joints, expected=len(self.mesh.joints))
+            raise DataError(
+                "poses and mesh have different joints", where=str(folder), got=joints, expected=len(self.mesh.joints)
+            )
         self._bones = np.asarray(poses.get("bone_scale", np.ones(joints)), np.float64)
         self._translation = np.asarray(poses.get("translation_mm", np.zeros((count, 3))), np.float64)
         self.rate, self.behaviour = float(poses.get("fps", 20.0)), np.full(count, -1)
@@ -63,9 +78,11 @@ class MammalPuppet:
         """
         steps = np.round(np.arange(frames) * self.rate / fps).astype(int)
         if steps[-1] >= len(self._rotvec):
-            raise ConfigError("virtual.frames asks for more than the motion in poses.npz",
-                              got=f"{frames} frames at {fps} per second",
-                              expected=f"at most {int((len(self._rotvec) - 1) * fps / self.rate) + 1}")
+            raise ConfigError(
+                "virtual.frames asks for more than the motion in poses.npz",
+                got=f"{frames} frames at {fps} per second",
+                expected=f"at most {int((len(self._rotvec) - 1) * fps / self.rate) + 1}",
+            )
         return steps
 
     def pose(self, step: int) -> Pose:
@@ -91,8 +108,11 @@ def read_mammal_mesh(folder: Path, scale: float, animal: Animal) -> MouseMesh:
     names = tuple((folder / "joint_names.txt").read_text().split())
     joint, vertex, value = np.loadtxt(folder / "skinning_weights.txt").T
     if not len(names) == len(parents) == len(joints) or faces.max() >= len(vertices) or joint.max() >= len(joints):
-        raise DataError("the MAMMAL files do not belong together", where=str(folder),
-                        got=f"{len(vertices)} vertices, {len(joints)} joints, {len(parents)} parents, {len(names)} names")
+        raise DataError(
+            "the MAMMAL files do not belong together",
+            where=str(folder),
+            got=f"{len(vertices)} vertices, {len(joints)} joints, {len(parents)} parents, {len(names)} names",
+        )
     weights = np.zeros((len(vertices), len(joints)))
     weights[vertex.astype(int), joint.astype(int)] = value
     if not weights.sum(1).all():
@@ -100,12 +120,28 @@ def read_mammal_mesh(folder: Path, scale: float, animal: Animal) -> MouseMesh:
     weights /= weights.sum(1, keepdims=True)
     part, region, fur = _regions(vertices, faces, weights, names)
     looks = _looks(vertices, faces, region, fur, names, weights, animal)
-    return MouseMesh(vertices, faces, uv, faces_uv, region=region, part=part, fur=fur, **looks, weights=weights,
-                     joint_names=names, parents=parents, joints=joints, keypoints=_keypoint_rows(folder, len(vertices), len(joints)))
+    return MouseMesh(
+        vertices,
+        faces,
+        uv,
+        faces_uv,
+        region=region,
+        part=part,
+        fur=fur,
+        **looks,
+        weights=weights,
+        joint_names=names,
+        parents=parents,
+        joints=joints,
+        keypoints=_keypoint_rows(folder, len(vertices), len(joints)),
+    )
 
 
-def _regions(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, ...]:
-    """Piece, region and fur weight per vertex: paws, tail and ears are bare; eyes are the pieces at the sides of the head."""
+def _regions(
+    vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, names: tuple[str, ...]
+) -> tuple[np.ndarray, ...]:
+    """Piece, region and fur weight per vertex: paws, tail and ears are bare; eyes are the pieces at the sides of the
+    head."""
     edges = np.concatenate([faces[:, :2], faces[:, 1:]])
     graph = coo_matrix((np.ones(len(edges)), edges.T), (len(vertices),) * 2)
     count, part = connected_components(graph, directed=False)
@@ -131,16 +167,26 @@ def _looks(vertices, faces, region, fur, names, weights, animal: Animal) -> dict
     furry = np.clip(fur * 1.2, 0, 1)[:, None]
     albedo = hair * coat.SKIN_UNDER_FUR * furry + coat.SKIN_PINK * (1 - furry)
     albedo = np.where((region == EYE)[:, None], coat.EYE_COLOUR, albedo)
-    return {"fur_length": 2.9 - 1.7 * np.clip(head, 0, 1), "flow": np.stack([flow[:, 1], -flow[:, 0], flow[:, 2]], -1),
-            "albedo": albedo, "hair": hair, "gloss": np.where(region == EYE, 1.0, 0.05)}
+    return {
+        "fur_length": 2.9 - 1.7 * np.clip(head, 0, 1),
+        "flow": np.stack([flow[:, 1], -flow[:, 0], flow[:, 2]], -1),
+        "albedo": albedo,
+        "hair": hair,
+        "gloss": np.where(region == EYE, 1.0, 0.05),
+    }
 
 
 def _keypoint_rows(folder: Path, vertices: int, joints: int) -> np.ndarray:
     """[22, N + J] from keypoint22_mapper.json: entries of type V (vertices) or J (joints)."""
-    path = next((p for p in (folder / "keypoint22_mapper.json", folder.parent / "keypoint22_mapper.json") if p.is_file()), None)
+    path = next(
+        (p for p in (folder / "keypoint22_mapper.json", folder.parent / "keypoint22_mapper.json") if p.is_file()), None
+    )
     if path is None:
-        raise DataError("keypoint22_mapper.json is missing", where=str(folder),
-                        hint="it lies in mouse_model/ of MAMMAL_mouse; copy it beside the text files")
+        raise DataError(
+            "keypoint22_mapper.json is missing",
+            where=str(folder),
+            hint="it lies in mouse_model/ of MAMMAL_mouse; copy it beside the text files",
+        )
     rows = np.zeros((22, vertices + joints))
     for entry in json.loads(path.read_text()):
         ids = np.array(entry["ids"]) + (vertices if entry["type"] == "J" else 0)

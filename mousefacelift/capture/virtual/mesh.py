@@ -1,4 +1,5 @@
-"""The procedural mouse: closed lofted parts with charts, region labels, fur, colours and joint weights in the bind pose."""
+"""The procedural mouse: closed lofted parts with charts, region labels, fur, colours and joint weights in the bind
+pose."""
 
 from __future__ import annotations
 
@@ -8,11 +9,24 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from mousefacelift.capture.virtual import coat, loft
-from mousefacelift.capture.virtual.anatomy import BODY_SCALE, SIDES, SPINE, TAIL_JOINTS, TAIL_MM, TRUNK, Animal, body_scale, joint_table
+from mousefacelift.capture.virtual.anatomy import (
+    BODY_SCALE,
+    SIDES,
+    SPINE,
+    TAIL_JOINTS,
+    TAIL_MM,
+    TRUNK,
+    Animal,
+    body_scale,
+    joint_table,
+)
 from mousefacelift.capture.virtual.loft import Part
 
 FUR, BARE, EYE = 0, 1, 2
-_CHARTS = {"trunk": (0.0, 0.0, 1.0, 0.42), "tail": (0.0, 0.43, 1.0, 0.1)}  # u, v, width, height; the rest share rows below
+_CHARTS = {
+    "trunk": (0.0, 0.0, 1.0, 0.42),
+    "tail": (0.0, 0.43, 1.0, 0.1),
+}  # u, v, width, height; the rest share rows below
 
 
 @dataclass(frozen=True)
@@ -22,8 +36,10 @@ class MouseMesh:
     Args:
         vertices: [N, 3] mm. faces: [F, 3]. uv: [M, 2]. faces_uv: [F, 3].
         region: [N] 0 fur, 1 bare, 2 eye. part: [N] index of the closed piece.
-        fur: [N] density weight of the fur in [0, 1]. fur_length: [N] mm. flow: [N, 3] unit direction in which hair lies.
-        albedo: [N, 3] linear reflectance of the skin or the eye. hair: [N, 3] of the hair. gloss: [N] strength of highlights.
+        fur: [N] density weight of the fur in [0, 1]. fur_length: [N] mm. flow: [N, 3] unit direction in which hair
+            lies.
+        albedo: [N, 3] linear reflectance of the skin or the eye. hair: [N, 3] of the hair. gloss: [N] strength of
+            highlights.
         weights: [N, J] skinning weights that sum to 1. joint_names, parents [J], joints [J, 3] bind positions.
         keypoints: [22, N + J] rows that sum to 1: keypoints are these means of vertices and joints.
     """
@@ -87,8 +103,12 @@ def build_mouse(animal: Animal) -> MouseMesh:
     skeleton = _Skeleton()
     pieces = [_trunk(skeleton, animal), _tail(skeleton, animal)]
     for side, sign in SIDES:
-        pieces += [*_hind_limb(skeleton, side), *_fore_limb(skeleton, side), _ear(skeleton, side, sign, animal),
-                   _eye(skeleton, side, sign)]
+        pieces += [
+            *_hind_limb(skeleton, side),
+            *_fore_limb(skeleton, side),
+            _ear(skeleton, side, sign, animal),
+            _eye(skeleton, side, sign),
+        ]
     _blend_limbs_into_trunk(skeleton, pieces)
     return _assemble(pieces, skeleton, animal)
 
@@ -126,7 +146,9 @@ def _tail(skeleton: _Skeleton, animal: Animal) -> _Piece:
     return _Piece("tail", part, BARE, skeleton.chain(along, knots))
 
 
-def _limb(skeleton: _Skeleton, side: str, joints: tuple[str, ...], radii: tuple[float, ...], base: str, rounding: float) -> Part:
+def _limb(
+    skeleton: _Skeleton, side: str, joints: tuple[str, ...], radii: tuple[float, ...], base: str, rounding: float
+) -> Part:
     corners = np.array([skeleton.at(f"{side}_{name}") for name in joints])
     points, widths = loft.smooth_path(corners, np.array(radii), 36, rounding)
     return loft.tube(points, widths, 24, up=(0.0, 1.0, 0.15), flatten=0.86)
@@ -136,30 +158,56 @@ def _hind_limb(skeleton: _Skeleton, side: str) -> list[_Piece]:
     leg = _limb(skeleton, side, ("hip", "knee", "ankle"), (7.6, 4.6, 2.0), "pelvis", 0.2)
     ankle, toes = skeleton.at(f"{side}_ankle"), skeleton.at(f"{side}_toes")
     heel = ankle + [-1.4, 0.0, -1.2]
-    path, radii = loft.smooth_path(np.array([heel, 0.5 * (heel + toes), toes, toes + 0.12 * (toes - heel)]),
-                                   np.array([1.7, 1.75, 2.2, 1.5]), 14, 0.08)
+    path, radii = loft.smooth_path(
+        np.array([heel, 0.5 * (heel + toes), toes, toes + 0.12 * (toes - heel)]),
+        np.array([1.7, 1.75, 2.2, 1.5]),
+        14,
+        0.08,
+    )
     foot = loft.tube(path, radii, 16, flatten=0.6)
-    leg_weights = skeleton.chain(leg.along, [(-0.35, "pelvis"), (0.18, f"{side}_hip"), (0.72, f"{side}_knee"), (1.1, f"{side}_ankle")])
-    pieces = [_Piece(f"{side}_leg", leg, FUR, leg_weights),
-              _Piece(f"{side}_foot", foot, BARE, skeleton.chain(foot.along, [(0.2, f"{side}_ankle"), (1.15, f"{side}_toes")]))]
+    leg_weights = skeleton.chain(
+        leg.along, [(-0.35, "pelvis"), (0.18, f"{side}_hip"), (0.72, f"{side}_knee"), (1.1, f"{side}_ankle")]
+    )
+    pieces = [
+        _Piece(f"{side}_leg", leg, FUR, leg_weights),
+        _Piece(
+            f"{side}_foot", foot, BARE, skeleton.chain(foot.along, [(0.2, f"{side}_ankle"), (1.15, f"{side}_toes")])
+        ),
+    ]
     return pieces + _digits(skeleton, side, f"{side}_toes", (toes - ankle), 5, 4.6, 1.75, 0.62)
 
 
 def _fore_limb(skeleton: _Skeleton, side: str) -> list[_Piece]:
     arm = _limb(skeleton, side, ("shoulder", "elbow", "wrist"), (5.2, 3.5, 1.55), "scapula", 0.18)
     wrist, digits = skeleton.at(f"{side}_wrist"), skeleton.at(f"{side}_digits")
-    path, radii = loft.smooth_path(np.array([wrist + 0.3 * (wrist - digits), wrist, digits, digits + 0.1 * (digits - wrist)]),
-                                   np.array([1.2, 1.35, 1.65, 1.1]), 12, 0.08)
+    path, radii = loft.smooth_path(
+        np.array([wrist + 0.3 * (wrist - digits), wrist, digits, digits + 0.1 * (digits - wrist)]),
+        np.array([1.2, 1.35, 1.65, 1.1]),
+        12,
+        0.08,
+    )
     hand = loft.tube(path, radii, 14, flatten=0.68)
     knots = [(-0.3, f"{side}_scapula"), (0.15, f"{side}_shoulder"), (0.7, f"{side}_elbow"), (1.1, f"{side}_wrist")]
     weights = skeleton.chain(arm.along, knots)
-    pieces = [_Piece(f"{side}_arm", arm, FUR, weights),
-              _Piece(f"{side}_hand", hand, BARE, skeleton.chain(hand.along, [(0.3, f"{side}_wrist"), (1.2, f"{side}_digits")]))]
+    pieces = [
+        _Piece(f"{side}_arm", arm, FUR, weights),
+        _Piece(
+            f"{side}_hand", hand, BARE, skeleton.chain(hand.along, [(0.3, f"{side}_wrist"), (1.2, f"{side}_digits")])
+        ),
+    ]
     return pieces + _digits(skeleton, side, f"{side}_digits", (digits - wrist), 4, 3.4, 1.25, 0.5)
 
 
-def _digits(skeleton: _Skeleton, side: str, joint: str, forward: np.ndarray, count: int, length: float, spread: float,
-            radius: float) -> list[_Piece]:
+def _digits(
+    skeleton: _Skeleton,
+    side: str,
+    joint: str,
+    forward: np.ndarray,
+    count: int,
+    length: float,
+    spread: float,
+    radius: float,
+) -> list[_Piece]:
     """`count` short toes fanning out from a joint, the middle ones longest, resting on the floor."""
     forward = forward * [1, 1, 0] / np.linalg.norm(forward[:2])
     lateral = np.array([-forward[1], forward[0], 0.0])
@@ -190,7 +238,9 @@ def _ear(skeleton: _Skeleton, side: str, sign: float, animal: Animal) -> _Piece:
     opening /= np.linalg.norm(opening)
     across = np.cross(opening, axis)
     base = skeleton.at(f"{side}_ear") - [0, 0, 1.2]
-    placed = base + np.stack([local[:, 0] + 6.0 * animal.ear, local[:, 1], local[:, 2]], -1) @ np.stack([axis, across, opening])
+    placed = base + np.stack([local[:, 0] + 6.0 * animal.ear, local[:, 1], local[:, 2]], -1) @ np.stack(
+        [axis, across, opening]
+    )
     part.vertices, part.along = placed, (local[:, 0] / (13.8 * animal.ear)) + 0.5
     weights = skeleton.chain(part.along, [(0.0, "head"), (0.5, f"{side}_ear")])
     return _Piece(f"{side}_ear", part, BARE, weights)
@@ -231,10 +281,19 @@ def _assemble(pieces: list[_Piece], skeleton: _Skeleton, animal: Animal) -> Mous
     joint_names, parents, joints = joint_table(animal)
     scaled = vertices * body_scale(animal)
     weights = np.concatenate([p.weights for p in pieces])
-    return MouseMesh(scaled, faces, np.concatenate([_place(p, i, pieces) for i, p in enumerate(pieces)]),
-                     np.concatenate([p.shape.faces_uv + o for p, o in zip(pieces, uv_offsets)]), **looks, part=part,
-                     weights=weights, joint_names=joint_names, parents=parents, joints=joints,
-                     keypoints=_keypoint_rows(scaled, names, along, joint_names, animal))
+    return MouseMesh(
+        scaled,
+        faces,
+        np.concatenate([_place(p, i, pieces) for i, p in enumerate(pieces)]),
+        np.concatenate([p.shape.faces_uv + o for p, o in zip(pieces, uv_offsets)]),
+        **looks,
+        part=part,
+        weights=weights,
+        joint_names=joint_names,
+        parents=parents,
+        joints=joints,
+        keypoints=_keypoint_rows(scaled, names, along, joint_names, animal),
+    )
 
 
 def _place(piece: _Piece, index: int, pieces: list[_Piece]) -> np.ndarray:
@@ -249,15 +308,19 @@ def _place(piece: _Piece, index: int, pieces: list[_Piece]) -> np.ndarray:
     return piece.shape.uv * [width, height] + [u, v]
 
 
-def _keypoint_rows(vertices: np.ndarray, names: np.ndarray, along: np.ndarray, joint_names: tuple[str, ...],
-                   animal: Animal) -> np.ndarray:
-    """[22, N + J]; "hip", "knee" and "foot" sit at the knee, ankle and toes, as in the MAMMAL model and the real labels."""
+def _keypoint_rows(
+    vertices: np.ndarray, names: np.ndarray, along: np.ndarray, joint_names: tuple[str, ...], animal: Animal
+) -> np.ndarray:
+    """[22, N + J]; "hip", "knee" and "foot" sit at the knee, ankle and toes, as in the MAMMAL model and the real
+    labels."""
     count = len(vertices)
     rows = np.zeros((22, count + len(joint_names)))
 
     def nearest(row: int, name: str, point) -> None:
         index = np.flatnonzero(names == name)
-        rows[row, index[np.argmin(np.linalg.norm(vertices[index] - np.asarray(point) * body_scale(animal), axis=1))]] = 1
+        rows[
+            row, index[np.argmin(np.linalg.norm(vertices[index] - np.asarray(point) * body_scale(animal), axis=1))]
+        ] = 1
 
     for row, side in enumerate(("left_ear", "right_ear")):
         ids = np.flatnonzero(names == side)

@@ -14,8 +14,13 @@ ROAM_RADIUS = 53.0  # mm around the arena's centre that the mid body keeps to
 CUT_MM = 110.0  # the largest cut of the public recording
 BEHAVIOURS = ("walk", "turn", "sniff", "rear", "groom")
 _DURATION = {"walk": (1.0, 2.4), "turn": (0.7, 1.3), "sniff": (0.6, 1.5), "rear": (1.5, 2.6), "groom": (1.5, 2.8)}
-_NEXT = {"walk": (0.30, 0.12, 0.28, 0.20, 0.10), "turn": (0.62, 0.0, 0.22, 0.10, 0.06), "sniff": (0.50, 0.16, 0.0, 0.18, 0.16),
-         "rear": (0.42, 0.24, 0.26, 0.0, 0.08), "groom": (0.36, 0.24, 0.34, 0.06, 0.0)}
+_NEXT = {
+    "walk": (0.30, 0.12, 0.28, 0.20, 0.10),
+    "turn": (0.62, 0.0, 0.22, 0.10, 0.06),
+    "sniff": (0.50, 0.16, 0.0, 0.18, 0.16),
+    "rear": (0.42, 0.24, 0.26, 0.0, 0.08),
+    "groom": (0.36, 0.24, 0.34, 0.06, 0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Track:
 
 
 def make_track(steps: int, seed: int) -> Track:
-    """`steps` steps of motion of a seed; a longer track begins like a shorter one but for its last 0.3 s (smoothing)."""
+    """`steps` steps of motion of a seed; a longer track begins like a shorter one but for its last 0.3 s
+    (smoothing)."""
     rng = np.random.default_rng([seed, 37])
     programme = _programme(steps, rng)
     behaviour = np.array([BEHAVIOURS.index(name) for name in programme])
@@ -54,9 +60,20 @@ def make_track(steps: int, seed: int) -> Track:
     gaze = _gaze(programme, rng)
     is_walk = behaviour == 0
     hunch = np.where(is_walk | (behaviour == 1), 0.45, 1.0) * (behaviour < 3)
-    return Track(position, heading, speed, turning, _smooth(behaviour == 3, 1.5), _smooth(behaviour == 4, 1.7),
-                 _smooth(hunch, 1.6), _smooth(gaze[:, 0], 2.2), _smooth(gaze[:, 1], 2.4),
-                 _smooth(np.clip(turning * 0.22, -0.5, 0.5), 3.0), _smooth(gaze[:, 2], 2.5), behaviour)
+    return Track(
+        position,
+        heading,
+        speed,
+        turning,
+        _smooth(behaviour == 3, 1.5),
+        _smooth(behaviour == 4, 1.7),
+        _smooth(hunch, 1.6),
+        _smooth(gaze[:, 0], 2.2),
+        _smooth(gaze[:, 1], 2.4),
+        _smooth(np.clip(turning * 0.22, -0.5, 0.5), 3.0),
+        _smooth(gaze[:, 2], 2.5),
+        behaviour,
+    )
 
 
 def frame_steps(track: Track, frames: int, fps: float, cut: bool) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Pictures of the animal from any lens: skin into a depth buffer, fur painted over it back to front, alpha from the same strokes."""
+"""Pictures of the animal from any lens: skin into a depth buffer, fur painted over it back to front, alpha from the
+same strokes."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Scene:
 
     Args:
         mesh: the animal. vertices: [N, 3] float64 mm. lighting: light on them.
-        strand_points: [S, 4, 3] float32 mm. strand_light: [S, 2] diffuse and lamp light. strands: the rest-pose strands.
+        strand_points: [S, 4, 3] float32 mm. strand_light: [S, 2] diffuse and lamp light. strands: the rest-pose
+            strands.
         band: strength of the acrylic band, 0 for none.
     """
 
@@ -44,8 +46,19 @@ def make_scene(mesh: MouseMesh, vertices: np.ndarray, strands: Strands, lights: 
     lighting = light_animal(vertices, mesh.faces, lights)
     points = np.empty((len(strands.face), _SEGMENTS + 1, 3), np.float32)
     light = np.empty((len(strands.face), 2), np.float32)
-    _grow(vertices, mesh.faces, strands.face, strands.bary, strands.lie, strands.length, strands.curl,
-          lighting.diffuse, lighting.lamp, points, light)
+    _grow(
+        vertices,
+        mesh.faces,
+        strands.face,
+        strands.bary,
+        strands.lie,
+        strands.length,
+        strands.curl,
+        lighting.diffuse,
+        lighting.lamp,
+        points,
+        light,
+    )
     return Scene(mesh, vertices, lighting, strands, points, light, band)
 
 
@@ -71,11 +84,26 @@ def paint(scene: Scene, lens: Lens, supersample: int = 2) -> tuple[np.ndarray, t
     segments = np.empty((strand_count * _SEGMENTS, 7), np.float32)
     colours = np.empty((strand_count * _SEGMENTS, 4), np.float32)
     pixels_per_slope = float(supersample * lens.intrinsics[0])
-    count = _shade_strands(scene.strand_points, strand_pixels.reshape(strand_count, _SEGMENTS + 1, 3), scene.strand_light,
-                           scene.strands.colour, scene.strands.width, scene.lighting.normals, scene.mesh.faces,
-                           scene.strands.face, eye, scene.lighting.lamp_direction, pixels_per_slope, scene.band, segments, colours)
+    count = _shade_strands(
+        scene.strand_points,
+        strand_pixels.reshape(strand_count, _SEGMENTS + 1, 3),
+        scene.strand_light,
+        scene.strands.colour,
+        scene.strands.width,
+        scene.lighting.normals,
+        scene.mesh.faces,
+        scene.strands.face,
+        eye,
+        scene.lighting.lamp_direction,
+        pixels_per_slope,
+        scene.band,
+        segments,
+        colours,
+    )
     order = np.argsort(-(segments[:count, 4] + segments[:count, 5]), kind="stable")
-    paint_segments(order, segments, colours, np.float32(origin[0]), np.float32(origin[1]), depth, np.float32(_BIAS), image)
+    paint_segments(
+        order, segments, colours, np.float32(origin[0]), np.float32(origin[1]), depth, np.float32(_BIAS), image
+    )
     return _reduce(image, supersample), (x0, y0)
 
 
@@ -84,11 +112,15 @@ def paint_frame(scene: Scene, lens: Lens, supersample: int = 2) -> np.ndarray:
     patch, (x, y) = paint(scene, lens, supersample)
     full = np.zeros((lens.height, lens.width, 4), np.float32)
     alpha = patch[..., 3:]
-    full[y:y + patch.shape[0], x:x + patch.shape[1]] = np.concatenate([patch[..., :3] / np.maximum(alpha, 1e-6), alpha], -1)
+    full[y : y + patch.shape[0], x : x + patch.shape[1]] = np.concatenate(
+        [patch[..., :3] / np.maximum(alpha, 1e-6), alpha], -1
+    )
     return np.clip(full, 0, 1)
 
 
-def _box(projected: np.ndarray, strand_pixels: np.ndarray, lens: Lens, supersample: int) -> tuple[int, int, int, int] | None:
+def _box(
+    projected: np.ndarray, strand_pixels: np.ndarray, lens: Lens, supersample: int
+) -> tuple[int, int, int, int] | None:
     seen = np.concatenate([projected[projected[:, 2] > 0], strand_pixels[strand_pixels[:, 2] > 0]])[:, :2] / supersample
     if len(seen) == 0:
         return None
@@ -106,7 +138,7 @@ def _skin_colours(scene: Scene, eye: np.ndarray) -> np.ndarray:
     halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
     facing = np.clip((lighting.normals * halfway).sum(1), 0, 1)
     is_eye = mesh.region == 2
-    highlight = mesh.gloss * lighting.lamp * np.where(is_eye, facing ** 90, facing ** 14)
+    highlight = mesh.gloss * lighting.lamp * np.where(is_eye, facing**90, facing**14)
     grazing = np.where(is_eye, 0.10, 0.04) * (1 - np.abs((lighting.normals * view).sum(1))) ** 4
     linear = mesh.albedo * lighting.diffuse[:, None] + (highlight + grazing * lighting.diffuse)[:, None]
     display = np.clip(linear, 0, 1) ** DISPLAY_GAMMA
@@ -117,7 +149,9 @@ def _skin_colours(scene: Scene, eye: np.ndarray) -> np.ndarray:
 def _reduce(image: np.ndarray, supersample: int) -> np.ndarray:
     if supersample == 1:
         return image
-    return image.reshape(image.shape[0] // supersample, supersample, image.shape[1] // supersample, supersample, 4).mean((1, 3))
+    return image.reshape(
+        image.shape[0] // supersample, supersample, image.shape[1] // supersample, supersample, 4
+    ).mean((1, 3))
 
 
 @njit(cache=True, nogil=True)
@@ -140,7 +174,9 @@ def _grow(vertices, faces, face, bary, lie, length, curl, diffuse, lamp, points,
 
 
 @njit(cache=True, nogil=True)
-def _shade_strands(points, pixels, light, colour, width, normals, faces, face, eye, lamp, focal, band, segments, colours):
+def _shade_strands(
+    points, pixels, light, colour, width, normals, faces, face, eye, lamp, focal, band, segments, colours
+):
     """Fill segments and their display colours (Kajiya-Kay) for strands on the near side; returns their number."""
     count = 0
     for s in range(points.shape[0]):
@@ -158,8 +194,11 @@ def _shade_strands(points, pixels, light, colour, width, normals, faces, face, e
             p, q = pixels[s, k], pixels[s, k + 1]
             if p[2] <= 0.0 or q[2] <= 0.0:
                 continue
-            tx, ty, tz = (points[s, k + 1, 0] - points[s, k, 0], points[s, k + 1, 1] - points[s, k, 1],
-                          points[s, k + 1, 2] - points[s, k, 2])
+            tx, ty, tz = (
+                points[s, k + 1, 0] - points[s, k, 0],
+                points[s, k + 1, 1] - points[s, k, 1],
+                points[s, k + 1, 2] - points[s, k, 2],
+            )
             scale = 1.0 / max(np.sqrt(tx * tx + ty * ty + tz * tz), 1e-9)
             along_lamp = (tx * lamp[0] + ty * lamp[1] + tz * lamp[2]) * scale
             along_half = (tx * hx + ty * hy + tz * hz) * scale

@@ -1,4 +1,5 @@
-"""From a track of behaviour and planned feet to joint transforms: spine, inverse kinematics of the limbs, trailing tail."""
+"""From a track of behaviour and planned feet to joint transforms: spine, inverse kinematics of the limbs, trailing
+tail."""
 
 from __future__ import annotations
 
@@ -13,8 +14,24 @@ from mousefacelift.capture.virtual.skin import Pose
 # Pitch in degrees (nose up positive) that each behaviour adds at each spine joint.
 _PITCH = {
     "rear": {"pelvis": 50.0, "lumbar": 10.0, "loin": 10.0, "thorax": 8.0, "withers": 2.0, "neck": -8.0, "head": -12.0},
-    "groom": {"pelvis": 47.0, "lumbar": 6.0, "loin": -12.0, "thorax": -26.0, "withers": -25.0, "neck": -18.0, "head": -12.0},
-    "hunch": {"pelvis": 33.0, "lumbar": 0.0, "loin": -22.0, "thorax": -26.0, "withers": -4.0, "neck": 14.0, "head": 0.0},
+    "groom": {
+        "pelvis": 47.0,
+        "lumbar": 6.0,
+        "loin": -12.0,
+        "thorax": -26.0,
+        "withers": -25.0,
+        "neck": -18.0,
+        "head": -12.0,
+    },
+    "hunch": {
+        "pelvis": 33.0,
+        "lumbar": 0.0,
+        "loin": -22.0,
+        "thorax": -26.0,
+        "withers": -4.0,
+        "neck": 14.0,
+        "head": 0.0,
+    },
 }
 _BEND = {"pelvis": -0.45, "lumbar": 0.25, "loin": 0.35, "thorax": 0.35, "withers": 0.3, "neck": 0.3, "head": 0.2}
 # Shift in mm of the pelvis, forward and up.
@@ -32,7 +49,9 @@ class Puppet:
         self.mesh, self.track = mesh, track
         self._index = {name: i for i, name in enumerate(mesh.joint_names)}
         self._size = float(mesh.joints[self._index["pelvis"], 2] / 20.0)
-        homes = np.array([self._bind(f"{foot.split('_')[0]}_{'toes' if 'hind' in foot else 'digits'}")[:2] for foot in FEET])
+        homes = np.array(
+            [self._bind(f"{foot.split('_')[0]}_{'toes' if 'hind' in foot else 'digits'}")[:2] for foot in FEET]
+        )
         self.steps: Steps = plan_steps(track, homes)
         self.behaviour = track.behaviour
         self._tails = self._trail_tail()
@@ -64,7 +83,11 @@ class Puppet:
         shift = sum(np.array(_PELVIS_SHIFT[name]) * getattr(track, name)[step] for name in _PELVIS_SHIFT) * self._size
         phase = 2 * np.pi * self.steps.phase[step]
         walking = np.clip(track.speed[step] / 80.0, 0, 1)
-        local = self._bind("pelvis") + [shift[0], 0.7 * walking * np.sin(phase), shift[1] + 0.5 * walking * np.sin(2 * phase)]
+        local = self._bind("pelvis") + [
+            shift[0],
+            0.7 * walking * np.sin(phase),
+            shift[1] + 0.5 * walking * np.sin(2 * phase),
+        ]
         heading = _turn_z(track.heading[step])
         position = heading @ local + [*track.position[step], 0.0]
         return heading @ self._spine_turn(step, "pelvis"), position
@@ -110,7 +133,10 @@ class Puppet:
         pole = _turn_z(self.track.heading[step]) @ (self._bind(f"{side}_knee") - middle + [0.0, 0.0, 4.0 * self._size])
         self._bend_limb(side, ("hip", "knee", "ankle"), "pelvis", toes + sole @ offset, pole, rotations, positions)
         ankle, tip = self._index[f"{side}_ankle"], self._index[f"{side}_toes"]
-        rotations[ankle], rotations[tip] = sole, yaw @ _turn_y(0.35 * pitch * min(self.steps.lift[step, foot] / 4.5, 1.0))
+        rotations[ankle], rotations[tip] = (
+            sole,
+            yaw @ _turn_y(0.35 * pitch * min(self.steps.lift[step, foot] / 4.5, 1.0)),
+        )
         positions[tip] = positions[ankle] - sole @ offset
 
     def _place_arm(self, step: int, side: str, sign: float, rotations: np.ndarray, positions: np.ndarray) -> None:
@@ -144,14 +170,19 @@ class Puppet:
         positions[self._index[f"{side}_scapula"]] += 0.5 * glide
         positions[self._index[f"{side}_shoulder"]] += glide
 
-    def _free_wrist(self, step: int, side: str, sign: float, rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    def _free_wrist(
+        self, step: int, side: str, sign: float, rotations: np.ndarray, positions: np.ndarray
+    ) -> np.ndarray:
         """Where a free forepaw is: tucked under the chest when rearing, circling at the snout when grooming."""
         track, index = self.track, self._index
         groom = track.groom[step] / max(track.groom[step] + track.rear[step], 1e-6)
         tucked = np.array([4.5, -0.5 * sign, -9.0]) * self._size
         chest = positions[index[f"{side}_shoulder"]] + rotations[index["withers"]] @ tucked
         beat = 2 * np.pi * 5.0 * step / RATE
-        stroke = np.array([1.0 + 2.2 * np.cos(beat), sign * (4.2 + 0.8 * np.sin(beat)), -4.0 + 2.2 * np.sin(beat)]) * self._size
+        stroke = (
+            np.array([1.0 + 2.2 * np.cos(beat), sign * (4.2 + 0.8 * np.sin(beat)), -4.0 + 2.2 * np.sin(beat)])
+            * self._size
+        )
         face = positions[index["snout"]] + rotations[index["head"]] @ stroke
         return (1 - groom) * chest + groom * face
 
@@ -160,7 +191,8 @@ class Puppet:
         return float(sum(np.linalg.norm(b - a) for a, b in zip(joints[:-1], joints[1:])))
 
     def _bend_limb(self, side, names, parent, target, pole, rotations, positions) -> None:
-        """Two-bone inverse kinematics: the end reaches `target` (or points at it), the middle joint bends toward `pole`."""
+        """Two-bone inverse kinematics: the end reaches `target` (or points at it), the middle joint bends toward
+        `pole`."""
         top, middle, end = (self._index[f"{side}_{name}"] for name in names)
         bones = self.mesh.joints[[middle, end]] - self.mesh.joints[[top, middle]]
         upper, lower = np.linalg.norm(bones, axis=1)
@@ -169,15 +201,16 @@ class Puppet:
         line = line / max(np.linalg.norm(line), 1e-9)
         pole = pole - line * (pole @ line)
         pole = pole / max(np.linalg.norm(pole), 1e-9)
-        along = (upper ** 2 - lower ** 2 + distance ** 2) / (2 * distance)
-        positions[middle] = positions[top] + along * line + np.sqrt(max(upper ** 2 - along ** 2, 0.0)) * pole
+        along = (upper**2 - lower**2 + distance**2) / (2 * distance)
+        positions[middle] = positions[top] + along * line + np.sqrt(max(upper**2 - along**2, 0.0)) * pole
         positions[end] = positions[top] + distance * line
         base = rotations[self._index[parent]]
         rotations[top] = _align(base @ bones[0], positions[middle] - positions[top]) @ base
         rotations[middle] = _align(rotations[top] @ bones[1], positions[end] - positions[middle]) @ rotations[top]
 
     def _trail_tail(self) -> np.ndarray:
-        """[T, 13, 3] points of the tail: a stiff rope that the pelvis drags, lying on the floor after its first third."""
+        """[T, 13, 3] points of the tail: a stiff rope that the pelvis drags, lying on the floor after its first
+        third."""
         count, length = len(self.track), np.linalg.norm(self._bind("tail_1") - self._bind("tail_0"))
         tails, root = np.zeros((count, TAIL_JOINTS + 1, 3)), self._bind("tail_0") - self._bind("pelvis")
         s = np.arange(TAIL_JOINTS + 1) / TAIL_JOINTS
@@ -185,7 +218,7 @@ class Puppet:
             rotation, pelvis = self._pelvis(step)
             base, back = pelvis + rotation @ root, -rotation[:, 0]
             raise_tip = 7.0 + 6.0 * np.sin(0.9 * step / RATE + 1.0) + 4.0 * np.sin(2.1 * step / RATE)
-            height = 2.6 + (base[2] - 2.6) * np.exp(-(4.2 * s) ** 1.6) + max(raise_tip, 0.0) * s ** 2.2
+            height = 2.6 + (base[2] - 2.6) * np.exp(-((4.2 * s) ** 1.6)) + max(raise_tip, 0.0) * s**2.2
             tails[step, 0], direction = base, back[:2] / np.linalg.norm(back[:2])
             for i in range(1, TAIL_JOINTS + 1):
                 old = tails[step - 1, i] if step else base + [*(direction * length * i), 0.0]
@@ -194,7 +227,7 @@ class Puppet:
                 direction = stiff * direction + (1 - stiff) * pull / max(np.linalg.norm(pull), 1e-9)
                 direction /= np.linalg.norm(direction)
                 drop = np.clip(height[i] - tails[step, i - 1, 2], -0.8 * length, 0.8 * length)
-                tails[step, i, :2] = tails[step, i - 1, :2] + np.sqrt(length ** 2 - drop ** 2) * direction
+                tails[step, i, :2] = tails[step, i - 1, :2] + np.sqrt(length**2 - drop**2) * direction
                 tails[step, i, 2] = tails[step, i - 1, 2] + drop
         return tails
 

@@ -1,4 +1,5 @@
-"""Compiled drawing: lens projection, triangles into a depth buffer, and anti-aliased strands painted over it back to front."""
+"""Compiled drawing: lens projection, triangles into a depth buffer, and anti-aliased strands painted over it back to
+front."""
 
 from __future__ import annotations
 
@@ -149,7 +150,7 @@ def paint_segments(order, segments, colours, origin_x, origin_y, depth, bias, im
         spread = (reach + half) / cosine
         major_size, minor_size = (height, width) if steep else (width, height)
         for major in range(max(int(np.ceil(x0 - half)), 0), min(int(np.ceil(x1 - half)), major_size)):
-            t = (major + half - x0)
+            t = major + half - x0
             y = y0 + slope * t
             z = z0 + (z1 - z0) * t / (x1 - x0)
             for minor in range(max(int(np.floor(y - spread)), 0), min(int(np.floor(y + spread)) + 1, minor_size)):

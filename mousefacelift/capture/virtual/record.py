@@ -1,6 +1,7 @@
 """Stage capture: film the virtual animal and write the recording as labs have it on disk, with its truth beside it.
 
-Writes videos_undist/ simpleclick_undist/ new_cam.pkl and videos/ masks/ label3d_dannce.mat, truth/, and last recording.json.
+Writes videos_undist/ simpleclick_undist/ new_cam.pkl and videos/ masks/ label3d_dannce.mat, truth/, and last
+recording.json.
 Command: `mousefacelift capture virtual --recording NAME --out DIR`.
 """
 
@@ -31,7 +32,9 @@ from mousefacelift.core.video import write_mp4
 _FOLDERS = {"undistorted": ("videos_undist", "simpleclick_undist"), "distorted": ("videos", "masks")}
 
 
-def write_recording(folder: str | Path, name: str, config: VirtualConfig, seed: int, workers: int | None = None) -> Path:
+def write_recording(
+    folder: str | Path, name: str, config: VirtualConfig, seed: int, workers: int | None = None
+) -> Path:
     """Make the recording `name` in `folder` and return the folder; recording.json is written last.
 
     The same configuration, name and seed give the same videos bit for bit, whatever `workers` is.
@@ -44,7 +47,9 @@ def write_recording(folder: str | Path, name: str, config: VirtualConfig, seed: 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recording.json").unlink(missing_ok=True)
     variants = [v for v in _FOLDERS if config.variants in (v, "both")]
-    written = {v: degrade.spoil_calibration(_lenses(stage, v), config.degradations, mix_seed(name, seed)) for v in variants}
+    written = {
+        v: degrade.spoil_calibration(_lenses(stage, v), config.degradations, mix_seed(name, seed)) for v in variants
+    }
     shots = [_Shot(folder, stage, v, c) for v in variants for c in range(config.cameras)]
     truth = TruthWriter(folder / "truth", stage)
     try:
@@ -109,11 +114,11 @@ class _Shot:
         config = self._stage.config
         patch, (x, y) = paint(scene, self._lens, config.supersample)
         image = arena.cast_shadow(self._backdrop, scene.lighting)
-        window = image[y:y + patch.shape[0], x:x + patch.shape[1]]
+        window = image[y : y + patch.shape[0], x : x + patch.shape[1]]
         window *= 1 - patch[..., 3:]
         window += patch[..., :3]
         alpha = np.zeros(image.shape[:2], np.float32)
-        alpha[y:y + patch.shape[0], x:x + patch.shape[1]] = patch[..., 3]
+        alpha[y : y + patch.shape[0], x : x + patch.shape[1]] = patch[..., 3]
         alpha = degrade.change_mask(alpha, self._mask_change)
         gain = degrade.gain_at(frame / config.fps, self._camera, config.degradations.exposure_drift)
         rng = np.random.Generator(np.random.SFC64([*self._seed, frame]))
@@ -199,8 +204,18 @@ def raw_camera(lens: Lens, name: str) -> RawCamera:
 
 
 def _write_summary(folder: Path, stage: Stage, variants: list[str]) -> None:
-    summary = {"recording": stage.name, "kind": "virtual", "seed": stage.seed, "fps": stage.config.fps,
-               "frames": stage.config.frames, "width": stage.config.width, "height": stage.config.height,
-               "cameras": stage.config.cameras, "variants": variants, "animal": asdict(stage.animal),
-               "licence": "made by mousefacelift; camera calibration from DANNCE (MIT)", "config": asdict(stage.config)}
+    summary = {
+        "recording": stage.name,
+        "kind": "virtual",
+        "seed": stage.seed,
+        "fps": stage.config.fps,
+        "frames": stage.config.frames,
+        "width": stage.config.width,
+        "height": stage.config.height,
+        "cameras": stage.config.cameras,
+        "variants": variants,
+        "animal": asdict(stage.animal),
+        "licence": "made by mousefacelift; camera calibration from DANNCE (MIT)",
+        "config": asdict(stage.config),
+    }
     write_text(folder / "recording.json", json.dumps(summary, indent=1) + "\n")

@@ -29,7 +29,7 @@ class Skinner:
         weights = sparse.csr_matrix(mesh.weights)
         homogeneous = np.concatenate([mesh.vertices, np.ones((count, 1))], 1)
         # One sparse [N, 4 J] matrix times the joints' stacked affine columns gives the vertices.
-        self._matrix = sparse.hstack([weights.multiply(homogeneous[:, i:i + 1]) for i in range(4)]).tocsr()
+        self._matrix = sparse.hstack([weights.multiply(homogeneous[:, i : i + 1]) for i in range(4)]).tocsr()
         self._keypoints = sparse.csr_matrix(mesh.keypoints)
 
     def vertices(self, pose: Pose) -> np.ndarray:

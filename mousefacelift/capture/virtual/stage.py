@@ -66,8 +66,20 @@ def build_stage(config: VirtualConfig, name: str, seed: int) -> Stage:
     puppet, steps = _cast(config, animal, mixed)
     body = puppet.mesh
     distorted = rig.build_rig(config.rig, config.cameras, config.width, config.height)
-    return Stage(config, name, seed, animal, body, coat.seed_strands(body, strand_count(config), mixed),
-                 puppet, Skinner(body), steps, light.studio_lights(), distorted, rig.undistorted_rig(distorted))
+    return Stage(
+        config,
+        name,
+        seed,
+        animal,
+        body,
+        coat.seed_strands(body, strand_count(config), mixed),
+        puppet,
+        Skinner(body),
+        steps,
+        light.studio_lights(),
+        distorted,
+        rig.undistorted_rig(distorted),
+    )
 
 
 def _cast(config: VirtualConfig, animal: Animal, seed: int) -> tuple[Puppet | MammalPuppet, np.ndarray]:
@@ -94,27 +106,44 @@ def check_config(config: VirtualConfig) -> None:
     """Raise ConfigError for a recording that cannot be made."""
     spoil = config.degradations
     if config.width % 2 or config.height % 2 or min(config.width, config.height) < 32:
-        raise ConfigError("virtual.width and virtual.height must be even and at least 32",
-                          got=f"{config.width}x{config.height}", likely="H.264 stores colour at half size")
+        raise ConfigError(
+            "virtual.width and virtual.height must be even and at least 32",
+            got=f"{config.width}x{config.height}",
+            likely="H.264 stores colour at half size",
+        )
     if config.frames < 1 or not 0 < config.fps <= motion.RATE:
-        raise ConfigError("virtual.frames must be positive and virtual.fps in (0, 100]", got=f"{config.frames}, {config.fps}")
+        raise ConfigError(
+            "virtual.frames must be positive and virtual.fps in (0, 100]", got=f"{config.frames}, {config.fps}"
+        )
     if config.supersample not in (1, 2, 3, 4) or config.noise < 0:
-        raise ConfigError("virtual.supersample must be 1 to 4 and virtual.noise not negative",
-                          got=f"{config.supersample}, {config.noise}")
+        raise ConfigError(
+            "virtual.supersample must be 1 to 4 and virtual.noise not negative",
+            got=f"{config.supersample}, {config.noise}",
+        )
     if not (0 <= config.video_crf <= 51 and 0 <= spoil.mask_crf <= 51):
-        raise ConfigError("virtual.video_crf and virtual.degradations.mask_crf must lie in [0, 51]",
-                          got=f"{config.video_crf}, {spoil.mask_crf}")
+        raise ConfigError(
+            "virtual.video_crf and virtual.degradations.mask_crf must lie in [0, 51]",
+            got=f"{config.video_crf}, {spoil.mask_crf}",
+        )
     if config.mesh and spoil.cut:
-        raise ConfigError("virtual.degradations.cut needs the procedural animal", got=f"virtual.mesh: {config.mesh}",
-                          likely="a stored motion has no other stretch to jump to")
+        raise ConfigError(
+            "virtual.degradations.cut needs the procedural animal",
+            got=f"virtual.mesh: {config.mesh}",
+            likely="a stored motion has no other stretch to jump to",
+        )
     for key in ("dropped_frame_camera", "copied_calibration_camera"):
         if not -1 <= getattr(spoil, key) < config.cameras:
-            raise ConfigError(f"virtual.degradations.{key} names no camera", got=getattr(spoil, key),
-                              expected=f"-1 to {config.cameras - 1}")
+            raise ConfigError(
+                f"virtual.degradations.{key} names no camera",
+                got=getattr(spoil, key),
+                expected=f"-1 to {config.cameras - 1}",
+            )
     for key in ("principal_point_px", "extrinsic_jitter_deg", "mask_change_px"):
         low, high = getattr(spoil, key)
         if not 0 <= low <= high:
             raise ConfigError(f"virtual.degradations.{key} must be [smallest, largest]", got=f"[{low}, {high}]")
     if not (0 <= spoil.acrylic_band <= 1 and 0 <= spoil.exposure_drift < 1):
-        raise ConfigError("virtual.degradations.acrylic_band and exposure_drift must lie in [0, 1]",
-                          got=f"{spoil.acrylic_band}, {spoil.exposure_drift}")
+        raise ConfigError(
+            "virtual.degradations.acrylic_band and exposure_drift must lie in [0, 1]",
+            got=f"{spoil.acrylic_band}, {spoil.exposure_drift}",
+        )

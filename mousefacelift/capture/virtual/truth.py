@@ -1,8 +1,9 @@
-"""The truth beside a virtual recording: written while filming, read back as meshes, keypoints, cameras and exact pictures.
+"""The truth beside a virtual recording: written while filming, read back as meshes, keypoints, cameras and exact
+pictures.
 
-truth/mesh.npz        faces [F, 3], uv [M, 2], faces_uv [F, 3], region [N], part [N], colours [N, 3], rest_vertices [N, 3],
+truth/mesh.npz        faces [F, 3], uv [M, 2], faces_uv [F, 3], region [N], part [N], colours [N, 3], rest_vertices,
                       joint_names [J], parents [J]
-truth/motion.npz      keypoints_mm [T, 22, 3], keypoint_names, rotations [T, J, 3, 3], positions_mm [T, J, 3], time_s [T],
+truth/motion.npz      keypoints_mm [T, 22, 3], keypoint_names, rotations [T, J, 3, 3], positions_mm [T, J, 3], time_s,
                       step_100fps [T], behaviour [T]
 truth/vertices_AAAAAA.npz   vertices_mm [t, N, 3] float32 of frames AAAAAA onwards
 truth/cameras.json    true lenses (house pixel convention: centres at +0.5) and the calibration as written
@@ -62,24 +63,46 @@ class TruthWriter:
             self._vertices = []
 
     def close(self, written: dict[str, list[Lens]]) -> None:
-        """Write everything that remains; `written` holds the lenses of each variant as the calibration files state them."""
+        """Write everything that remains; `written` holds the lenses of each variant as the calibration files state
+        them."""
         self._flush()
         stage, mesh = self._stage, self._stage.mesh
-        np.savez(self._folder / "mesh.npz", faces=mesh.faces.astype(np.int32), uv=mesh.uv, faces_uv=mesh.faces_uv.astype(np.int32),
-                 region=mesh.region, part=mesh.part.astype(np.int16), rest_vertices=mesh.vertices, parents=mesh.parents,
-                 colours=vertex_colours(stage).astype(np.float32), joint_names=np.array(mesh.joint_names))
+        np.savez(
+            self._folder / "mesh.npz",
+            faces=mesh.faces.astype(np.int32),
+            uv=mesh.uv,
+            faces_uv=mesh.faces_uv.astype(np.int32),
+            region=mesh.region,
+            part=mesh.part.astype(np.int16),
+            rest_vertices=mesh.vertices,
+            parents=mesh.parents,
+            colours=vertex_colours(stage).astype(np.float32),
+            joint_names=np.array(mesh.joint_names),
+        )
         steps = stage.steps
-        np.savez(self._folder / "motion.npz", keypoints_mm=np.stack(self._keypoints), keypoint_names=np.array(KEYPOINTS),
-                 rotations=np.stack(self._rotations), positions_mm=np.stack(self._positions), step_100fps=steps,
-                 time_s=np.arange(len(steps)) / stage.config.fps, behaviours=np.array(BEHAVIOURS),
-                 behaviour=stage.puppet.behaviour[steps])
+        np.savez(
+            self._folder / "motion.npz",
+            keypoints_mm=np.stack(self._keypoints),
+            keypoint_names=np.array(KEYPOINTS),
+            rotations=np.stack(self._rotations),
+            positions_mm=np.stack(self._positions),
+            step_100fps=steps,
+            time_s=np.arange(len(steps)) / stage.config.fps,
+            behaviours=np.array(BEHAVIOURS),
+            behaviour=stage.puppet.behaviour[steps],
+        )
         cameras = {"unit": "mm", "pixels": "centres at +0.5", "true": {}, "written": {}}
         for kind, lenses in (("undistorted", stage.undistorted), ("distorted", stage.distorted)):
             cameras["true"][kind] = [_lens_entry(lens) for lens in lenses]
         cameras["written"] = {kind: [_lens_entry(lens) for lens in lenses] for kind, lenses in written.items()}
         write_text(self._folder / "cameras.json", json.dumps(cameras, indent=1) + "\n")
-        parameters = {"recording": stage.name, "seed": stage.seed, "config": asdict(stage.config),
-                      "animal": asdict(stage.animal), "steps_per_second": RATE}
+        parameters = {
+            "recording": stage.name,
+            "seed": stage.seed,
+            "config": asdict(stage.config),
+            "animal": asdict(stage.animal),
+            "steps_per_second": RATE,
+        }
         write_text(self._folder / "parameters.json", json.dumps(parameters, indent=1) + "\n")
 
 
@@ -91,8 +114,14 @@ def vertex_colours(stage: Stage) -> np.ndarray:
 
 def _lens_entry(lens: Lens) -> dict:
     names = ("fx", "fy", "cx", "cy", "skew")
-    return {**dict(zip(names, lens.intrinsics.tolist())), "distortion_k1k2p1p2k3": lens.distortion.tolist(),
-            "R": lens.rotation.tolist(), "t": lens.translation.tolist(), "width": lens.width, "height": lens.height}
+    return {
+        **dict(zip(names, lens.intrinsics.tolist())),
+        "distortion_k1k2p1p2k3": lens.distortion.tolist(),
+        "R": lens.rotation.tolist(),
+        "t": lens.translation.tolist(),
+        "width": lens.width,
+        "height": lens.height,
+    }
 
 
 def read_lenses(folder: str | Path, variant: str = "undistorted", kind: str = "true") -> list[Lens]:
@@ -100,8 +129,17 @@ def read_lenses(folder: str | Path, variant: str = "undistorted", kind: str = "t
     entries = json.loads((_truth(folder) / "cameras.json").read_text())[kind]
     if variant not in entries:
         raise DataError(f"recording {folder} has no {variant} cameras", got=", ".join(entries) or "none")
-    return [Lens(np.array(e["R"]), np.array(e["t"]), np.array([e[k] for k in ("fx", "fy", "cx", "cy", "skew")]),
-                 np.array(e["distortion_k1k2p1p2k3"]), e["width"], e["height"]) for e in entries[variant]]
+    return [
+        Lens(
+            np.array(e["R"]),
+            np.array(e["t"]),
+            np.array([e[k] for k in ("fx", "fy", "cx", "cy", "skew")]),
+            np.array(e["distortion_k1k2p1p2k3"]),
+            e["width"],
+            e["height"],
+        )
+        for e in entries[variant]
+    ]
 
 
 def true_cameras(folder: str | Path) -> list[Camera]:
@@ -126,7 +164,8 @@ def truth_keypoints(folder: str | Path) -> np.ndarray:
 
 
 def render_truth(folder: str | Path, frame: int, camera: Camera | Lens, supersample: int = 2) -> np.ndarray:
-    """Straight rgba [H, W, 4] float32 of the animal in a frame from any camera (world in mm), without noise or arena."""
+    """Straight rgba [H, W, 4] float32 of the animal in a frame from any camera (world in mm), without noise or
+    arena."""
     lens = camera if isinstance(camera, Lens) else from_camera(camera)
     return paint_frame(truth_scene(folder, frame), lens, supersample)
 
@@ -162,6 +201,9 @@ def _vertices(folder: Path, stage: Stage, frame: int) -> np.ndarray:
 def _truth(folder: str | Path) -> Path:
     truth = Path(folder) / "truth"
     if not (truth / "parameters.json").is_file():
-        raise DataError(f"recording {folder} has no truth", expected="truth/parameters.json",
-                        likely="a real recording, or a virtual one whose filming was cut off")
+        raise DataError(
+            f"recording {folder} has no truth",
+            expected="truth/parameters.json",
+            likely="a real recording, or a virtual one whose filming was cut off",
+        )
     return truth

@@ -85,9 +85,9 @@ def _order(flat, bits, base, padded, count):
 def _spans(flat, base, padded, order, count, low, spans, changes, across):
     """Tile columns of every (Gaussian in depth order, tile row); `changes` [rows, across + 1] of the count along a row.
 
-    In row y of the ellipse a dx^2 + b dx dy + c dy^2 <= level, dx = (-b dy +- sqrt((b^2 - 4 a c) dy^2 + 4 a level)) / 2a.
-    Its largest dx, `half`, is reached at dy = -slope * half; the nearest dy of the tile row's pixel centres gives the
-    row's ends. Slack of 0.01 px: the pixels decide. Division-free per row, in units of tiles.
+    In row y of the ellipse a dx^2 + b dx dy + c dy^2 <= level, dx = (-b dy +- sqrt((b^2 - 4 a c) dy^2 + 4 a level)) /
+    2a. Its largest dx, `half`, is reached at dy = -slope * half; the nearest dy of the tile row's pixel centres gives
+    the row's ends. Slack of 0.01 px: the pixels decide. Division-free per row, in units of tiles.
     """
     at, shrink = 0, 1.0 / TILE
     for rank in range(count):
@@ -141,8 +141,23 @@ def _start_tiles(changes, across, first, view, tile_start, cursor):
 
 
 @kernel
-def fill_tiles(tickets, tasks, flat, bits, colors, constants, sizes, work, starts, records, first_slot, slot_count, shift,
-               tile_start, entries):
+def fill_tiles(
+    tickets,
+    tasks,
+    flat,
+    bits,
+    colors,
+    constants,
+    sizes,
+    work,
+    starts,
+    records,
+    first_slot,
+    slot_count,
+    shift,
+    tile_start,
+    entries,
+):
     """Depth order, records and tile lists; one task per view.
 
     Args:
@@ -165,7 +180,7 @@ def fill_tiles(tickets, tasks, flat, bits, colors, constants, sizes, work, start
         _spans(flat, base, padded, order, visible, float(constants[2]), spans, changes, across)
         cursor = np.empty(across * down, np.int64)
         _start_tiles(changes, across, starts[view, 1], view, tile_start, cursor)
-        slot_count[view * padded:(view + 1) * padded] = 0
+        slot_count[view * padded : (view + 1) * padded] = 0
         for rank in range(visible):
             g, record = order[rank], starts[view, 0] + rank
             color = view // views * count + g if shared_colors else view * count + g

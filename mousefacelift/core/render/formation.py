@@ -30,10 +30,13 @@ class RenderConfig:
     antialiased: bool = False
 
     def __post_init__(self) -> None:
-        good = (self.eps2d >= 0 and self.near > 0 and 0 < self.alpha_min < self.alpha_max < 1 and 0 <= self.t_stop < 1)
+        good = self.eps2d >= 0 and self.near > 0 and 0 < self.alpha_min < self.alpha_max < 1 and 0 <= self.t_stop < 1
         if not good:
-            raise ConfigError("the render configuration is out of range", got=self,
-                              expected="eps2d >= 0, near > 0, 0 < alpha_min < alpha_max < 1, 0 <= t_stop < 1")
+            raise ConfigError(
+                "the render configuration is out of range",
+                got=self,
+                expected="eps2d >= 0, near > 0, 0 < alpha_min < alpha_max < 1, 0 <= t_stop < 1",
+            )
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Render:
         rgb: [..., V, H, W, 3] over the background.
         alpha: [..., V, H, W] in [0, 1].
         depth: [..., V, H, W] sum of weight * camera depth; divide by alpha for the expected depth. World units.
-        means2d_probe: [..., V, N, 2] whose `.grad` after backward is the gradient with respect to the projected means in
-            pixels, when `render` was asked for it, else None. Its values are the backend's own: zeros on the CPU.
+        means2d_probe: [..., V, N, 2] whose `.grad` after backward is the gradient with respect to the projected means
+            in pixels, when `render` was asked for it, else None. Its values are the backend's own: zeros on the CPU.
     """
 
     rgb: torch.Tensor

@@ -28,29 +28,51 @@ def check_constants(config: RenderConfig) -> None:
     fixed = {"alpha_max": compiled_alpha_max(), "alpha_min": 1 / 255, "t_stop": 1e-4}
     for name, value in fixed.items():
         if abs(getattr(config, name) - value) > 1e-9:
-            raise ConfigError(f"gsplat {metadata.version('gsplat')} cannot render with {name} = {getattr(config, name)}",
-                              expected=f"{name} = {value}, compiled into its kernels",
-                              hint="set it in the configuration, or render on the CPU")
+            raise ConfigError(
+                f"gsplat {metadata.version('gsplat')} cannot render with {name} = {getattr(config, name)}",
+                expected=f"{name} = {value}, compiled into its kernels",
+                hint="set it in the configuration, or render on the CPU",
+            )
 
 
-def render_gsplat(gaussians: Gaussians, colors: torch.Tensor, cameras: CameraTensors, config: RenderConfig,
-                  background: torch.Tensor | None, probe_means2d: bool) -> Render:
+def render_gsplat(
+    gaussians: Gaussians,
+    colors: torch.Tensor,
+    cameras: CameraTensors,
+    config: RenderConfig,
+    background: torch.Tensor | None,
+    probe_means2d: bool,
+) -> Render:
     """See `render`; colors [..., V or 1, N, 3]. Half precision is rendered in float32."""
     means = gaussians.means
     if not means.is_cuda:
-        raise DataError("the gsplat backend needs CUDA tensors", got=str(means.device), expected="cuda",
-                        hint="backend='auto' takes the CPU kernels here")
+        raise DataError(
+            "the gsplat backend needs CUDA tensors",
+            got=str(means.device),
+            expected="cuda",
+            hint="backend='auto' takes the CPU kernels here",
+        )
     if means.dtype == torch.float64:
-        raise DataError("gsplat's kernels are written in single precision", got=str(means.dtype), expected="float32",
-                        hint="render doubles on the CPU")
+        raise DataError(
+            "gsplat's kernels are written in single precision",
+            got=str(means.dtype),
+            expected="float32",
+            hint="render doubles on the CPU",
+        )
     check_constants(config)
     single = Gaussians(*(a.float() for a in vars(gaussians).values()))
     cameras = CameraTensors(cameras.w2c.float(), cameras.fxfycxcy.float(), cameras.width, cameras.height)
     return rasterize_scenes(single, colors.float(), cameras, config, background, probe_means2d)
 
 
-def rasterize_scenes(gaussians: Gaussians, colors: torch.Tensor, cameras: CameraTensors, config: RenderConfig,
-                     background: torch.Tensor | None, probe_means2d: bool) -> Render:
+def rasterize_scenes(
+    gaussians: Gaussians,
+    colors: torch.Tensor,
+    cameras: CameraTensors,
+    config: RenderConfig,
+    background: torch.Tensor | None,
+    probe_means2d: bool,
+) -> Render:
     """The call of gsplat itself, with everything in the shapes that it asserts: [B..., N, *] and [B..., V, *]."""
     from gsplat import rasterization
 
@@ -62,16 +84,30 @@ def rasterize_scenes(gaussians: Gaussians, colors: torch.Tensor, cameras: Camera
     if probe_means2d and not means.requires_grad:
         means = means.detach().requires_grad_()  # so that the projected means are part of a graph
     images, alpha, meta = rasterization(
-        means, gaussians.quats, gaussians.scales, gaussians.opacities, colors.expand(*lead, views, -1, 3).contiguous(),
-        cameras.w2c.expand(*lead, views, 4, 4).contiguous(), cameras.Ks.expand(*lead, views, 3, 3).contiguous(),
-        cameras.width, cameras.height, near_plane=config.near, eps2d=config.eps2d, packed=False, backgrounds=background,
-        render_mode="RGB+D", rasterize_mode="antialiased" if config.antialiased else "classic")
+        means,
+        gaussians.quats,
+        gaussians.scales,
+        gaussians.opacities,
+        colors.expand(*lead, views, -1, 3).contiguous(),
+        cameras.w2c.expand(*lead, views, 4, 4).contiguous(),
+        cameras.Ks.expand(*lead, views, 3, 3).contiguous(),
+        cameras.width,
+        cameras.height,
+        near_plane=config.near,
+        eps2d=config.eps2d,
+        packed=False,
+        backgrounds=background,
+        render_mode="RGB+D",
+        rasterize_mode="antialiased" if config.antialiased else "classic",
+    )
     if probe_means2d:
         meta["means2d"].retain_grad()
     return Render(images[..., :3], alpha[..., 0], images[..., 3], meta["means2d"] if probe_means2d else None)
 
 
-def _empty_render(means: torch.Tensor, shape: tuple[int, ...], background: torch.Tensor | None, probe_means2d: bool) -> Render:
+def _empty_render(
+    means: torch.Tensor, shape: tuple[int, ...], background: torch.Tensor | None, probe_means2d: bool
+) -> Render:
     nothing = means.new_zeros(shape) + means.sum()  # keeps the graph: gradients of no Gaussians
     rgb = nothing.unsqueeze(-1) + (means.new_zeros(3) if background is None else background[..., None, None, :])
     probe = means.new_zeros(*shape[:-2], 0, 2).requires_grad_() if probe_means2d else None

@@ -1,10 +1,10 @@
 """Compiling and running the CPU kernels: an honest on-disk cache and a small thread pool.
 
-Kernels are plain nogil functions that take tasks from a shared ticket counter until none is left; several threads run the
-same call. numba's own parallel layers are not used: `workqueue` aborts the process when two Python threads enter it, `omp`
-kills a forked child of a process that used it, and both keep a second pool of spinning threads beside torch's. Here a
-forked child simply builds its own pool. What a task computes never depends on which thread runs it, so results are the
-same, bit for bit, for any number of threads.
+Kernels are plain nogil functions that take tasks from a shared ticket counter until none is left; several threads run
+the same call. numba's own parallel layers are not used: `workqueue` aborts the process when two Python threads enter
+it, `omp` kills a forked child of a process that used it, and both keep a second pool of spinning threads beside
+torch's. Here a forked child simply builds its own pool. What a task computes never depends on which thread runs it, so
+results are the same, bit for bit, for any number of threads.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def _stamped(name: str) -> type:
 
 
 class _CacheImpl(caching.CompileResultCacheImpl):
-    _locator_classes = [_stamped(name) for name in
-                        ("UserProvidedCacheLocator", "InTreeCacheLocator", "UserWideCacheLocator")]
+    _locator_classes = [
+        _stamped(name) for name in ("UserProvidedCacheLocator", "InTreeCacheLocator", "UserWideCacheLocator")
+    ]
 
 
 class _Cache(caching.FunctionCache):
@@ -54,8 +55,8 @@ class _Cache(caching.FunctionCache):
 def kernel(function):
     """Compile a nogil kernel on first use; the disk cache is valid for exactly this source of the whole package.
 
-    numba's own cache looks only at the file that defines the kernel and would reuse stale code after a change in a module
-    that the kernel inlines.
+    numba's own cache looks only at the file that defines the kernel and would reuse stale code after a change in a
+    module that the kernel inlines.
     """
     dispatcher = njit(nogil=True, error_model="numpy")(function)
     dispatcher._cache = _Cache(function)
@@ -65,9 +66,11 @@ def kernel(function):
 @intrinsic
 def take_ticket(typingctx, counter):
     """Next task number of an int64 [1] counter shared by threads. Decides who works, never what is computed."""
+
     def codegen(context, builder, sig, args):
         data = cgutils.create_struct_proxy(counter)(context, builder, args[0]).data
         return builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "monotonic")
+
     return types.int64(counter), codegen
 
 

@@ -58,8 +58,14 @@ def _conic_to_covariance(cxx, cxy, cyy, m_xx, m_xy, m_yy):
     # dL/dconic = -1/2 [[m_xx, m_xy], [m_xy, m_yy]], dL/dcov = -conic dL/dconic conic
     left00, left01 = fma(a, m_xx, b * m_xy), fma(a, m_xy, b * m_yy)
     left10, left11 = fma(b, m_xx, c * m_xy), fma(b, m_xy, c * m_yy)
-    return (0.5 * fma(left00, a, left01 * b), 0.5 * fma(left00, b, left01 * c), 0.5 * fma(left10, b, left11 * c),
-            a, b, c)
+    return (
+        0.5 * fma(left00, a, left01 * b),
+        0.5 * fma(left00, b, left01 * c),
+        0.5 * fma(left10, b, left11 * c),
+        a,
+        b,
+        c,
+    )
 
 
 @inlined
@@ -67,17 +73,23 @@ def _add_outer(v_sigma, g00, g01, g11, j, k):
     """v_sigma + J^T [[g00, g01], [g01, g11]] J, J with rows j and k, as full symmetric entries xx xy xz yy yz zz."""
     a0, a1, a2 = fma(g00, j[0], g01 * k[0]), fma(g00, j[1], g01 * k[1]), fma(g00, j[2], g01 * k[2])
     b0, b1, b2 = fma(g01, j[0], g11 * k[0]), fma(g01, j[1], g11 * k[1]), fma(g01, j[2], g11 * k[2])
-    return (fma(a0, j[0], fma(b0, k[0], v_sigma[0])), fma(a0, j[1], fma(b0, k[1], v_sigma[1])),
-            fma(a0, j[2], fma(b0, k[2], v_sigma[2])), fma(a1, j[1], fma(b1, k[1], v_sigma[3])),
-            fma(a1, j[2], fma(b1, k[2], v_sigma[4])), fma(a2, j[2], fma(b2, k[2], v_sigma[5])))
+    return (
+        fma(a0, j[0], fma(b0, k[0], v_sigma[0])),
+        fma(a0, j[1], fma(b0, k[1], v_sigma[1])),
+        fma(a0, j[2], fma(b0, k[2], v_sigma[2])),
+        fma(a1, j[1], fma(b1, k[1], v_sigma[3])),
+        fma(a1, j[2], fma(b1, k[2], v_sigma[4])),
+        fma(a2, j[2], fma(b2, k[2], v_sigma[5])),
+    )
 
 
 @inlined
 def _to_tangent(cameras, c, focal, v_row, j, inverse, local, limited, v_pixel):
     """Gradients through one image axis: (v of the camera-space coordinate, v of 1/z, v of the clamped tangent)."""
     length = get(cameras, c + 12 + focal)
-    v_tangent = 0 - length * inverse * fma(v_row[0], get(cameras, c + 6),
-                                           fma(v_row[1], get(cameras, c + 7), v_row[2] * get(cameras, c + 8)))
+    v_tangent = 0 - length * inverse * fma(
+        v_row[0], get(cameras, c + 6), fma(v_row[1], get(cameras, c + 7), v_row[2] * get(cameras, c + 8))
+    )
     free = select(limited, v_tangent * 0, v_tangent) + v_pixel * length
     return free * inverse, fma(free, local, _dot(j, v_row) / inverse), v_tangent
 
@@ -145,11 +157,17 @@ def _sum_cameras(scratch, views, out, place):
 
 @inlined
 def _covariance_gradient(sums, s, cov, eps, antialiased):
-    """Gradients of the covariance before dilation (xx, half of the off-diagonal sum, yy) and of the pixel mean (u, v)."""
+    """Gradients of the covariance before dilation (xx, half of the off-diagonal sum, yy) and of the pixel mean (u,
+    v)."""
     cxx, cxy, cyy = cov
     g00, g01, g11, a, b, d = _conic_to_covariance(
-        cxx + eps, cxy, cyy + eps, gather(sums, SUM_LANE[7], LANES), gather(sums, SUM_LANE[8], LANES),
-        gather(sums, SUM_LANE[9], LANES))
+        cxx + eps,
+        cxy,
+        cyy + eps,
+        gather(sums, SUM_LANE[7], LANES),
+        gather(sums, SUM_LANE[8], LANES),
+        gather(sums, SUM_LANE[9], LANES),
+    )
     if antialiased:  # d log(factor) = (d log det(cov) - d log det(cov + eps)) / 2
         bare = 1 / maximum(fnma(cxy, cxy, cxx * cyy), 1e-30)
         g00 = fma(0.5 * s, fma(cyy, bare, 0 - a), g00)
@@ -164,8 +182,8 @@ def _view_gradient(sums, cameras, c, position, sigma, constants, antialiased, v_
     """Gradients through one view.
 
     Returns:
-        dL/dopacity times the opacity; of the camera coordinates; `v_sigma` with this view added; of the pixel mean; of the
-        rows of the Jacobian; and the two parts for `_add_camera`.
+        dL/dopacity times the opacity; of the camera coordinates; `v_sigma` with this view added; of the pixel mean; of
+        the rows of the Jacobian; and the two parts for `_add_camera`.
     """
     s = gather(sums, SUM_LANE[4], LANES)
     _, local, inverse, tangent, clamped, j, k, p, q, cov = _geometry(cameras, c, position, sigma, get(constants, 1))
@@ -179,18 +197,27 @@ def _view_gradient(sums, cameras, c, position, sigma, constants, antialiased, v_
     v_lz = fnma(inverse * inverse, w_x + w_y, gather(sums, SUM_LANE[3], LANES))
     fx, fy = get(cameras, c + 12), get(cameras, c + 13)
     clamp_x, clamp_y = select(out_x, v_hx / fx, 0), select(out_y, v_hy / fy, 0)
-    return (s, (v_lx, v_ly, v_lz), _add_outer(v_sigma, g00, g01, g11, j, k), (v_u, v_v), v_j, v_k,
-            (inverse * fx, hx, fma(tangent[0], v_u, fnma(clamp_x, hx, _dot(j, v_j) / fx)), v_u - clamp_x),
-            (inverse * fy, hy, fma(tangent[1], v_v, fnma(clamp_y, hy, _dot(k, v_k) / fy)), v_v - clamp_y))
+    return (
+        s,
+        (v_lx, v_ly, v_lz),
+        _add_outer(v_sigma, g00, g01, g11, j, k),
+        (v_u, v_v),
+        v_j,
+        v_k,
+        (inverse * fx, hx, fma(tangent[0], v_u, fnma(clamp_x, hx, _dot(j, v_j) / fx)), v_u - clamp_x),
+        (inverse * fy, hy, fma(tangent[1], v_v, fnma(clamp_y, hy, _dot(k, v_k) / fy)), v_v - clamp_y),
+    )
 
 
 @inlined
 def _to_world(cameras, c, v_local, v_position):
     """`v_position` plus the camera's rotation, transposed, of `v_local`."""
     x, y, z = v_local
-    return (fma(x, get(cameras, c), fma(y, get(cameras, c + 3), fma(z, get(cameras, c + 6), v_position[0]))),
-            fma(x, get(cameras, c + 1), fma(y, get(cameras, c + 4), fma(z, get(cameras, c + 7), v_position[1]))),
-            fma(x, get(cameras, c + 2), fma(y, get(cameras, c + 5), fma(z, get(cameras, c + 8), v_position[2]))))
+    return (
+        fma(x, get(cameras, c), fma(y, get(cameras, c + 3), fma(z, get(cameras, c + 6), v_position[0]))),
+        fma(x, get(cameras, c + 1), fma(y, get(cameras, c + 4), fma(z, get(cameras, c + 7), v_position[1]))),
+        fma(x, get(cameras, c + 2), fma(y, get(cameras, c + 5), fma(z, get(cameras, c + 8), v_position[2]))),
+    )
 
 
 @inlined
@@ -208,8 +235,27 @@ def _scatter_pixel_mean(v_means2d, row, values):
 
 
 @inlined
-def _gather_group(scene, g, packed, cameras, constants, antialiased, sizes, slots, first_slot, slot_count, v_means, v_quats,
-                  v_scales, v_opacities, v_colors, v_means2d, v_cameras, sums, lanes):
+def _gather_group(
+    scene,
+    g,
+    packed,
+    cameras,
+    constants,
+    antialiased,
+    sizes,
+    slots,
+    first_slot,
+    slot_count,
+    v_means,
+    v_quats,
+    v_scales,
+    v_opacities,
+    v_colors,
+    v_means2d,
+    v_cameras,
+    sums,
+    lanes,
+):
     """All gradients of 16 Gaussians of a scene, summed over its views in their order."""
     views, padded, shared_colors = sizes
     at, place = scene * PACKED * padded + g, scene * padded + g
@@ -232,7 +278,8 @@ def _gather_group(scene, g, packed, cameras, constants, antialiased, sizes, slot
         else:
             _scatter_three(v_colors, row, rgb)
         s, v_local, v_sigma, v_pixel, v_j, v_k, x_part, y_part = _view_gradient(
-            sums, cameras, c, position, sigma, constants, antialiased, v_sigma)
+            sums, cameras, c, position, sigma, constants, antialiased, v_sigma
+        )
         v_o, v_position = v_o + s, _to_world(cameras, c, v_local, v_position)
         _scatter_pixel_mean(v_means2d, row, v_pixel)
         if len(v_cameras):
@@ -246,8 +293,25 @@ def _gather_group(scene, g, packed, cameras, constants, antialiased, sizes, slot
 
 
 @kernel
-def project_backward(tickets, tasks, packed, cameras, constants, antialiased, sizes, slots, first_slot, slot_count,
-                     v_means, v_quats, v_scales, v_opacities, v_colors, v_means2d, v_cameras):
+def project_backward(
+    tickets,
+    tasks,
+    packed,
+    cameras,
+    constants,
+    antialiased,
+    sizes,
+    slots,
+    first_slot,
+    slot_count,
+    v_means,
+    v_quats,
+    v_scales,
+    v_opacities,
+    v_colors,
+    v_means2d,
+    v_cameras,
+):
     """Gradients of the raw parameters, rows padded to M; one task per scene and chunk.
 
     Args:
@@ -267,7 +331,26 @@ def project_backward(tickets, tasks, packed, cameras, constants, antialiased, si
         scene, first = task // chunks, task % chunks * CHUNK
         lanes[:] = 0
         for g in range(first, min(first + CHUNK, padded), LANES):
-            _gather_group(scene, g, packed, cameras, constants, antialiased, sizes, slots, first_slot, slot_count, v_means,
-                          v_quats, v_scales, v_opacities, v_colors, v_means2d, v_cameras, sums, lanes)
+            _gather_group(
+                scene,
+                g,
+                packed,
+                cameras,
+                constants,
+                antialiased,
+                sizes,
+                slots,
+                first_slot,
+                slot_count,
+                v_means,
+                v_quats,
+                v_scales,
+                v_opacities,
+                v_colors,
+                v_means2d,
+                v_cameras,
+                sums,
+                lanes,
+            )
         if len(v_cameras):
             _sum_cameras(lanes, views, v_cameras, task * views * LANES)

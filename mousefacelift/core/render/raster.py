@@ -1,9 +1,10 @@
 """Kernels of the per-pixel half: blend each 8 x 8 tile front to back, and the same walk again for the gradients.
 
-A tile is four 4 x 4 blocks of 16 lanes (left and right, upper and lower); all of its state lives in registers. Images are
-planes of [S * V, channels, H, W] with H and W rounded up to whole tiles. The backward walk also goes front to back with the
-same decisions as the forward one: it carries what is still to come of (dL/dpixel . pixel), so nothing but the images has
-to be kept. Sums over pixels go to one private slot per Gaussian and band of 16 rows: no atomics, one order of summation.
+A tile is four 4 x 4 blocks of 16 lanes (left and right, upper and lower); all of its state lives in registers. Images
+are planes of [S * V, channels, H, W] with H and W rounded up to whole tiles. The backward walk also goes front to back
+with the same decisions as the forward one: it carries what is still to come of (dL/dpixel . pixel), so nothing but the
+images has to be kept. Sums over pixels go to one private slot per Gaussian and band of 16 rows: no atomics, one order
+of summation.
 """
 
 from __future__ import annotations
@@ -45,8 +46,13 @@ def _exponents(records, at, left, upper):
     a, b, c, top = get(records, at + 2), get(records, at + 3), get(records, at + 4), get(records, at + 5)
     ax0, ax1, by0, by1 = x0 * a, x1 * a, y0 * b, y1 * b
     cy0, cy1 = fnma(y0 * c, y0, top), fnma(y1 * c, y1, top)
-    return ((fnma(x0, ax0 + by0, cy0), fnma(x1, ax1 + by0, cy0), fnma(x0, ax0 + by1, cy1), fnma(x1, ax1 + by1, cy1)),
-            x0, x1, y0, y1)
+    return (
+        (fnma(x0, ax0 + by0, cy0), fnma(x1, ax1 + by0, cy0), fnma(x0, ax0 + by1, cy1), fnma(x1, ax1 + by1, cy1)),
+        x0,
+        x1,
+        y0,
+        y1,
+    )
 
 
 @inlined
@@ -57,8 +63,14 @@ def _blend(state, exponent, low, clamp, stop, red, green, blue, depth):
     after = state[0] - weight
     goes_on = after > stop
     weight = select(goes_on, weight, 0)
-    return (select(goes_on, after, 0), fma(weight, red, state[1]), fma(weight, green, state[2]),
-            fma(weight, blue, state[3]), state[4] + weight, fma(weight, depth, state[5])), goes_on
+    return (
+        select(goes_on, after, 0),
+        fma(weight, red, state[1]),
+        fma(weight, green, state[2]),
+        fma(weight, blue, state[3]),
+        state[4] + weight,
+        fma(weight, depth, state[5]),
+    ), goes_on
 
 
 @inlined
@@ -157,26 +169,49 @@ def _sums(w, up0, up1, up2, up3, s, x0, x1, y0, y1):
     upper, lower = s[0] + s[1], s[2] + s[3]
     xl, xr, yu, yl = x0 * left, x1 * right, y0 * upper, y1 * lower
     cross = fma(x0, fma(y0, s[0], y1 * s[2]), x1 * fma(y0, s[1], y1 * s[3]))
-    return (fma(w[0], up0[0], fma(w[1], up1[0], fma(w[2], up2[0], w[3] * up3[0]))),
-            fma(w[0], up0[1], fma(w[1], up1[1], fma(w[2], up2[1], w[3] * up3[1]))),
-            fma(w[0], up0[2], fma(w[1], up1[2], fma(w[2], up2[2], w[3] * up3[2]))),
-            fma(w[0], up0[4], fma(w[1], up1[4], fma(w[2], up2[4], w[3] * up3[4]))),
-            left + right, xl + xr, yu + yl, fma(x0, xl, x1 * xr), cross, fma(y0, yu, y1 * yl))
+    return (
+        fma(w[0], up0[0], fma(w[1], up1[0], fma(w[2], up2[0], w[3] * up3[0]))),
+        fma(w[0], up0[1], fma(w[1], up1[1], fma(w[2], up2[1], w[3] * up3[1]))),
+        fma(w[0], up0[2], fma(w[1], up1[2], fma(w[2], up2[2], w[3] * up3[2]))),
+        fma(w[0], up0[4], fma(w[1], up1[4], fma(w[2], up2[4], w[3] * up3[4]))),
+        left + right,
+        xl + xr,
+        yu + yl,
+        fma(x0, xl, x1 * xr),
+        cross,
+        fma(y0, yu, y1 * yl),
+    )
 
 
 @kernel
 def clear(tickets, tasks, slots):
-    """Zero `slots`, CLEAR numbers a task. torch would wake threads of its own for it, which then spin beside the kernels'."""
+    """Zero `slots`, CLEAR numbers a task. torch would wake threads of its own for it, which then spin beside the
+    kernels'."""
     while True:
         task = take_ticket(tickets)
         if task >= tasks:
             return
-        slots[task * CLEAR:(task + 1) * CLEAR] = 0
+        slots[task * CLEAR : (task + 1) * CLEAR] = 0
 
 
 @kernel
-def raster_backward(tickets, tasks, records, shift, tile_start, entries, constants, background, images, v_rgb, v_alpha,
-                    v_depth, slots, across, down):
+def raster_backward(
+    tickets,
+    tasks,
+    records,
+    shift,
+    tile_start,
+    entries,
+    constants,
+    background,
+    images,
+    v_rgb,
+    v_alpha,
+    v_depth,
+    slots,
+    across,
+    down,
+):
     """Sums over the pixels of every (Gaussian, band) added to `slots` [T, 16] (zeroed); one task per view and band."""
     low, clamp, stop, high = get(constants, 2), get(constants, 3), get(constants, 4), get(constants, 5)
     columns, rows = block_columns(records), block_rows(records)
@@ -196,7 +231,16 @@ def raster_backward(tickets, tasks, records, shift, tile_start, entries, constan
                     continue
                 left = columns + column * TILE
                 u0, u1, u2, u3, (a0, a1, a2, a3) = _tile_upstream(
-                    images, v_rgb, v_alpha, v_depth, row * TILE * stride + column * TILE, view, plane, stride, background)
+                    images,
+                    v_rgb,
+                    v_alpha,
+                    v_depth,
+                    row * TILE * stride + column * TILE,
+                    view,
+                    plane,
+                    stride,
+                    background,
+                )
                 t0, t1, t2, t3 = one, one, one, one
                 for entry in range(tile_start[tile], tile_start[tile + 1]):
                     record = entries[entry]

@@ -14,8 +14,15 @@ from mousefacelift.errors import ConfigError, DataError
 Backend = Literal["auto", "cpu", "gsplat"]
 
 
-def render(gaussians: Gaussians, cameras: CameraTensors, config: RenderConfig | None = None,
-           background: torch.Tensor | None = None, backend: Backend = "auto", *, probe_means2d: bool = False) -> Render:
+def render(
+    gaussians: Gaussians,
+    cameras: CameraTensors,
+    config: RenderConfig | None = None,
+    background: torch.Tensor | None = None,
+    backend: Backend = "auto",
+    *,
+    probe_means2d: bool = False,
+) -> Render:
     """Differentiable images of Gaussians [..., N, *] from cameras [..., V, *] with the same (or no) leading dimensions.
 
     Args:
@@ -41,9 +48,15 @@ def render(gaussians: Gaussians, cameras: CameraTensors, config: RenderConfig | 
 def _check(gaussians: Gaussians, cameras: CameraTensors) -> None:
     lead, camera_lead = gaussians.means.shape[:-2], cameras.w2c.shape[:-3]
     if camera_lead not in (lead, ()):
-        raise DataError("Gaussians and cameras differ in their leading dimensions",
-                        got=f"{tuple(lead)} and {tuple(camera_lead)}", expected="the same, or cameras without any")
+        raise DataError(
+            "Gaussians and cameras differ in their leading dimensions",
+            got=f"{tuple(lead)} and {tuple(camera_lead)}",
+            expected="the same, or cameras without any",
+        )
     if gaussians.means.device != cameras.w2c.device:
-        raise DataError("Gaussians and cameras are on different devices",
-                        got=f"{gaussians.means.device} and {cameras.w2c.device}", expected="one device",
-                        hint="cameras.to(gaussians.means.device)")
+        raise DataError(
+            "Gaussians and cameras are on different devices",
+            got=f"{gaussians.means.device} and {cameras.w2c.device}",
+            expected="one device",
+            hint="cameras.to(gaussians.means.device)",
+        )

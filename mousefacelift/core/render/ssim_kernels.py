@@ -1,9 +1,9 @@
 """Kernels of the fused SSIM: the map or its mean in one pass over the images, their gradients in another.
 
-Wang et al. 2004. With the moments m_a, m_b, E[aa] + E[bb], E[ab] of an 11 x 11 window, SSIM = A1 A2 / (B1 B2). The gradient
-of an image is the transposed blur of (derivatives by the moments x upstream). The second pass computes the moments once
-more instead of reading them back: four maps of the images' size cost more to write than to compute. Its transposed blur
-runs along with it, on a ring of the last 11 rows.
+Wang et al. 2004. With the moments m_a, m_b, E[aa] + E[bb], E[ab] of an 11 x 11 window, SSIM = A1 A2 / (B1 B2). The
+gradient of an image is the transposed blur of (derivatives by the moments x upstream). The second pass computes the
+moments once more instead of reading them back: four maps of the images' size cost more to write than to compute. Its
+transposed blur runs along with it, on a ring of the last 11 rows.
 """
 
 from __future__ import annotations
@@ -126,7 +126,11 @@ def ssim_backward(tickets, tasks, a, b, taps, constants, height, width, upstream
         upstream: [P] gradient of each plane's sum (per_plane), or [P, H-10, W-10] gradient of the map.
     """
     stride, maps = width + PAD, 4 if len(v_b) else 3
-    rows, slopes, ring = np.empty(4 * width, a.dtype), np.zeros(4 * stride, a.dtype), np.empty(WINDOW * 4 * width, a.dtype)
+    rows, slopes, ring = (
+        np.empty(4 * width, a.dtype),
+        np.zeros(4 * stride, a.dtype),
+        np.empty(WINDOW * 4 * width, a.dtype),
+    )
     while True:
         plane = take_ticket(tickets)
         if plane >= tasks:
@@ -140,11 +144,16 @@ def ssim_backward(tickets, tasks, a, b, taps, constants, height, width, upstream
                 _slope_rows(rows, upstream, at, per_plane, plane, width, taps, constants, slopes, stride)
                 _spread_across(slopes, stride, taps, width, maps, ring, slot * 4 * width)
             else:
-                ring[slot * 4 * width:(slot + 1) * 4 * width] = 0
+                ring[slot * 4 * width : (slot + 1) * 4 * width] = 0
             for block in range(0, width, LANES):
                 x = min(block, width - LANES)
                 p, q = load(a, base + x), load(b, base + x)
-                square, cross = _down(ring, width + x, slot, 4 * width, taps), _down(ring, 2 * width + x, slot, 4 * width, taps)
+                square, cross = (
+                    _down(ring, width + x, slot, 4 * width, taps),
+                    _down(ring, 2 * width + x, slot, 4 * width, taps),
+                )
                 store(v_a, base + x, fma(p, square, fma(q, cross, _down(ring, x, slot, 4 * width, taps))))
                 if len(v_b):
-                    store(v_b, base + x, fma(q, square, fma(p, cross, _down(ring, 3 * width + x, slot, 4 * width, taps))))
+                    store(
+                        v_b, base + x, fma(q, square, fma(p, cross, _down(ring, 3 * width + x, slot, 4 * width, taps)))
+                    )

@@ -1,6 +1,7 @@
 """COLMAP text model: cameras.txt (PINHOLE), images.txt (quaternion and translation of w2c), an empty points3D.txt.
 
-COLMAP puts the centre of the first pixel at (0.5, 0.5), as this project does. Provenance has no place there: the reader asks for it.
+COLMAP puts the centre of the first pixel at (0.5, 0.5), as this project does. Provenance has no place there: the reader
+asks for it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from mousefacelift.errors import DataError
 
 def write(folder: Path, sample: Sample) -> None:
     """Write `sparse/0/*.txt` and `images/00000.png ...` into `folder`."""
-    cameras, images = ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]"], ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME"]
+    cameras, images = (
+        ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]"],
+        ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME"],
+    )
     for index, view in enumerate(sample.views):
         name, camera = f"{index:05d}.png", view.camera
         write_png(folder / "images" / name, view.rgba)
@@ -48,12 +52,21 @@ def read(folder: Path, meta: dict) -> Sample:
         if kind == "SIMPLE_PINHOLE":
             numbers = [numbers[0], *numbers]
         elif kind != "PINHOLE":
-            raise DataError(f"camera {words[8]} of {model} has lens distortion", got=kind, expected="PINHOLE",
-                            hint="colmap image_undistorter")
+            raise DataError(
+                f"camera {words[8]} of {model} has lens distortion",
+                got=kind,
+                expected="PINHOLE",
+                hint="colmap image_undistorter",
+            )
         w, x, y, z, *t = (float(word) for word in words[1:8])
         w2c = np.eye(4)
         w2c[:3, :3], w2c[:3, 3] = Rotation.from_quat([x, y, z, w]).as_matrix(), t
-        views.append((words[9], View(read_rgba(folder / "images" / words[9]), Camera(w2c, np.array(numbers), int(width), int(height)))))
+        views.append(
+            (
+                words[9],
+                View(read_rgba(folder / "images" / words[9]), Camera(w2c, np.array(numbers), int(width), int(height))),
+            )
+        )
     if not views:
         raise DataError(f"model {model} has no images")
     return Sample(tuple(view for _, view in sorted(views, key=lambda pair: pair[0])), dict(meta))
@@ -63,8 +76,12 @@ def _rows(path: Path) -> list[list[str]]:
     try:
         lines = path.read_text().splitlines()
     except OSError as error:
-        raise DataError(f"COLMAP model {path} cannot be read", got=str(error), likely="a binary model",
-                        hint="colmap model_converter --output_type TXT") from error
+        raise DataError(
+            f"COLMAP model {path} cannot be read",
+            got=str(error),
+            likely="a binary model",
+            hint="colmap model_converter --output_type TXT",
+        ) from error
     return [line.split() for line in lines if line.strip() and not line.startswith("#")]
 
 

@@ -1,4 +1,5 @@
-"""FaceLift lists: text files with one sample folder a line, one file per split. The folders are the project's own samples."""
+"""FaceLift lists: text files with one sample folder a line, one file per split. The folders are the project's own
+samples."""
 
 from __future__ import annotations
 
@@ -14,15 +15,18 @@ from mousefacelift.errors import DataError
 def write_lists(manifest: Manifest, out: Path, sources: tuple[str, ...] = ()) -> dict[str, int]:
     """Write `train.txt`, `val.txt` and `test.txt` with the accepted samples' folders; returns how many each has.
 
-    The published loader draws from all views of a folder: with a held-out camera, only lists of samples that do not hold it are
-    safe, so real samples are refused here while one is configured.
+    The published loader draws from all views of a folder: with a held-out camera, only lists of samples that do not
+    hold it are safe, so real samples are refused here while one is configured.
     """
     held_out = manifest.header.get("held_out_camera")
     table = manifest.samples[manifest.samples["decision"] == "accepted"]
     table = table[table["source"].isin(sources)] if sources else table
     if held_out is not None and (table["source"] == "real").any():
-        raise DataError("the published loader would train on the held-out camera", got=f"held_out_camera {held_out}",
-                        hint="export other sources, or build with dataset.splits.held_out_camera: null")
+        raise DataError(
+            "the published loader would train on the held-out camera",
+            got=f"held_out_camera {held_out}",
+            hint="export other sources, or build with dataset.splits.held_out_camera: null",
+        )
     counts = {}
     for split in ("train", "val", "test"):
         folders = [os.path.abspath(manifest.folder / folder) for folder in table[table["split"] == split]["folder"]]
@@ -40,8 +44,11 @@ def read_list(path: Path) -> list[Path]:
     folders = [path.parent / line.strip() for line in lines if line.strip()]
     missing = [str(folder) for folder in folders if not folder.is_dir()]
     if not folders or missing:
-        raise DataError(f"list {path} names folders that are not there", got=", ".join(missing[:3]) or "no folder at all",
-                        likely="a list made on another machine")
+        raise DataError(
+            f"list {path} names folders that are not there",
+            got=", ".join(missing[:3]) or "no folder at all",
+            likely="a list made on another machine",
+        )
     return folders
 
 

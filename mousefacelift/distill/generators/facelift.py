@@ -48,12 +48,14 @@ def to_picture(view: View, size: int) -> Image.Image:
 
 
 def clip_pixels(picture: Image.Image, preprocessor: dict) -> Tensor:
-    """Network input [3, c, c]: shortest edge resized in 8 bits (bicubic unless `resample` says otherwise), centre crop, mean
-    and standard deviation removed, as a published preprocessor_config.json says."""
+    """Network input [3, c, c]: shortest edge resized in 8 bits (bicubic unless `resample` says otherwise), centre crop,
+    mean and standard deviation removed, as a published preprocessor_config.json says."""
     edge, crop = preprocessor["size"]["shortest_edge"], preprocessor["crop_size"]["height"]
     width, height = picture.size
     scale = edge / min(width, height)
-    resized = picture.resize((round(width * scale), round(height * scale)), Image.Resampling(preprocessor.get("resample", 3)))
+    resized = picture.resize(
+        (round(width * scale), round(height * scale)), Image.Resampling(preprocessor.get("resample", 3))
+    )
     left, top = (resized.width - crop) // 2, (resized.height - crop) // 2
     array = np.asarray(resized.crop((left, top, left + crop, top + crop)), np.float32) * preprocessor["rescale_factor"]
     array = (array - np.float32(preprocessor["image_mean"])) / np.float32(preprocessor["image_std"])
@@ -67,8 +69,14 @@ def class_labels(embeds: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sample_views(parts: FaceLiftParts, pictures: Sequence[Image.Image], draws: Sequence[Draw], config: SamplerConfig,
-                 offsets: tuple[Tensor, Tensor] | None = None, prompts: Tensor | None = None) -> Tensor:
+def sample_views(
+    parts: FaceLiftParts,
+    pictures: Sequence[Image.Image],
+    draws: Sequence[Draw],
+    config: SamplerConfig,
+    offsets: tuple[Tensor, Tensor] | None = None,
+    prompts: Tensor | None = None,
+) -> Tensor:
     """Images [B, V, 3, S, S] in [0, 1] of B photos.
 
     Args:
@@ -101,10 +109,14 @@ def sample_views(parts: FaceLiftParts, pictures: Sequence[Image.Image], draws: S
     x = noise((views, *latent.shape[1:])) * scheduler.init_noise_sigma
     for time in scheduler.timesteps:
         both = torch.cat([torch.cat([x, x]).to(dtype), condition], 1)
-        without, conditioned = unet(both, time.to(device), encoder_hidden_states=text, class_labels=labels).sample.float().chunk(2)
+        without, conditioned = (
+            unet(both, time.to(device), encoder_hidden_states=text, class_labels=labels).sample.float().chunk(2)
+        )
         v = without + config.guidance * (conditioned - without)
         x = scheduler.step(v, int(time), x, eta=config.eta, variance_noise=noise(tuple(x[:views].shape))).prev_sample
-    decoded = [vae.decode(part.to(vae.dtype) / vae.config.scaling_factor).sample.float() for part in x.split(DECODE_BATCH)]
+    decoded = [
+        vae.decode(part.to(vae.dtype) / vae.config.scaling_factor).sample.float() for part in x.split(DECODE_BATCH)
+    ]
     return (torch.cat(decoded) / 2 + 0.5).clamp(0, 1).unflatten(0, (photos, views))
 
 
@@ -114,31 +126,56 @@ class FaceLiftGenerator:
     name = "facelift"
     licence = "weights: non-commercial research (Adobe Research License)"
 
-    def __init__(self, parts: FaceLiftParts, view_set: ViewSet, sampler: SamplerConfig, declared: ViewSet,
-                 adapter: PoseAdapter | None = None) -> None:
-        self.parts, self.view_set, self.sampler, self.declared, self.adapter = parts, view_set, sampler, declared, adapter
+    def __init__(
+        self,
+        parts: FaceLiftParts,
+        view_set: ViewSet,
+        sampler: SamplerConfig,
+        declared: ViewSet,
+        adapter: PoseAdapter | None = None,
+    ) -> None:
+        self.parts, self.view_set, self.sampler, self.declared, self.adapter = (
+            parts,
+            view_set,
+            sampler,
+            declared,
+            adapter,
+        )
         self.resolution, self.weights = parts.resolution, parts.weights
 
     def generate(self, inputs: Sequence[View], seeds: Sequence[int]) -> list[list[View]]:
         """Views of the view set for each input; see `Generator.generate`."""
         return self.generate_at(inputs, [self.view_set.cameras(view.camera, self.resolution) for view in inputs], seeds)
 
-    def generate_at(self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]],
-                    seeds: Sequence[int]) -> list[list[View]]:
-        """Views at `wanted` cameras. Without a trained adapter only the declared ones mean anything to the weights; with
-        one, the input's own camera is painted first (the view that all others read) and dropped."""
+    def generate_at(
+        self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]
+    ) -> list[list[View]]:
+        """Views at `wanted` cameras. Without a trained adapter only the declared ones mean anything to the weights;
+        with one, the input's own camera is painted first (the view that all others read) and dropped."""
         check_foreground(inputs)
         pictures = [to_picture(view, self.resolution) for view in inputs]
         sources = [noise_source(seed) for seed in seeds]
         draws = [lambda shape, source=source: torch.randn(shape, generator=source) for source in sources]
         extra = 0 if self.adapter is None else 1
-        cameras = [[self.own_camera(view.camera)] * extra + [self.own_camera(camera) for camera in row]
-                   for view, row in zip(inputs, wanted, strict=True)]
+        cameras = [
+            [self.own_camera(view.camera)] * extra + [self.own_camera(camera) for camera in row]
+            for view, row in zip(inputs, wanted, strict=True)
+        ]
         offsets, prompts = self._pose([view.camera for view in inputs], cameras)
         set_view_attention(self.parts.unet, SparseViewAttention(len(cameras[0])))
-        images = sample_views(self.parts, pictures, draws, self.sampler, offsets, prompts).permute(0, 1, 3, 4, 2).cpu().numpy()
-        return [[View(matte(images[b, v], 1.0), row[v], {"generator": self.name, "seed": seeds[b]})
-                 for v in range(extra, len(row))] for b, row in enumerate(cameras)]
+        images = (
+            sample_views(self.parts, pictures, draws, self.sampler, offsets, prompts)
+            .permute(0, 1, 3, 4, 2)
+            .cpu()
+            .numpy()
+        )
+        return [
+            [
+                View(matte(images[b, v], 1.0), row[v], {"generator": self.name, "seed": seeds[b]})
+                for v in range(extra, len(row))
+            ]
+            for b, row in enumerate(cameras)
+        ]
 
     def own_camera(self, camera: Camera) -> Camera:
         """`camera` at this generator's resolution."""
@@ -149,8 +186,12 @@ class FaceLiftGenerator:
             return None, None
         device = self.parts.unet.device
         pose = torch.cat([torch.from_numpy(pose_features(s, row)) for s, row in zip(sources, cameras, strict=True)])
-        prompts = torch.cat([self.parts.prompts[nearest_prompts(s, row, self.declared)]
-                             for s, row in zip(sources, cameras, strict=True)])
+        prompts = torch.cat(
+            [
+                self.parts.prompts[nearest_prompts(s, row, self.declared)]
+                for s, row in zip(sources, cameras, strict=True)
+            ]
+        )
         with torch.no_grad():
             return self.adapter(pose.to(device)), prompts
 
@@ -158,5 +199,11 @@ class FaceLiftGenerator:
 def nearest_prompts(source: Camera, cameras: Sequence[Camera], declared: ViewSet) -> list[int]:
     """Per wanted camera the declared view whose relative azimuth is nearest: its prompt is where the adapter starts."""
     azimuth = azimuth_elevation(source)[0]
-    return [int(np.abs(circular_difference(azimuth_elevation(camera)[0] - azimuth, np.array(declared.relative_azimuths))).argmin())
-            for camera in cameras]
+    return [
+        int(
+            np.abs(
+                circular_difference(azimuth_elevation(camera)[0] - azimuth, np.array(declared.relative_azimuths))
+            ).argmin()
+        )
+        for camera in cameras
+    ]

@@ -12,15 +12,21 @@ from torch.nn import functional as F
 class SparseViewAttention:
     """Attention processor of every attn1: a view attends to view 0 of its object and to itself.
 
-    Rows are object-major and view-minor (row b * V + v). Keys and values of a row are those of row b * V followed by its
-    own; for view 0 they are its own twice, which is ordinary self-attention.
+    Rows are object-major and view-minor (row b * V + v). Keys and values of a row are those of row b * V followed by
+    its own; for view 0 they are its own twice, which is ordinary self-attention.
     """
 
     def __init__(self, views: int) -> None:
         self.views = views
 
-    def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None,
-                 attention_mask: Tensor | None = None, **_: object) -> Tensor:
+    def __call__(
+        self,
+        attn,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **_: object,
+    ) -> Tensor:
         if encoder_hidden_states is not None or attention_mask is not None:
             raise ValueError("the sparse view rule is for spatial self-attention without a mask")
         query, key, value = attn.to_q(hidden_states), attn.to_k(hidden_states), attn.to_v(hidden_states)  # [B*V, L, C]

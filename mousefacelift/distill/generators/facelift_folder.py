@@ -13,15 +13,36 @@ from mousefacelift.distill.generators.facelift_attention import SparseViewAttent
 from mousefacelift.distill.generators.protocol import hash_files, require_files
 from mousefacelift.errors import DataError, MissingWeights
 
-WEIGHTS = ("unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
-           "image_encoder/model.safetensors", "image_normalizer/diffusion_pytorch_model.safetensors")
-CONFIGS = ("model_index.json", "unet/config.json", "vae/config.json", "image_encoder/config.json",
-           "image_normalizer/config.json", "image_noising_scheduler/scheduler_config.json",
-           "feature_extractor/preprocessor_config.json", "scheduler/scheduler_config.json")
-EXTRA_KEYS = ("num_views", "multiview_attention", "sparse_mv_attention", "cd_attention_last", "cd_attention_mid",
-              "selfattn_block", "addition_downsample", "addition_channels")
-HINT = ("download the folder mvdiffusion/pipeckpts of the published FaceLift weights (non-commercial research licence) and "
-        "set distill.weights to it")
+WEIGHTS = (
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/diffusion_pytorch_model.safetensors",
+    "image_encoder/model.safetensors",
+    "image_normalizer/diffusion_pytorch_model.safetensors",
+)
+CONFIGS = (
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "image_encoder/config.json",
+    "image_normalizer/config.json",
+    "image_noising_scheduler/scheduler_config.json",
+    "feature_extractor/preprocessor_config.json",
+    "scheduler/scheduler_config.json",
+)
+EXTRA_KEYS = (
+    "num_views",
+    "multiview_attention",
+    "sparse_mv_attention",
+    "cd_attention_last",
+    "cd_attention_mid",
+    "selfattn_block",
+    "addition_downsample",
+    "addition_channels",
+)
+HINT = (
+    "download the folder mvdiffusion/pipeckpts of the published FaceLift weights (non-commercial research licence) and "
+    "set distill.weights to it"
+)
 
 
 @dataclass
@@ -64,11 +85,19 @@ def load_facelift(folder: str | Path, prompt_file: str | Path, dtype: torch.dtyp
     place = {"device": device, "dtype": dtype}
     vae = AutoencoderKL.from_pretrained(root / "vae", torch_dtype=dtype, low_cpu_mem_usage=False)
     encoder = CLIPVisionModelWithProjection.from_pretrained(root / "image_encoder", dtype=dtype)
-    return FaceLiftParts(unet.to(**place).eval(), vae.to(device).eval(), encoder.to(device).eval(),
-                         normalizer["mean"].to(device), normalizer["std"].to(device), float(noising.alphas_cumprod[0]),
-                         DDIMScheduler.from_pretrained(root / "scheduler"),
-                         read_json(root / "feature_extractor/preprocessor_config.json"), views, prompts.to(**place),
-                         hash_files(root, WEIGHTS) | hash_files(Path(prompt_file).parent, [Path(prompt_file).name]))
+    return FaceLiftParts(
+        unet.to(**place).eval(),
+        vae.to(device).eval(),
+        encoder.to(device).eval(),
+        normalizer["mean"].to(device),
+        normalizer["std"].to(device),
+        float(noising.alphas_cumprod[0]),
+        DDIMScheduler.from_pretrained(root / "scheduler"),
+        read_json(root / "feature_extractor/preprocessor_config.json"),
+        views,
+        prompts.to(**place),
+        hash_files(root, WEIGHTS) | hash_files(Path(prompt_file).parent, [Path(prompt_file).name]),
+    )
 
 
 def load_unet(root: Path) -> tuple[torch.nn.Module, int]:
@@ -81,13 +110,21 @@ def load_unet(root: Path) -> tuple[torch.nn.Module, int]:
     from safetensors.torch import load_file
 
     index, config = read_json(root / "model_index.json"), read_json(root / "unet/config.json")
-    found = (index.get("_class_name"), config.get("_class_name"), config.get("sparse_mv_attention"),
-             config.get("cd_attention_mid", False) or config.get("cd_attention_last", False))
+    found = (
+        index.get("_class_name"),
+        config.get("_class_name"),
+        config.get("sparse_mv_attention"),
+        config.get("cd_attention_mid", False) or config.get("cd_attention_last", False),
+    )
     expected = ("StableUnCLIPImg2ImgPipeline", "UNetMV2DConditionModel", True, False)
     if found != expected:
-        raise DataError(f"pipeline folder {root} is another architecture", got=", ".join(map(str, found)),
-                        expected=f"{', '.join(map(str, expected))} (pipeline, UNet, sparse_mv_attention, cross-domain attention)",
-                        likely="weights of another multi-view model", hint=HINT)
+        raise DataError(
+            f"pipeline folder {root} is another architecture",
+            got=", ".join(map(str, found)),
+            expected=f"{', '.join(map(str, expected))} (pipeline, UNet, sparse_mv_attention, cross-domain attention)",
+            likely="weights of another multi-view model",
+            hint=HINT,
+        )
     stock = {key: value for key, value in config.items() if key not in EXTRA_KEYS and not key.startswith("_")}
     for key in ("down_block_types", "up_block_types"):
         stock[key] = [name.replace("MV2D", "2D") for name in stock[key]]
@@ -95,9 +132,11 @@ def load_unet(root: Path) -> tuple[torch.nn.Module, int]:
     unet = UNet2DConditionModel.from_config(stock)
     problems = unet.load_state_dict(load_file(root / WEIGHTS[0]), strict=False)
     if problems.missing_keys or problems.unexpected_keys:
-        raise DataError(f"UNet weights {root / WEIGHTS[0]} do not fit their config.json",
-                        got=f"{len(problems.missing_keys)} missing, {len(problems.unexpected_keys)} unexpected tensors",
-                        where=", ".join([*problems.missing_keys, *problems.unexpected_keys][:3]))
+        raise DataError(
+            f"UNet weights {root / WEIGHTS[0]} do not fit their config.json",
+            got=f"{len(problems.missing_keys)} missing, {len(problems.unexpected_keys)} unexpected tensors",
+            where=", ".join([*problems.missing_keys, *problems.unexpected_keys][:3]),
+        )
     views = int(config["num_views"])
     set_view_attention(unet, SparseViewAttention(views))
     return unet, views
@@ -113,15 +152,25 @@ def load_prompts(path: str | Path, views: int, width: int) -> Tensor:
 
     path = Path(path)
     if not str(path) or not path.is_file():
-        raise MissingWeights("prompt embeddings of the published multi-view generator are missing", where=str(path),
-                             expected=f"a tensor [{views}, 77, {width}], clr_embeds.pt of the published repository",
-                             hint="set distill.prompt_embeddings to mvdiffusion/data/fixed_prompt_embeds_6view/clr_embeds.pt")
-    prompts = torch.load(path, map_location="cpu", weights_only=True) if path.suffix == ".pt" else torch.from_numpy(np.load(path))
+        raise MissingWeights(
+            "prompt embeddings of the published multi-view generator are missing",
+            where=str(path),
+            expected=f"a tensor [{views}, 77, {width}], clr_embeds.pt of the published repository",
+            hint="set distill.prompt_embeddings to mvdiffusion/data/fixed_prompt_embeds_6view/clr_embeds.pt",
+        )
+    prompts = (
+        torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".pt"
+        else torch.from_numpy(np.load(path))
+    )
     if prompts.ndim != 3 or prompts.shape[0] != views or prompts.shape[2] != width:
-        raise DataError(f"prompt embeddings {path} do not fit the UNet", got=str(list(prompts.shape)),
-                        expected=f"[{views}, tokens, {width}]",
-                        likely="made with another text encoder (768 wide: CLIP-L of Stable Diffusion 1)",
-                        hint="use the published clr_embeds.pt")
+        raise DataError(
+            f"prompt embeddings {path} do not fit the UNet",
+            got=str(list(prompts.shape)),
+            expected=f"[{views}, tokens, {width}]",
+            likely="made with another text encoder (768 wide: CLIP-L of Stable Diffusion 1)",
+            hint="use the published clr_embeds.pt",
+        )
     return prompts
 
 

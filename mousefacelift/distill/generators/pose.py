@@ -22,7 +22,13 @@ from mousefacelift.core.images import premultiply, unpremultiply
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NetworkConfig, SamplerConfig
 from mousefacelift.distill.generators.pose_network import PoseNetwork, pose_features
-from mousefacelift.distill.generators.protocol import change_camera, check_foreground, hash_files, noise_source, require_files
+from mousefacelift.distill.generators.protocol import (
+    change_camera,
+    check_foreground,
+    hash_files,
+    noise_source,
+    require_files,
+)
 from mousefacelift.distill.views import ViewSet
 
 FILES = ("generator.json", "model.safetensors")
@@ -30,7 +36,8 @@ HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json
 
 
 def noise_levels(time: Tensor) -> tuple[Tensor, Tensor]:
-    """Signal and noise amplitudes (alpha, sigma) of the cosine schedule; alpha^2 + sigma^2 = 1, time 1 is pure noise."""
+    """Signal and noise amplitudes (alpha, sigma) of the cosine schedule; alpha^2 + sigma^2 = 1, time 1 is pure
+    noise."""
     return torch.cos(time * torch.pi / 2), torch.sin(time * torch.pi / 2)
 
 
@@ -51,8 +58,14 @@ def to_rgba(image: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def sample_ddim(network: PoseNetwork, source: Tensor, pose: Tensor, noise: Tensor, config: SamplerConfig,
-                draws: Sequence[torch.Generator]) -> Tensor:
+def sample_ddim(
+    network: PoseNetwork,
+    source: Tensor,
+    pose: Tensor,
+    noise: Tensor,
+    config: SamplerConfig,
+    draws: Sequence[torch.Generator],
+) -> Tensor:
     """Views [B * V, 4, S, S] of B photos by DDIM (Song et al. 2021, eq. 12) on the cosine schedule.
 
     Args:
@@ -85,9 +98,16 @@ class PoseGenerator:
     name = "pose"
     licence = "as the project; trained on the user's recording"
 
-    def __init__(self, network: PoseNetwork, focal: float, view_set: ViewSet, sampler: SamplerConfig,
-                 weights: dict[str, str]) -> None:
-        self.network, self.focal, self.view_set, self.sampler, self.weights = network.eval(), focal, view_set, sampler, weights
+    def __init__(
+        self, network: PoseNetwork, focal: float, view_set: ViewSet, sampler: SamplerConfig, weights: dict[str, str]
+    ) -> None:
+        self.network, self.focal, self.view_set, self.sampler, self.weights = (
+            network.eval(),
+            focal,
+            view_set,
+            sampler,
+            weights,
+        )
         self.resolution = network.config.size
 
     @classmethod
@@ -114,20 +134,28 @@ class PoseGenerator:
         wanted = [self.view_set.cameras(view.camera, self.resolution) for view in inputs]
         return self.generate_at(inputs, wanted, seeds)
 
-    def generate_at(self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]],
-                    seeds: Sequence[int]) -> list[list[View]]:
+    def generate_at(
+        self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]
+    ) -> list[list[View]]:
         """Views at the `wanted` absolute cameras (equally many per input), through the generator's field of view."""
         check_foreground(inputs)
         views, size = len(wanted[0]), self.resolution
         sources = [self.own_camera(view.camera) for view in inputs]
         targets = [[self.own_camera(camera) for camera in cameras] for cameras in wanted]
-        pictures = torch.stack([to_tensor(change_camera(v.rgba, v.camera, c)) for v, c in zip(inputs, sources, strict=True)])
+        pictures = torch.stack(
+            [to_tensor(change_camera(v.rgba, v.camera, c)) for v, c in zip(inputs, sources, strict=True)]
+        )
         pose = torch.cat([torch.from_numpy(pose_features(c, t)) for c, t in zip(sources, targets, strict=True)])
         draws = [noise_source(seed) for seed in seeds]
         noise = torch.cat([torch.randn(views, 4, size, size, generator=draw) for draw in draws])
         images = sample_ddim(self.network, pictures, pose, noise, self.sampler, draws)
-        return [[View(to_rgba(images[b * views + v]), camera, {"generator": self.name, "seed": seeds[b]})
-                 for v, camera in enumerate(cameras)] for b, cameras in enumerate(targets)]
+        return [
+            [
+                View(to_rgba(images[b * views + v]), camera, {"generator": self.name, "seed": seeds[b]})
+                for v, camera in enumerate(cameras)
+            ]
+            for b, cameras in enumerate(targets)
+        ]
 
 
 def describe(network: NetworkConfig, focal: float, facts: dict) -> dict:

@@ -34,13 +34,23 @@ def pose_features(source: Camera, targets: Sequence[Camera]) -> np.ndarray:
         target_azimuth, target_elevation, target_distance = azimuth_elevation(camera)
         turn = np.radians(target_azimuth - azimuth) * np.arange(1, 4)
         zoom = camera.fxfycxcy[0] / camera.width / canonical_fxfycxcy(1)[0]
-        rows.append([*np.sin(turn), *np.cos(turn), np.radians(elevation), np.radians(target_elevation),
-                     np.log(distance / CANONICAL_DISTANCE), np.log(target_distance / CANONICAL_DISTANCE), np.log(zoom)])
+        rows.append(
+            [
+                *np.sin(turn),
+                *np.cos(turn),
+                np.radians(elevation),
+                np.radians(target_elevation),
+                np.log(distance / CANONICAL_DISTANCE),
+                np.log(target_distance / CANONICAL_DISTANCE),
+                np.log(zoom),
+            ]
+        )
     return np.array(rows, np.float32).reshape(len(targets), POSE_FEATURES)
 
 
 def mirror_pose(pose: Tensor) -> Tensor:
-    """Features [..., 11] of the world mirrored in the vertical plane through input camera and animal: azimuth changes sign."""
+    """Features [..., 11] of the world mirrored in the vertical plane through input camera and animal: azimuth changes
+    sign."""
     signs = torch.ones(POSE_FEATURES, device=pose.device)
     signs[:3] = -1
     return pose * signs
@@ -65,7 +75,11 @@ class DenseBlock(nn.Module):
 
     def __init__(self, width: int, modulated: bool) -> None:
         super().__init__()
-        self.norm, self.inward, self.outward = nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.norm, self.inward, self.outward = (
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(2 * width, width),
+        )
         self.modulate = nn.Linear(width, 4 * width) if modulated else None
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:  # x [N, width]
@@ -96,7 +110,8 @@ class PoseNetwork(nn.Module):
         self.register_buffer("mean", -torch.ones(self.shape))
 
     def encode(self, source: Tensor) -> Tensor:
-        """What the denoiser knows of photos [B, 4, S, S] (premultiplied RGBA in [-1, 1]): [B, width]. Once per photo."""
+        """What the denoiser knows of photos [B, 4, S, S] (premultiplied RGBA in [-1, 1]): [B, width]. Once per
+        photo."""
         x = self.source(F.avg_pool2d(source + 1, self.config.pool).flatten(1))
         for block in self.encoder:
             x = block(x)
@@ -106,11 +121,14 @@ class PoseNetwork(nn.Module):
         """Clean views [N, 4, S, S].
 
         Args:
-            noisy: [N, 4, S, S]; time: [N] in [0, 1], 1 is pure noise; known: [N, width] of `encode`, zeros for "no photo";
+            noisy: [N, 4, S, S]; time: [N] in [0, 1], 1 is pure noise; known: [N, width] of `encode`, zeros for "no
+                photo";
             pose: [N, 11].
         """
         embedding = self.pose(pose)
-        seen = self.noisy(F.avg_pool2d(noisy, self.config.pool).flatten(1)) * (1 - time[:, None])  # pure noise says nothing
+        seen = self.noisy(F.avg_pool2d(noisy, self.config.pool).flatten(1)) * (
+            1 - time[:, None]
+        )  # pure noise says nothing
         x = known + embedding + self.time(time_features(time)) + seen
         for block in self.blocks:
             x = block(x, embedding)

@@ -75,8 +75,13 @@ def require_files(folder: str | Path, files: Sequence[str], what: str, hint: str
     root = Path(folder)
     missing = [name for name in files if not (root / name).is_file()]
     if not str(folder) or missing:
-        raise MissingWeights(f"weights of {what} are not complete", where=str(root) if str(folder) else "no folder given",
-                             got=f"no {', '.join(missing)}", expected=", ".join(files), hint=hint)
+        raise MissingWeights(
+            f"weights of {what} are not complete",
+            where=str(root) if str(folder) else "no folder given",
+            got=f"no {', '.join(missing)}",
+            expected=", ".join(files),
+            hint=hint,
+        )
     return root
 
 
@@ -84,8 +89,12 @@ def check_foreground(inputs: Sequence[View]) -> None:
     """Raise DataError for an input without foreground."""
     for index, view in enumerate(inputs):
         if not (view.rgba[..., 3] > 0.5).any():
-            raise DataError("input photo has no foreground", where=f"input {index}, {view.meta}",
-                            likely="the animal is outside the frame or the mask was lost", hint="exclude the frame")
+            raise DataError(
+                "input photo has no foreground",
+                where=f"input {index}, {view.meta}",
+                likely="the animal is outside the frame or the mask was lost",
+                hint="exclude the frame",
+            )
 
 
 def change_camera(rgba: np.ndarray, camera: Camera, new: Camera) -> np.ndarray:

@@ -1,9 +1,10 @@
 """The `zero123plus` generator: Zero123++ v1.1 and v1.2 as published, on stock components, batched over input photos.
 
 All six views are one picture of 2 columns by 3 rows of 320 px tiles on grey. The photo enters twice: its global CLIP
-embedding is added to the empty prompt, token by token by declared coefficients; and its VAE latent, noised to the level of
-the current step, runs through the same UNet first, whose self-attention inputs the second run may then read as well.
-Facts: Shi et al. 2023 (arXiv 2310.15110) and the published configuration. Photo, VAE and CLIP work is done once per photo.
+embedding is added to the empty prompt, token by token by declared coefficients; and its VAE latent, noised to the level
+of the current step, runs through the same UNet first, whose self-attention inputs the second run may then read as well.
+Facts: Shi et al. 2023 (arXiv 2310.15110) and the published configuration. Photo, VAE and CLIP work is done once per
+photo.
 """
 
 from __future__ import annotations
@@ -39,8 +40,14 @@ class ReferenceAttention:
     def __init__(self) -> None:
         self.kept: Tensor | None = None
 
-    def __call__(self, attn, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None,
-                 attention_mask: Tensor | None = None, **_: object) -> Tensor:
+    def __call__(
+        self,
+        attn,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **_: object,
+    ) -> Tensor:
         if encoder_hidden_states is not None or attention_mask is not None:
             raise ValueError("reference attention is for spatial self-attention without a mask")
         context = hidden_states  # [N, L, C]
@@ -60,13 +67,18 @@ def to_grey_picture(view: View) -> Image.Image:
 
 
 @torch.no_grad()
-def sample_grid(parts: Zero123PlusParts, pictures: Sequence[Image.Image], draws: Sequence[torch.Generator],
-                config: SamplerConfig, tile: int = TILE) -> Tensor:
+def sample_grid(
+    parts: Zero123PlusParts,
+    pictures: Sequence[Image.Image],
+    draws: Sequence[torch.Generator],
+    config: SamplerConfig,
+    tile: int = TILE,
+) -> Tensor:
     """Pictures [B, 3, 3 tile, 2 tile] in [0, 1] of B photos, by ancestral Euler steps with v-prediction.
 
     Args:
-        draws: CPU noise source of each photo, read in this order: latents of the photo and of "no photo", start; then per
-            step the noise on these two latents and that of the step.
+        draws: CPU noise source of each photo, read in this order: latents of the photo and of "no photo", start; then
+            per step the noise on these two latents and that of the step.
     """
     unet, vae, scheduler = parts.unet, parts.vae, parts.scheduler
     device, dtype, photos = unet.device, unet.dtype, len(pictures)
@@ -77,7 +89,9 @@ def sample_grid(parts: Zero123PlusParts, pictures: Sequence[Image.Image], draws:
     shape = (vae.config.latent_channels, ROWS * tile // reduction, COLUMNS * tile // reduction)
     x = _noise(draws, (1, *shape))[:, 0].to(device) * scheduler.init_noise_sigma
     for time in scheduler.timesteps:
-        spread = _noise(draws, (2, *reference.shape[1:])).transpose(0, 1).flatten(0, 1).to(device)  # first all "no photo"
+        spread = (
+            _noise(draws, (2, *reference.shape[1:])).transpose(0, 1).flatten(0, 1).to(device)
+        )  # first all "no photo"
         noisy = scheduler.add_noise(reference, spread, time.expand(2 * photos))
         noisy = scheduler.scale_model_input(noisy, time).to(dtype)
         unet(noisy, time.to(device), encoder_hidden_states=text)  # every attn1 keeps what it saw
@@ -95,13 +109,16 @@ def _noise(draws: Sequence[torch.Generator], shape: tuple[int, ...]) -> Tensor:
 
 
 def _conditions(parts: Zero123PlusParts, pictures: Sequence[Image.Image], draws: Sequence[torch.Generator]):
-    """Prompts [2B, L, C] and reference latents [2B, 4, h, h], the half without a photo first; latents are not scaled."""
+    """Prompts [2B, L, C] and reference latents [2B, 4, h, h], the half without a photo first; latents are not
+    scaled."""
     device, dtype = parts.unet.device, parts.unet.dtype
     seen = torch.stack([clip_pixels(picture, parts.clip_preprocessor) for picture in pictures]).to(device, dtype)
     embeds = parts.image_encoder(seen).image_embeds.float()
     plain = parts.prompt.expand(len(pictures), -1, -1)
     text = torch.cat([plain, plain + parts.ramp * embeds[:, None]]).to(dtype)
-    pixels = torch.stack([clip_pixels(picture, parts.vae_preprocessor) for picture in pictures]).to(device, parts.vae.dtype)
+    pixels = torch.stack([clip_pixels(picture, parts.vae_preprocessor) for picture in pictures]).to(
+        device, parts.vae.dtype
+    )
     posterior = [parts.vae.encode(image).latent_dist for image in (pixels, torch.zeros_like(pixels[:1]))]
     spread = [_noise(draws, tuple(posterior[0].mean.shape[1:])).to(device) for _ in posterior]
     photo, nothing = (p.mean.float() + p.std.float() * s for p, s in zip(posterior, spread, strict=True))
@@ -116,13 +133,18 @@ class Zero123PlusGenerator:
 
     def __init__(self, parts: Zero123PlusParts, view_set: ViewSet, sampler: SamplerConfig, tile: int = TILE) -> None:
         if not view_set.name.startswith("zero123plus"):
-            raise ConfigError("zero123plus paints only its own angles", got=f"view_set {view_set.name}",
-                              expected="zero123plus_v1.1 or zero123plus_v1.2, whichever the weights are")
+            raise ConfigError(
+                "zero123plus paints only its own angles",
+                got=f"view_set {view_set.name}",
+                expected="zero123plus_v1.1 or zero123plus_v1.2, whichever the weights are",
+            )
         self.parts, self.view_set, self.sampler, self.resolution = parts, view_set, sampler, tile
         self.weights = parts.weights
 
     @classmethod
-    def load(cls, folder: str | Path, view_set: ViewSet, sampler: SamplerConfig, dtype: torch.dtype) -> Zero123PlusGenerator:
+    def load(
+        cls, folder: str | Path, view_set: ViewSet, sampler: SamplerConfig, dtype: torch.dtype
+    ) -> Zero123PlusGenerator:
         """The generator of a published folder, on the GPU when there is one; errors as `load_zero123plus`."""
         return cls(load_zero123plus(folder, dtype, "cuda" if torch.cuda.is_available() else "cpu"), view_set, sampler)
 
@@ -130,12 +152,18 @@ class Zero123PlusGenerator:
         """Views of the declared set for each input; see `Generator.generate`."""
         check_foreground(inputs)
         draws = [noise_source(seed) for seed in seeds]
-        pictures = sample_grid(self.parts, [to_grey_picture(view) for view in inputs], draws, self.sampler, self.resolution)
+        pictures = sample_grid(
+            self.parts, [to_grey_picture(view) for view in inputs], draws, self.sampler, self.resolution
+        )
         made = []
         for view, picture, seed in zip(inputs, pictures.permute(0, 2, 3, 1).cpu().numpy(), seeds, strict=True):
             cameras = self.view_set.cameras(view.camera, self.resolution)
-            made.append([View(matte(tile, 0.5), camera, {"generator": self.name, "seed": seed})
-                         for tile, camera in zip(split_tiles(picture, self.resolution), cameras, strict=True)])
+            made.append(
+                [
+                    View(matte(tile, 0.5), camera, {"generator": self.name, "seed": seed})
+                    for tile, camera in zip(split_tiles(picture, self.resolution), cameras, strict=True)
+                ]
+            )
         return made
 
 
@@ -146,6 +174,9 @@ def split_tiles(image: np.ndarray, tile: int = TILE) -> list[np.ndarray]:
         DataError: a picture of another size.
     """
     if image.shape != (ROWS * tile, COLUMNS * tile, 3):
-        raise DataError("the Zero123++ picture has another size", got=str(image.shape),
-                        expected=str((ROWS * tile, COLUMNS * tile, 3)))
-    return [image[r * tile:(r + 1) * tile, c * tile:(c + 1) * tile] for r in range(ROWS) for c in range(COLUMNS)]
+        raise DataError(
+            "the Zero123++ picture has another size",
+            got=str(image.shape),
+            expected=str((ROWS * tile, COLUMNS * tile, 3)),
+        )
+    return [image[r * tile : (r + 1) * tile, c * tile : (c + 1) * tile] for r in range(ROWS) for c in range(COLUMNS)]

@@ -15,11 +15,22 @@ from mousefacelift.distill.generators.facelift_folder import read_json
 from mousefacelift.distill.generators.protocol import hash_files, require_files
 from mousefacelift.errors import DataError
 
-WEIGHTS = ("unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
-           "vision_encoder/model.safetensors", "text_encoder/model.safetensors")
-CONFIGS = ("model_index.json", "unet/config.json", "vae/config.json", "vision_encoder/config.json", "text_encoder/config.json",
-           "scheduler/scheduler_config.json", "feature_extractor_clip/preprocessor_config.json",
-           "feature_extractor_vae/preprocessor_config.json")
+WEIGHTS = (
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/diffusion_pytorch_model.safetensors",
+    "vision_encoder/model.safetensors",
+    "text_encoder/model.safetensors",
+)
+CONFIGS = (
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "vision_encoder/config.json",
+    "text_encoder/config.json",
+    "scheduler/scheduler_config.json",
+    "feature_extractor_clip/preprocessor_config.json",
+    "feature_extractor_vae/preprocessor_config.json",
+)
 TOKENIZERS = (("tokenizer/vocab.json", "tokenizer/merges.txt"), ("tokenizer/tokenizer.json",))  # either of them
 HINT = "download sudo-ai/zero123plus-v1.2 or -v1.1 (weights CC-BY-NC 4.0) and set distill.weights to the folder"
 
@@ -56,9 +67,13 @@ def load_zero123plus(folder: str | Path, dtype: torch.dtype, device: str) -> Zer
     found = (index.get("_class_name"), config.get("_class_name"), config.get("in_channels"))
     expected = ("Zero123PlusPipeline", "UNet2DConditionModel", 4)
     if found != expected:
-        raise DataError(f"pipeline folder {root} is another architecture", got=", ".join(map(str, found)),
-                        expected=f"{', '.join(map(str, expected))} (pipeline, UNet, input channels)",
-                        likely="weights of another multi-view model", hint=HINT)
+        raise DataError(
+            f"pipeline folder {root} is another architecture",
+            got=", ".join(map(str, found)),
+            expected=f"{', '.join(map(str, expected))} (pipeline, UNet, input channels)",
+            likely="weights of another multi-view model",
+            hint=HINT,
+        )
     place = {"torch_dtype": dtype, "low_cpu_mem_usage": False}
     unet = UNet2DConditionModel.from_pretrained(root / "unet", **place)
     vae = AutoencoderKL.from_pretrained(root / "vae", **place)
@@ -66,13 +81,23 @@ def load_zero123plus(folder: str | Path, dtype: torch.dtype, device: str) -> Zer
     prompt = empty_prompt(root)
     ramp = torch.tensor(index.get("ramping_coefficients") or [])
     if len(ramp) != prompt.shape[1] or encoder.config.projection_dim != prompt.shape[2]:
-        raise DataError(f"pipeline folder {root} does not fit together",
-                        got=f"{len(ramp)} ramping coefficients, image embedding {encoder.config.projection_dim} wide",
-                        expected=f"{prompt.shape[1]} and {prompt.shape[2]}, as its text encoder has", hint=HINT)
-    return Zero123PlusParts(unet.to(device).eval(), vae.to(device).eval(), encoder.to(device).eval(),
-                            EulerAncestralDiscreteScheduler.from_pretrained(root / "scheduler", timestep_spacing="trailing"),
-                            read_json(root / CONFIGS[6]), read_json(root / CONFIGS[7]), prompt.to(device),
-                            ramp[:, None].to(device), hash_files(root, (*WEIGHTS, "model_index.json", *files)))
+        raise DataError(
+            f"pipeline folder {root} does not fit together",
+            got=f"{len(ramp)} ramping coefficients, image embedding {encoder.config.projection_dim} wide",
+            expected=f"{prompt.shape[1]} and {prompt.shape[2]}, as its text encoder has",
+            hint=HINT,
+        )
+    return Zero123PlusParts(
+        unet.to(device).eval(),
+        vae.to(device).eval(),
+        encoder.to(device).eval(),
+        EulerAncestralDiscreteScheduler.from_pretrained(root / "scheduler", timestep_spacing="trailing"),
+        read_json(root / CONFIGS[6]),
+        read_json(root / CONFIGS[7]),
+        prompt.to(device),
+        ramp[:, None].to(device),
+        hash_files(root, (*WEIGHTS, "model_index.json", *files)),
+    )
 
 
 @torch.no_grad()

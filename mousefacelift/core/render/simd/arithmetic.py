@@ -26,7 +26,8 @@ def _call(builder, name: str, *operands):
     kind = operands[0].type
     bits = 32 if kind.element == ir.FloatType() else 64
     function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(kind, [o.type for o in operands]), f"llvm.{name}.v{kind.count}f{bits}")
+        builder.module, ir.FunctionType(kind, [o.type for o in operands]), f"llvm.{name}.v{kind.count}f{bits}"
+    )
     return builder.call(function, operands)
 
 
@@ -37,6 +38,7 @@ def fill(typingctx, array, scalar):
 
     def codegen(context, builder, sig, args):
         return splat(builder, context.cast(builder, args[1], sig.args[1], vector.dtype))
+
     return vector(array, scalar), codegen
 
 
@@ -64,6 +66,7 @@ def fma(typingctx, a, b, c):
     def codegen(context, builder, sig, args):
         operands = [as_vector(context, builder, value, kind, vector) for value, kind in zip(args, sig.args)]
         return _call(builder, "fmuladd", *operands)
+
     return vector(a, b, c), codegen
 
 
@@ -77,6 +80,7 @@ def fnma(typingctx, a, b, c):
     def codegen(context, builder, sig, args):
         x, y, z = (as_vector(context, builder, value, kind, vector) for value, kind in zip(args, sig.args))
         return _call(builder, "fmuladd", builder.fneg(x), y, z)
+
     return vector(a, b, c), codegen
 
 
@@ -90,15 +94,18 @@ def select(typingctx, chosen, a, b):
     def codegen(context, builder, sig, args):
         x, y = (as_vector(context, builder, value, kind, vector) for value, kind in zip(args[1:], sig.args[1:]))
         return builder.select(args[0], x, y)
+
     return vector(chosen, a, b), codegen
 
 
 @intrinsic
 def any_lane(typingctx, chosen):
     """True when a lane of the mask is set."""
+
     def codegen(context, builder, sig, args):
         bits = builder.bitcast(args[0], ir.IntType(LANES))
         return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
     return types.boolean(chosen), codegen
 
 
@@ -112,7 +119,9 @@ def _extremum(sign: str):
         def codegen(context, builder, sig, args):
             x, y = (as_vector(context, builder, value, kind, vector) for value, kind in zip(args, sig.args))
             return builder.select(builder.fcmp_ordered(sign, x, y), x, y)
+
         return vector(a, b), codegen
+
     return extremum
 
 
@@ -126,6 +135,7 @@ def _unary(name: str):
         if not isinstance(a, VectorType):
             return None
         return a(a), lambda context, builder, sig, args: _call(builder, name, args[0])
+
     return unary
 
 
@@ -164,4 +174,5 @@ def exp2(typingctx, a):
         integer = ir.VectorType(ir.IntType(a.dtype.bitwidth), LANES)
         exponent = builder.shl(builder.bitcast(shifted, integer), ir.Constant(integer, [bits] * LANES))
         return builder.bitcast(builder.add(builder.bitcast(power, integer), exponent), llvm_vector(a))
+
     return a(a), codegen

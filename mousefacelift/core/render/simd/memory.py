@@ -28,25 +28,32 @@ def load(typingctx, array, index):
 
     def codegen(context, builder, sig, args):
         return builder.load(_pointer(context, builder, array, *args, llvm_vector(vector)), align=_align(array.dtype))
+
     return vector(array, types.intp), codegen
 
 
 @intrinsic
 def store(typingctx, array, index, value):
     """array[index : index + 16] = value."""
+
     def codegen(context, builder, sig, args):
         place = _pointer(context, builder, array, args[0], args[1], llvm_vector(value))
         builder.store(args[2], place, align=_align(array.dtype))
         return context.get_dummy_value()
+
     return types.void(array, types.intp, value), codegen
 
 
 @intrinsic
 def get(typingctx, array, index):
     """array[index] without wraparound or bounds check."""
+
     def codegen(context, builder, sig, args):
-        return builder.load(builder.gep(cgutils.create_struct_proxy(array)(context, builder, args[0]).data, [args[1]]),
-                            align=_align(array.dtype))
+        return builder.load(
+            builder.gep(cgutils.create_struct_proxy(array)(context, builder, args[0]).data, [args[1]]),
+            align=_align(array.dtype),
+        )
+
     return array.dtype(array, types.intp), codegen
 
 
@@ -58,6 +65,7 @@ def _quarter(builder, vector, row: int):
 @intrinsic
 def store_block(typingctx, array, index, stride, value):
     """Write lanes 4 r + c to array[index + r * stride + c]: a block of 4 x 4 pixels of a row-major image."""
+
     def codegen(context, builder, sig, args):
         data, place, step, vector = args
         part = ir.VectorType(element(value.dtype), 4)
@@ -66,6 +74,7 @@ def store_block(typingctx, array, index, stride, value):
             builder.store(_quarter(builder, vector, row), pointer, align=_align(array.dtype))
             place = builder.add(place, step)
         return context.get_dummy_value()
+
     return types.void(array, types.intp, types.intp, value), codegen
 
 
@@ -84,12 +93,14 @@ def load_block(typingctx, array, index, stride):
         join = ir.Constant(ir.VectorType(ir.IntType(32), 8), list(range(8)))
         halves = [builder.shuffle_vector(rows[i], rows[i + 1], join) for i in (0, 2)]
         return builder.shuffle_vector(*halves, ir.Constant(ir.VectorType(ir.IntType(32), 16), list(range(16))))
+
     return vector(array, types.intp, types.intp), codegen
 
 
 @intrinsic
 def scatter(typingctx, array, index, stride, value):
     """array[index + lane * stride] = value[lane]."""
+
     def codegen(context, builder, sig, args):
         data, place, step, vector = args
         pointer = cgutils.create_struct_proxy(array)(context, builder, data).data
@@ -98,6 +109,7 @@ def scatter(typingctx, array, index, stride, value):
             builder.store(element, builder.gep(pointer, [place]), align=_align(array.dtype))
             place = builder.add(place, step)
         return context.get_dummy_value()
+
     return types.void(array, types.intp, types.intp, value), codegen
 
 
@@ -115,4 +127,5 @@ def gather(typingctx, array, index, stride):
             out = builder.insert_element(out, element, ir.Constant(ir.IntType(32), lane))
             place = builder.add(place, step)
         return out
+
     return vector(array, types.intp, types.intp), codegen

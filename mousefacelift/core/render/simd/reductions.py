@@ -30,13 +30,15 @@ def _fold(builder, a, b, width: int):
         def interleave(lanes):
             out = []
             for quarter in range(4):
-                part = lanes[quarter * half:(quarter + 1) * half]
+                part = lanes[quarter * half : (quarter + 1) * half]
                 out += part + [LANES + i for i in part]
             return out
+
         low, high = interleave(low), interleave(high)
     picks = ir.VectorType(ir.IntType(32), LANES)
-    return builder.fadd(builder.shuffle_vector(a, b, ir.Constant(picks, low)),
-                        builder.shuffle_vector(a, b, ir.Constant(picks, high)))
+    return builder.fadd(
+        builder.shuffle_vector(a, b, ir.Constant(picks, low)), builder.shuffle_vector(a, b, ir.Constant(picks, high))
+    )
 
 
 def sum_tree(builder, parts: list):
@@ -56,4 +58,5 @@ def sum_each(typingctx, parts):
 
     def codegen(context, builder, sig, args):
         return sum_tree(builder, [builder.extract_value(args[0], i) for i in range(parts.count)])
+
     return vector(parts), codegen

@@ -55,8 +55,9 @@ class _MaskModel(models.PrimitiveModel):
 def splat(builder, scalar, lanes: int = LANES):
     vector = ir.VectorType(scalar.type, lanes)
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined),
-                                  ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+    return builder.shuffle_vector(
+        first, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    )
 
 
 def constant(vector: VectorType, values) -> ir.Constant:
@@ -82,6 +83,7 @@ def _register(function, result, emit) -> None:
     def typing(context):
         def typer(a, b):
             return result(a, b)
+
         return typer
 
     def lower(context, builder, sig, args):
@@ -93,13 +95,20 @@ def _register(function, result, emit) -> None:
         lower_builtin(function, *kinds)(lower)
 
 
-for _function, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"),
-                         (operator.truediv, "fdiv")):
+for _function, _name in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
     _register(_function, common_vector, lambda builder, a, b, name=_name: getattr(builder, name)(a, b))
 
 for _function, _sign in ((operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">=")):
-    _register(_function, lambda a, b: mask if common_vector(a, b) else None,
-              lambda builder, a, b, sign=_sign: builder.fcmp_ordered(sign, a, b))
+    _register(
+        _function,
+        lambda a, b: mask if common_vector(a, b) else None,
+        lambda builder, a, b, sign=_sign: builder.fcmp_ordered(sign, a, b),
+    )
 
 
 @type_callable(operator.and_)
