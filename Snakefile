@@ -12,6 +12,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/virtual.smk"
 include: "workflow/rules/capture.smk"
 include: "workflow/rules/distill.smk"
 include: "workflow/rules/splats.smk"

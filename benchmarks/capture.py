@@ -35,8 +35,8 @@ from mousefacelift.capture.normalise import Normaliser, normalise_chunk
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.track import Track
-from mousefacelift.capture.virtual.config import Degradations, VirtualConfig
-from mousefacelift.capture.virtual.record import write_recording
+from mousefacelift.virtual.config import Degradations, VirtualConfig
+from mousefacelift.virtual.record import write_recording
 
 
 def prepare(folder: Path, short: int, frames: int) -> None:

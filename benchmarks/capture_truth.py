@@ -32,13 +32,13 @@ from mousefacelift.capture.locate import locate_recording
 from mousefacelift.capture.normalise import normalise_chunk
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.silhouettes import clean_mask
-from mousefacelift.capture.virtual.config import Degradations, VirtualConfig
-from mousefacelift.capture.virtual.record import write_recording
-from mousefacelift.capture.virtual.rig import project as project_lens
-from mousefacelift.capture.virtual.truth import read_lenses, render_truth, truth_mesh
 from mousefacelift.core.cameras import project
 from mousefacelift.core.images import mask_iou
 from mousefacelift.core.samples import read_sample
+from mousefacelift.virtual.config import Degradations, VirtualConfig
+from mousefacelift.virtual.record import write_recording
+from mousefacelift.virtual.rig import project as project_lens
+from mousefacelift.virtual.truth import read_lenses, render_truth, truth_mesh
 
 REALISTIC = Degradations(
     principal_point_px=(2.0, 13.0),
@@ -89,8 +89,8 @@ def compare_frame(folder: Path, variant: str, rig, track, sample, frame: int) ->
 
 def body_length(folder: Path) -> float:
     """Nose to tail base of the rest pose, mm."""
-    from mousefacelift.capture.virtual.anatomy import KEYPOINTS
-    from mousefacelift.capture.virtual.truth import truth_keypoints
+    from mousefacelift.virtual.anatomy import KEYPOINTS
+    from mousefacelift.virtual.truth import truth_keypoints
 
     points, names = truth_keypoints(folder), [str(name) for name in KEYPOINTS]
     nose = next(i for i, name in enumerate(names) if "nose" in name.lower())

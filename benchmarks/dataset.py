@@ -30,7 +30,7 @@ from mousefacelift.dataset.config import DatasetConfig, GateConfig, LoaderConfig
 from mousefacelift.dataset.loader import load_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import MixtureSampler
-from mousefacelift.dataset.scan import scan_index
+from mousefacelift.dataset.rows import scan_index
 from mousefacelift.dataset.schema import SAMPLE_FIELDS, SCHEMA_VERSION, VIEW_FIELDS
 from mousefacelift.dataset.shards import write_shards
 from mousefacelift.dataset.verify import verify_dataset

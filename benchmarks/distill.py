@@ -17,8 +17,8 @@ import numpy as np
 from mousefacelift.core.cameras import Camera, azimuth_elevation, orbit
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import GateConfig, SamplerConfig
-from mousefacelift.distill.data import FrameStore, Splits, choose_frames, list_frames
 from mousefacelift.distill.gate import SCORES, FrameJudge, learn_thresholds, refusal
+from mousefacelift.distill.photos import FrameStore, Splits, choose_frames, list_frames
 
 
 def turned(camera: Camera, degrees: float) -> Camera:
@@ -67,7 +67,7 @@ def measure_speed(args: argparse.Namespace) -> dict:
     from mousefacelift.distill.config import NetworkConfig
     from mousefacelift.distill.generators.pose import PoseGenerator
     from mousefacelift.distill.generators.pose_network import PoseNetwork
-    from mousefacelift.distill.views import wanted_views
+    from mousefacelift.distill.view_sets import wanted_views
 
     torch.set_num_threads(args.threads)
     size = args.size

@@ -18,14 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mousefacelift.capture.virtual.truth import render_truth
 from mousefacelift.core.cameras import Camera, angle_between
 from mousefacelift.core.samples import Sample, View, read_sample
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.distill.config import DistillConfig
-from mousefacelift.distill.data import Splits, choose_frames, list_frames, usable_views
 from mousefacelift.distill.gate import FrameJudge, Thresholds
 from mousefacelift.distill.generators.protocol import change_camera
+from mousefacelift.distill.photos import Splits, choose_frames, list_frames, usable_views
 from mousefacelift.distill.recipes import load_generator
 from mousefacelift.distill.selfdistill import Candidate, Distiller
 from mousefacelift.distill.validate import score
@@ -33,6 +32,7 @@ from mousefacelift.splats.config import OptimiseConfig, SplatsConfig
 from mousefacelift.splats.fit import fit_frame
 from mousefacelift.splats.frames import frame_views
 from mousefacelift.splats.score import render_views
+from mousefacelift.virtual.truth import render_truth
 
 METHODS = ("generated", "copy of the nearest photo", "splat render")
 

@@ -36,9 +36,6 @@ from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfi
 from mousefacelift.capture.locate import locate_recording  # noqa: E402
 from mousefacelift.capture.normalise import normalise_chunk  # noqa: E402
 from mousefacelift.capture.recording import open_recording  # noqa: E402
-from mousefacelift.capture.virtual.config import Degradations, VirtualConfig  # noqa: E402
-from mousefacelift.capture.virtual.record import write_recording  # noqa: E402
-from mousefacelift.capture.virtual.truth import render_truth  # noqa: E402
 from mousefacelift.config import load  # noqa: E402
 from mousefacelift.core.samples import Sample, read_sample  # noqa: E402
 from mousefacelift.core.similarity import Similarity  # noqa: E402
@@ -48,6 +45,9 @@ from mousefacelift.splats.frames import FrameViews, frame_views  # noqa: E402
 from mousefacelift.splats.novel import plan_views  # noqa: E402
 from mousefacelift.splats.score import compare_views, render_views  # noqa: E402
 from mousefacelift.splats.start import carve_frame, hull_surface  # noqa: E402
+from mousefacelift.virtual.config import Degradations, VirtualConfig  # noqa: E402
+from mousefacelift.virtual.record import write_recording  # noqa: E402
+from mousefacelift.virtual.truth import render_truth  # noqa: E402
 
 FRAMES, FPS = 48, 4.0  # 12 s: walking, turning, sniffing
 

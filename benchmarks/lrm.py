@@ -31,7 +31,7 @@ from mousefacelift.core.render import render
 from mousefacelift.lrm.infer import RENDER
 from mousefacelift.lrm.losses import LossConfig, render_loss
 from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.presets import ModelConfig, preset
+from mousefacelift.lrm.model_config import ModelConfig, preset
 from tests.lrm.toy import cast_balls
 
 

@@ -21,7 +21,8 @@ start = time.perf_counter()
 import torch
 middle = time.perf_counter()
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/benchmarks"]
-from mousefacelift.core.render import cpu, render, ssim_kernels
+from mousefacelift.core import ssim_kernels
+from mousefacelift.core.render import cpu, render
 from mousefacelift.core.ssim import ssim
 from mousefacelift.core.gaussians import Gaussians
 from render import mouse_scene, ring_cameras

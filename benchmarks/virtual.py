@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mousefacelift.capture.virtual import arena, degrade, painter
-from mousefacelift.capture.virtual.config import VirtualConfig
-from mousefacelift.capture.virtual.stage import build_stage
 from mousefacelift.core.video import write_mp4
+from mousefacelift.virtual import arena, degrade, painter
+from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.stage import build_stage
 
 
 def measure(config: VirtualConfig, frames: int) -> dict:

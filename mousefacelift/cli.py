@@ -17,6 +17,7 @@ from mousefacelift.errors import MouseFaceLiftError
 from mousefacelift.locks import one_writer
 
 GROUPS = {
+    "virtual": ("mousefacelift.virtual.commands", "virtual recordings: a procedural mouse with known truth"),
     "capture": ("mousefacelift.capture.commands", "recording -> audited rig, canonical samples, quality table"),
     "distill": ("mousefacelift.distill.commands", "multi-view generator: training, 6x6 views, dedupe, gate"),
     "splats": ("mousefacelift.splats.commands", "per-frame Gaussian splats, in-between views, rings"),

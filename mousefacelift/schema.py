@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
-from mousefacelift.capture.virtual.config import VirtualConfig
 from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.config import json_schema
 from mousefacelift.dataset.config import DatasetConfig, LoaderConfig, MixtureConfig
@@ -18,6 +17,7 @@ from mousefacelift.lrm.config import PredictConfig, TrainConfig
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.splats.config import SplatsConfig
+from mousefacelift.virtual.config import VirtualConfig
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mousefacelift.capture.align import Alignment, align
+from mousefacelift.capture.body_facts import describe_volume
 from mousefacelift.capture.config import AuditConfig, RecordingSource
 from mousefacelift.capture.conventions import Convention, choose_unit, raw_lenses, score_conventions
 from mousefacelift.capture.frames import VideoReader
@@ -22,7 +23,6 @@ from mousefacelift.capture.sampling import block_frames, read_silhouettes
 from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
-from mousefacelift.capture.volume import describe_volume
 from mousefacelift.errors import CalibrationError, DataError
 
 HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
@@ -221,7 +221,8 @@ def _require_agreement(report: dict, recording: Recording, config: AuditConfig) 
         raise CalibrationError(
             f"cameras of '{recording.name}' do not agree with their masks",
             got=f"best convention {report['convention']}/{report['unit']}: "
-            f"tangency {report['tangency']:.2%} of the width, containment {containment.min():.2f}; worst view: camera {worst}",
+            f"tangency {report['tangency']:.2%} of the width, containment {containment.min():.2f}; "
+            f"worst view: camera {worst}",
             expected=f"tangency below {config.max_tangency:.2%}, containment above {config.min_containment:.2f}",
             likely="cameras that moved after calibration, masks that miss parts, or unsynchronised videos",
             hint="look at rig.png; capture.audit.refine: auto corrects small errors",

@@ -1,4 +1,4 @@
-"""Commands of the capture stage: virtual, readers, audit, locate, normalise, quality."""
+"""Commands of the capture stage: readers, audit, locate, normalise, quality."""
 
 from __future__ import annotations
 
@@ -6,32 +6,19 @@ import argparse
 from pathlib import Path
 
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
-from mousefacelift.commandline import add_config_argument, config_mapping, parse_frames, read_config, read_seed
+from mousefacelift.commandline import add_config_argument, config_mapping, parse_frames, read_config
 from mousefacelift.config import load
 from mousefacelift.errors import ConfigError
 
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
-    _add_virtual(subparsers)
     readers = subparsers.add_parser("readers", help="list the calibration formats")
     readers.set_defaults(run=run_readers)
     _add_audit(subparsers)
     _add_locate(subparsers)
     _add_normalise(subparsers)
     _add_quality(subparsers)
-
-
-def _add_virtual(subparsers) -> None:
-    parser = subparsers.add_parser("virtual", help="make a recording with known truth, in the public layout")
-    parser.add_argument(
-        "--recording", required=True, metavar="NAME", help="name; different names are different animals"
-    )
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="recording folder; recording.json is written last"
-    )
-    add_config_argument(parser)
-    parser.set_defaults(run=run_virtual)
 
 
 def _add_audit(subparsers) -> None:
@@ -81,14 +68,6 @@ def _add_recording(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_virtual(args: argparse.Namespace) -> None:
-    """Write a virtual recording."""
-    from mousefacelift.capture.virtual.config import VirtualConfig
-    from mousefacelift.capture.virtual.record import write_recording
-
-    write_recording(args.out, args.recording, read_config(args, VirtualConfig, "virtual"), read_seed(args))
-
-
 def run_readers(args: argparse.Namespace) -> None:
     """Print the calibration formats."""
     from mousefacelift.capture.readers import FORMATS
@@ -101,7 +80,7 @@ def run_audit(args: argparse.Namespace) -> None:
     """Audit a recording."""
     from mousefacelift.capture.audit import audit
     from mousefacelift.capture.drawing import describe_rig, draw_rig
-    from mousefacelift.capture.masks import ensure_masks
+    from mousefacelift.capture.make_masks import ensure_masks
     from mousefacelift.capture.recording import open_recording
     from mousefacelift.core.images import write_bytes
 

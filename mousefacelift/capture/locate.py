@@ -16,13 +16,13 @@ import numpy as np
 from tqdm import tqdm
 
 from mousefacelift.capture.agreement import silhouette_agreement
+from mousefacelift.capture.body_facts import rough_center, rough_extent
 from mousefacelift.capture.config import LocateConfig, RecordingSource
 from mousefacelift.capture.frames import read_in_step
 from mousefacelift.capture.place import Place
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.silhouettes import SilhouetteMaker, clean_mask, working_cameras
 from mousefacelift.capture.track import Track, make_track
-from mousefacelift.capture.volume import rough_center, rough_extent
 from mousefacelift.core.cameras import Camera, project
 from mousefacelift.core.hull import Hull, carve_hull
 from mousefacelift.errors import ConfigError

@@ -84,7 +84,7 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx, a, b, per_plane):
         from mousefacelift.core.render.jit import run
-        from mousefacelift.core.render.ssim_kernels import ssim_forward
+        from mousefacelift.core.ssim_kernels import ssim_forward
 
         a, b = a.contiguous(), b.contiguous()
         batch, channels, height, width = a.shape
@@ -101,7 +101,7 @@ class _Fused(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, upstream):
         from mousefacelift.core.render.jit import run
-        from mousefacelift.core.render.ssim_kernels import ssim_backward
+        from mousefacelift.core.ssim_kernels import ssim_backward
 
         a, b = ctx.saved_tensors
         batch, channels, height, width = a.shape

@@ -29,7 +29,7 @@ from mousefacelift.core.images import write_text
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
 from mousefacelift.dataset.join import Rows, assemble, merge
 from mousefacelift.dataset.manifest import HEADER_FILE, SAMPLES_FILE, VIEWS_FILE
-from mousefacelift.dataset.scan import Scan, part_key, real_folders_of, scan_index
+from mousefacelift.dataset.rows import Scan, part_key, real_folders_of, scan_index
 from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
 from mousefacelift.errors import DataError, GateFailure
 

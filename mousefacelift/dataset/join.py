@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mousefacelift.dataset.config import DatasetConfig
-from mousefacelift.dataset.scan import Scan
+from mousefacelift.dataset.rows import Scan
 from mousefacelift.dataset.schema import SAMPLES, VIEWS
 from mousefacelift.dataset.splits import object_split, protocol_of
 from mousefacelift.errors import DataError

@@ -145,7 +145,7 @@ class DistillConfig:
         generator: pose (the project's own), facelift (a published pipeline folder) or zero123plus.
         weights: folder of the published weights (facelift, zero123plus).
         prompt_embeddings: file of the published per-view prompt embeddings (facelift).
-        view_set: name in `distill/views.py`, or "custom" with `azimuths`.
+        view_set: name in `distill/view_sets.py`, or "custom" with `azimuths`.
         azimuths: degrees relative to the input photo, for "custom".
         elevation: degrees above the horizon of the wanted views ("custom"); null asks for the input's own.
         output_size: edge of the written images; 0 keeps the photos' size, -1 the generator's own.

@@ -17,13 +17,13 @@ from torch.nn import functional as F
 from mousefacelift.core.images import composite
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import TrainingConfig
-from mousefacelift.distill.data import FrameStore
 from mousefacelift.distill.generators.facelift import PoseAdapter, class_labels, nearest_prompts
 from mousefacelift.distill.generators.facelift_attention import SparseViewAttention, set_view_attention
 from mousefacelift.distill.generators.facelift_folder import FaceLiftParts
 from mousefacelift.distill.generators.pose_network import pose_features
+from mousefacelift.distill.photos import FrameStore
 from mousefacelift.distill.pose_training import draw_condition_drop, min_snr_weight
-from mousefacelift.distill.views import ViewSet
+from mousefacelift.distill.view_sets import ViewSet
 from mousefacelift.errors import DataError
 
 BACKGROUNDS = (1.0, 0.0, 0.5)  # one is drawn per object, the same for input and targets

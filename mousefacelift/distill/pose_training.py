@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mousefacelift.distill.config import NetworkConfig, TrainingConfig
-from mousefacelift.distill.data import FrameStore
 from mousefacelift.distill.generators.pose import change_camera, noise_levels, own_camera, to_tensor
 from mousefacelift.distill.generators.pose_network import PoseNetwork, mirror_pose, pose_features
+from mousefacelift.distill.photos import FrameStore
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import azimuth_elevation
 from mousefacelift.core.images import composite, contact_sheet, write_png, write_text
 from mousefacelift.distill.config import DistillConfig
-from mousefacelift.distill.data import FrameStore, Splits, choose_frames, fit_focal, list_frames, photo_area
 from mousefacelift.distill.dedupe import check_tolerance
 from mousefacelift.distill.gate import Thresholds, learn_thresholds
 from mousefacelift.distill.generators.protocol import Generator, change_camera, require_files
-from mousefacelift.distill.views import VIEW_SETS, ViewSet, wanted_views
+from mousefacelift.distill.photos import FrameStore, Splits, choose_frames, fit_focal, list_frames, photo_area
+from mousefacelift.distill.view_sets import VIEW_SETS, ViewSet, wanted_views
 from mousefacelift.errors import DataError, GateFailure
 
 TRAIN_HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"

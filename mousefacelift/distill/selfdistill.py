@@ -24,12 +24,12 @@ from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera, angle_between, azimuth_elevation
 from mousefacelift.core.images import write_png, write_text
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
+from mousefacelift.distill.candidate_sheet import candidate_sheet
 from mousefacelift.distill.config import DistillConfig
-from mousefacelift.distill.data import FrameItem, list_frames, usable_views
 from mousefacelift.distill.dedupe import cluster_angles, count_distinct, image_agreement, nearest_real, pick_winner
 from mousefacelift.distill.gate import SCORES, FrameJudge, Thresholds, refusal
 from mousefacelift.distill.generators.protocol import Generator, change_camera, view_seed
-from mousefacelift.distill.picture import candidate_sheet
+from mousefacelift.distill.photos import FrameItem, list_frames, usable_views
 from mousefacelift.errors import DataError
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from mousefacelift.core.images import composite, mask_iou
 from mousefacelift.core.samples import View
-from mousefacelift.distill.data import FrameStore
 from mousefacelift.distill.generators.protocol import change_camera
+from mousefacelift.distill.photos import FrameStore
 
 Paint = Callable[[View, Sequence], list[View]]  # (input photo, absolute cameras) -> views at these cameras
 

@@ -19,17 +19,17 @@ from safetensors.torch import load_file, save_file
 from mousefacelift.core.images import write_text
 from mousefacelift.errors import DataError, MissingWeights
 from mousefacelift.lrm.model import GSLRM
+from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.perceptual import PerceptualLoss
-from mousefacelift.lrm.presets import ModelConfig
 from mousefacelift.lrm.weights import check_state, file_hash, write_model
 
 VGG_PREFIX = "loss_calculator.perceptual_loss_module.net."
 PUBLISHED_HEAD_DIM = 64  # not visible in any weight's shape
 NOTICE = """These weights were imported from {name} (SHA-256 {sha256}).
 They are not covered by the licence of this project. The weights published with FaceLift (Lyu et al., 2025) are under
-the Adobe Research License: non-commercial research use only, derivatives included, so weights fine-tuned from these inherit
-the restriction. No licence file lay beside the checkpoint; get its text where the checkpoint came from, and pass
-on both when you pass on the weights.
+the Adobe Research License: non-commercial research use only, derivatives included, so weights fine-tuned from these
+inherit the restriction. No licence file lay beside the checkpoint; get its text where the checkpoint came from, and
+pass on both when you pass on the weights.
 """
 
 

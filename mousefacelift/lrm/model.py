@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mousefacelift.core.gaussians import SH_C0, Gaussians
 from mousefacelift.errors import ConfigError, DataError
-from mousefacelift.lrm.presets import ModelConfig
+from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.raycast import offset_within
 from mousefacelift.lrm.tokens import PixelRays, show_views
 

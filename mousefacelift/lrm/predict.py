@@ -18,8 +18,8 @@ import torch
 
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
-from mousefacelift.core.ply import write_ply
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
+from mousefacelift.core.splat_files import write_ply
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 from mousefacelift.lrm.config import PredictConfig

@@ -150,7 +150,7 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
     from mousefacelift.core.samples import Sample
     from mousefacelift.distill.config import DistillConfig
     from mousefacelift.distill.recipes import known_area, load_generator
-    from mousefacelift.lrm.inputs import frame_picture, read_picture, reframe
+    from mousefacelift.lrm.user_picture import frame_picture, read_picture, reframe
 
     generator = load_generator(args.generator, read_config(args, DistillConfig, "distill"))
     area = known_area(args.generator)
@@ -183,7 +183,7 @@ def _matting(args: argparse.Namespace):
     import numpy as np
 
     from mousefacelift.capture.config import CaptureConfig
-    from mousefacelift.capture.masks import load_network, refine_mask
+    from mousefacelift.capture.make_masks import load_network, refine_mask
 
     net = load_network(read_config(args, CaptureConfig, "capture").unet_weights)
 
@@ -203,8 +203,8 @@ def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: Rec
         DataError: images that the model cannot take, or nothing left after the filter.
     """
     from mousefacelift.core.images import write_text
-    from mousefacelift.core.ply import write_ply, write_spz
     from mousefacelift.core.samples import write_sample
+    from mousefacelift.core.splat_files import write_ply, write_spz
     from mousefacelift.core.turntable import turntable
     from mousefacelift.core.video import write_mp4
     from mousefacelift.lrm.filters import FILTERS, rows_to_keep

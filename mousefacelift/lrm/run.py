@@ -22,11 +22,11 @@ from mousefacelift.dataset.config import LoaderConfig, MixtureConfig
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import MixtureSampler
 from mousefacelift.errors import ConfigError
-from mousefacelift.lrm.adapt import choose_trainable, parameter_groups, start_model
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.losses import extra_terms
-from mousefacelift.lrm.presets import ModelConfig
+from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.state import Checkpoints, RunState
+from mousefacelift.lrm.trainable import choose_trainable, parameter_groups, start_model
 from mousefacelift.lrm.validation import ValidationSet, build_validation
 from mousefacelift.lrm.weights import file_hash
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.lrm.presets import ModelConfig
+from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.raycast import allowed_part, ends
 
 

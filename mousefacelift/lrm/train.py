@@ -23,11 +23,11 @@ from mousefacelift.core.images import write_png, write_text
 from mousefacelift.dataset.arms import schedule
 from mousefacelift.dataset.loader import make_loader
 from mousefacelift.errors import GateFailure
-from mousefacelift.lrm.adapt import merged_state
 from mousefacelift.lrm.plots import plot_curriculum, plot_mixture, plot_run
 from mousefacelift.lrm.run import Run, TrainRequest, prepare
 from mousefacelift.lrm.runlog import RunTable
 from mousefacelift.lrm.step import take_step
+from mousefacelift.lrm.trainable import merged_state
 from mousefacelift.lrm.validation import validate, validation_sheet
 from mousefacelift.lrm.weights import write_model
 

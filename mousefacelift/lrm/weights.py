@@ -21,7 +21,7 @@ from mousefacelift.config import load
 from mousefacelift.core.images import write_bytes, write_text
 from mousefacelift.errors import ConfigError, MissingWeights
 from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.presets import ModelConfig
+from mousefacelift.lrm.model_config import ModelConfig
 
 
 def write_model(folder: Path, state: dict[str, torch.Tensor], sizes: ModelConfig, facts: dict) -> None:

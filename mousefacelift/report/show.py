@@ -45,7 +45,7 @@ def run(args) -> None:
 def read_splat(path: Path):
     """Gaussians of a file, by its ending."""
     from mousefacelift.core.gaussians import Gaussians
-    from mousefacelift.core.ply import read_ply, read_spz
+    from mousefacelift.core.splat_files import read_ply, read_spz
 
     readers = {".npz": Gaussians.read, ".ply": read_ply, ".spz": read_spz}
     if path.suffix not in readers:

@@ -19,8 +19,8 @@ from mousefacelift.chunks import read_index, run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.ply import write_ply
 from mousefacelift.core.samples import Sample, read_document, read_sample
+from mousefacelift.core.splat_files import write_ply
 from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.splats.config import SplatsConfig
 from mousefacelift.splats.fit import Fit, fit_frames

@@ -78,8 +78,8 @@ def read_held_out(path: Path | None) -> int | None:
 
 def run_fit(args: argparse.Namespace) -> None:
     config, device = _start(args)
-    from mousefacelift.splats.calibration import read_trust
     from mousefacelift.splats.chunk import fit_chunk
+    from mousefacelift.splats.trust_calibration import read_trust
 
     limit = read_trust(args.trust).limit
     document = fit_chunk(args.index, args.out, config, read_seed(args), limit, read_held_out(args.splits), device)
@@ -93,7 +93,7 @@ def run_fit(args: argparse.Namespace) -> None:
 
 def run_trust(args: argparse.Namespace) -> None:
     config, device = _start(args)
-    from mousefacelift.splats.calibration import calibrate_recording
+    from mousefacelift.splats.trust_calibration import calibrate_recording
 
     document = calibrate_recording(args.indexes, args.out, config, read_seed(args), read_held_out(args.splits), device)
     print(

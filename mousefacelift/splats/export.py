@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import RING_ELEVATION
-from mousefacelift.core.ply import write_ply, write_spz
+from mousefacelift.core.splat_files import write_ply, write_spz
 from mousefacelift.core.turntable import fitting_zoom, picture, turntable_cameras
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError

@@ -10,10 +10,10 @@ from typing import Literal
 from mousefacelift.chunks import read_index, run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.errors import DataError
-from mousefacelift.splats.calibration import read_trust
 from mousefacelift.splats.chunk import read_fit
 from mousefacelift.splats.config import SplatsConfig
 from mousefacelift.splats.novel import plan_ring, plan_views, write_views
+from mousefacelift.splats.trust_calibration import read_trust
 
 
 def render_chunk(

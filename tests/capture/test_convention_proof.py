@@ -17,8 +17,8 @@ from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.sampling import read_silhouettes
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.tangency import Poses
-from mousefacelift.capture.virtual.config import VirtualConfig
-from mousefacelift.capture.virtual.record import write_recording
+from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.record import write_recording
 from tests.capture.scenes import scramble
 
 FRAMES = 10

@@ -6,7 +6,7 @@ import pytest
 
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.capture.frames import VideoReader
-from mousefacelift.capture.masks import (
+from mousefacelift.capture.make_masks import (
     difference_mask,
     ensure_masks,
     fill_holes,

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mousefacelift.capture.align import synchronise_and_refine
+from mousefacelift.capture.body_facts import describe_volume
 from mousefacelift.capture.config import AuditConfig
 from mousefacelift.capture.conventions import CONVENTIONS, Convention, choose_unit, raw_lenses, score_conventions
 from mousefacelift.capture.lens import Lens
@@ -13,7 +14,6 @@ from mousefacelift.capture.rig import RigCamera
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.sync import apply_offsets, find_offsets
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
-from mousefacelift.capture.volume import describe_volume
 from mousefacelift.core.cameras import look_at
 from mousefacelift.errors import CalibrationError
 from tests.capture.scenes import random_rig, raw, scramble, silhouettes_of

@@ -8,7 +8,7 @@ import torch
 from plyfile import PlyData
 
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.ply import read_ply, read_spz, write_ply, write_spz
+from mousefacelift.core.splat_files import read_ply, read_spz, write_ply, write_spz
 from mousefacelift.errors import DataError
 
 

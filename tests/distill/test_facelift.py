@@ -28,7 +28,7 @@ from mousefacelift.distill.generators.facelift_attention import (
 )
 from mousefacelift.distill.generators.facelift_folder import load_facelift, load_prompts
 from mousefacelift.distill.generators.protocol import noise_source
-from mousefacelift.distill.views import VIEW_SETS
+from mousefacelift.distill.view_sets import VIEW_SETS
 from mousefacelift.errors import DataError, MissingWeights
 
 TOLERANCE = 2e-5  # float32 rounding over the whole network, given with the fixture

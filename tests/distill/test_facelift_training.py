@@ -12,7 +12,7 @@ from mousefacelift.distill.config import TrainingConfig
 from mousefacelift.distill.facelift_training import FaceLiftBatches, Trainable
 from mousefacelift.distill.generators.facelift_folder import load_facelift
 from mousefacelift.distill.train import train
-from mousefacelift.distill.views import VIEW_SETS
+from mousefacelift.distill.view_sets import VIEW_SETS
 from mousefacelift.errors import DataError
 
 CONFIG = TrainingConfig(minutes=10, steps=3, batch=1, views=2, learning_rate=1e-4, save_every=2, condition_drop=0.05)

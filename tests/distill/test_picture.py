@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mousefacelift.distill.picture import BORDER, EDGE, FRAMES, candidate_sheet
+from mousefacelift.distill.candidate_sheet import BORDER, EDGE, FRAMES, candidate_sheet
 
 
 def test_every_candidate_stands_in_its_row_and_column_framed_by_what_became_of_it():

@@ -9,12 +9,12 @@ from mousefacelift.cli import main
 from mousefacelift.core.cameras import azimuth_elevation, canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import View, read_sample
 from mousefacelift.distill.config import DistillConfig, GateConfig
-from mousefacelift.distill.data import FrameItem, Splits, usable_views
 from mousefacelift.distill.gate import FrameJudge, agreeing_frames, learn_thresholds, refusal
 from mousefacelift.distill.generators.protocol import change_camera, matte, require_files, view_seed
+from mousefacelift.distill.photos import FrameItem, Splits, usable_views
 from mousefacelift.distill.recipes import check_views
 from mousefacelift.distill.selfdistill import Distiller, distill_chunk
-from mousefacelift.distill.views import VIEW_SETS, wanted_views
+from mousefacelift.distill.view_sets import VIEW_SETS, wanted_views
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
 from tests.distill.conftest import toy_photos, toy_view
 

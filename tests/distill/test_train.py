@@ -6,15 +6,15 @@ import torch
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.distill.config import DistillConfig, NetworkConfig, SamplerConfig, TrainingConfig
-from mousefacelift.distill.data import FrameStore, Splits, choose_frames, list_frames
 from mousefacelift.distill.generators.pose import PoseGenerator
 from mousefacelift.distill.generators.pose_network import PoseNetwork, mirror_pose, pose_features
 from mousefacelift.distill.generators.protocol import view_seed
+from mousefacelift.distill.photos import FrameStore, Splits, choose_frames, list_frames
 from mousefacelift.distill.pose_training import PoseBatches, draw_condition_drop, min_snr_weight, pose_loss
 from mousefacelift.distill.selfdistill import Distiller
 from mousefacelift.distill.train import Average, learning_rate, train
 from mousefacelift.distill.validate import alarms, validate
-from mousefacelift.distill.views import VIEW_SETS
+from mousefacelift.distill.view_sets import VIEW_SETS
 from mousefacelift.errors import DataError
 
 TINY = NetworkConfig(size=16, pool=2, width=32, encoder_blocks=1, blocks=1)

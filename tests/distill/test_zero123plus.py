@@ -23,7 +23,7 @@ from mousefacelift.distill.generators.zero123plus import (
     to_grey_picture,
 )
 from mousefacelift.distill.generators.zero123plus_folder import load_zero123plus
-from mousefacelift.distill.views import VIEW_SETS
+from mousefacelift.distill.view_sets import VIEW_SETS
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
 from tests.distill.conftest import toy_photos, toy_view
 from tests.distill.zero123plus_folder import write_zero123plus

@@ -15,8 +15,8 @@ from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.lrm.filters import FILTERS, FilterConfig, rows_to_keep
 from mousefacelift.lrm.losses import alignment_error, distance_error
 from mousefacelift.lrm.model import GSLRM, RawGaussians
+from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.perceptual import CHANNELS, PerceptualLoss
-from mousefacelift.lrm.presets import ModelConfig
 from mousefacelift.lrm.tokens import pixel_rays, pose_images
 
 TOLERANCE = 2e-5

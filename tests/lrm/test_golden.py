@@ -11,8 +11,8 @@ import torch
 
 from mousefacelift.core.cameras import ring
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.ply import read_ply, write_ply
 from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.core.splat_files import read_ply, write_ply
 from mousefacelift.core.ssim import ssim
 from mousefacelift.dataset.loader import load_views
 from mousefacelift.lrm.filters import FILTERS, FilterConfig, rows_to_keep

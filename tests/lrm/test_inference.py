@@ -13,15 +13,15 @@ from PIL import Image
 from mousefacelift.check.predictions import read_predictions
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import Camera, canonical_fxfycxcy, orbit, project
-from mousefacelift.core.ply import read_ply
 from mousefacelift.core.samples import View
+from mousefacelift.core.splat_files import read_ply
 from mousefacelift.distill import recipes
 from mousefacelift.errors import CameraError, DataError
 from mousefacelift.lrm import weights
 from mousefacelift.lrm.config import PredictConfig
 from mousefacelift.lrm.infer import stack_views
-from mousefacelift.lrm.inputs import LARGEST, frame_picture, read_picture, reframe
 from mousefacelift.lrm.predict import predict
+from mousefacelift.lrm.user_picture import LARGEST, frame_picture, read_picture, reframe
 
 from ..limits import files_no_larger_than
 from .toy import cast_balls, rig

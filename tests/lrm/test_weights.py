@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import load_file
 
 from mousefacelift.errors import DataError, MissingWeights
-from mousefacelift.lrm.adapt import choose_trainable, merged_state, parameter_groups
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.importer import VGG_PREFIX, describe, import_checkpoint
 from mousefacelift.lrm.model import GSLRM
+from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.perceptual import PerceptualLoss
-from mousefacelift.lrm.presets import ModelConfig
+from mousefacelift.lrm.trainable import choose_trainable, merged_state, parameter_groups
 from mousefacelift.lrm.weights import read_model, write_model
 
 from ..limits import files_no_larger_than

@@ -8,8 +8,8 @@ import pytest
 from conftest import toy_frame
 
 from mousefacelift.cli import main
-from mousefacelift.core.ply import read_ply, read_spz
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
+from mousefacelift.core.splat_files import read_ply, read_spz
 
 CONFIG = {
     "splats": {

@@ -1,26 +1,6 @@
 # Recording -> audited rig -> animal's track -> canonical samples -> quality table.
 
 
-rule virtual_recording:
-    output:
-        "results/recordings/{recording}/recording.json",
-    log:
-        "results/logs/virtual_recording/{recording}.log",
-    benchmark:
-        "results/benchmarks/virtual_recording/{recording}.tsv"
-    conda:
-        "../../envs/cpu.yaml"
-    threads: 2
-    resources:
-        mem_mb=3000,
-        runtime=240,
-    params:
-        **stage("virtual recordings", "capture.virtual.record"),
-    shell:
-        "python -m mousefacelift capture virtual --recording {wildcards.recording} --out $(dirname {output:q})"
-        " --config-json {params.config:q} >>{log:q} 2>&1"
-
-
 rule audit_rig:
     input:
         recording_made,

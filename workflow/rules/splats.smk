@@ -46,7 +46,7 @@ rule calibrate_trust:
         runtime=120,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.calibration"),
+        **stage("splats", "splats.trust_calibration"),
     shell:
         "python -m mousefacelift splats trust {input.indexes:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 

@@ -22,7 +22,7 @@ from mousefacelift.distill.generators.facelift_attention import SparseViewAttent
 from mousefacelift.distill.generators.facelift_folder import FaceLiftParts
 from mousefacelift.distill.generators.pose_network import PoseEmbedding, pose_features
 from mousefacelift.distill.generators.protocol import check_foreground, matte, noise_source
-from mousefacelift.distill.views import ViewSet
+from mousefacelift.distill.view_sets import ViewSet
 
 Draw = Callable[[tuple[int, ...]], Tensor]  # standard normal noise of one photo, in the order the sampler asks for it
 DECODE_BATCH = 6

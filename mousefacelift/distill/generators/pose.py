@@ -29,7 +29,7 @@ from mousefacelift.distill.generators.protocol import (
     noise_source,
     require_files,
 )
-from mousefacelift.distill.views import ViewSet
+from mousefacelift.distill.view_sets import ViewSet
 
 FILES = ("generator.json", "model.safetensors")
 HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"

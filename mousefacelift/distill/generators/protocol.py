@@ -14,7 +14,7 @@ import torch
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import premultiply, unpremultiply
 from mousefacelift.core.samples import View
-from mousefacelift.distill.views import ViewSet
+from mousefacelift.distill.view_sets import ViewSet
 from mousefacelift.errors import DataError, MissingWeights
 
 

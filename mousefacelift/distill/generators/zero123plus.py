@@ -25,7 +25,7 @@ from mousefacelift.distill.generators.facelift import clip_pixels
 from mousefacelift.distill.generators.facelift_attention import set_view_attention
 from mousefacelift.distill.generators.protocol import check_foreground, matte, noise_source
 from mousefacelift.distill.generators.zero123plus_folder import Zero123PlusParts, load_zero123plus
-from mousefacelift.distill.views import ViewSet
+from mousefacelift.distill.view_sets import ViewSet
 from mousefacelift.errors import ConfigError, DataError
 
 TILE, COLUMNS, ROWS = 320, 2, 3

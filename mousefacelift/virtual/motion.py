@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
-from mousefacelift.capture.virtual.rig import ARENA_CENTER
+from mousefacelift.virtual.rig import ARENA_CENTER
 
 RATE = 100.0  # steps per second
 ROAM_RADIUS = 53.0  # mm around the arena's centre that the mid body keeps to

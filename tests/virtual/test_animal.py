@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from mousefacelift.capture.virtual import anatomy, mesh, motion, pose
-from mousefacelift.capture.virtual.skin import Pose, Skinner
+from mousefacelift.virtual import anatomy, mesh, motion, pose
+from mousefacelift.virtual.skin import Pose, Skinner
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from mousefacelift.capture.virtual import coat, loft
-from mousefacelift.capture.virtual.anatomy import (
+from mousefacelift.virtual import coat, loft
+from mousefacelift.virtual.anatomy import (
     BODY_SCALE,
     SIDES,
     SPINE,
@@ -20,7 +20,7 @@ from mousefacelift.capture.virtual.anatomy import (
     body_scale,
     joint_table,
 )
-from mousefacelift.capture.virtual.loft import Part
+from mousefacelift.virtual.loft import Part
 
 FUR, BARE, EYE = 0, 1, 2
 _CHARTS = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mousefacelift.capture.virtual.light import SHADOW_STEP, Lighting
-from mousefacelift.capture.virtual.rig import ARENA_CENTER, ARENA_RADIUS, Lens, rays
+from mousefacelift.virtual.light import SHADOW_STEP, Lighting
+from mousefacelift.virtual.rig import ARENA_CENTER, ARENA_RADIUS, Lens, rays
 
 TABLE_EDGE = 700.0  # mm from the arena's centre to where the table ends
 CYLINDER_RADIUS = 104.0  # mm

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mousefacelift.capture.virtual.anatomy import Animal
+from mousefacelift.virtual.anatomy import Animal
 
 # Linear reflectances: hair on the back, hair on the belly; chosen by eye against photographs of laboratory mice.
 _HAIR = {

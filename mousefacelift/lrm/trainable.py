@@ -11,7 +11,7 @@ from torch import nn
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.presets import ModelConfig, preset, preset_of
+from mousefacelift.lrm.model_config import ModelConfig, preset, preset_of
 from mousefacelift.lrm.weights import read_model
 
 LORA_TARGETS = r"transformer_layers\.\d+\.(attn\.(to_qkv|fc)|mlp\.mlp\.(0|2))"

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mousefacelift.capture.virtual import anatomy, arena, coat, degrade, light, mesh, painter, raster, rig
-from mousefacelift.capture.virtual.config import Degradations
 from mousefacelift.core.cameras import Camera, look_at, project
 from mousefacelift.errors import ConfigError
+from mousefacelift.virtual import anatomy, arena, coat, degrade, light, mesh, painter, raster, rig
+from mousefacelift.virtual.config import Degradations
 
 
 @pytest.fixture(scope="module")

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mousefacelift.capture.virtual.anatomy import KEYPOINTS
-from mousefacelift.capture.virtual.config import VirtualConfig
-from mousefacelift.capture.virtual.motion import BEHAVIOURS, RATE
-from mousefacelift.capture.virtual.painter import Scene, paint_frame
-from mousefacelift.capture.virtual.rig import Lens, from_camera
-from mousefacelift.capture.virtual.skin import Pose
-from mousefacelift.capture.virtual.stage import Stage, build_stage
 from mousefacelift.config import load
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import write_text
 from mousefacelift.errors import DataError
+from mousefacelift.virtual.anatomy import KEYPOINTS
+from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.motion import BEHAVIOURS, RATE
+from mousefacelift.virtual.painter import Scene, paint_frame
+from mousefacelift.virtual.rig import Lens, from_camera
+from mousefacelift.virtual.skin import Pose
+from mousefacelift.virtual.stage import Stage, build_stage
 
 CHUNK = 250  # frames per vertices file
 

@@ -16,11 +16,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
-from mousefacelift.capture.virtual import coat, loft
-from mousefacelift.capture.virtual.anatomy import Animal
-from mousefacelift.capture.virtual.mesh import BARE, EYE, FUR, MouseMesh
-from mousefacelift.capture.virtual.skin import Pose
 from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.virtual import coat, loft
+from mousefacelift.virtual.anatomy import Animal
+from mousefacelift.virtual.mesh import BARE, EYE, FUR, MouseMesh
+from mousefacelift.virtual.skin import Pose
 
 FILES = (
     "vertices.txt",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from mousefacelift.capture.virtual.coat import Strands
-from mousefacelift.capture.virtual.light import Lighting, Lights, light_animal
-from mousefacelift.capture.virtual.mesh import MouseMesh
-from mousefacelift.capture.virtual.raster import fill_triangles, paint_segments, project_points
-from mousefacelift.capture.virtual.rig import Lens
+from mousefacelift.virtual.coat import Strands
+from mousefacelift.virtual.light import Lighting, Lights, light_animal
+from mousefacelift.virtual.mesh import MouseMesh
+from mousefacelift.virtual.raster import fill_triangles, paint_segments, project_points
+from mousefacelift.virtual.rig import Lens
 
 DISPLAY_GAMMA = 1 / 2.2
 BAND_HEIGHT = 25.0  # mm; the acrylic wall's reflection reaches this high on the animal

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mousefacelift.capture.virtual import coat, light, mesh, motion, rig
-from mousefacelift.capture.virtual.anatomy import Animal, pick_animal
-from mousefacelift.capture.virtual.config import VirtualConfig
-from mousefacelift.capture.virtual.mammal import MammalPuppet
-from mousefacelift.capture.virtual.painter import Scene, make_scene
-from mousefacelift.capture.virtual.pose import Puppet
-from mousefacelift.capture.virtual.skin import Pose, Skinner
 from mousefacelift.errors import ConfigError
+from mousefacelift.virtual import coat, light, mesh, motion, rig
+from mousefacelift.virtual.anatomy import Animal, pick_animal
+from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.mammal import MammalPuppet
+from mousefacelift.virtual.painter import Scene, make_scene
+from mousefacelift.virtual.pose import Puppet
+from mousefacelift.virtual.skin import Pose, Skinner
 
 FLOOR_MM = 0.15  # lowest height of the skin
 

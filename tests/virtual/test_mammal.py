@@ -6,13 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from mousefacelift.capture.virtual import truth
-from mousefacelift.capture.virtual.anatomy import Animal
-from mousefacelift.capture.virtual.config import VirtualConfig
-from mousefacelift.capture.virtual.mammal import MammalPuppet
-from mousefacelift.capture.virtual.record import write_recording
-from mousefacelift.capture.virtual.skin import Skinner
 from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.virtual import truth
+from mousefacelift.virtual.anatomy import Animal
+from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.mammal import MammalPuppet
+from mousefacelift.virtual.record import write_recording
+from mousefacelift.virtual.skin import Skinner
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from mousefacelift.capture.virtual.loft import vertex_normals
-from mousefacelift.capture.virtual.raster import fill_depth
+from mousefacelift.virtual.loft import vertex_normals
+from mousefacelift.virtual.raster import fill_depth
 
 MAP_SIZE = 144  # pixels of a light's depth map
 SHADOW_STEP = 1.0  # mm per texel of the floor's shadow map

@@ -2,7 +2,7 @@
 
 Writes videos_undist/ simpleclick_undist/ new_cam.pkl and videos/ masks/ label3d_dannce.mat, truth/, and last
 recording.json.
-Command: `mousefacelift capture virtual --recording NAME --out DIR`.
+Command: `mousefacelift virtual record --recording NAME --out DIR`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tqdm import tqdm
 
 from mousefacelift.capture.readers import dannce_mat, mammal_pickle
 from mousefacelift.capture.rig import RawCamera
-from mousefacelift.capture.virtual import arena, degrade
-from mousefacelift.capture.virtual.config import VirtualConfig
-from mousefacelift.capture.virtual.painter import Scene, paint
-from mousefacelift.capture.virtual.rig import Lens
-from mousefacelift.capture.virtual.stage import Stage, build_stage, mix_seed
-from mousefacelift.capture.virtual.truth import TruthWriter
 from mousefacelift.core.images import write_text
 from mousefacelift.core.video import write_mp4
+from mousefacelift.virtual import arena, degrade
+from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.painter import Scene, paint
+from mousefacelift.virtual.rig import Lens
+from mousefacelift.virtual.stage import Stage, build_stage, mix_seed
+from mousefacelift.virtual.truth import TruthWriter
 
 _FOLDERS = {"undistorted": ("videos_undist", "simpleclick_undist"), "distorted": ("videos", "masks")}
 

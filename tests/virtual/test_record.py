@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from mousefacelift.capture.readers import dannce_mat, mammal_pickle
-from mousefacelift.capture.virtual import rig, truth
-from mousefacelift.capture.virtual.config import Degradations, VirtualConfig
-from mousefacelift.capture.virtual.record import write_recording
 from mousefacelift.core.cameras import project
 from mousefacelift.core.images import mask_iou
 from mousefacelift.core.video import frame_count, read_frames
 from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.virtual import rig, truth
+from mousefacelift.virtual.config import Degradations, VirtualConfig
+from mousefacelift.virtual.record import write_recording
 
 SMALL = VirtualConfig(width=144, height=128, frames=5, fps=20.0, strands=1500)
 
@@ -173,7 +173,7 @@ def test_a_recording_that_cannot_be_made_is_refused_before_anything_is_written(t
 
 
 def test_an_interrupted_filming_leaves_no_recording_json_and_no_half_videos(tmp_path, monkeypatch):
-    from mousefacelift.capture.virtual import record
+    from mousefacelift.virtual import record
 
     def fail(*args, **kwargs):
         raise RuntimeError("lamp broke")

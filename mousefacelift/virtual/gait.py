@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mousefacelift.capture.virtual.motion import RATE, Track
+from mousefacelift.virtual.motion import RATE, Track
 
 FEET = ("left_hind", "left_fore", "right_hind", "right_fore")  # order of a lateral-sequence walk
 _OFFSET = np.array([0.0, 0.25, 0.5, 0.75])

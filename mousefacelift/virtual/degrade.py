@@ -7,8 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from mousefacelift.capture.virtual.config import Degradations
-from mousefacelift.capture.virtual.rig import RIG_SIZE, Lens
+from mousefacelift.virtual.config import Degradations
+from mousefacelift.virtual.rig import RIG_SIZE, Lens
 
 DRIFT_PERIOD_S = 12.0
 
