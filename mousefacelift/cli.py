@@ -28,7 +28,7 @@ GROUPS = {
     "report": ("mousefacelift.report.commands", "the HTML report"),
 }
 SINGLE = {
-    "reconstruct": ("mousefacelift.lrm.reconstruct", "one picture -> Gaussians, turntable"),
+    "reconstruct": ("mousefacelift.reconstruct.command", "one picture -> Gaussians, turntable"),
     "show": ("mousefacelift.report.show", "a splat as a picture, turntable or page"),
     "doctor": ("mousefacelift.doctor", "what this machine has, and what is missing"),
     "schema": ("mousefacelift.schema", "the JSON schema of config.yaml, made from the dataclasses"),

@@ -10,36 +10,16 @@ shown), reconstruction.json. Several pictures share one load of the models.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mousefacelift.commandline import add_config_argument, read_config
-from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.errors import ConfigError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from mousefacelift.core.gaussians import Gaussians
     from mousefacelift.core.samples import Sample
-    from mousefacelift.lrm.model import GSLRM
-
-
-@dataclass(frozen=True)
-class ReconstructOptions:
-    """What to write: post filter by name, file formats, turntable frames, size in pixels, and elevation in degrees."""
-
-    filter: str = "body"
-    layout: str = "facelift"
-    spz: bool = False
-    turntable_frames: int = 90
-    turntable_size: int = 256
-    turntable_elevation: float = 15.0
-    fps: float = 30.0
 
 
 def add_command(subparsers) -> None:
@@ -78,6 +58,9 @@ def add_command(subparsers) -> None:
         "--matting", choices=("none", "auto"), default="none", help="auto: U2-Net cuts out RGB pictures"
     )
     parser.add_argument(
+        "--white", type=float, default=None, help="value of white in pictures of more than 8 bits, for instance 4095"
+    )
+    parser.add_argument(
         "--elevation", type=float, default=15.0, help="degrees the picture was taken from above the horizon"
     )
     parser.add_argument(
@@ -108,13 +91,14 @@ def _run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from mousefacelift.lrm.weights import read_model
+    from mousefacelift.reconstruct.write import WriteOptions, reconstruct_views
 
     model, sizes = read_model(args.model, "cuda" if args.gpus else "cpu")
-    options = ReconstructOptions(args.filter, args.layout, args.spz, args.frames, args.size)
+    options = WriteOptions(args.filter, args.layout, args.spz, args.frames, args.size)
     inputs = _samples_of_folders(args) if args.views else _samples_of_pictures(args, sizes.image_size)
     total = len(args.views) or len(args.images)
     for name, sample in tqdm(inputs, total=total, desc="reconstruct", unit="scene", file=sys.stderr):
-        folder = reconstruct(model.eval(), sizes.image_size, sample, args.out / name, options)
+        folder = reconstruct_views(model.eval(), sizes.image_size, sample, args.out / name, options)
         tqdm.write(f"{folder}/gaussians.ply")
 
 
@@ -139,10 +123,19 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _samples_of_folders(args: argparse.Namespace) -> Iterator[tuple[str, Sample]]:
+    from mousefacelift.core.cameras import CANONICAL_DISTANCE
     from mousefacelift.core.samples import read_sample
+    from mousefacelift.reconstruct.views import canonical_views
 
     for folder in args.views:
-        yield folder.resolve().name, read_sample(folder, args.use_views)
+        sample, scale = canonical_views(read_sample(folder, args.use_views), str(folder))
+        if scale != 1.0:
+            print(
+                f"{folder}: cameras {CANONICAL_DISTANCE / scale:.4g} from the animal; the world, and so the splat, is "
+                f"scaled by {scale:.4g} to the {CANONICAL_DISTANCE} that the model knows",
+                file=sys.stderr,
+            )
+        yield folder.resolve().name, sample
 
 
 def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[str, Sample]]:
@@ -150,14 +143,14 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
     from mousefacelift.core.samples import Sample
     from mousefacelift.distill.config import DistillConfig
     from mousefacelift.distill.recipes import known_area, load_generator
-    from mousefacelift.lrm.user_picture import frame_picture, read_picture, reframe
+    from mousefacelift.reconstruct.pictures import frame_picture, read_picture, reframe
 
     generator = load_generator(args.generator, read_config(args, DistillConfig, "distill"))
     area = known_area(args.generator)
     matting = _matting(args) if args.matting == "auto" else None
     masks = args.mask or [None] * len(args.images)
     for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
-        view = frame_picture(read_picture(path, mask, matting), 512, args.elevation, path.name, area)
+        view = frame_picture(read_picture(path, mask, matting, args.white), 512, args.elevation, path.name, area)
         painted = generator.generate([view], [args.seed + number])[0]
         shown = [reframe(view, size), *(reframe(other, size) for other in painted)]
         meta = {
@@ -192,69 +185,3 @@ def _matting(args: argparse.Namespace):
         return (refine_mask(rgb, whole, net) if whole.any() else whole).astype(np.float32)
 
     return cut_out
-
-
-def reconstruct(model: GSLRM, size: int, sample: Sample, out: Path, options: ReconstructOptions) -> Path:
-    """Reconstruct one sample and write everything into `out`.
-
-    Args:
-        size: pixels at which the model reads its inputs.
-    Raises:
-        DataError: images that the model cannot take, or nothing left after the filter.
-    """
-    from mousefacelift.core.images import write_text
-    from mousefacelift.core.samples import write_sample
-    from mousefacelift.core.splat_files import write_ply, write_spz
-    from mousefacelift.core.turntable import turntable
-    from mousefacelift.core.video import write_mp4
-    from mousefacelift.lrm.filters import FILTERS, rows_to_keep
-    from mousefacelift.lrm.infer import predict_gaussians, stack_views
-
-    started = time.perf_counter()
-    image, c2w, fxfycxcy = stack_views(sample.views, size)
-    gaussians = predict_gaussians(model, image[None], c2w[None], fxfycxcy[None]).map(
-        lambda tensor: tensor[0].float().cpu()
-    )
-    elapsed_s = time.perf_counter() - started
-    keep = rows_to_keep(gaussians, FILTERS[options.filter], c2w[:, :3, 3])
-    if not keep.any():
-        raise DataError(
-            f"reconstruction {out.name} is empty",
-            got=f"0 of {len(keep)} Gaussians pass filter '{options.filter}'",
-            likely="an untrained or collapsed model, or cameras in another unit",
-            hint="--filter none shows all",
-        )
-    kept = gaussians.select(keep)
-    out.mkdir(parents=True, exist_ok=True)
-    write_sample(out / "views", sample)
-    write_ply(out / "gaussians.ply", kept, options.layout)
-    if options.spz:
-        write_spz(out / "gaussians.spz", kept)
-    if options.turntable_frames:
-        pictures = turntable(kept, options.turntable_frames, options.turntable_size, options.turntable_elevation)
-        write_mp4(out / "turntable.mp4", pictures, options.fps)
-    write_sheet(out / "sheet.png", sample, kept, size)
-    facts = {
-        "gaussians": int(keep.sum()),
-        "before_filter": len(keep),
-        "filter": options.filter,
-        "views": len(sample.views),
-        "seconds": round(elapsed_s, 3),
-        "input": sample.meta,
-    }
-    write_text(out / "reconstruction.json", json.dumps(facts, indent=1, default=str))
-    return out
-
-
-def write_sheet(path: Path, sample: Sample, gaussians: Gaussians, size: int) -> None:
-    """Picture: the input views, the splat from the same cameras, and from as many new ones."""
-    from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png
-    from mousefacelift.core.turntable import turntable_cameras
-    from mousefacelift.lrm.infer import render_rgba
-
-    shown = list(sample.views)[:8]
-    cameras = [view.camera.scaled_to(size, size) for view in shown]
-    between = turntable_cameras(len(shown), size, 30.0)
-    rows = [resize_rgba(view.rgba, size, size) for view in shown]
-    rows += [*render_rgba(gaussians, cameras), *render_rgba(gaussians, between)]
-    write_png(path, contact_sheet([composite(rgba) for rgba in rows], len(shown)))

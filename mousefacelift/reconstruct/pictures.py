@@ -7,47 +7,51 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, canonical_fxfycxcy, orbit
 from mousefacelift.core.images import mask_bbox, premultiply, unpremultiply
 from mousefacelift.core.samples import View
 from mousefacelift.errors import DataError
+from mousefacelift.reconstruct.pixels import open_picture, own_alpha, read_colours, read_mask
 
 Matting = Callable[[np.ndarray], np.ndarray]  # rgb uint8 [H, W, 3] -> soft mask float [H, W]
 LARGEST = 0.96  # longest side of the animal's box, share of the image
 
 
-def read_picture(path: Path, mask: Path | None = None, matting: Matting | None = None) -> np.ndarray:
-    """Straight-alpha rgba [H, W, 4] of a picture: its own alpha, else `mask`, else automatic `matting`.
+def read_picture(
+    path: Path, mask: Path | None = None, matting: Matting | None = None, white: float | None = None
+) -> np.ndarray:
+    """Straight-alpha rgba [H, W, 4] of a picture, upright: cut out by `mask`, else by its own alpha, else by automatic
+    `matting`.
 
+    Args:
+        white: the value of white in pictures of more than 8 bits (see `pixels.read_colours`).
     Raises:
         DataError: not an image, no way to tell the foreground, a mask of another size, or no foreground.
     """
-    image = _open(path)
+    image = open_picture(path)
+    rgb = read_colours(image, path, white)
+    alpha = own_alpha(image)
     if mask is not None:
-        shape = _open(mask).convert("L")
-        if shape.size != image.size:
+        alpha = read_mask(mask)
+        if alpha.shape != rgb.shape[:2]:
             raise DataError(
                 f"mask {mask} does not fit its picture",
-                got=f"{shape.size[0]}x{shape.size[1]}",
-                expected=f"{image.size[0]}x{image.size[1]}",
+                got=f"{alpha.shape[1]}x{alpha.shape[0]}",
+                expected=f"{rgb.shape[1]}x{rgb.shape[0]}",
+                likely="a mask of the file before it was turned upright (EXIF orientation), or of another size",
             )
-        alpha = np.asarray(shape, np.float32) / 255
-        rgba = np.dstack([np.asarray(image.convert("RGB"), np.float32) / 255, alpha])
-    elif image.mode in ("RGBA", "LA", "PA"):
-        rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
-    elif matting is not None:
-        rgb = np.asarray(image.convert("RGB"))
-        rgba = np.dstack([rgb.astype(np.float32) / 255, matting(rgb)]).astype(np.float32)
-    else:
+    elif alpha is None and matting is not None:
+        alpha = matting(np.rint(rgb * 255).astype(np.uint8))
+    elif alpha is None:
+        has_channel = "A" in image.getbands() or "transparency" in image.info
         raise DataError(
-            f"picture {path} has no alpha channel",
+            f"picture {path} has {'an alpha channel that is opaque everywhere' if has_channel else 'no alpha channel'}",
             got=image.mode,
-            expected="RGBA, or a mask beside it",
+            expected="RGBA with a transparent background, or a mask beside it",
             hint="--mask MASK.png, or --matting auto",
         )
-    area = float((rgba[..., 3] > 0.5).mean())
+    area = float((alpha > 0.5).mean())
     if not 0.001 < area < 0.98:
         raise DataError(
             f"picture {path} shows no animal to cut out",
@@ -56,16 +60,7 @@ def read_picture(path: Path, mask: Path | None = None, matting: Matting | None =
             likely="an empty or inverted mask",
             hint="give a mask that is white on the animal: --mask MASK.png",
         )
-    return rgba.astype(np.float32)
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        image = Image.open(path)
-        image.load()
-        return image
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"picture {path} cannot be read", got=str(error)) from error
+    return np.dstack([rgb, alpha]).astype(np.float32)
 
 
 def frame_picture(rgba: np.ndarray, size: int, elevation: float, name: str, area: float) -> View:
