@@ -4,15 +4,19 @@ The declared output of a chunk is `<chunk>/index.json`; the item folders lie bes
 everything is in the hidden sibling `.<chunk>.<key>.work/`: each item is renamed in when it is finished, and the whole
 folder takes the chunk's place at the end. A killed job therefore loses at most the item it was working on, a changed
 configuration (another key) never mixes with an older one, and readers see the old chunk or the new one.
+
+A folder is replaced only when everything in it was written by an earlier chunk: every item holds a `.row.json` that
+lists its files, so that a chunk is known as one even after its index is gone (Snakemake removes outputs before a job).
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,10 @@ from tqdm import tqdm
 
 from mousefacelift.core.images import write_text
 from mousefacelift.core.samples import replace_folder
-from mousefacelift.errors import DataError
+from mousefacelift.errors import ConfigError, DataError
+
+INDEX, ROW = "index.json", ".row.json"
+LITTER = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+")  # file managers and NFS leave these
 
 
 def run_chunk(
@@ -30,6 +37,7 @@ def run_chunk(
     make: Callable[[str, Any, Path], dict],
     header: dict,
     label: str = "items",
+    extra: Mapping[str, Callable[[Path, list[dict]], str]] | None = None,
 ) -> dict:
     """Make every item of a chunk, keeping those that an earlier, killed run with the same key finished.
 
@@ -40,18 +48,22 @@ def run_chunk(
         make: called with (name, argument, folder); fills `folder` (which exists) and returns a JSON-able row.
         header: JSON-able facts about the whole chunk, written into the index.
         label: what the progress bar counts.
+        extra: {file name: text of (folder of the finished items, rows)}, files that lie beside the index.
     Returns:
         The index: {"key", "header", "items": [{"name", **row}]}.
     Raises:
-        DataError: another process is making the same chunk.
+        ConfigError: `index` is not the index.json of a folder of its own.
+        DataError: another process is making the same chunk, a name is no folder name or given twice, or the folder
+            holds files that no chunk of ours wrote; nothing is removed then.
     """
-    chunk = Path(index).parent
+    chunk, items, extra = chunk_folder(index), list(items), dict(extra or {})
+    _check_names([name for name, _ in items], {INDEX, *extra}, chunk)
+    refuse_foreign(chunk, {INDEX, *extra})
     work = chunk.with_name(f".{chunk.name}.{key}.work")
     work.mkdir(parents=True, exist_ok=True)
     lock_path = chunk.with_name(f".{chunk.name}.lock")
     with open(lock_path, "a") as lock:
         _lock(lock, chunk)
-        items = list(items)
         rows = [
             _item(work, name, argument, make)
             for name, argument in tqdm(items, desc=chunk.name, unit=label.rstrip("s"), file=sys.stderr, mininterval=1.0)
@@ -59,13 +71,129 @@ def run_chunk(
         for leftover in work.iterdir():
             if leftover.name not in {name for name, _ in items}:
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        for name, text in extra.items():
+            write_text(work / name, text(work, rows))
         document = {"key": key, "header": header, "items": rows}
-        write_text(work / "index.json", json.dumps(document, indent=1))
+        write_text(work / INDEX, json.dumps(document, indent=1))
+        refuse_foreign(chunk, {INDEX, *extra})  # again: hours may have passed
         replace_folder(work, chunk)
-        for stale in chunk.parent.glob(f".{chunk.name}.*.work"):
+        for stale in _stale_work(chunk):
             shutil.rmtree(stale, ignore_errors=True)
         lock_path.unlink(missing_ok=True)
     return document
+
+
+def chunk_folder(index: str | Path) -> Path:
+    """Folder of a chunk, symbolic links followed, from the path of its index.
+
+    Raises:
+        ConfigError: the path does not end in index.json, or its folder is the working directory or holds it.
+    """
+    path = Path(index)
+    folder = path.parent.resolve()
+    if path.name != INDEX or Path.cwd().resolve().is_relative_to(folder):
+        raise ConfigError(
+            f"--out {index} cannot be a chunk",
+            got=f"file {path.name} in {folder}",
+            expected="index.json in a folder of its own, which the chunk replaces as a whole",
+            hint=f"--out {path.stem if path.name != INDEX else 'chunk'}/index.json",
+        )
+    return folder
+
+
+def _stale_work(chunk: Path) -> list[Path]:
+    """Work folders that runs with other keys left; those of a neighbour `<chunk>.<more>` are not among them."""
+    pattern = re.compile(rf"\.{re.escape(chunk.name)}\.[^.]+\.work")
+    return [path for path in chunk.parent.iterdir() if pattern.fullmatch(path.name)]
+
+
+def check_name(name: object, where: str | Path) -> str:
+    """`name` when it is one plain path component: no separator, no leading dot, no control character.
+
+    Raises:
+        DataError: it is not, and could name a folder elsewhere.
+    """
+    plain = isinstance(name, str) and 0 < len(name.encode(errors="replace")) <= 200 and not name.startswith(".")
+    if not plain or re.search(r"[/\\\x00-\x1f\x7f\ud800-\udfff]", name) or name != name.strip():
+        raise DataError(
+            f"an item of {where} has a name that is no folder name",
+            got=repr(name)[:200],
+            expected="one path component without separators, leading dot or control characters",
+            likely="a list or index that was edited or comes from elsewhere",
+        )
+    return name
+
+
+def _check_names(names: list[str], reserved: set[str], chunk: Path) -> None:
+    for name in names:
+        check_name(name, chunk)
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    taken = sorted(reserved & set(names))
+    if twice or taken:
+        raise DataError(
+            f"two things of chunk {chunk} are called '{(twice or taken)[0]}'",
+            got=", ".join((twice or taken)[:5]),
+            expected="names that differ from each other and from the chunk's own files",
+            hint="rename one of them, or make two chunks",
+        )
+
+
+def refuse_foreign(chunk: Path, own: set[str]) -> None:
+    """Raise DataError when a folder that is about to be replaced holds anything that no chunk wrote.
+
+    Args:
+        own: names of the files that the stage writes beside its items.
+    """
+    if not chunk.exists():
+        return
+    strangers = [str(chunk)] if not chunk.is_dir() else _strangers(chunk, own)
+    if strangers:
+        raise DataError(
+            f"folder {chunk} holds files that no run of this command wrote, and would be replaced",
+            got=", ".join(strangers[:5]) + (f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""),
+            expected="a new folder, or one with nothing but an earlier chunk",
+            hint="give --out a folder of its own, or move these files elsewhere",
+        )
+
+
+def _strangers(chunk: Path, own: set[str]) -> list[str]:
+    found: list[str] = []
+    for path in sorted(chunk.iterdir()):
+        if LITTER.fullmatch(path.name):
+            continue
+        if path.name in own:
+            is_own = path.is_file() and (path.name != INDEX or _is_index(path))
+            found += [] if is_own else [path.name]
+        elif path.is_symlink() or not (path / ROW).is_file():
+            found.append(path.name)
+        else:
+            found += _strange_files(path)
+    return found
+
+
+def _is_index(path: Path) -> bool:
+    """Whether a file is a chunk's index: JSON with its keys, or what a kill or a full disk left of one."""
+    try:
+        document = json.loads(path.read_bytes() or b"{}")
+    except ValueError:
+        return path.read_bytes()[:8].lstrip(b"{\n ").startswith(b'"key"') or not path.read_bytes().strip(b"\0")
+    return isinstance(document, dict) and (not document or {"key", "header", "items"} <= set(document))
+
+
+def _strange_files(folder: Path) -> list[str]:
+    """Files in an item's folder that its row does not list."""
+    try:
+        record = json.loads((folder / ROW).read_text())
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or record.get("row", record).get("name") != folder.name:
+        return [f"{folder.name}/{ROW}"]
+    if "files" not in record:
+        return []  # written before rows listed their files
+    listed = record["files"]
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
+    extra = sorted(name for name in files - {ROW, *listed} if not LITTER.fullmatch(Path(name).name))
+    return [f"{folder.name}/{name}" for name in extra]
 
 
 def _lock(stream, chunk: Path) -> None:
@@ -80,27 +208,38 @@ def _lock(stream, chunk: Path) -> None:
 
 
 def _item(work: Path, name: str, argument: Any, make: Callable) -> dict:
-    folder, row_file = work / name, work / name / ".row.json"
+    folder, row_file = work / name, work / name / ROW
     if row_file.exists():
-        return json.loads(row_file.read_text())
+        return json.loads(row_file.read_text())["row"]
     making = work / f".{name}.making"
     shutil.rmtree(making, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     making.mkdir()
     row = {"name": name, **make(name, argument, making)}
-    (making / ".row.json").write_text(json.dumps(row))
+    files = sorted(p.relative_to(making).as_posix() for p in making.rglob("*") if not p.is_dir())
+    (making / ROW).write_text(json.dumps({"row": row, "files": files}))
     making.rename(folder)
     return row
 
 
 def read_index(index: str | Path) -> dict:
-    """The parsed index of a finished chunk; item folders are `Path(index).parent / item["name"]`."""
+    """The parsed index of a finished chunk; item folders are `Path(index).parent / item["name"]`.
+
+    Raises:
+        DataError: unreadable, not an index, or an item whose name is no folder name.
+    """
     try:
-        return json.loads(Path(index).read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        document = json.loads(Path(index).read_text())
+    except (OSError, ValueError) as error:
         raise DataError(
             f"chunk index {index} cannot be read", got=str(error), hint="rerun the stage that makes it"
         ) from error
+    items = document.get("items") if isinstance(document, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise DataError(f"chunk index {index} is no index", expected='{"key", "header", "items": [{"name", ...}]}')
+    for item in items:
+        check_name(item.get("name"), index)
+    return document
 
 
 def chunk_name(start: int, stop: int) -> str:

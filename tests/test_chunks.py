@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mousefacelift.chunks import frame_chunks, read_index, run_chunk
-from mousefacelift.errors import DataError
+from mousefacelift.errors import ConfigError, DataError
 
 
 def write_item(name, argument, folder):
@@ -86,3 +86,97 @@ def test_frame_chunks_cover_every_frame_once():
     chunks = frame_chunks(0, 100, 3, 10)
     assert [f for _, frames in chunks for f in frames] == list(range(0, 100, 3))
     assert chunks[0][0] == "000000-000027" and len(chunks[-1][1]) == 4
+
+
+def tree(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("files", [("notes.txt",), ("photos/mouse.png",), ("index.json",), (".hidden",)])
+def test_a_folder_with_files_of_others_is_refused_and_untouched(tmp_path, files):
+    for name in files:
+        (tmp_path / "mydata" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mydata" / name).write_text('{"precious": 1}')
+    before = tree(tmp_path)
+    with pytest.raises(DataError, match="holds files that no run of this command wrote"):
+        run_chunk(tmp_path / "mydata/index.json", "k", items(), write_item, {})
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["a/notes.txt", "a/002/notes.txt"])
+@pytest.mark.parametrize("index", [True, False], ids=["finished", "index removed by snakemake"])
+def test_a_file_added_to_an_old_chunk_is_not_lost(tmp_path, place, index):
+    run_chunk(tmp_path / "a/index.json", "k", items(), write_item, {})
+    (tmp_path / place).write_text("mine")
+    if not index:
+        (tmp_path / "a/index.json").unlink()
+    with pytest.raises(DataError, match="notes.txt"):
+        run_chunk(tmp_path / "a/index.json", "k2", items(), write_item, {})
+    assert (tmp_path / place).read_text() == "mine" and (tmp_path / "a/003/value.txt").exists()
+
+
+def test_a_file_added_while_the_chunk_is_made_is_not_lost(tmp_path):
+    def meddle(name, argument, folder):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / "a/late.txt").write_text("mine")
+        return write_item(name, argument, folder)
+
+    with pytest.raises(DataError, match="late.txt"):
+        run_chunk(tmp_path / "a/index.json", "k", items(1), meddle, {})
+    assert (tmp_path / "a/late.txt").read_text() == "mine"
+
+
+def test_an_old_chunk_is_replaced_with_its_extra_files_or_without_an_index(tmp_path):
+    extra = {"facts.txt": lambda folder, rows: f"{len(rows)} in {len(list(folder.iterdir()))}"}
+    run_chunk(tmp_path / "a/index.json", "k", items(), write_item, {}, extra=extra)
+    assert (tmp_path / "a/facts.txt").read_text() == "5 in 5"
+    (tmp_path / "a/index.json").unlink()
+    (tmp_path / "a/.DS_Store").write_text("litter")
+    run_chunk(tmp_path / "a/index.json", "k", items(2), write_item, {}, extra=extra)
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["000", "001", "facts.txt", "index.json"]
+
+
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", "/x/y", "a/b", "a\\b", ".a", "a\n", "a\0b", 7, "index.json", "x" * 300]
+)
+def test_names_that_lead_elsewhere_are_refused_before_anything_is_removed(tmp_path, name):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "keep.txt").write_text("mine")
+    before = tree(tmp_path)
+    with pytest.raises(DataError):
+        run_chunk(tmp_path / "b/index.json", "k", [("000", 0), (name, 1)], write_item, {})
+    assert tree(tmp_path) == before
+
+
+def test_two_items_of_one_name_are_refused(tmp_path):
+    with pytest.raises(DataError, match="called '001'"):
+        run_chunk(tmp_path / "b/index.json", "k", [("001", 0), ("001", 1)], write_item, {})
+
+
+def test_an_index_with_a_name_that_leads_elsewhere_is_not_read(tmp_path):
+    (tmp_path / "index.json").write_text(json.dumps({"key": "", "header": {}, "items": [{"name": "../other"}]}))
+    with pytest.raises(DataError, match="no folder name"):
+        read_index(tmp_path / "index.json")
+
+
+@pytest.mark.parametrize("out", ["index.json", "../index.json", "a/other.json"])
+def test_the_working_directory_is_no_chunk(tmp_path, monkeypatch, out):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ConfigError, match="cannot be a chunk"):
+        run_chunk(out, "k", items(), write_item, {})
+
+
+def test_the_unfinished_work_of_a_neighbour_is_kept(tmp_path):
+    work = tmp_path / ".a.b.k.work"  # of chunk `a.b`
+    work.mkdir()
+    run_chunk(tmp_path / "a/index.json", "k", items(1), write_item, {})
+    assert work.is_dir()
+
+
+def test_a_chunk_behind_a_symbolic_link_is_replaced_where_it_lies(tmp_path):
+    run_chunk(tmp_path / "disk/a/index.json", "k", items(1), write_item, {})
+    (tmp_path / "a").symlink_to(tmp_path / "disk/a")
+    run_chunk(tmp_path / "a/index.json", "k", items(3), write_item, {})
+    assert (tmp_path / "a").is_symlink() and len(read_index(tmp_path / "disk/a/index.json")["items"]) == 3
+    assert sorted(p.name for p in (tmp_path / "disk").iterdir()) == ["a"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,10 +74,10 @@ def view_hash(png: bytes, frame: dict) -> str:
 def write_sample(folder: str | Path, sample: Sample, compression: int = 1) -> list[str]:
     """Write `sample` as a FaceLift folder, whole or not at all, and return the hash of every view.
 
-    An existing folder is replaced in one rename. `compression` is the PNG level, 0 to 9.
+    An existing sample is replaced in one rename. `compression` is the PNG level, 0 to 9.
 
     Raises:
-        DataError: unknown source, no views, or the disk refuses.
+        DataError: unknown source, no views, the folder holds more than a sample, or the disk refuses.
     """
     folder = Path(folder)
     if sample.meta.get("source") not in SOURCES or not sample.views:
@@ -85,6 +86,7 @@ def write_sample(folder: str | Path, sample: Sample, compression: int = 1) -> li
             got=f"source {sample.meta.get('source')!r}, {len(sample.views)} views",
             expected=f"a source of {', '.join(SOURCES)} and at least one view",
         )
+    _refuse_foreign(folder)
     work = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     frames, hashes = [], []
     try:
@@ -108,6 +110,19 @@ def write_sample(folder: str | Path, sample: Sample, compression: int = 1) -> li
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return hashes
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A folder is replaced only when it is empty or holds a sample and nothing else."""
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*")] if folder.is_dir() else []
+    strangers = sorted(f for f in files if not re.fullmatch(rf"images(/cam_\d+\.png)?|{re.escape(CAMERAS_FILE)}", f))
+    if strangers or (folder.exists() and not folder.is_dir()):
+        raise DataError(
+            f"folder {folder} holds files that are no part of a sample, and would be replaced",
+            got=", ".join(strangers[:5]) or "a file of that name",
+            expected="a new folder, or an earlier sample",
+            hint="write to another folder, or move these files elsewhere",
+        )
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -87,7 +87,8 @@ def import_folders(folders: Sequence[Path], name: str, index: Path, meta: dict, 
             "from": str(folder),
         }
 
-    items = [(folder.name, folder) for folder in folders]
+    items = [(folder.resolve().name, folder) for folder in folders]
+    _refuse_equal_names(items)
     document = run_chunk(
         index, config_hash([name, meta, [str(f) for f in folders]]), items, make, {"format": name, **meta}
     )
@@ -99,3 +100,17 @@ def import_folders(folders: Sequence[Path], name: str, index: Path, meta: dict, 
             likely="another axis or pose convention than the format's name says",
         )
     return document
+
+
+def _refuse_equal_names(items: Sequence[tuple[str, Path]]) -> None:
+    """Two folders of one name would be one item, and the second would never be read."""
+    first: dict[str, Path] = {}
+    for name, folder in items:
+        if name in first:
+            raise DataError(
+                f"two folders of this import are called '{name}'",
+                got=f"{first[name]} and {folder}",
+                expected="folders of different names: a sample is named after its folder",
+                hint="rename one, or import them into two chunks",
+            )
+        first[name] = folder

@@ -9,6 +9,7 @@ sequence.
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -69,11 +70,18 @@ def _write(manifest: Manifest, rows: np.ndarray, splits: list[str], out: Path, m
             hint="free space and rerun; shards that were there are kept",
         ) from error
     finally:
-        for path in out.glob(".*.tmp"):
+        for path in _own(out, "tmp"):
             path.unlink()
-    for stale in set(out.glob("*.tar")) - set(paths):
+    for stale in set(_own(out, "")) - set(paths):
         stale.unlink()
     return paths
+
+
+def _own(folder: Path, suffix: str) -> list[Path]:
+    """Files of `folder` that a pack wrote, whole (`suffix` "") or in parts ("tmp"); others are nobody's to remove."""
+    parts = rf"\.([0-9a-f]+-\d{{6}}\.tar|{re.escape(INDEX_FILE)})\.tmp"
+    pattern = re.compile(parts if suffix else r"[0-9a-f]+-\d{6}\.tar")
+    return [path for path in folder.iterdir() if pattern.fullmatch(path.name)]
 
 
 def _index(names: list[str], files: list[Path], build: str, splits: list[str]) -> pa.Table:

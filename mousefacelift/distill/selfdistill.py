@@ -204,6 +204,12 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
     )
     header = {"recording": items[0].recording, "source": "distilled", **facts}
     cache = index.parent.with_name(f".{index.parent.name}.{key}.candidates")
+
+    def candidates(folder: Path, rows: list[dict]) -> str:
+        frames = [json.loads((folder / row["name"] / "candidates.json").read_text()) for row in rows]
+        summary = summarise(frames, distiller.config.dedupe.tolerance)
+        return json.dumps({"header": header, "summary": summary, "frames": frames}, indent=1)
+
     document = run_chunk(
         index,
         key,
@@ -211,13 +217,7 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
         lambda name, item, folder: _distill_frame(distiller, item, folder, cache / name),
         header,
         "frames",
-    )
-    rows = [json.loads((index.parent / item["name"] / "candidates.json").read_text()) for item in document["items"]]
-    write_text(
-        index.parent / "candidates.json",
-        json.dumps(
-            {"header": header, "summary": summarise(rows, distiller.config.dedupe.tolerance), "frames": rows}, indent=1
-        ),
+        {"candidates.json": candidates},
     )
     shutil.rmtree(cache, ignore_errors=True)
     return document

@@ -22,6 +22,7 @@ from mousefacelift.capture.readers import dannce_mat, mammal_pickle
 from mousefacelift.capture.rig import RawCamera
 from mousefacelift.core.images import write_text
 from mousefacelift.core.video import write_mp4
+from mousefacelift.errors import DataError
 from mousefacelift.virtual import arena, degrade
 from mousefacelift.virtual.config import VirtualConfig
 from mousefacelift.virtual.painter import Scene, paint
@@ -41,10 +42,12 @@ def write_recording(
 
     Raises:
         ConfigError: see `build_stage`.
+        DataError: the folder holds something that no virtual recording is.
     """
     folder = Path(folder)
     stage = build_stage(config, name, seed)
-    folder.mkdir(parents=True, exist_ok=True)
+    _refuse_foreign(folder)
+    (folder / "truth").mkdir(parents=True, exist_ok=True)
     (folder / "recording.json").unlink(missing_ok=True)
     variants = [v for v in _FOLDERS if config.variants in (v, "both")]
     written = {
@@ -64,6 +67,17 @@ def write_recording(
     _write_calibration(folder, written)
     _write_summary(folder, stage, variants)
     return folder
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A filmed recording has the same file names; only `truth/`, made first, tells a virtual one."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "truth").is_dir():
+        raise DataError(
+            f"folder {folder} holds files that no virtual recording wrote, and its videos would be replaced",
+            got=", ".join(sorted(path.name for path in folder.iterdir())[:5]),
+            expected="a new folder, or an earlier virtual recording",
+            hint="give --out a folder of its own",
+        )
 
 
 def _lenses(stage: Stage, variant: str) -> list[Lens]:

@@ -102,3 +102,15 @@ def test_straight_alpha_survives_premultiplication_and_resizing(rng):
 def test_nan_images_are_never_written():
     with pytest.raises(DataError, match="not finite"):
         encode_png(np.full((4, 4, 4), np.nan))
+
+
+@pytest.mark.parametrize(
+    "stranger", ["notes.txt", "images/holiday.jpg", "images/more/cam_000.png", "opencv_cameras.json.bak"]
+)
+def test_a_folder_that_holds_more_than_a_sample_is_refused_and_untouched(tmp_path, rng, stranger):
+    write_sample(tmp_path / "s", make_sample(rng))
+    (tmp_path / "s" / stranger).parent.mkdir(exist_ok=True)
+    (tmp_path / "s" / stranger).write_text("mine")
+    with pytest.raises(DataError, match="no part of a sample"):
+        write_sample(tmp_path / "s", make_sample(rng, views=2))
+    assert (tmp_path / "s" / stranger).read_text() == "mine" and len(read_sample(tmp_path / "s").views) == 3

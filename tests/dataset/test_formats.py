@@ -71,6 +71,23 @@ def test_an_import_goes_through_the_gate_into_a_chunk(ring, tmp_path, name):
     assert read_sample(tmp_path / "chunk" / "toy").meta["source"] == "object"
 
 
+def test_two_folders_of_one_name_are_refused_instead_of_one_never_read(ring, tmp_path):
+    for place in ("a", "b"):
+        WRITERS["openlrm"](tmp_path / place / "toy", ring)
+    folders = [tmp_path / "a/toy", tmp_path / "b/toy"]
+    with pytest.raises(DataError, match="two folders of this import are called 'toy'"):
+        import_folders(folders, "openlrm", tmp_path / "chunk/index.json", META, GATE)
+
+
+def test_an_import_into_a_folder_of_the_users_keeps_it(ring, tmp_path):
+    WRITERS["openlrm"](tmp_path / "toy", ring)
+    (tmp_path / "mydata").mkdir()
+    (tmp_path / "mydata/thesis.txt").write_text("mine")
+    with pytest.raises(DataError, match="thesis.txt"):
+        import_folders([tmp_path / "toy"], "openlrm", tmp_path / "mydata/index.json", META, GATE)
+    assert (tmp_path / "mydata/thesis.txt").read_text() == "mine"
+
+
 def test_a_wrong_pose_convention_is_refused_at_import(ring, tmp_path):
     WRITERS["openlrm"](tmp_path / "toy", ring)
     for path in (tmp_path / "toy" / "pose").glob("*.npy"):
@@ -148,9 +165,11 @@ def test_shards_give_back_every_sample_byte_for_byte(manifest):
 
 def test_packing_again_leaves_no_older_shards(manifest):
     write_shards(manifest, ("train", "val"), max_bytes=60_000)
-    (manifest.folder / "shards" / "older-000000.tar").write_bytes(b"")
+    (manifest.folder / "shards" / "0123abcd-000000.tar").write_bytes(b"")
+    (manifest.folder / "shards" / "backup.tar").write_bytes(b"mine")
     shards = write_shards(manifest, ("train",))
-    assert sorted(shards[0].parent.glob("*.tar")) == shards and len(shards) == 1
+    assert sorted(shards[0].parent.glob("*-*.tar")) == shards and len(shards) == 1
+    assert (manifest.folder / "shards" / "backup.tar").read_bytes() == b"mine"
     with pytest.raises(DataError, match="splits none have no accepted sample"):
         write_shards(manifest, ("none",))
 

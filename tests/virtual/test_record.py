@@ -182,3 +182,11 @@ def test_an_interrupted_filming_leaves_no_recording_json_and_no_half_videos(tmp_
     with pytest.raises(RuntimeError, match="lamp broke"):
         write_recording(tmp_path / "r", "r", replace(SMALL, frames=2, strands=200), 0)
     assert not (tmp_path / "r/recording.json").exists() and not list((tmp_path / "r").rglob("*.mp4"))
+
+
+def test_a_filmed_recording_is_never_overwritten(tmp_path):
+    (tmp_path / "mine/videos").mkdir(parents=True)
+    (tmp_path / "mine/videos/0.mp4").write_bytes(b"film")
+    with pytest.raises(DataError, match="no virtual recording wrote"):
+        write_recording(tmp_path / "mine", "maus", SMALL, 7)
+    assert (tmp_path / "mine/videos/0.mp4").read_bytes() == b"film" and len(list((tmp_path / "mine").iterdir())) == 1

@@ -183,6 +183,27 @@ def test_a_wrong_config_is_refused_when_the_snakefile_loads(tmp_path, change, wo
         assert word in run.stderr
 
 
+@pytest.mark.parametrize("value", ["results/train/80-20", "results/train/90-10.seed2"])
+def test_a_config_path_that_a_job_writes_is_refused_before_its_file_is_removed(finished, tmp_path, value):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder, copy_function=shutil.copy2)
+    write_config(folder, [("train.init", value)])
+    run = snakemake(folder, "--until", "train_lrm")
+    assert run.returncode == 2 and run.stderr.startswith("ConfigError: config key 'train.init' names a result")
+    assert (folder / "results/train/80-20/model.safetensors").exists()
+
+
+def test_every_output_lies_in_a_folder_that_planning_guards(finished):
+    from mousefacelift.planning import written_folders
+
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    guarded = [Path(folder) for folder in written_folders(config, ["80-20"])]
+    lines = snakemake(finished, "--summary").stdout.splitlines()[1:]
+    outputs = [Path(line.split("\t")[0]) for line in lines]
+    assert len(outputs) > 20
+    assert [p for p in outputs if p.name != "-" and not any(p.is_relative_to(g) for g in guarded)] == []
+
+
 def test_the_schema_file_is_the_dataclasses():
     from mousefacelift.schema import pipeline_schema
 

@@ -6,7 +6,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, workflow.basedir)
 
-from mousefacelift import workflow as flow
+from mousefacelift import planning, workflow as flow
 
 SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 flow.use_checkout()
@@ -14,10 +14,15 @@ with open(SCHEMA) as stream:
     try:
         flow.refuse_repeated_keys(workflow.configfiles)
         flow.check_config(config, yaml.safe_load(stream))
+        validate(config, SCHEMA)  # fills in the defaults
+        planning.refuse_outputs(
+            config,
+            flow.run_names(config, config["arms"], [config["seed"]])
+            + flow.run_names(config, config["sweep"], config["sweep_seeds"]),
+        )
     except flow.ConfigError as error:
         print(f"ConfigError: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-validate(config, SCHEMA)  # fills in the defaults
 
 RECORDINGS = config["recordings"]
 VIRTUAL = [

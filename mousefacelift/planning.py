@@ -1,0 +1,60 @@
+"""Checks of config.yaml when the Snakefile is read, before any job is planned. Nothing here imports numpy or torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mousefacelift.errors import ConfigError
+
+
+def written_folders(config: dict, runs: list[str]) -> list[str]:
+    """Folders and files below results/ that the rules of this configuration write.
+
+    Args:
+        runs: names of all training runs, those of the sweep included.
+    """
+    recordings = config.get("recordings", {})
+    virtual = [name for name, recording in recordings.items() if recording.get("path", "virtual") == "virtual"]
+    stages = ("capture", "distill", "splats", "objects", "dataset", "report", "logs", "benchmarks")
+    own = [f"results/{stage}" for stage in stages] + [f"results/recordings/{name}" for name in virtual]
+    sweep = ["summary.csv", "sweep.csv", "sweep_arms.csv"]
+    return (
+        own
+        + [f"results/{stage}/{run}" for stage in ("train", "evaluate") for run in runs]
+        + [f"results/evaluate/{name}" for name in sweep]
+    )
+
+
+def refuse_outputs(config: dict, runs: list[str]) -> None:
+    """Raise ConfigError when a path of the configuration names what one of its own rules writes.
+
+    Snakemake removes a job's outputs before it starts: a model that a run was to start from would be gone.
+    """
+    outputs = {os.path.realpath(folder): folder for folder in written_folders(config, runs)}
+    for key, value in _texts(config, ""):
+        if os.sep not in value or "://" in value:
+            continue
+        place = Path(os.path.realpath(os.path.expanduser(value)))
+        owner = next((str(path) for path in (place, *place.parents) if str(path) in outputs), None)
+        if owner is not None:
+            raise ConfigError(
+                f"config key '{key}' names a result of this very pipeline",
+                got=value,
+                expected=f"a path outside {outputs[owner]}, which a job of this configuration writes",
+                likely="Snakemake removes a job's results before it starts, so this would be gone before it is read",
+                hint=f"cp -r {value} kept/{place.name}, and set {key}: kept/{place.name}",
+            )
+
+
+def _texts(node: object, where: str) -> Iterator[tuple[str, str]]:
+    """(dotted key, text) of every text in the configuration."""
+    if isinstance(node, str):
+        yield where, node
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            yield from _texts(value, f"{where}.{name}".lstrip("."))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _texts(value, f"{where}[{number}]")
