@@ -27,8 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import canonical_fxfycxcy, ring
-from mousefacelift.core.render import render
-from mousefacelift.lrm.infer import RENDER
+from mousefacelift.core.render import published_render, render
 from mousefacelift.lrm.losses import LossConfig, render_loss
 from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.model_config import ModelConfig, preset
@@ -96,7 +95,7 @@ def bench(name: str, views: int, targets: int, device: str, peak: float, repeats
 
     def step():
         gaussians = network()
-        out = render(gaussians, cameras, RENDER, white)
+        out = render(gaussians, cameras, published_render(device), white)
         target = image[0, views:]
         loss, _ = render_loss(
             out.rgb[0].permute(0, 3, 1, 2), out.alpha[0][:, None], target[:, :3], target[:, 3:], LossConfig()
@@ -107,7 +106,7 @@ def bench(name: str, views: int, targets: int, device: str, peak: float, repeats
 
     def render_only():
         gaussians = fixed.map(lambda tensor: tensor.detach().requires_grad_())
-        render(gaussians, cameras, RENDER, white).rgb.mean().backward()
+        render(gaussians, cameras, published_render(device), white).rgb.mean().backward()
 
     with torch.no_grad():
         fixed = network()

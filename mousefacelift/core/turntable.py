@@ -11,14 +11,14 @@ import torch
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera, project, ring
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.render import RenderConfig, render
+from mousefacelift.core.render import published_render, render
+from mousefacelift.core.render.published import NEAR
 
 ELEVATION = 15.0
 START = 270.0  # azimuth of the first picture: the published front view
 FILL = 0.9  # of half the picture
 VISIBLE = 0.1  # opacity from which a Gaussian must be in the picture
 STRAY = 0.005  # share of them that may lie outside
-RENDER = RenderConfig(near=0.2)
 
 
 def fitting_zoom(gaussians: Gaussians, elevation: float = ELEVATION) -> float:
@@ -30,7 +30,7 @@ def fitting_zoom(gaussians: Gaussians, elevation: float = ELEVATION) -> float:
     reach = 0.0
     for camera in ring(12, 2, elevation):  # a picture from -1 to 1
         pixels, depth = project(camera, points)
-        reach = max(reach, float(np.quantile(np.abs(pixels[depth > RENDER.near] - 1).max(1, initial=0), 1 - STRAY)))
+        reach = max(reach, float(np.quantile(np.abs(pixels[depth > NEAR] - 1).max(1, initial=0), 1 - STRAY)))
     return float(np.clip(FILL / max(reach, 1e-9), 0.1, 10.0))
 
 
@@ -53,5 +53,6 @@ def turntable(gaussians: Gaussians, count: int, size: int, elevation: float = EL
 def picture(gaussians: Gaussians, camera: Camera) -> np.ndarray:
     """Gaussians [N] from one camera over white, rgb uint8 [H, W, 3]."""
     device = gaussians.means.device
-    rgb = render(gaussians, CameraTensors.from_cameras([camera], device), RENDER, torch.ones(3, device=device)).rgb[0]
+    cameras, white = CameraTensors.from_cameras([camera], device), torch.ones(3, device=device)
+    rgb = render(gaussians, cameras, published_render(device), white).rgb[0]
     return (rgb.clamp(0, 1) * 255).round().byte().cpu().numpy()

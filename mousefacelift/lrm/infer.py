@@ -12,13 +12,11 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import resize_rgba
-from mousefacelift.core.render import Render, RenderConfig, render
+from mousefacelift.core.render import Render, published_render, render
+from mousefacelift.core.render.published import NEAR
 from mousefacelift.core.samples import View
 from mousefacelift.errors import CameraError, DataError
 from mousefacelift.lrm.model import GSLRM
-
-# What the published weights were trained with: the original rasteriser's cull depth; its alpha ceiling is 0.99 too.
-RENDER = RenderConfig(near=0.2, alpha_max=0.99)
 
 
 def stack_views(views: Sequence[View], size: int, background=(1.0, 1.0, 1.0)) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,12 +59,12 @@ def _check_view(view: View, number: int) -> None:
             got="alpha below 0.5 everywhere",
             likely="an empty mask",
         )
-    if view.camera.t[2] <= RENDER.near:
+    if view.camera.t[2] <= NEAR:
         raise CameraError(
             "the animal is behind a camera",
             where=f"view {number}",
             got=f"origin at z = {view.camera.t[2]:.2f}",
-            expected=f"more than {RENDER.near} world units",
+            expected=f"more than {NEAR} world units",
             likely="OpenGL axes, or a world that is not centred on the animal",
         )
 
@@ -81,15 +79,15 @@ def predict_gaussians(model: GSLRM, image: Tensor, c2w: Tensor, fxfycxcy: Tensor
 
 def render_white(gaussians: Gaussians, cameras: CameraTensors) -> Render:
     """Renders over white, as the published model is always rendered."""
-    white = torch.ones(3, device=gaussians.means.device)
-    return render(gaussians, cameras.to(gaussians.means.device), RENDER, white)
+    device = gaussians.means.device
+    return render(gaussians, cameras.to(device), published_render(device), torch.ones(3, device=device))
 
 
 def render_rgba(gaussians: Gaussians, cameras: Sequence[Camera]) -> np.ndarray:
     """Straight-alpha renders [V, H, W, 4] of one scene's Gaussians [N] from V cameras of equal size."""
     with torch.no_grad():
-        black = torch.zeros(3, device=gaussians.means.device)
-        tensors = CameraTensors.from_cameras(list(cameras)).to(gaussians.means.device)
-        out = render(gaussians, tensors, RENDER, black)
+        device = gaussians.means.device
+        tensors = CameraTensors.from_cameras(list(cameras)).to(device)
+        out = render(gaussians, tensors, published_render(device))
     alpha = out.alpha[..., None]
     return torch.cat([(out.rgb / alpha.clamp(min=1e-4)).clamp(0, 1), alpha.clamp(0, 1)], -1).cpu().numpy()

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.render import render
+from mousefacelift.core.render import published_render, render
 from mousefacelift.lrm.config import OptimizerConfig
-from mousefacelift.lrm.infer import RENDER
 from mousefacelift.lrm.losses import foreground_psnr, render_loss
 from mousefacelift.lrm.run import Run
 
@@ -68,7 +67,7 @@ def batch_loss(run: Run, batch: dict) -> tuple[Tensor, dict[str, Tensor]]:
     count, height, width = tensors["image"].shape[1] - inputs, *target.shape[-2:]
     cameras = CameraTensors.from_c2w(tensors["c2w"][:, inputs:], tensors["fxfycxcy"][:, inputs:], width, height)
     background = tensors["bg_color"][:, None].expand(-1, count, -1)
-    out = render(gaussians.map(Tensor.float), cameras, RENDER, background)
+    out = render(gaussians.map(Tensor.float), cameras, published_render(device), background)
     rgb = out.rgb.flatten(0, 1).permute(0, 3, 1, 2)
     alpha = out.alpha.flatten(0, 1)[:, None]
     extra = run.extra if run.state.step >= loss_config.warmup_steps else {}

@@ -10,6 +10,7 @@ happened.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -20,6 +21,7 @@ from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 
 from mousefacelift.core.images import write_png, write_text
+from mousefacelift.core.render import published_render
 from mousefacelift.dataset.arms import schedule
 from mousefacelift.dataset.loader import make_loader
 from mousefacelift.errors import GateFailure
@@ -216,6 +218,7 @@ def finish(run: Run, metrics: RunTable, validations: RunTable) -> None:
         "best_step": state.best_step,
         "validation": state.validation,
         "alarms": state.alarms,
+        "render": dataclasses.asdict(published_render(run.accelerator.device)),
         "licence": inherited_licence(request.train.init, out),
     }
     write_model(out, merged_state(model), run.sizes, facts)

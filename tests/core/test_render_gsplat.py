@@ -7,6 +7,7 @@ against the oracle. With a GPU (-m gpu) the CUDA kernels themselves are.
 
 from __future__ import annotations
 
+import ast
 import inspect
 from importlib import metadata
 
@@ -18,8 +19,9 @@ from gsplat.cuda._torch_impl import _fully_fused_projection, _quat_scale_to_cova
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import orbit
 from mousefacelift.core.gaussians import Gaussians, gaussian_colors
-from mousefacelift.core.render import RenderConfig, gsplat_backend, render
+from mousefacelift.core.render import RenderConfig, gsplat_backend, published_render, render
 from mousefacelift.errors import ConfigError, DataError
+from tests.conftest import ROOT
 from tests.core.oracle_render import render_oracle
 from tests.core.test_render_cpu import SCENES, make_scene, off_centre
 
@@ -195,6 +197,25 @@ def test_constants_that_gsplat_has_compiled_in_are_refused_instead_of_ignored(mo
         for changed in ({"alpha_max": bad}, {"alpha_min": 1 / 100}, {"t_stop": 1e-3}):
             with pytest.raises(ConfigError, match="compiled into its kernels"):
                 gsplat_backend.check_constants(RenderConfig(**{"alpha_max": good, **changed}))
+
+
+def pinned_gsplat():
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    return pins["gsplat"]
+
+
+def test_every_render_configuration_of_the_package_can_be_rendered_by_the_pinned_gsplat(monkeypatch):
+    makers = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "mousefacelift").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "RenderConfig"
+    }
+    assert makers == {f"mousefacelift/core/render/{name}.py" for name in ("seam", "published")}
+    monkeypatch.setattr(metadata, "version", lambda name: pinned_gsplat())
+    for config in (RenderConfig(), published_render("cuda")):  # what those two make for a GPU
+        gsplat_backend.check_constants(config)
+    assert published_render("cpu").alpha_max == 0.99 and published_render("cuda").near == 0.2
 
 
 def test_tensors_on_the_cpu_are_refused():

@@ -5,6 +5,7 @@ formation (see `RenderConfig`) and both are differentiable.
 """
 
 from mousefacelift.core.render.formation import Render, RenderConfig
+from mousefacelift.core.render.published import published_render
 from mousefacelift.core.render.seam import Backend, render
 
-__all__ = ["Backend", "Render", "RenderConfig", "render"]
+__all__ = ["Backend", "Render", "RenderConfig", "published_render", "render"]
