@@ -24,11 +24,12 @@ from mousefacelift.core.similarity import Similarity
 from mousefacelift.distill.config import DistillConfig
 from mousefacelift.distill.gate import FrameJudge, Thresholds
 from mousefacelift.distill.generators.protocol import change_camera
+from mousefacelift.distill.load_generator import load_generator
 from mousefacelift.distill.photos import Splits, choose_frames, list_frames, usable_views
-from mousefacelift.distill.recipes import load_generator
 from mousefacelift.distill.selfdistill import Candidate, Distiller
 from mousefacelift.distill.validate import score
-from mousefacelift.splats.config import OptimiseConfig, SplatsConfig
+from mousefacelift.distill.view_sets import VIEW_SETS
+from mousefacelift.splats.config import FitConfig, OptimiseConfig
 from mousefacelift.splats.fit import fit_frame
 from mousefacelift.splats.frames import frame_views
 from mousefacelift.splats.score import render_views
@@ -47,7 +48,7 @@ def true_view(recording: Path, sample: Sample, frame: int, camera: Camera) -> np
 def splat_of(sample: Sample, photos: list[View], steps: int):
     """Gaussians fitted to the photos that the generator may see."""
     frame = frame_views("frame", replace(sample, views=tuple(photos)))
-    return fit_frame(frame, SplatsConfig(optimise=OptimiseConfig(steps=steps)), 0).gaussians
+    return fit_frame(frame, FitConfig(optimise=OptimiseConfig(steps=steps)), 0).gaussians
 
 
 def judge_frame(distiller: Distiller, item, recording: Path, steps: int) -> list[dict]:
@@ -100,13 +101,14 @@ def main() -> None:
     parser.add_argument("--frames", nargs="+", type=Path, required=True)
     parser.add_argument("--splits", type=Path, required=True)
     parser.add_argument("--generator", type=Path, required=True)
+    parser.add_argument("--gate", type=Path, help="gate.json; default: beside the generator's folder")
     parser.add_argument("--at-most", type=int, default=6, help="frames of each split")
     parser.add_argument("--steps", type=int, default=150, help="of the splat fits")
     args = parser.parse_args()
     config, splits = DistillConfig(), Splits.read(args.splits)
-    learnt = json.loads((args.generator / "gate.json").read_text())
+    learnt = json.loads((args.gate or args.generator.parent / "gate.json").read_text())
     distiller = Distiller(
-        load_generator(args.generator, config),
+        load_generator(args.generator, config.generator, VIEW_SETS[config.views.view_set]),
         Thresholds(learnt["values"], learnt["facts"]),
         config,
         0,

@@ -30,13 +30,13 @@ from mousefacelift.core.gaussians import gaussian_colors  # noqa: E402
 from mousefacelift.core.render import Render, RenderConfig  # noqa: E402
 from mousefacelift.core.ssim import ssim_map_torch  # noqa: E402
 from mousefacelift.splats import fit, targets  # noqa: E402
-from mousefacelift.splats.config import HullConfig, OptimiseConfig, SplatsConfig  # noqa: E402
+from mousefacelift.splats.config import FitConfig, HullConfig, OptimiseConfig  # noqa: E402
 from mousefacelift.splats.fit import fit_frames  # noqa: E402
 from mousefacelift.splats.score import score_views  # noqa: E402
 
 
-def settings(steps: int, count: int) -> SplatsConfig:
-    return SplatsConfig(
+def settings(steps: int, count: int) -> FitConfig:
+    return FitConfig(
         count=count, hull=HullConfig(grid=96), optimise=OptimiseConfig(steps=steps, heldout=0.0, check_every=50)
     )
 
@@ -49,7 +49,7 @@ def time_fit(frames, config, device="cpu") -> tuple[float, list]:
     return time.perf_counter() - start, fits
 
 
-def seconds_per_step_of_plain_torch(frame, config: SplatsConfig, steps: int) -> float:
+def seconds_per_step_of_plain_torch(frame, config: FitConfig, steps: int) -> float:
     """Mean seconds of a step of the same fit whose rasteriser and SSIM are plain torch operations.
 
     A run of `steps` goes through the whole schedule, so that the share of steps with SSIM and with views between the

@@ -39,7 +39,7 @@ from mousefacelift.capture.recording import open_recording  # noqa: E402
 from mousefacelift.config import load  # noqa: E402
 from mousefacelift.core.samples import Sample, read_sample  # noqa: E402
 from mousefacelift.core.similarity import Similarity  # noqa: E402
-from mousefacelift.splats.config import SplatsConfig  # noqa: E402
+from mousefacelift.splats.config import FitConfig, SplatsConfig  # noqa: E402
 from mousefacelift.splats.fit import fit_frames  # noqa: E402
 from mousefacelift.splats.frames import FrameViews, frame_views  # noqa: E402
 from mousefacelift.splats.novel import plan_views  # noqa: E402
@@ -89,7 +89,7 @@ def make_samples(folder: Path, args) -> Path:
 
 
 def left_out_rows(
-    frame: FrameViews, config: SplatsConfig, keep_pictures: dict, truth: np.ndarray | None = None
+    frame: FrameViews, config: FitConfig, keep_pictures: dict, truth: np.ndarray | None = None
 ) -> list[dict]:
     """Scores of the fit and of the hull on every view left out in turn.
 
@@ -141,9 +141,9 @@ def novel_rows(
     planned = plan_views(frame.cameras, novel)
     cameras = [view.camera for view in planned]
     truth = truth_in(folder, sample, cameras)
-    fit = fit_frames([frame], config, 0)[0]
+    fit = fit_frames([frame], config.fit, 0)[0]
     drawn, _ = render_views(fit.gaussians, cameras)
-    hull, _ = render_views(hull_surface(frame, carve_frame(frame, config.hull)), cameras)
+    hull, _ = render_views(hull_surface(frame, carve_frame(frame, config.fit.hull)), cameras)
     a, b = compare_views(drawn, truth), compare_views(hull, truth)
     rows = []
     for i, view in enumerate(planned):
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--only", default="", help="positions of the frames to use, with commas")
     parser.add_argument("--skip", default="", choices=("", "left-out", "novel"))
-    parser.add_argument("--config-json", default="{}", help="changes to the `splats` section")
+    parser.add_argument("--config-json", default="{}", help="changes to the section `splats.fit`")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--rows", type=Path, help="write all rows as JSON")
@@ -210,7 +210,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     folder = args.keep or Path(tempfile.mkdtemp(prefix="fit-quality-"))
-    config = load(SplatsConfig, REAL_SIZE | json.loads(args.config_json), where="--config-json")
+    config = load(SplatsConfig, {"fit": REAL_SIZE | json.loads(args.config_json)}, where="--config-json")
     index = make_samples(folder, args)
     names = [item["name"] for item in json.loads(index.read_text())["items"] if not item.get("excluded")]
     if args.only:
@@ -218,14 +218,14 @@ def main() -> None:
     started, left_out, between, pictures = time.perf_counter(), [], [], {}
     for name in names:
         sample = read_sample(index.parent / name)
-        frame = frame_views(name, sample, config.size)
+        frame = frame_views(name, sample, config.fit.size)
         if args.skip != "left-out":
             truth = None if args.sample else truth_in(folder, sample, frame.cameras)
-            left_out += left_out_rows(frame, config, pictures, truth)
+            left_out += left_out_rows(frame, config.fit, pictures, truth)
         if args.skip != "novel" and not args.sample:
             between += novel_rows(folder, frame, sample, config, pictures)
     print(
-        f"size {config.size}, {config.count} Gaussians, {config.optimise.steps} steps, "
+        f"size {config.fit.size}, {config.fit.count} Gaussians, {config.fit.optimise.steps} steps, "
         f"{time.perf_counter() - started:.0f} s of fits"
     )
     print_table("fitted from all views but one, seen from that one", left_out)

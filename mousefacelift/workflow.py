@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -90,25 +91,37 @@ def refuse_repeated_keys(paths: list[str]) -> None:
                 pending += [(value, f"{where}{key.value}.") for key, value in node.value]
 
 
-def stage_params(
-    config: dict, sections: list[str], modules: list[str], without: tuple[str, ...] = ()
-) -> dict[str, str]:
-    """Parameters of a rule: the sections of config.yaml that it reads, and the version of the code that it runs.
+def expand_keys(text: str) -> list[str]:
+    """Dotted keys of a text with blanks between them; `a.{b,c.d}` stands for `a.b` and `a.c.d`."""
+    keys = []
+    for word in text.split():
+        head, brace, inner = word.partition("{")
+        keys += [head + name for name in inner.removesuffix("}").split(",")] if brace else [word]
+    return keys
 
-    Snakemake reruns a job whose params changed: a change to another section, to a comment or to a module that the
-    stage does not import reruns nothing.
+
+def stage_params(config: dict, keys: Iterable[str], modules: Iterable[str]) -> dict[str, str]:
+    """Parameters of a rule: the keys of config.yaml that it reads, and the version of the code that it runs.
+
+    Snakemake reruns a job whose params changed: a change to another key, to a comment or to a module that the stage
+    does not import reruns nothing.
 
     Args:
         config: the validated config.yaml.
-        sections: names of top-level sections; 'seed' is always added.
+        keys: dotted names (`splats.fit.count`); the name of a section or part of one stands for all below it.
         modules: modules of this package that hold the stage's logic; what they import is followed.
-        without: keys `section.key` that the rule does not read; left out, they take their defaults.
     Returns:
-        {"config": JSON of the sections, "code": hash or "off" with `jobs.rerun_on_code: false`}.
+        {"config": JSON of those keys, nested as in the file, "code": hash or "off" with `jobs.rerun_on_code: false`}.
+    Raises:
+        KeyError: config.yaml has no such key.
     """
-    chosen = {name: config[name] for name in [*sections, "seed"]}
-    for section, key in (path.split(".") for path in without):
-        chosen[section] = {name: value for name, value in chosen[section].items() if name != key}
+    chosen: dict = {}
+    for key in keys:
+        *parents, last = key.split(".")
+        source, target = config, chosen
+        for name in parents:
+            source, target = source[name], target.setdefault(name, {})
+        target[last] = source[last]
     follow = config["jobs"]["rerun_on_code"]
     return {"config": json.dumps(chosen, sort_keys=True), "code": code_version(tuple(modules)) if follow else "off"}
 

@@ -93,6 +93,10 @@ def test_scans_are_every_so_many_frames_of_virtual_recordings_and_the_users_sequ
 
 def test_a_key_that_a_rule_does_not_read_is_no_part_of_its_parameters():
     config = {"seed": 0, "objects": {"count": 1, "scans": 2}, "jobs": {"rerun_on_code": False}}
-    params = workflow.stage_params(config, ["objects"], [], ("objects.scans",))
+    params = workflow.stage_params(config, workflow.expand_keys("seed objects.{count}"), [])
     assert params["config"] == '{"objects": {"count": 1}, "seed": 0}'
     assert config["objects"] == {"count": 1, "scans": 2}
+
+
+def test_keys_in_braces_are_written_out():
+    assert workflow.expand_keys("a.{b,c.d} seed") == ["a.b", "a.c.d", "seed"] and workflow.expand_keys("") == []

@@ -11,7 +11,7 @@ from mousefacelift.distill.config import DistillConfig
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
-    train = subparsers.add_parser("train", help="train the generator on the recording's own photos, learn the gate")
+    train = subparsers.add_parser("train", help="train the generator on the recording's own photos")
     train.add_argument("--frames", required=True, nargs="+", type=Path, metavar="INDEX.json", help="capture chunks")
     train.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json")
     train.add_argument(
@@ -28,6 +28,7 @@ def add_commands(subparsers) -> None:
     views = subparsers.add_parser("views", help="generate, dedupe and gate the views of one chunk of frames")
     views.add_argument("--frames", required=True, type=Path, metavar="INDEX.json", help="one capture chunk")
     views.add_argument("--generator", required=True, type=Path, metavar="FOLDER", help="what `distill train` wrote")
+    views.add_argument("--gate", required=True, type=Path, metavar="GATE.json", help="what `distill gate` wrote")
     views.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
     _add_common(views)
     views.set_defaults(run=run_views)
@@ -50,11 +51,11 @@ def _start(args: argparse.Namespace) -> DistillConfig:
 
 
 def run_train(args: argparse.Namespace) -> None:
-    """Train the generator and learn the gate."""
+    """Train the generator."""
     config = _start(args)
-    from mousefacelift.distill.recipes import train_generator
+    from mousefacelift.distill.train_generator import train_generator
 
-    report = train_generator(args.frames, args.splits, args.out, config, read_seed(args))
+    report = train_generator(args.frames, args.splits, args.out, config.generator, read_seed(args))
     for name in (n for n in ("generator", "copy", "mean") if n in report):
         print(f"{name:<10} foreground PSNR {report[name]['psnr']:.2f} dB, IoU {report[name]['iou']:.3f}")
     for alarm in report["alarms"]:
@@ -62,20 +63,20 @@ def run_train(args: argparse.Namespace) -> None:
 
 
 def run_gate(args: argparse.Namespace) -> None:
-    """Learn the thresholds alone."""
+    """Learn the thresholds."""
     config = _start(args)
-    from mousefacelift.distill.recipes import learn_gate
+    from mousefacelift.distill.learn_gate import learn_gate
 
-    for name, value in learn_gate(args.frames, args.splits, args.out, config).values.items():
+    for name, value in learn_gate(args.frames, args.splits, args.out, config.gate).values.items():
         print(f"{name:<12} {value:.3f}")
 
 
 def run_views(args: argparse.Namespace) -> None:
     """Distil one chunk."""
     config = _start(args)
-    from mousefacelift.distill.recipes import distill_views
+    from mousefacelift.distill.make_views import distill_views
 
-    summary = distill_views(args.frames, args.generator, args.out, config, read_seed(args))
+    summary = distill_views(args.frames, args.generator, args.gate, args.out, config, read_seed(args))
     print(
         f"{summary['candidates']} candidates: {summary['status']}; accepted per frame "
         f"{summary['accepted_per_frame_median']:.0f} (median)"

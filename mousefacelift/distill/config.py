@@ -138,43 +138,62 @@ class GateConfig:
 
 
 @dataclass(frozen=True)
-class DistillConfig:
-    """Section `distill`.
+class GeneratorConfig:
+    """The generator itself: what is trained, and how it is asked.
 
     Args:
-        generator: pose (the project's own), facelift (a published pipeline folder) or zero123plus.
+        kind: pose (the project's own), facelift (a published pipeline folder) or zero123plus.
         weights: folder of the published weights (facelift, zero123plus).
         prompt_embeddings: file of the published per-view prompt embeddings (facelift).
+        precision: of the published generators' arithmetic.
+        network: size of the `pose` generator.
+    """
+
+    kind: Literal["pose", "facelift", "zero123plus"] = "pose"
+    weights: str = ""
+    prompt_embeddings: str = ""
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+
+    def __post_init__(self) -> None:
+        if self.kind == "pose" and self.sampler.steps > 1 and self.training.full_noise == 1:
+            raise ValueError(
+                "sampler.steps above 1 needs training.full_noise below 1: later steps see less than pure noise"
+            )
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """Which views are asked for, and which of them are kept.
+
+    Args:
         view_set: name in `distill/view_sets.py`, or "custom" with `azimuths`.
         azimuths: degrees relative to the input photo, for "custom".
         elevation: degrees above the horizon of the wanted views ("custom"); null asks for the input's own.
         output_size: edge of the written images; 0 keeps the photos' size, -1 the generator's own.
         batch_inputs: photos per generator call; 1 makes every view bit-identical when it is made alone.
-        precision: of the published generators' arithmetic.
-        network: size of the `pose` generator.
     """
 
-    generator: Literal["pose", "facelift", "zero123plus"] = "pose"
-    weights: str = ""
-    prompt_embeddings: str = ""
     view_set: str = "sixty_between"
     azimuths: tuple[float, ...] = ()
     elevation: float | None = 15.0
     output_size: int = 0
     batch_inputs: int = 1
-    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    sampler: SamplerConfig = field(default_factory=SamplerConfig)
     dedupe: DedupeConfig = field(default_factory=DedupeConfig)
-    gate: GateConfig = field(default_factory=GateConfig)
 
     def __post_init__(self) -> None:
         if (self.view_set == "custom") != bool(self.azimuths):
             raise ValueError("view_set 'custom' needs azimuths, and azimuths need view_set 'custom'")
-        if self.generator == "pose" and self.sampler.steps > 1 and self.training.full_noise == 1:
-            raise ValueError(
-                "sampler.steps above 1 needs training.full_noise below 1: later steps see less than pure noise"
-            )
         if self.output_size < -1 or self.batch_inputs < 1:
             raise ValueError("output_size must be -1, 0 or a size in pixels, and batch_inputs at least 1")
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Section `distill`: the generator, its views, and the gate that judges them."""
+
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+    gate: GateConfig = field(default_factory=GateConfig)

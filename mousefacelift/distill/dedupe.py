@@ -135,7 +135,7 @@ def check_tolerance(tolerance: float, azimuths: Sequence[float], elevations: Seq
             f"the dedupe tolerance merges different views of {what}",
             got=f"tolerance {tolerance} degrees",
             expected=f"less than their spacing of {spacing:.1f} degrees",
-            hint="lower distill.dedupe.tolerance or ask for fewer angles",
+            hint="lower distill.views.dedupe.tolerance or ask for fewer angles",
         )
 
 

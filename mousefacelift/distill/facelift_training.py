@@ -54,7 +54,7 @@ class Trainable(nn.Module):
                 f"trained weights {path} do not fit the configured mode",
                 got=f"{len(odd)} names differ",
                 where=odd[0],
-                likely="trained with another distill.training.mode or lora_rank",
+                likely="trained with another distill.generator.training.mode or lora_rank",
             )
         with torch.no_grad():
             for name, parameter in parameters.items():

@@ -55,8 +55,8 @@ class Distiller:
         """All views that the generator paints from every photo; those in `cache` are not painted again."""
         cache.mkdir(parents=True, exist_ok=True)
         missing = [v for v in range(len(photos)) if not (cache / f"{v:02d}.npz").exists()]
-        for start in range(0, len(missing), self.config.batch_inputs):
-            part = missing[start : start + self.config.batch_inputs]
+        for start in range(0, len(missing), self.config.views.batch_inputs):
+            part = missing[start : start + self.config.views.batch_inputs]
             seeds = [view_seed(self.seed, item.recording, item.frame, camera_number(photos[v], v)) for v in part]
             for v, views in zip(part, self.generator.generate([photos[v] for v in part], seeds), strict=True):
                 save_views(cache / f"{v:02d}.npz", views)
@@ -84,7 +84,7 @@ class Distiller:
         Status is "photo" (a real camera within the tolerance wins), "refused", "duplicate" or "accepted".
         """
         judge = FrameJudge(photos, self.config.gate)
-        tolerance = self.config.dedupe.tolerance
+        tolerance = self.config.views.dedupe.tolerance
         real = [azimuth_elevation(photo.camera)[:2] for photo in photos]
         for candidate in candidates:
             row = candidate.row
@@ -110,7 +110,7 @@ class Distiller:
     def _elect(self, cluster: Sequence[Candidate], label: int) -> None:
         views = [c.view.rgba for c in cluster]
         agreement = np.array([[image_agreement(a, b) for b in views] for a in views])
-        weights = self.config.dedupe.weights
+        weights = self.config.views.dedupe.weights
         _, consensus = pick_winner(
             agreement,
             np.array([c.row["scores"]["hull_iou"] for c in cluster]),
@@ -134,7 +134,7 @@ class Distiller:
     def finish(self, candidate: Candidate, photo_size: int, parent: str | None) -> View:
         """The accepted view at the configured size, with its provenance."""
         camera, row = candidate.view.camera, candidate.row
-        size = {0: photo_size, -1: camera.width}.get(self.config.output_size, self.config.output_size)
+        size = {0: photo_size, -1: camera.width}.get(self.config.views.output_size, self.config.views.output_size)
         new = replace(camera.scaled_to(size, size), height=size)
         rgba = change_camera(candidate.view.rgba, camera, new) if size != camera.width else candidate.view.rgba
         meta = {
@@ -192,22 +192,15 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
         "held_out_camera": distiller.held_out_camera,
         "seed": distiller.seed,
     }
-    settings = {
-        name: value for name, value in vars(distiller.config).items() if name not in ("training", "batch_inputs")
-    }
-    key = config_hash(
-        [
-            facts,
-            {k: v if isinstance(v, (str, int, float, tuple, type(None))) else vars(v) for k, v in settings.items()},
-            json.loads(Path(frames).read_text())["key"],
-        ]
-    )
+    config = distiller.config
+    settings = [config.generator.sampler, replace(config.views, batch_inputs=1), config.gate]
+    key = config_hash([facts, settings, json.loads(Path(frames).read_text())["key"]])
     header = {"recording": items[0].recording, "source": "distilled", **facts}
     cache = index.parent.with_name(f".{index.parent.name}.{key}.candidates")
 
     def candidates(folder: Path, rows: list[dict]) -> str:
         frames = [json.loads((folder / row["name"] / "candidates.json").read_text()) for row in rows]
-        summary = summarise(frames, distiller.config.dedupe.tolerance)
+        summary = summarise(frames, distiller.config.views.dedupe.tolerance)
         return json.dumps({"header": header, "summary": summary, "frames": frames}, indent=1)
 
     document = run_chunk(

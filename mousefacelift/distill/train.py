@@ -152,7 +152,7 @@ def _update(
             got=f"{state.skipped} of {state.step} updates skipped",
             expected="at least 90% applied",
             likely="a learning rate too high, or fp16 overflow",
-            hint="lower distill.training.learning_rate or use bf16",
+            hint="lower distill.generator.training.learning_rate or use bf16",
         )
 
 

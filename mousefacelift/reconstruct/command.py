@@ -142,10 +142,16 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
     """Pictures -> generated views. The command composes the two stages; the library modules do not know each other."""
     from mousefacelift.core.samples import Sample
     from mousefacelift.distill.config import DistillConfig
-    from mousefacelift.distill.recipes import known_area, load_generator
+    from mousefacelift.distill.load_generator import known_area, load_generator
+    from mousefacelift.distill.view_sets import wanted_views
     from mousefacelift.reconstruct.pictures import frame_picture, read_picture, reframe
 
-    generator = load_generator(args.generator, read_config(args, DistillConfig, "distill"))
+    config = read_config(args, DistillConfig, "distill")
+    generator = load_generator(
+        args.generator,
+        config.generator,
+        wanted_views(config.views.view_set, config.views.azimuths, config.views.elevation),
+    )
     area = known_area(args.generator)
     matting = _matting(args) if args.matting == "auto" else None
     masks = args.mask or [None] * len(args.images)

@@ -68,8 +68,8 @@ def _generator(section: Section, folder: Path) -> None:
         for alarm in document.get("validation", {}).get("alarms", []):
             section.add("alarm", text=f"generator: {alarm}")
         facts_table(section, "generator", document)
-    if (folder / "gate.json").is_file():
-        gate = read_json(folder / "gate.json")
+    if (folder.parent / "gate.json").is_file():
+        gate = read_json(folder.parent / "gate.json")
         low, median = gate["facts"].get("low", {}), gate["facts"].get("median", {})
         section.add(
             "table",

@@ -22,7 +22,7 @@ from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.samples import Sample, read_document, read_sample
 from mousefacelift.core.splat_files import write_ply
 from mousefacelift.errors import DataError, GateFailure
-from mousefacelift.splats.config import SplatsConfig
+from mousefacelift.splats.config import FitConfig
 from mousefacelift.splats.fit import Fit, fit_frames
 from mousefacelift.splats.frames import FrameViews, frame_views
 from mousefacelift.splats.start import carve_body, carve_frame, hull_start
@@ -35,7 +35,7 @@ OUTSIDE = 0.005  # share of a fit's alpha outside the dilated silhouettes that c
 def fit_chunk(
     capture_index: Path,
     out: Path,
-    config: SplatsConfig,
+    config: FitConfig,
     seed: int,
     limit: float,
     held_out: int | None = None,
@@ -55,11 +55,10 @@ def fit_chunk(
         (item["name"], folder / item["name"]) for item in read_index(capture_index)["items"] if not item.get("excluded")
     ]
     parents = [view["hash"] for _, sample in items for view in read_document(sample)["frames"]]
-    reads = replace(config, trust=type(config.trust)(), novel=type(config.novel)())
     key = config_hash(
         {
             "code": code_version((__name__,)),
-            "config": asdict(reads),
+            "config": asdict(config),
             "seed": seed,
             "limit": limit,
             "held_out": held_out,
@@ -70,7 +69,7 @@ def fit_chunk(
     header = {
         "stage": "splats fit",
         "source": "splat",
-        "config": config_hash(reads),
+        "config": config_hash(config),
         "held_out": held_out,
         "samples": str(folder),
     }
@@ -96,7 +95,7 @@ class ChunkFitter:
     """Fits frames in batches as they are asked for one by one."""
 
     def __init__(
-        self, folders: Sequence[Path], config: SplatsConfig, seed: int, limit: float, held_out: int | None, device: str
+        self, folders: Sequence[Path], config: FitConfig, seed: int, limit: float, held_out: int | None, device: str
     ):
         self.folders, self.config, self.seed, self.held_out, self.device = list(folders), config, seed, held_out, device
         self.limit = limit

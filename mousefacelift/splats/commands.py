@@ -82,7 +82,7 @@ def run_fit(args: argparse.Namespace) -> None:
     from mousefacelift.splats.trust_calibration import read_trust
 
     limit = read_trust(args.trust).limit
-    document = fit_chunk(args.index, args.out, config, read_seed(args), limit, read_held_out(args.splits), device)
+    document = fit_chunk(args.index, args.out, config.fit, read_seed(args), limit, read_held_out(args.splits), device)
     scores = [item["scores"] for item in document["items"] if item.get("scores")]
     mean = {name: sum(s[name] for s in scores) / len(scores) for name in scores[0]} if scores else {}
     print(
@@ -106,7 +106,7 @@ def run_views(args: argparse.Namespace) -> None:
     config, device = _start(args)
     from mousefacelift.splats.views_chunk import render_chunk
 
-    document = render_chunk(args.fits, args.trust, args.out, config, args.kind, args.samples, device)
+    document = render_chunk(args.fits, args.trust, args.out, config.novel, args.kind, args.samples, device)
     views = sum(item["views"] for item in document["items"])
     print(
         f"{views} views of {len(document['items'])} frames; refused {sum(len(i['refused']) for i in document['items'])}"

@@ -71,6 +71,8 @@ class TrustConfig:
 
     frames: int = 4  # spread over the recording; their mean errors differ by 4-18 %, so four say the mean to about 5 %
     pairs: bool = True  # also leave out neighbouring pairs, which measures wider angles
+    # robust standard deviations of the recording's own errors; worse fits are refitted, then flagged
+    outlier: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class NovelConfig:
 
 
 @dataclass(frozen=True)
-class SplatsConfig:
-    """Everything that the splats stage reads."""
+class FitConfig:
+    """One splat per frame."""
 
     size: int = 128  # px; samples of another size are resized, cameras with them
     # Gaussians; 1,500 at 128 px, 2,500 at 256 px, up to 8,000 at 512 px: more fit their own views better, unseen worse
@@ -96,16 +98,11 @@ class SplatsConfig:
     batch: int = 4  # frames fitted together; 32 to 64 on a GPU
     start: Literal["hull", "warm"] = "hull"  # warm: each frame starts from the one before it (then batch must be 1)
     cold_every: int = 50  # warm start only: frames between fresh starts
-    outlier: float = (
-        5.0  # robust standard deviations of the recording's own errors; worse fits are refitted, then flagged
-    )
     max_failed: float = 0.2  # share of a chunk that may fail before the chunk is refused
     write_ply: bool = False  # a FaceLift PLY beside each splat.npz
     hull: HullConfig = field(default_factory=HullConfig)
     optimise: OptimiseConfig = field(default_factory=OptimiseConfig)
     cameras: CameraConfig = field(default_factory=CameraConfig)
-    trust: TrustConfig = field(default_factory=TrustConfig)
-    novel: NovelConfig = field(default_factory=NovelConfig)
 
     def __post_init__(self) -> None:
         if self.start == "warm" and self.batch != 1:
@@ -114,3 +111,12 @@ class SplatsConfig:
             raise ValueError("size, count, batch and optimise.steps must be positive")
         if not 0 <= self.optimise.heldout < 0.5:
             raise ValueError("optimise.heldout must be in [0, 0.5)")
+
+
+@dataclass(frozen=True)
+class SplatsConfig:
+    """Section `splats`: the fits, how far they are trusted, and the views rendered from them."""
+
+    fit: FitConfig = field(default_factory=FitConfig)
+    trust: TrustConfig = field(default_factory=TrustConfig)
+    novel: NovelConfig = field(default_factory=NovelConfig)

@@ -14,7 +14,7 @@ from mousefacelift.core.render import Render, render
 from mousefacelift.errors import DataError
 from mousefacelift.splats import corrections as camera_corrections
 from mousefacelift.splats.between import between_cameras
-from mousefacelift.splats.config import CameraConfig, OptimiseConfig, SplatsConfig
+from mousefacelift.splats.config import CameraConfig, FitConfig, OptimiseConfig
 from mousefacelift.splats.frames import FrameViews, crop_together
 from mousefacelift.splats.heldout import HeldOut
 from mousefacelift.splats.parameters import (
@@ -56,7 +56,7 @@ class Fit:
 
 def fit_frames(
     frames: Sequence[FrameViews],
-    config: SplatsConfig,
+    config: FitConfig,
     seed: int,
     device: str = "cpu",
     starts: Sequence[Gaussians] | None = None,
@@ -84,7 +84,7 @@ def fit_frames(
     return [_finish(run, frame, index) for index, frame in enumerate(frames)]
 
 
-def fit_frame(frame: FrameViews, config: SplatsConfig, seed: int, device: str = "cpu") -> Fit:
+def fit_frame(frame: FrameViews, config: FitConfig, seed: int, device: str = "cpu") -> Fit:
     """Fit one frame.
 
     Raises:
@@ -96,7 +96,7 @@ def fit_frame(frame: FrameViews, config: SplatsConfig, seed: int, device: str = 
             f"the fit of frame '{frame.name}' diverged",
             got=fit.diverged,
             likely="cameras and images that do not belong together, or learning rates that are too high",
-            hint="mousefacelift capture audit; lower splats.optimise.lr_means",
+            hint="mousefacelift capture audit; lower splats.fit.optimise.lr_means",
         )
     return fit
 

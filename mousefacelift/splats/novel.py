@@ -103,7 +103,7 @@ def write_views(
     Args:
         fit: the fit's record (`fit.json`): name, hash, error, parents (hashes of its photos), recording, frame, time_s.
     """
-    judged = [(view, *trust.judge(view.nearest_angle, fit["scores"]["error"])) for view in planned]
+    judged = [(view, *trust.judge(view.nearest_angle, fit["scores"]["error"], config.max_error)) for view in planned]
     chosen = [item for item in judged if item[1] <= config.max_error]
     names = [(v, e) for v, e, _ in judged if e > config.max_error]
     refused = [{"relative_azimuth": v.relative_azimuth, "kind": v.kind, "expected_error": e} for v, e in names]

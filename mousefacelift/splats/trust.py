@@ -15,7 +15,7 @@ import numpy as np
 
 from mousefacelift.core.cameras import angle_between, azimuth_elevation
 from mousefacelift.errors import DataError
-from mousefacelift.splats.config import SplatsConfig
+from mousefacelift.splats.config import FitConfig
 from mousefacelift.splats.fit import fit_frames
 from mousefacelift.splats.frames import FrameViews
 from mousefacelift.splats.score import compare_views, render_views, score_views
@@ -32,7 +32,6 @@ class Trust:
         ratios: [M] measured error / expected error of the calibration views, sorted.
         typical: median error of the recording's fits on their own cameras.
         limit: error of a fit on its own cameras above which it is an outlier of the recording: refitted, then flagged.
-        allowed: the error that `trust` refers to.
     """
 
     angles: np.ndarray
@@ -40,10 +39,9 @@ class Trust:
     ratios: np.ndarray
     typical: float
     limit: float
-    allowed: float
 
-    def judge(self, angle: float, fit_error: float) -> tuple[float, float]:
-        """Expected error of a view and the probability that its error is at most the allowed one.
+    def judge(self, angle: float, fit_error: float, allowed: float) -> tuple[float, float]:
+        """Expected error of a view and the probability that its error is at most `allowed`.
 
         A frame that fits its own cameras worse than usual is expected to be worse elsewhere by the same amount.
 
@@ -52,7 +50,7 @@ class Trust:
             fit_error: error of the frame's fit on its own cameras.
         """
         expected = _interpolate(self.angles, self.errors, angle) + max(0.0, fit_error - self.typical)
-        return float(expected), float(np.mean(self.ratios * expected <= self.allowed))
+        return float(expected), float(np.mean(self.ratios * expected <= allowed))
 
     def to_dict(self) -> dict:
         return {
@@ -61,13 +59,12 @@ class Trust:
             "ratios": self.ratios.tolist(),
             "typical": self.typical,
             "limit": self.limit,
-            "allowed": self.allowed,
         }
 
     @classmethod
     def from_dict(cls, document: dict) -> Trust:
         arrays = (np.array(document[key], np.float64) for key in ("angles", "errors", "ratios"))
-        return cls(*arrays, document["typical"], document["limit"], document["allowed"])
+        return cls(*arrays, document["typical"], document["limit"])
 
 
 def _interpolate(angles: np.ndarray, errors: np.ndarray, angle: float) -> float:
@@ -86,10 +83,10 @@ def leave_out_sets(frame: FrameViews, pairs: bool) -> list[tuple[int, ...]]:
     return sets
 
 
-def held_out_rows(frame: FrameViews, config: SplatsConfig, seed: int, device: str = "cpu") -> list[dict]:
+def held_out_rows(frame: FrameViews, config: FitConfig, pairs: bool, seed: int, device: str = "cpu") -> list[dict]:
     """One row per left-out camera: its angle to the rest, scores of the fit and of the visual hull on its image."""
     rows = []
-    sets = leave_out_sets(frame, config.trust.pairs)
+    sets = leave_out_sets(frame, pairs)
     for size in sorted({len(s) for s in sets}):
         same = [s for s in sets if len(s) == size]
         for first in range(0, len(same), max(1, config.batch)):
@@ -100,7 +97,7 @@ def held_out_rows(frame: FrameViews, config: SplatsConfig, seed: int, device: st
     return rows
 
 
-def _rows(frame: FrameViews, left_out: tuple[int, ...], fit, config: SplatsConfig, device: str) -> list[dict]:
+def _rows(frame: FrameViews, left_out: tuple[int, ...], fit, config: FitConfig, device: str) -> list[dict]:
     rest = frame.without(left_out)
     if fit.diverged:
         return []
@@ -123,7 +120,7 @@ def _rows(frame: FrameViews, left_out: tuple[int, ...], fit, config: SplatsConfi
     return rows
 
 
-def calibrate(rows: Sequence[dict], allowed: float, outlier: float) -> Trust:
+def calibrate(rows: Sequence[dict], outlier: float) -> Trust:
     """The calibration curve of held-out rows; a fit's error on its own cameras is the value at angle 0.
 
     Raises:
@@ -150,7 +147,7 @@ def calibrate(rows: Sequence[dict], allowed: float, outlier: float) -> Trust:
     errors = isotonic(np.array(values), np.array(weights, float))
     expected = np.interp([row["angle"] for row in rows], knots, errors)
     ratios = np.sort(np.array([row["error"] for row in rows]) / np.maximum(expected, 1e-6))
-    return Trust(np.array(knots), errors, ratios, typical, outlier_limit(own, outlier), allowed)
+    return Trust(np.array(knots), errors, ratios, typical, outlier_limit(own, outlier))
 
 
 def isotonic(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

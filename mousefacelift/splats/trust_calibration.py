@@ -36,7 +36,7 @@ def calibrate_recording(
     rows = []
     for position in spread(len(items), config.trust.frames):
         rows += _first_rows(items[position:] + items[:position], config, seed, held_out, device)
-    trust = calibrate(rows, config.novel.max_error, config.outlier)
+    trust = calibrate(rows, config.trust.outlier)
     single = [row for row in rows if row["left_out"] == 1]
     names = ("psnr", "psnr_black", "iou", "error", "outside", "hull_psnr", "hull_iou")
     means = {name: float(np.mean([row[name] for row in single])) for name in names} if single else {}
@@ -55,7 +55,9 @@ def _first_rows(
         try:
             sample = read_sample(Path(index).parent / name)
             views = [v for v in range(len(sample.views)) if v != held_out]
-            return held_out_rows(frame_views(name, sample, config.size, views), config, seed, device)
+            return held_out_rows(
+                frame_views(name, sample, config.fit.size, views), config.fit, config.trust.pairs, seed, device
+            )
         except DataError as error:
             refused.append(error)
     raise refused[0]

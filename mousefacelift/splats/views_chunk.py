@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ from mousefacelift.chunks import read_index, run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.errors import DataError
 from mousefacelift.splats.chunk import read_fit
-from mousefacelift.splats.config import SplatsConfig
+from mousefacelift.splats.config import NovelConfig
 from mousefacelift.splats.novel import plan_ring, plan_views, write_views
 from mousefacelift.splats.trust_calibration import read_trust
 
@@ -20,33 +20,33 @@ def render_chunk(
     fits: Path,
     trust_path: Path,
     out: Path,
-    config: SplatsConfig,
+    config: NovelConfig,
     kind: Literal["novel", "ring"],
     samples: Path | None = None,
     device: str = "cpu",
 ) -> dict:
     """Render the in-between views or the ring of every frame with a good fit.
 
-    Nothing is refitted: the outputs depend on the fits, the calibration and `config.novel` alone. Frames whose fit
+    Nothing is refitted: the outputs depend on the fits, the calibration and `config` alone. Frames whose fit
     failed or was flagged as an outlier are named in the header and not rendered.
 
     Args:
         samples: index of the real samples; when given, fits of older samples are refused.
     """
-    trust = replace(read_trust(trust_path), allowed=config.novel.max_error)
+    trust = read_trust(trust_path)
     entries = read_index(fits)["items"]
     if samples is not None:
         _check_parents(entries, Path(fits).parent, Path(samples))
     left_out = {item["name"]: why for item in entries if (why := _why_not(item))}
     items = [item for item in entries if item["name"] not in left_out]
     key = config_hash(
-        {"kind": kind, "novel": asdict(config.novel), "trust": trust.to_dict(), "fits": [i["hash"] for i in items]}
+        {"kind": kind, "novel": asdict(config), "trust": trust.to_dict(), "fits": [i["hash"] for i in items]}
     )
     plan = plan_ring if kind == "ring" else plan_views
 
     def make(name: str, folder: Path, target: Path) -> dict:
         gaussians, record, cameras = read_fit(folder)
-        return write_views(target, gaussians, plan(cameras, config.novel), trust, record, config.novel, device)
+        return write_views(target, gaussians, plan(cameras, config), trust, record, config, device)
 
     named = [(item["name"], Path(fits).parent / item["name"]) for item in items]
     header = {"stage": f"splats {kind}", "source": "splat", "left_out": left_out, "fits": str(Path(fits).parent)}

@@ -11,8 +11,8 @@ from mousefacelift.core.samples import View, read_sample
 from mousefacelift.distill.config import DistillConfig, GateConfig
 from mousefacelift.distill.gate import FrameJudge, agreeing_frames, learn_thresholds, refusal
 from mousefacelift.distill.generators.protocol import change_camera, matte, require_files, view_seed
+from mousefacelift.distill.make_views import check_views
 from mousefacelift.distill.photos import FrameItem, Splits, usable_views
-from mousefacelift.distill.recipes import check_views
 from mousefacelift.distill.selfdistill import Distiller, distill_chunk
 from mousefacelift.distill.view_sets import VIEW_SETS, wanted_views
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
@@ -148,51 +148,26 @@ def test_a_chunk_is_written_with_true_cameras_and_provenance(toy_chunk, threshol
 def test_commands_train_and_distil_from_files(toy_chunk, tmp_path, capsys):
     config = {
         "distill": {
-            "network": {"size": 16, "width": 32, "blocks": 1, "encoder_blocks": 1},
-            "training": {"steps": 4, "batch": 2, "validation_frames": 1},
+            "generator": {
+                "network": {"size": 16, "width": 32, "blocks": 1, "encoder_blocks": 1},
+                "training": {"steps": 4, "batch": 2, "validation_frames": 1},
+            },
             "gate": {"voxels": 32, "frames": 2},
         }
     }
     text = json.dumps(config)
-    index = str(toy_chunk / "chunk/index.json")
-    assert main(
-        [
-            "distill",
-            "train",
-            "--frames",
-            index,
-            "--splits",
-            str(toy_chunk / "splits.json"),
-            "--out",
-            str(tmp_path / "gen"),
-            "--config-json",
-            text,
-        ]
-    ) in (0, None)
+    photos = ["--frames", str(toy_chunk / "chunk/index.json"), "--splits", str(toy_chunk / "splits.json")]
+    made, gate = str(tmp_path / "gen"), str(tmp_path / "gate.json")
+    assert main(["distill", "train", *photos, "--out", made, "--config-json", text]) == 0
     assert "foreground PSNR" in capsys.readouterr().out
-    assert {p.name for p in (tmp_path / "gen").iterdir()} >= {
-        "generator.json",
-        "gate.json",
-        "validation.png",
-        "losses.csv",
-    }
+    assert {p.name for p in (tmp_path / "gen").iterdir()} >= {"generator.json", "validation.png", "losses.csv"}
+    assert main(["distill", "gate", *photos, "--out", gate, "--config-json", text]) == 0
+    assert "containment" in capsys.readouterr().out
     source = json.loads((toy_chunk / "chunk/index.json").read_text())
     source["items"] = source["items"][:2]
     (toy_chunk / "chunk/two.json").write_text(json.dumps(source))
-    assert main(
-        [
-            "distill",
-            "views",
-            "--frames",
-            str(toy_chunk / "chunk/two.json"),
-            "--generator",
-            str(tmp_path / "gen"),
-            "--out",
-            str(tmp_path / "out/two/index.json"),
-            "--config-json",
-            text,
-        ]
-    ) in (0, None)
+    words = ["--frames", str(toy_chunk / "chunk/two.json"), "--generator", made, "--gate", gate]
+    assert main(["distill", "views", *words, "--out", str(tmp_path / "out/two/index.json"), "--config-json", text]) == 0
     document = json.loads((tmp_path / "out/two/index.json").read_text())
     assert [row["candidates"] for row in document["items"]] == [30, 30]
     assert document["header"]["weights"] and document["header"]["view_set"]["source"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
-from mousefacelift.distill.config import DistillConfig, NetworkConfig, SamplerConfig, TrainingConfig
+from mousefacelift.distill.config import DistillConfig, GeneratorConfig, NetworkConfig, SamplerConfig, TrainingConfig
 from mousefacelift.distill.generators.pose import PoseGenerator
 from mousefacelift.distill.generators.pose_network import PoseNetwork, mirror_pose, pose_features
 from mousefacelift.distill.generators.protocol import view_seed
@@ -120,9 +120,9 @@ def test_a_view_made_alone_is_the_view_made_with_others(store):
 
 def test_a_sampler_of_several_steps_needs_training_below_pure_noise():
     with pytest.raises(ValueError, match="full_noise below 1"):
-        DistillConfig(sampler=SamplerConfig(steps=4))
-    DistillConfig(sampler=SamplerConfig(steps=4), training=TrainingConfig(full_noise=0.7))
-    DistillConfig(sampler=SamplerConfig(steps=50), generator="facelift")
+        GeneratorConfig(sampler=SamplerConfig(steps=4))
+    GeneratorConfig(sampler=SamplerConfig(steps=4), training=TrainingConfig(full_noise=0.7))
+    GeneratorConfig(sampler=SamplerConfig(steps=50), kind="facelift")
 
 
 def test_the_average_follows_its_formula():

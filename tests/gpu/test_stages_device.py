@@ -14,15 +14,16 @@ from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.render import published_render
 from mousefacelift.core.samples import read_sample
 from mousefacelift.dataset.config import LoaderConfig
-from mousefacelift.distill.config import DistillConfig, NetworkConfig, SamplerConfig, TrainingConfig
+from mousefacelift.distill.config import GeneratorConfig, NetworkConfig, SamplerConfig, TrainingConfig
 from mousefacelift.distill.generators.zero123plus import Zero123PlusGenerator
-from mousefacelift.distill.recipes import load_generator, train_generator
+from mousefacelift.distill.load_generator import load_generator
+from mousefacelift.distill.train_generator import train_generator
 from mousefacelift.distill.view_sets import VIEW_SETS
 from mousefacelift.lrm.config import PredictConfig, TrainConfig
 from mousefacelift.lrm.predict import predict
 from mousefacelift.lrm.run import TrainRequest
 from mousefacelift.lrm.train import train
-from mousefacelift.splats.config import HullConfig, OptimiseConfig, SplatsConfig
+from mousefacelift.splats.config import HullConfig, OptimiseConfig, FitConfig
 from mousefacelift.splats.fit import fit_frames
 from tests.distill.conftest import toy_chunk, toy_photos, toy_view  # noqa: F401
 from tests.distill.facelift_folder import write_facelift
@@ -52,7 +53,7 @@ def test_one_step_of_training_and_one_prediction(device, tmp_path):
 
 
 def test_one_batch_of_fits(device):
-    quick = SplatsConfig(
+    quick = FitConfig(
         size=64, count=300, batch=2, hull=HullConfig(grid=32), optimise=OptimiseConfig(steps=6, check_every=3)
     )
     config = dataclasses.replace(quick, cameras=dataclasses.replace(quick.cameras, refine=True, start=0.0))
@@ -60,16 +61,16 @@ def test_one_batch_of_fits(device):
         assert fit.diverged is None and fit.scores["iou"] > 0.5 and fit.gaussians.means.device.type == "cpu"
 
 
-def distill_once(chunk, out, config):
+def distill_once(chunk, out, config, views="sixty_between"):
     """One step of training, the generator loaded again, and the views it paints of one photo."""
     report = train_generator([chunk / "chunk/index.json"], chunk / "splits.json", out, config, 0)
     photo = toy_photos(20.0)[0]
-    return report, load_generator(out, config).generate([photo], [1])[0]
+    return report, load_generator(out, config, VIEW_SETS[views]).generate([photo], [1])[0]
 
 
 def test_one_step_and_one_call_of_the_small_generator(device, toy_chunk, tmp_path):  # noqa: F811
     network = NetworkConfig(size=16, pool=2, width=32, encoder_blocks=1, blocks=1)
-    config = DistillConfig(network=network, training=STEP)
+    config = GeneratorConfig(network=network, training=STEP)
     report, views = distill_once(toy_chunk, tmp_path / "generator", config)
     assert report["updates"] == 1 and report["skipped"] == 0
     assert [view.rgba.shape for view in views] == [(16, 16, 4)] * len(VIEW_SETS["sixty_between"].relative_azimuths)
@@ -79,15 +80,14 @@ def test_one_step_and_one_call_of_the_small_generator(device, toy_chunk, tmp_pat
 def test_one_step_and_one_call_of_the_published_layout(device, toy_chunk, tmp_path, mode):  # noqa: F811
     folder, prompts = write_facelift(tmp_path / "pipeckpts")
     training = dataclasses.replace(STEP, mode=mode, lora_rank=2)
-    config = DistillConfig(
+    config = GeneratorConfig(
         "facelift",
         str(folder),
         str(prompts),
-        view_set="facelift",
         training=training,
         sampler=SamplerConfig(steps=2, guidance=3.0, eta=1.0),
     )
-    report, views = distill_once(toy_chunk, tmp_path / "generator", config)
+    report, views = distill_once(toy_chunk, tmp_path / "generator", config, "facelift")
     assert report["updates"] == 1 and report["skipped"] == 0
     assert len(views) == 6 and all(view.rgba.shape == (64, 64, 4) and np.isfinite(view.rgba).all() for view in views)
 

@@ -13,7 +13,7 @@ from mousefacelift.cli import main
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import View
 from mousefacelift.core.splat_files import read_ply
-from mousefacelift.distill import recipes
+from mousefacelift.distill import load_generator
 from mousefacelift.lrm import weights
 
 from ..limits import files_no_larger_than
@@ -77,8 +77,8 @@ def loads(monkeypatch):
         return painter
 
     monkeypatch.setattr(weights, "read_model", read)
-    monkeypatch.setattr(recipes, "load_generator", load)
-    monkeypatch.setattr(recipes, "known_area", lambda folder: 0.2)
+    monkeypatch.setattr(load_generator, "load_generator", load)
+    monkeypatch.setattr(load_generator, "known_area", lambda folder: 0.2)
     return counts | {"painter": painter, "count": lambda: (counts["reconstructor"], counts["generator"])}
 
 

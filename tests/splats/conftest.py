@@ -5,7 +5,7 @@ import pytest
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit, rays
 from mousefacelift.core.images import resize_rgba
-from mousefacelift.splats.config import HullConfig, OptimiseConfig, SplatsConfig
+from mousefacelift.splats.config import FitConfig, HullConfig, OptimiseConfig
 from mousefacelift.splats.frames import FrameViews
 
 BODIES = (  # centre, semi-axes, colour
@@ -62,6 +62,6 @@ def frame():
 @pytest.fixture
 def quick():
     """A configuration that fits the toy at 64 px in a second or two."""
-    return SplatsConfig(
+    return FitConfig(
         size=64, count=800, batch=2, hull=HullConfig(grid=48), optimise=OptimiseConfig(steps=80, check_every=20)
     )

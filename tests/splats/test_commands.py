@@ -13,11 +13,13 @@ from mousefacelift.core.splat_files import read_ply, read_spz
 
 CONFIG = {
     "splats": {
-        "size": 48,
-        "count": 400,
-        "batch": 2,
-        "hull": {"grid": 40},
-        "optimise": {"steps": 12, "check_every": 6},
+        "fit": {
+            "size": 48,
+            "count": 400,
+            "batch": 2,
+            "hull": {"grid": 40},
+            "optimise": {"steps": 12, "check_every": 6},
+        },
         "trust": {"frames": 1, "pairs": False},
         "novel": {"size": 48, "max_error": 0.9, "ring_views": 8},
     },
@@ -133,7 +135,7 @@ def test_a_frame_that_cannot_be_fitted_is_named_and_leaves_no_splat(tmp_path, ca
     samples = write_chunk(tmp_path / "capture", frames)
     out = tmp_path / "fits" / "index.json"
     loose = json.loads(json.dumps(CONFIG))
-    loose["splats"]["max_failed"] = 0.5
+    loose["splats"]["fit"]["max_failed"] = 0.5
     assert run("trust", samples, "--out", tmp_path / "trust.json") == 0  # its frame is the bad one: the next stands in
     assert run("fit", samples, "--trust", tmp_path / "trust.json", "--out", out, config=loose) == 0
     items = json.loads(out.read_text())["items"]
@@ -200,7 +202,7 @@ def test_an_outlier_of_the_recording_is_refitted_flagged_and_not_rendered(result
 
 def test_a_fit_that_diverges_leaves_no_splat(results, tmp_path, capsys):
     wild = json.loads(json.dumps(CONFIG))
-    wild["splats"]["optimise"] |= {"lr_means": 50.0, "lr_means_final": 50.0}
+    wild["splats"]["fit"]["optimise"] |= {"lr_means": 50.0, "lr_means_final": 50.0}
     samples, out = results / "capture/000000-000002/index.json", tmp_path / "fits" / "index.json"
     assert run("fit", samples, "--trust", results / "trust.json", "--out", out, config=wild) == 3
     failed = [item for item in json.loads(out.read_text())["items"] if item.get("failed")]

@@ -11,7 +11,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.errors import DataError
-from mousefacelift.splats.config import CameraConfig, OptimiseConfig, SplatsConfig
+from mousefacelift.splats.config import CameraConfig, FitConfig, OptimiseConfig
 from mousefacelift.splats.corrections import move_to_views
 from mousefacelift.splats.fit import fit_frame, fit_frames
 from mousefacelift.splats.frames import FrameViews
@@ -62,7 +62,7 @@ def test_a_fit_that_diverges_says_so(frame, quick):
 
 def test_warm_start_needs_batch_one():
     with pytest.raises(ValueError, match="batch"):
-        SplatsConfig(start="warm", batch=4)
+        FitConfig(start="warm", batch=4)
 
 
 def test_relocation_keeps_the_number_and_revives_the_dead(frame, quick):

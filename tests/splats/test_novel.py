@@ -55,12 +55,12 @@ def test_isotonic_is_the_mean_of_what_falls():
 
 def test_expected_error_grows_with_angle_and_with_a_bad_fit_and_trust_falls():
     rows = [held_out(60, 0.12), held_out(62, 0.1), held_out(110, 0.2, left_out=2)]
-    trust = calibrate(rows, allowed=0.12, outlier=5.0)
-    near, far, bad = trust.judge(10, 0.05), trust.judge(100, 0.05), trust.judge(10, 0.15)
-    assert trust.judge(0, 0.05)[0] == pytest.approx(0.05)
+    trust = calibrate(rows, outlier=5.0)
+    near, far, bad = trust.judge(10, 0.05, 0.12), trust.judge(100, 0.05, 0.12), trust.judge(10, 0.15, 0.12)
+    assert trust.judge(0, 0.05, 0.12)[0] == pytest.approx(0.05)
     assert near[0] < far[0] and near[1] >= far[1]
     assert bad[0] == pytest.approx(near[0] + 0.1)
-    assert trust.judge(170, 0.05)[0] > far[0]
+    assert trust.judge(170, 0.05, 0.12)[0] > far[0]
 
 
 def test_trust_is_the_share_of_held_out_views_within_the_allowed_error():
@@ -70,16 +70,16 @@ def test_trust_is_the_share_of_held_out_views_within_the_allowed_error():
     angles = rng.uniform(20, 100, 400)
     noise = rng.lognormal(0, 0.3, 400)
     rows = [held_out(a, (0.05 + 0.001 * a) * n) for a, n in zip(angles, noise)]
-    trust = calibrate(rows, allowed=0.12, outlier=5.0)
+    trust = calibrate(rows, outlier=5.0)
     for angle in (40.0, 70.0, 95.0):
         truth = ((0.05 + 0.001 * angle) * rng.lognormal(0, 0.3, 4000) <= 0.12).mean()
-        assert trust.judge(angle, 0.05)[1] == pytest.approx(truth, abs=0.1)
+        assert trust.judge(angle, 0.05, 0.12)[1] == pytest.approx(truth, abs=0.1)
 
 
 def test_trust_survives_its_file():
-    trust = calibrate([held_out(60, 0.12)], 0.1, 5.0)
+    trust = calibrate([held_out(60, 0.12)], 5.0)
     again = Trust.from_dict(trust.to_dict())
-    assert again.judge(33, 0.06) == trust.judge(33, 0.06)
+    assert again.judge(33, 0.06, 0.12) == trust.judge(33, 0.06, 0.12)
 
 
 def test_nothing_held_out_is_an_error():

@@ -22,7 +22,11 @@ rule audit_rig:
         mem_mb=4000,
         runtime=60,
     params:
-        **stage("capture recordings", "capture.audit"),
+        **stage(
+            "capture.{audit,mask_backend,unet_weights}",
+            "capture.audit",
+            recording="videos masks calibration calibration_format variant unit up fps licence drop_cameras",
+        ),
         folder=recording_folder,
     shell:
         "python -m mousefacelift capture audit {params.folder:q} --recording {wildcards.recording} --out {output.rig:q}"
@@ -46,7 +50,11 @@ rule locate_animal:
         mem_mb=4000,
         runtime=120,
     params:
-        **stage("capture recordings", "capture.locate"),
+        **stage(
+            "capture.locate",
+            "capture.locate",
+            recording="frames cuts include exclude up",
+        ),
         folder=recording_folder,
     shell:
         "python -m mousefacelift capture locate {params.folder:q} --recording {wildcards.recording} --rig {input.rig:q}"
@@ -71,7 +79,10 @@ rule normalise_frames:
         mem_mb=3000,
         runtime=60,
     params:
-        **stage("capture recordings", "capture.normalise"),
+        **stage(
+            "capture.{size,mode,png_compression}",
+            "capture.normalise",
+        ),
         folder=recording_folder,
         frames=lambda wildcards: FRAMES[wildcards.recording][wildcards.chunk],
     shell:
@@ -103,7 +114,7 @@ rule quality_table:
         mem_mb=1500,
         runtime=15,
     params:
-        **stage("capture", "capture.quality"),
+        **stage("", "capture.quality"),
     shell:
         "python -m mousefacelift capture quality {input:q} --out {output.table:q} --config-json {params.config:q}"
         " >>{log:q} 2>&1"

@@ -49,14 +49,24 @@ wildcard_constraints:
     run=r"[A-Za-z0-9-]+(\.seed\d+)?",
 
 
-def stage(sections, modules, without=""):
-    """Parameters of a rule: its sections of config.yaml as JSON, without keys it does not read, and the version of its code."""
-    return flow.stage_params(
-        config,
-        sections.split(),
-        [f"mousefacelift.{module}" for module in modules.split()],
-        tuple(without.split()),
-    )
+def stage(keys, modules, recording=""):
+    """Parameters of a rule: the keys of config.yaml that its code reads, as JSON, and the version of that code.
+
+    `recording` names keys of the job's own entry of the section recordings.
+    """
+    keys = flow.expand_keys(keys)
+    modules = [f"mousefacelift.{module}" for module in modules.split()]
+    params = flow.stage_params(config, keys, modules)
+    if not recording:
+        return params
+
+    def own(wildcards):
+        own_keys = [
+            f"recordings.{wildcards.recording}.{key}" for key in recording.split()
+        ]
+        return flow.stage_params(config, keys + own_keys, modules)["config"]
+
+    return params | {"config": own}
 
 
 def scan_options(name):

@@ -16,7 +16,11 @@ rule split_frames:
         mem_mb=1000,
         runtime=15,
     params:
-        **stage("dataset", "dataset.splits"),
+        **stage(
+            "dataset.splits.{by,train,val,test,blocks,guard_s,guard_frames_max_share,held_out_camera}"
+            " dataset.splits.{val_names,test_names,subjects}",
+            "dataset.splits",
+        ),
     shell:
         "python -m mousefacelift dataset split --track {input:q} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
 
@@ -40,7 +44,10 @@ rule build_manifest:
         mem_mb=4000,
         runtime=120,
     params:
-        **stage("dataset", "dataset.build"),
+        **stage(
+            "dataset.{gate,attach_real_views,refuse_share_max,splits.object_val,splits.object_test}",
+            "dataset.build",
+        ),
     shell:
         "python -m mousefacelift dataset build --index-list <(printf '%s\\n' {input.indexes:q}) --splits {input.splits:q}"
         " --out results/dataset --jobs {threads} --config-json {params.config:q} >>{log:q} 2>&1"

@@ -19,16 +19,43 @@ rule train_generator:
         runtime=720,
         gpu=config["jobs"]["gpus"]["generator"],
     params:
-        **stage("distill", "distill.recipes"),
+        **stage("seed distill.generator", "distill.train_generator"),
     shell:
         "python -m mousefacelift distill train --frames {input.indexes:q} --splits {input.splits:q} --out $(dirname {output:q})"
         " --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule learn_gate:
+    input:
+        indexes=chunks_of("results/capture/{recording}/samples/{chunk}/index.json"),
+        splits="results/dataset/splits.json",
+    output:
+        "results/distill/gate.json",
+    log:
+        "results/logs/learn_gate.log",
+    benchmark:
+        "results/benchmarks/learn_gate.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        **stage(
+            "distill.gate.{quantile,slack,voxels,frames}",
+            "distill.learn_gate",
+        ),
+    shell:
+        "python -m mousefacelift distill gate --frames {input.indexes:q} --splits {input.splits:q} --out {output:q}"
+        " --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule distill_views:
     input:
         index="results/capture/{recording}/samples/{chunk}/index.json",
         generator="results/distill/generator/generator.json",
+        gate="results/distill/gate.json",
     output:
         "results/distill/{recording}/samples/{chunk}/index.json",
     log:
@@ -43,7 +70,12 @@ rule distill_views:
         runtime=240,
         gpu=config["jobs"]["gpus"]["views"],
     params:
-        **stage("distill", "distill.recipes distill.selfdistill"),
+        **stage(
+            "seed distill.generator.{kind,weights,prompt_embeddings,precision,sampler} distill.views"
+            " distill.gate.{voxels,coverage,saturation,contrast,max_quarantine}",
+            "distill.make_views",
+        ),
     shell:
         "python -m mousefacelift distill views --frames {input.index:q} --generator $(dirname {input.generator:q})"
+        " --gate {input.gate:q}"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"

@@ -15,10 +15,8 @@ rule select_objects:
         runtime=60,
     params:
         **stage(
-            "objects",
+            "seed objects.{source,path,count,lvis,categories,annotations,licenses}",
             "objects.select",
-            without="objects.size objects.supersampling objects.backend objects.views objects.light objects.scans"
-            " objects.download objects.limits objects.blender",
         ),
     shell:
         "python -m mousefacelift objects select --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
@@ -40,7 +38,10 @@ rule render_objects:
         mem_mb=3000,
         runtime=240,
     params:
-        **stage("objects", "objects.batch", without="objects.scans"),
+        **stage(
+            "objects.{size,supersampling,backend,views,light,limits,blender,download.folder}",
+            "objects.batch",
+        ),
         objects=lambda wildcards: OBJECTS[wildcards.chunk],
     shell:
         "python -m mousefacelift objects render --selection {input:q} --objects {params.objects} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
@@ -67,10 +68,9 @@ rule render_scans:
         runtime=120,
     params:
         **stage(
-            "objects",
+            "seed objects.{size,supersampling,backend,light,limits,blender}"
+            " objects.{views.elevation,views.distance,scans.views,scans.extent}",
             "objects.scans",
-            without="objects.source objects.path objects.count objects.lvis objects.categories objects.annotations"
-            " objects.licenses objects.download",
         ),
         sequence=lambda wildcards: SCANS[wildcards.scan]["path"],
         options=lambda wildcards: scan_options(wildcards.scan),

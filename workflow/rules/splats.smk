@@ -20,7 +20,7 @@ rule fit_splats:
         runtime=240,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.chunk"),
+        **stage("seed splats.fit", "splats.chunk"),
     shell:
         "python -m mousefacelift splats fit {input.index:q} --trust {input.trust:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
@@ -46,7 +46,10 @@ rule calibrate_trust:
         runtime=120,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.trust_calibration"),
+        **stage(
+            "seed splats.fit.{size,count,batch,hull,optimise,cameras} splats.trust",
+            "splats.trust_calibration",
+        ),
     shell:
         "python -m mousefacelift splats trust {input.indexes:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
@@ -70,7 +73,10 @@ rule render_novel:
         runtime=60,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.views_chunk"),
+        **stage(
+            "splats.novel.{mode,relative_azimuths,elevations,size,max_error,depth}",
+            "splats.views_chunk",
+        ),
     shell:
         "python -m mousefacelift splats novel {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
@@ -95,7 +101,10 @@ rule render_ring:
         runtime=60,
         gpu=config["jobs"]["gpus"]["splats"],
     params:
-        **stage("splats", "splats.views_chunk"),
+        **stage(
+            "splats.novel.{ring_views,size,max_error,depth}",
+            "splats.views_chunk",
+        ),
     shell:
         "python -m mousefacelift splats ring {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"

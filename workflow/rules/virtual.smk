@@ -15,7 +15,7 @@ rule virtual_recording:
         mem_mb=3000,
         runtime=240,
     params:
-        **stage("virtual recordings", "virtual.record"),
+        **stage("seed virtual", "virtual.record"),
     shell:
         "python -m mousefacelift virtual record --recording {wildcards.recording} --out $(dirname {output:q})"
         " --config-json {params.config:q} >>{log:q} 2>&1"

@@ -41,7 +41,7 @@ EXTRA_KEYS = (
 )
 HINT = (
     "download the folder mvdiffusion/pipeckpts of the published FaceLift weights (non-commercial research licence) and "
-    "set distill.weights to it"
+    "set distill.generator.weights to it"
 )
 
 

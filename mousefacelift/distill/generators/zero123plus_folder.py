@@ -32,7 +32,9 @@ CONFIGS = (
     "feature_extractor_vae/preprocessor_config.json",
 )
 TOKENIZERS = (("tokenizer/vocab.json", "tokenizer/merges.txt"), ("tokenizer/tokenizer.json",))  # either of them
-HINT = "download sudo-ai/zero123plus-v1.2 or -v1.1 (weights CC-BY-NC 4.0) and set distill.weights to the folder"
+HINT = (
+    "download sudo-ai/zero123plus-v1.2 or -v1.1 (weights CC-BY-NC 4.0) and set distill.generator.weights to the folder"
+)
 
 
 @dataclass
