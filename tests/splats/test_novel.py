@@ -84,7 +84,7 @@ def test_trust_survives_its_file():
 
 def test_nothing_held_out_is_an_error():
     with pytest.raises(DataError, match="calibrated"):
-        calibrate([], 0.1, 5.0)
+        calibrate([], 5.0)
 
 
 def test_pairs_left_out_are_neighbours_around_the_ring():
