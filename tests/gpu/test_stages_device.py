@@ -23,7 +23,7 @@ from mousefacelift.lrm.config import PredictConfig, TrainConfig
 from mousefacelift.lrm.predict import predict
 from mousefacelift.lrm.run import TrainRequest
 from mousefacelift.lrm.train import train
-from mousefacelift.splats.config import HullConfig, OptimiseConfig, FitConfig
+from mousefacelift.splats.config import FitConfig, HullConfig, OptimiseConfig
 from mousefacelift.splats.fit import fit_frames
 from tests.distill.conftest import toy_chunk, toy_photos, toy_view  # noqa: F401
 from tests.distill.facelift_folder import write_facelift
