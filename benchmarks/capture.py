@@ -123,13 +123,13 @@ def ours(folder: Path, frames: int, size: int, threads: int) -> None:
 def parts(folder: Path, frames: int, size: int) -> None:
     """CPU ms per view of decoding, of warp and measures, and of PNG: each alone, because decoding runs ahead in its own
     threads."""
-    from mousefacelift.capture.frames import VideoReader
+    from mousefacelift.capture.sources import open_source
     from mousefacelift.core.images import encode_png
 
     rig, track = Rig.read(folder / "rig.json", folder), Track.read(folder / "track.json")
     cv2.setNumThreads(1)
     normaliser = Normaliser(rig, track, CaptureConfig(size=size), 1)
-    readers = [VideoReader(path) for path in (*rig.videos, *rig.masks)]
+    readers = [open_source(path) for path in (*rig.videos, *rig.masks)]
     spent = {"decode": 0.0, "warp and measure": 0.0, "PNG": 0.0}
     for frame in [0, 1, *range(frames)]:  # two frames to warm up
         if frame == 0:  # the second time counts

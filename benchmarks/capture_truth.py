@@ -27,11 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mousefacelift.capture.audit import audit
 from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfig, RecordingSource
-from mousefacelift.capture.frames import VideoReader
 from mousefacelift.capture.locate import locate_recording
 from mousefacelift.capture.normalise import normalise_chunk
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.silhouettes import clean_mask
+from mousefacelift.capture.sources import open_source
 from mousefacelift.core.cameras import project
 from mousefacelift.core.images import mask_iou
 from mousefacelift.core.samples import read_sample
@@ -103,7 +103,7 @@ def mask_overlaps(folder: Path, variant: str, rig, frames: list[int]) -> np.ndar
     lenses = read_lenses(folder, variant)
     rows = np.empty((len(frames), len(lenses), 2))
     for v, (lens, camera) in enumerate(zip(lenses, rig.cameras)):
-        reader = VideoReader(rig.masks[v])
+        reader = open_source(rig.masks[v])
         for t, frame in enumerate(frames):
             picture, truth = reader.read(rig.file_frame(v, frame)), render_truth(folder, frame, lens)[..., 3] > 0.5
             rows[t, v] = [mask_iou(clean_mask(picture, growth) > 0, truth) for growth in (0.0, camera.mask_growth)]

@@ -14,15 +14,16 @@ import numpy as np
 from mousefacelift.capture.align import Alignment, align
 from mousefacelift.capture.body_facts import describe_volume
 from mousefacelift.capture.config import AuditConfig, RecordingSource
-from mousefacelift.capture.conventions import Convention, choose_unit, raw_lenses, score_conventions
-from mousefacelift.capture.frames import VideoReader
+from mousefacelift.capture.conventions import Convention, raw_lenses, score_conventions
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.refine import apply_correction, mean_pair_error
 from mousefacelift.capture.rig import Rig, RigCamera
 from mousefacelift.capture.sampling import block_frames, read_silhouettes
 from mousefacelift.capture.silhouettes import Silhouettes
+from mousefacelift.capture.sources import Source, open_source
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
+from mousefacelift.capture.units import choose_unit
 from mousefacelift.errors import CalibrationError, DataError
 
 HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
@@ -46,8 +47,7 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     recording = _drop(recording, source.drop_cameras)
     clip = inspect_files(recording, config.max_offset)
     lenses, k_transposed = raw_lenses(recording.cameras)
-    total = min(clip.frames)
-    picked = block_frames(total, config.blocks, config.block_frames)
+    picked = audited_frames(source, min(clip.frames), config)
 
     def read(growth: np.ndarray) -> Silhouettes:
         return read_silhouettes(recording.masks, lenses, clip.sizes, picked, growth)
@@ -67,7 +67,8 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
 
     cameras = _corrected(recording, lenses, w2c, found, clip)
     volume = describe_volume(cameras, silhouettes)
-    unit, size = choose_unit(volume["length"], config.animal_length_mm, recording.cameras[0].unit, source.unit)
+    stated, kind = recording.cameras[0].unit, recording.calibration_format
+    unit, size = choose_unit(volume["length"], config.animal_length_mm, stated, source, kind)
     cameras = [replace(c, w2c=_scaled(c.w2c, size)) for c in cameras]
     report = _report(recording, clip, scores, convention, k_transposed, unit, size, found, volume, poses, width)
     _require_agreement(report, recording, config)
@@ -87,6 +88,21 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     )
 
 
+def audited_frames(source: RecordingSource, total: int, config: AuditConfig) -> np.ndarray:
+    """Rising numbers of the frames that the audit reads: runs of frames that the recording uses and does not exclude.
+
+    Raises:
+        DataError: the recording's frames begin behind the end of its files.
+    """
+    start, stop, _ = source.span
+    used = np.setdiff1d(np.arange(start, min(stop, total)), source.exclude)
+    if len(used) == 0:
+        raise DataError(
+            "no frame is left to audit", got=f"frames {start} to {stop}, {total} in the files", expected="frames inside"
+        )
+    return used[block_frames(len(used), config.blocks, config.block_frames)]
+
+
 def inspect_files(recording: Recording, max_difference: int) -> Clip:
     """Sizes, lengths and rate of all files, read from their headers and their last frames.
 
@@ -96,7 +112,7 @@ def inspect_files(recording: Recording, max_difference: int) -> Clip:
     """
     sizes, lengths, rates = [], [], []
     for camera, video, mask in zip(recording.cameras, recording.videos, recording.masks):
-        reader = VideoReader(video)
+        reader = open_source(video)
         reader.read(reader.frames - 1)
         size = (reader.width, reader.height)
         if camera.width and (camera.width, camera.height) != size:
@@ -125,8 +141,8 @@ def inspect_files(recording: Recording, max_difference: int) -> Clip:
     return Clip(sizes, lengths, float(np.median(rates)))
 
 
-def _check_mask(name: str, camera: str, video: VideoReader, mask: str) -> None:
-    reader = VideoReader(mask)
+def _check_mask(name: str, camera: str, video: Source, mask: str) -> None:
+    reader = open_source(mask)
     reader.read(reader.frames - 1)
     if (reader.width, reader.height) != (video.width, video.height):
         raise DataError(

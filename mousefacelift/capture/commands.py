@@ -73,7 +73,9 @@ def run_readers(args: argparse.Namespace) -> None:
     from mousefacelift.capture.readers import FORMATS
 
     for name, module in FORMATS.items():
-        print(f"{name:<16} {module.DESCRIPTION}")
+        about = module.ABOUT
+        print(f"{name}\n  holds      {about.holds}\n  tool       {about.tool}\n  checked    {about.checked}")
+        print(f"  unit       {about.unit}\n  direction  {about.direction}\n  pixels     first centre at {about.pixels}")
 
 
 def run_audit(args: argparse.Namespace) -> None:

@@ -13,11 +13,14 @@ class RecordingSource:
     Args:
         path: folder of the recording, or "virtual" for one that the project makes in results/recordings/{name}.
         frames: start, stop (excluded) and optionally step of the frames used.
-        videos, masks: path patterns inside the folder with {camera}, for example "cam{camera}.mp4".
+        videos, masks: path patterns inside the folder with {camera}, for example "cam{camera}.mp4" or "{camera}/0.mp4".
+        mask_object: number of the animal in masks that hold several objects; 0 where they hold one.
         calibration: file or folder inside the folder.
         calibration_format: a name that `mousefacelift capture readers` lists, or auto.
         variant: which videos of the public layout are used.
         unit: of the calibration's translations; auto lets the animal's size decide.
+        mm_per_unit: of a calibration with arbitrary scale: a known distance in mm over the same distance in its unit.
+        length_mm: of the animal, nose to tail tip, instead: it gives an arbitrary scale its size; 0 where unknown.
         up: floor normal in the calibration's world: "world" is +z, "track" fits a plane to where the animal went.
         fps: frames per second of the videos; 0 takes what the files say.
         cuts: first frames after known cuts.
@@ -30,10 +33,13 @@ class RecordingSource:
     frames: tuple[int, ...] = (0, 48)
     videos: str = ""
     masks: str = ""
+    mask_object: int = 0
     calibration: str = ""
     calibration_format: str = "auto"
     variant: Literal["auto", "undistorted", "distorted"] = "auto"
     unit: Literal["auto", "mm", "cm", "m"] = "auto"
+    mm_per_unit: float = 0.0
+    length_mm: float = 0.0
     up: Literal["world", "track"] | tuple[float, float, float] = "world"
     fps: float = 0.0
     cuts: tuple[int, ...] = ()
@@ -46,6 +52,10 @@ class RecordingSource:
         start, stop, step = self.span
         if not (2 <= len(self.frames) <= 3 and 0 <= start < stop and step >= 1):
             raise ValueError(f"frames {list(self.frames)} is not [start, stop] or [start, stop, step]")
+        if min(self.mask_object, self.mm_per_unit, self.length_mm) < 0:
+            raise ValueError("mask_object, mm_per_unit and length_mm cannot be negative")
+        if sum((self.unit != "auto", self.mm_per_unit > 0, self.length_mm > 0)) > 1:
+            raise ValueError("unit, mm_per_unit and length_mm say the same thing; give one")
 
     @property
     def span(self) -> tuple[int, int, int]:

@@ -14,12 +14,11 @@ from itertools import product
 import numpy as np
 
 from mousefacelift.capture.lens import Lens
-from mousefacelift.capture.rig import RawCamera
 from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency, triangulate
 from mousefacelift.errors import CalibrationError
+from mousefacelift.formats.raw_camera import RawCamera
 
-UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -132,30 +131,3 @@ def _score(pairs: np.ndarray, behind: np.ndarray, forgive_one: bool) -> float:
         if len(values) >= enough:
             scores.append(float(np.mean(np.minimum(values, 1.0))) if np.isfinite(values).all() else np.inf)
     return min(scores, default=np.inf)
-
-
-def choose_unit(length: float, allowed: tuple[float, float], stated: float | None, wanted: str) -> tuple[str, float]:
-    """Name and size in mm of the calibration's unit.
-
-    Args:
-        length: the animal's length in the calibration's unit.
-        allowed: smallest and largest plausible length, mm.
-        stated: mm per unit as the format documents it, or None.
-        wanted: a name from the configuration, or "auto".
-    Raises:
-        CalibrationError: no unit makes the animal's length plausible.
-    """
-    if wanted != "auto":
-        return wanted, UNITS[wanted]
-    fits = {name: size for name, size in UNITS.items() if allowed[0] <= length * size <= allowed[1]}
-    named = next((name for name, size in UNITS.items() if size == stated), None)
-    if named in fits:
-        return named, UNITS[named]
-    if len(fits) != 1:
-        raise CalibrationError(
-            "unit of the calibration is not clear",
-            got=f"an animal of {length:.4g} units",
-            expected=f"{allowed[0]:g} to {allowed[1]:g} mm in mm, cm or m",
-            hint="set unit in the recording's config, or capture.audit.animal_length_mm",
-        )
-    return next(iter(fits.items()))

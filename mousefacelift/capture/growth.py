@@ -14,7 +14,7 @@ import cv2
 import numba
 import numpy as np
 
-from mousefacelift.capture.frames import Picture
+from mousefacelift.capture.sources.picture import Picture
 
 EDGE_GREY = 0.08  # of the range: a fainter pixel beside the mask is not part of its edge
 

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from mousefacelift.capture.config import CaptureConfig
-from mousefacelift.capture.frames import VideoReader
 from mousefacelift.capture.recording import Recording
+from mousefacelift.capture.sources import open_source
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError, MissingWeights
 
@@ -60,7 +60,7 @@ def _is_finished(video: str, path: str) -> bool:
     """Whether an earlier run wrote this video's masks: files appear whole, so their length decides."""
     if not Path(path).is_file():
         return False
-    made, wanted = VideoReader(path), VideoReader(video)
+    made, wanted = open_source(path), open_source(video)
     same = (made.frames, made.width, made.height) == (wanted.frames, wanted.width, wanted.height)
     made.close()
     wanted.close()
@@ -70,7 +70,7 @@ def _is_finished(video: str, path: str) -> bool:
 def write_mask_video(video: str, path: str | Path, net=None) -> None:
     """Write the mask video of one camera, in one rename."""
     background = median_background(video)
-    reader = VideoReader(video)
+    reader = open_source(video)
 
     def pictures() -> Iterator[np.ndarray]:
         for index in range(reader.frames):
@@ -88,7 +88,7 @@ def write_mask_video(video: str, path: str | Path, net=None) -> None:
 
 def median_background(video: str) -> np.ndarray:
     """uint8 rgb [H, W, 3]: per-pixel median of frames spread over the video; the animal must move to vanish."""
-    reader = VideoReader(video)
+    reader = open_source(video)
     frames = np.unique(np.linspace(0, reader.frames - 1, BACKGROUND_FRAMES).round().astype(int))
     stack = np.stack([reader.read(int(index)).rgb() for index in frames])
     reader.close()

@@ -17,11 +17,12 @@ import cv2
 import numpy as np
 
 from mousefacelift.capture.config import CaptureConfig
-from mousefacelift.capture.frames import Picture, read_in_step
+from mousefacelift.capture.frames import read_in_step
 from mousefacelift.capture.growth import grow_mask, mask_level
 from mousefacelift.capture.quality import measure_sample, measure_view
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.silhouettes import drop_specks
+from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.capture.track import Track
 from mousefacelift.capture.warp import covered_box, warp_view
 from mousefacelift.chunks import run_chunk

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mousefacelift.capture.agreement import silhouette_agreement
-from mousefacelift.capture.frames import Picture
+from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import write_bytes, write_text

@@ -4,16 +4,15 @@ config."""
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from mousefacelift.capture.config import RecordingSource
+from mousefacelift.capture.locators import locate_sources
 from mousefacelift.capture.readers import read_calibration
-from mousefacelift.capture.rig import RawCamera
 from mousefacelift.errors import DataError
+from mousefacelift.formats.raw_camera import RawCamera
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm")
 LAYOUTS = {
     "undistorted": ("videos_undist", "simpleclick_undist", ("new_cam.pkl",)),
     "distorted": (
@@ -28,6 +27,13 @@ LAYOUTS = {
             "transforms.json",
             "sparse",
             "multicam_calibration.npz",
+            "multicam_calibration.npy",
+            "multicam_calibration.yml",
+            "multicam_calibration.mat",
+            "camera_array.toml",
+            "intri.yml",
+            "calibration.json",
+            "calibration.h5",
         ),
     ),
 }
@@ -61,8 +67,12 @@ def open_recording(name: str, folder: str | Path, source: RecordingSource) -> Re
         )
     videos, masks, calibration = _layout(name, folder, source)
     cameras, found = read_calibration(folder / calibration, source.calibration_format)
-    video_paths = _per_camera(folder, videos, cameras, name, "video")
-    mask_paths = _per_camera(folder, masks, cameras, name, "mask") if masks else ("",) * len(cameras)
+    names = [camera.name for camera in cameras]
+    video_paths = locate_sources(folder, videos, names, name, "video")
+    mask_paths = ("",) * len(cameras)
+    if masks:
+        number = f"#{source.mask_object}" if source.mask_object else ""
+        mask_paths = locate_sources(folder, masks + number, names, name, "mask")
     return Recording(
         name, folder, tuple(cameras), folder / calibration, found, video_paths, mask_paths, _licence(folder)
     )
@@ -94,48 +104,3 @@ def _layout(name: str, folder: Path, source: RecordingSource) -> tuple[str, str,
         expected="videos_undist/, simpleclick_undist/ and new_cam.pkl; or videos/, masks/ and a calibration",
         hint=f"give recordings.{name}.videos, .masks and .calibration in config.yaml",
     )
-
-
-def _per_camera(folder: Path, pattern: str, cameras: list[RawCamera], name: str, what: str) -> tuple[str, ...]:
-    """One file per camera: `{camera}` in the pattern is the camera's number from 0, its number from 1, or its name."""
-    if "{camera}" not in pattern:
-        raise DataError(
-            f"{what} pattern of recording {name} has no {{camera}}", got=pattern, expected="cam{camera}.mp4"
-        )
-    counts = {}
-    for style in (lambda i, c: str(i), lambda i, c: c.name, lambda i, c: str(i + 1)):
-        paths = [_existing(folder, pattern.replace("{camera}", style(i, c))) for i, c in enumerate(cameras)]
-        if all(paths):
-            _refuse_extra(folder, pattern, paths, name, what)
-            return tuple(str(path) for path in paths)
-        counts[sum(map(bool, paths))] = paths
-    best = counts[max(counts)]
-    missing = [camera.name for camera, path in zip(cameras, best) if not path]
-    raise DataError(
-        f"recording {name} lacks the {what} of camera {', '.join(missing)}",
-        where=str(folder / pattern),
-        got=f"{sum(map(bool, best))} files",
-        expected=f"{len(cameras)}, one per calibrated camera",
-    )
-
-
-def _existing(folder: Path, relative: str) -> Path | None:
-    path = folder / relative
-    if path.is_file():
-        return path
-    return next((p for s in VIDEO_SUFFIXES if (p := path.with_name(path.name + s)).is_file()), None)
-
-
-def _refuse_extra(folder: Path, pattern: str, paths: list[Path], name: str, what: str) -> None:
-    """A numbered file without a camera means a calibration with a camera missing."""
-    base = (folder / pattern).parent
-    stem = re.escape((folder / pattern).name).replace(re.escape("{camera}"), r"\d+")
-    suffix = "" if Path(pattern).suffix in VIDEO_SUFFIXES else r"\.(?:" + "|".join(s[1:] for s in VIDEO_SUFFIXES) + ")"
-    extra = [p.name for p in base.iterdir() if re.fullmatch(stem + suffix, p.name) and p not in paths]
-    if extra:
-        raise DataError(
-            f"recording {name} has a {what} without a calibrated camera",
-            got=", ".join(sorted(extra)),
-            expected=f"{len(paths)} files",
-            likely="a camera is missing from the calibration",
-        )

@@ -15,33 +15,9 @@ import numpy as np
 from mousefacelift.capture.lens import Lens
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import write_text
-from mousefacelift.errors import CalibrationError, DataError
+from mousefacelift.errors import DataError
 
 RIG_VERSION = 2
-
-
-@dataclass(frozen=True)
-class RawCamera:
-    """A camera as a calibration file states it, moved to column vectors and +0.5 pixels, conventions not yet proven.
-
-    Args:
-        name: of the camera.
-        K: [3, 3] pixels.
-        R, t: [3, 3] and [3]; the format documents x_cam = R x + t, the audit checks it.
-        distortion, model: see `Lens`.
-        width, height: pixels, 0 where the format does not say.
-        unit: millimetres per unit of t, or None where the format does not say.
-    """
-
-    name: str
-    K: np.ndarray
-    R: np.ndarray
-    t: np.ndarray
-    distortion: np.ndarray = field(default_factory=lambda: np.zeros(8))
-    model: str = "brown"
-    width: int = 0
-    height: int = 0
-    unit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -204,42 +180,3 @@ class Rig:
             document["licence"],
             document["report"],
         )
-
-
-def check_raw_cameras(cameras: list[RawCamera], where: str) -> list[RawCamera]:
-    """The same cameras, or an error that names the one that is no camera.
-
-    Raises:
-        CalibrationError: none at all, NaN, two of one name, a rotation that is not orthonormal or mirrors.
-    """
-    if not cameras:
-        raise CalibrationError(f"calibration {where} holds no cameras")
-    names = [camera.name for camera in cameras]
-    if len(set(names)) != len(names):
-        raise CalibrationError(f"calibration {where} names two cameras alike", got=", ".join(names))
-    for camera in cameras:
-        numbers = np.concatenate(
-            [np.ravel(camera.K), np.ravel(camera.R), np.ravel(camera.t), np.ravel(camera.distortion)]
-        )
-        if not np.isfinite(numbers).all():
-            raise CalibrationError(
-                f"calibration {where} holds NaN or infinite numbers",
-                where=f"camera {camera.name}",
-                likely="a calibration that did not converge",
-            )
-        R = np.asarray(camera.R)
-        if np.abs(R @ R.T - np.eye(3)).max() > 1e-3:
-            raise CalibrationError(
-                f"rotation of camera {camera.name} in {where} is not orthonormal",
-                got=np.array2string(R, precision=4),
-                likely="a rotation vector read as a matrix, or scaled",
-            )
-        if np.linalg.det(R) < 0:
-            raise CalibrationError(
-                f"rotation of camera {camera.name} in {where} mirrors the world (det R = -1)",
-                got="det R = -1",
-                expected="det R = +1",
-                likely="one axis flipped by hand, or an image flipped left to right",
-                hint="export the calibration again; a mirrored rig has no fix",
-            )
-    return cameras

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from mousefacelift.capture.frames import VideoReader
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.silhouettes import SilhouetteMaker, Silhouettes, clean_mask, stack_silhouettes
+from mousefacelift.capture.sources import open_source
 
 
 def block_frames(total: int, blocks: int, length: int) -> np.ndarray:
@@ -37,7 +37,7 @@ def read_silhouettes(
 
     def one(job) -> list[dict]:
         path, lens, size, pixels = job
-        maker, reader = SilhouetteMaker(lens, *size), VideoReader(path)
+        maker, reader = SilhouetteMaker(lens, *size), open_source(path)
         empty = np.zeros((size[1], size[0]), np.uint8)
         try:
             return [maker.make(clean_mask(reader.read(int(f)), pixels) if f < reader.frames else empty) for f in frames]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mousefacelift.capture.frames import Picture
 from mousefacelift.capture.growth import grow_mask, mask_level
 from mousefacelift.capture.lens import Lens
+from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.core.cameras import Camera
 
 OUTLINE = 96

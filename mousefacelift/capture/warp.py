@@ -10,9 +10,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from mousefacelift.capture.frames import Picture
 from mousefacelift.capture.lens import distort_point
 from mousefacelift.capture.rig import RigCamera
+from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.core.cameras import Camera
 
 # half width, in luma steps of a 0..255 mask, of the soft edge around the threshold; what is fainter is codec noise

@@ -19,10 +19,10 @@ import numpy as np
 from tqdm import tqdm
 
 from mousefacelift.capture.readers import dannce_mat, mammal_pickle
-from mousefacelift.capture.rig import RawCamera
 from mousefacelift.core.images import write_text
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError
+from mousefacelift.formats.raw_camera import RawCamera
 from mousefacelift.virtual import arena, degrade
 from mousefacelift.virtual.config import VirtualConfig
 from mousefacelift.virtual.painter import Scene, paint

@@ -9,10 +9,11 @@ import numpy as np
 
 from mousefacelift.capture.conventions import OPENGL, Convention
 from mousefacelift.capture.lens import Lens
-from mousefacelift.capture.rig import RawCamera, RigCamera
+from mousefacelift.capture.rig import RigCamera
 from mousefacelift.capture.silhouettes import SilhouetteMaker, stack_silhouettes
 from mousefacelift.core.cameras import look_at
 from mousefacelift.core.video import write_mp4
+from mousefacelift.formats.raw_camera import RawCamera
 
 SPHERE = np.random.default_rng(0).normal(size=(160, 3))
 SPHERE /= np.linalg.norm(SPHERE, axis=1, keepdims=True)

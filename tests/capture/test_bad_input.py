@@ -9,11 +9,12 @@ import pytest
 
 from mousefacelift.capture.audit import audit
 from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfig, RecordingSource
-from mousefacelift.capture.frames import VideoReader, read_in_step
+from mousefacelift.capture.frames import read_in_step
 from mousefacelift.capture.locate import locate_recording
 from mousefacelift.capture.normalise import normalise_chunk
 from mousefacelift.capture.readers import opencv_json
 from mousefacelift.capture.recording import open_recording
+from mousefacelift.capture.sources.video import VideoReader
 from mousefacelift.cli import main
 from mousefacelift.core.video import read_frames, write_mp4
 from mousefacelift.errors import CalibrationError, DataError, GateFailure

@@ -6,10 +6,10 @@ import pytest
 from mousefacelift.capture.align import align
 from mousefacelift.capture.body_facts import describe_volume
 from mousefacelift.capture.config import AuditConfig
-from mousefacelift.capture.frames import Picture
 from mousefacelift.capture.growth import grow_mask
 from mousefacelift.capture.refine import apply_correction
 from mousefacelift.capture.silhouettes import SilhouetteMaker, clean_mask, stack_silhouettes
+from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.capture.tangency import Poses
 from mousefacelift.core.images import mask_iou
 from mousefacelift.virtual.degrade import change_mask

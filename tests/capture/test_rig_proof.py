@@ -6,14 +6,15 @@ import pytest
 
 from mousefacelift.capture.align import synchronise_and_refine
 from mousefacelift.capture.body_facts import describe_volume
-from mousefacelift.capture.config import AuditConfig
-from mousefacelift.capture.conventions import CONVENTIONS, Convention, choose_unit, raw_lenses, score_conventions
+from mousefacelift.capture.config import AuditConfig, RecordingSource
+from mousefacelift.capture.conventions import CONVENTIONS, Convention, raw_lenses, score_conventions
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.refine import apply_correction, refine
 from mousefacelift.capture.rig import RigCamera
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.sync import apply_offsets, find_offsets
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
+from mousefacelift.capture.units import choose_unit
 from mousefacelift.core.cameras import look_at
 from mousefacelift.errors import CalibrationError
 from tests.capture.scenes import random_rig, raw, scramble, silhouettes_of
@@ -193,13 +194,26 @@ def test_synchronised_cameras_stay_so():
     [(112.0, None, "mm"), (11.2, None, "cm"), (0.112, None, "m"), (112, 1.0, "mm"), (0.112, 1.0, "m")],
 )
 def test_the_unit_is_told_by_the_animal(length, stated, unit):
-    assert choose_unit(length, (40, 400), stated, "auto")[0] == unit
+    assert choose_unit(length, (40, 400), stated, RecordingSource())[0] == unit
 
 
 def test_an_impossible_animal_is_refused():
     with pytest.raises(CalibrationError, match="unit"):
-        choose_unit(3e6, (40, 400), None, "auto")
-    assert choose_unit(3e6, (40, 400), None, "cm") == ("cm", 10.0)
+        choose_unit(3e6, (40, 400), None, RecordingSource())
+
+
+def test_an_arbitrary_scale_asks_for_a_length_and_a_stated_unit_is_checked():
+    for length in (0.326, 33.0):  # would pass as metres, or as nothing
+        with pytest.raises(CalibrationError, match="length_mm"):
+            choose_unit(length, (40, 400), None, RecordingSource(), "colmap")
+        unit, size = choose_unit(length, (40, 400), None, RecordingSource(length_mm=103.0), "colmap")
+        assert length * size == pytest.approx(103.0) and unit.endswith("mm")
+        assert choose_unit(length, (40, 400), None, RecordingSource(mm_per_unit=103 / length), "colmap")[1] == size
+    assert choose_unit(0.103, (40, 400), None, RecordingSource(unit="m"), "colmap") == ("m", 1000.0)
+    with pytest.raises(CalibrationError, match="animal of 1.033 mm"):
+        choose_unit(1.033, (40, 400), None, RecordingSource(unit="mm"), "colmap")
+    with pytest.raises(ValueError, match="give one"):
+        RecordingSource(unit="mm", length_mm=100.0)
 
 
 def test_convention_names_are_readable():

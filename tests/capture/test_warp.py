@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mousefacelift.capture.frames import Picture
 from mousefacelift.capture.quality import measure_view
 from mousefacelift.capture.silhouettes import MIN_COMPONENT, drop_specks
+from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.capture.warp import SOFT, covered_box, warp_view
 from mousefacelift.core.cameras import aim_at
 from tests.capture.scenes import animal, animal_center, draw_coverage, random_rig

@@ -1,33 +1,37 @@
 """Calibration formats: each module here is one format; a new one is one small file added to FORMATS.
 
-A format module has NAME, DESCRIPTION, `matches(path)`, `read(path) -> list[RawCamera]` and, so that the reader can be
-tested against itself, `write(path, cameras)`. A reader states what its format documents (row or column vectors, 0- or
-1-based pixels, axes) and nothing more: whether a file keeps to it is proven by the audit from the silhouettes.
+A format module has NAME, ABOUT, `matches(path)`, `read(path) -> list[RawCamera]` and, so that the reader can be tested
+against itself, `write(path, cameras)`. A reader states what its format documents (row or column vectors, 0- or 1-based
+pixels, axes) and accounts for every key that speaks of the picture; whether a file keeps to it is proven by the audit
+from the silhouettes.
 """
 
 from __future__ import annotations
 
 import struct
-import zipfile
 from pathlib import Path
 from types import ModuleType
 
-import yaml
-from scipy.io.matlab import MatReadError
-
 from mousefacelift.capture.readers import (
     anipose_toml,
+    beast3d,
     calibcam,
+    caliscope_toml,
+    camera_hdf5,
     colmap,
     dannce_mat,
+    easymocap,
     facelift_json,
+    jarvis,
     mammal_pickle,
+    multicamselfcal,
     nerfstudio_json,
     opencv_json,
     opencv_yaml,
+    sleap_slp,
 )
-from mousefacelift.capture.rig import RawCamera, check_raw_cameras
 from mousefacelift.errors import CalibrationError, ConfigError
+from mousefacelift.formats.raw_camera import RawCamera, check_raw_cameras
 
 FORMATS: dict[str, ModuleType] = {
     module.NAME: module
@@ -35,27 +39,23 @@ FORMATS: dict[str, ModuleType] = {
         mammal_pickle,
         dannce_mat,
         anipose_toml,
+        caliscope_toml,
         calibcam,
         colmap,
+        jarvis,
+        easymocap,
+        camera_hdf5,
+        sleap_slp,
+        multicamselfcal,
+        beast3d,
         facelift_json,
         nerfstudio_json,
         opencv_json,
         opencv_yaml,
     )
 }
-CONTENT_ERRORS = (
-    KeyError,
-    ValueError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    OSError,
-    EOFError,
-    zipfile.BadZipFile,
-    struct.error,
-    yaml.YAMLError,
-    MatReadError,
-)
+# what broken content may still provoke behind the readers' own checks
+CONTENT_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, EOFError, struct.error)
 
 
 def read_calibration(path: str | Path, name: str = "auto") -> tuple[list[RawCamera], str]:
@@ -66,7 +66,7 @@ def read_calibration(path: str | Path, name: str = "auto") -> tuple[list[RawCame
         name: a key of FORMATS, or "auto" to recognise the format by its content.
     Raises:
         CalibrationError: nothing there, no format (or several) recognised, or the content is no calibration.
-        ConfigError: unknown format name.
+        ConfigError: unknown format name, or an optional package is missing.
     """
     path = Path(path)
     if name != "auto" and name not in FORMATS:
@@ -75,9 +75,8 @@ def read_calibration(path: str | Path, name: str = "auto") -> tuple[list[RawCame
         raise CalibrationError(
             f"calibration {path} does not exist", hint="check the recording's calibration in config.yaml"
         )
-    if name == "auto":
-        name = recognise(path)
     try:
+        name = recognise(path) if name == "auto" else name
         cameras = FORMATS[name].read(path)
     except CONTENT_ERRORS as error:
         raise CalibrationError(

@@ -1,48 +1,86 @@
-"""anipose / aniposelib `calibration.toml`: one table per camera with size, matrix, distortions, rotation, translation.
+"""anipose `calibration.toml` and its kin: one table per camera with size, matrix, distortions, rotation, translation.
 
 OpenCV axes, Rodrigues rotation world to camera, 0-based pixels; the unit is that of the board, which the file omits.
+aniposelib-pytorch adds `offset`, the place of a cropped picture in the sensor frame: its pixels are the sensor's minus
+the offset. freemocap adds where the camera stands, which R and t say already.
 """
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from mousefacelift.capture.readers.pixel_origin import from_zero_based, to_zero_based
-from mousefacelift.capture.rig import RawCamera
+from mousefacelift.capture.readers.about import About
+from mousefacelift.errors import CalibrationError
+from mousefacelift.formats.entries import Entry, camera_names, image_size, natural_key
+from mousefacelift.formats.pixel_origin import from_zero_based, to_zero_based
+from mousefacelift.formats.raw_camera import RawCamera
 
 NAME = "anipose_toml"
-DESCRIPTION = "anipose/aniposelib TOML: matrix, distortions, Rodrigues rotation, translation, optional fisheye"
+ABOUT = About(
+    "aniposelib, aniposelib-pytorch, sleap-anipose, freemocap, Pose2Sim, caliscope (export)",
+    "aniposelib 0.8.0, aniposelib-pytorch 1.0.0, freemocap 1.8.2, Pose2Sim 0.10.49",
+    "open (that of the board; Pose2Sim and caliscope write metres)",
+    "Rodrigues vector and translation, world to camera",
+    "0",
+    "calibration.toml: matrix, distortions, rotation, translation, fisheye, offset",
+)
 
 
 def matches(path: Path) -> bool:
-    return path.is_file() and path.suffix == ".toml"
+    return path.is_file() and path.suffix == ".toml" and b"[cameras." not in path.read_bytes()
 
 
 def read(path: Path) -> list[RawCamera]:
-    tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    cameras = []
+    return cameras_of(load_toml(path), str(path))
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The file's tables.
+
+    Raises:
+        CalibrationError: it is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CalibrationError(
+            f"calibration {path} is no TOML", got=str(error), likely="a file cut off while it was written or copied"
+        ) from error
+
+
+def cameras_of(tables: dict[str, Any], where: str) -> list[RawCamera]:
+    """The cameras among named tables, in the natural order of the tables' names."""
+    found = {key: table for key, table in tables.items() if isinstance(table, dict) and "matrix" in table}
     for key, table in tables.items():
-        if not isinstance(table, dict) or "matrix" not in table:
-            continue
-        R = cv2.Rodrigues(np.asarray(table["rotation"], np.float64))[0]
-        width, height = table.get("size", (0, 0))
-        cameras.append(
-            RawCamera(
-                str(table.get("name", key)),
-                from_zero_based(table["matrix"]),
-                R,
-                np.asarray(table["translation"], np.float64),
-                np.asarray(table.get("distortions", []), np.float64),
-                "fisheye" if table.get("fisheye") else "brown",
-                int(width),
-                int(height),
-            )
-        )
-    return cameras
+        if key not in found and isinstance(table, dict) and "distortions" in table:
+            raise CalibrationError(f"camera {key} of {where} has no matrix", got=", ".join(table))
+    keys = sorted(found, key=natural_key)
+    names = camera_names([found[key].get("name") for key in keys], keys)
+    return [camera_of(Entry(found[key], f"camera {name} of {where}"), name) for key, name in zip(keys, names)]
+
+
+def camera_of(entry: Entry, name: str) -> RawCamera:
+    """The camera of one table."""
+    matrix = entry.array((3, 3), "matrix")
+    rotation = np.ravel(entry.need("rotation"))
+    if rotation.size not in (3, 9):
+        raise CalibrationError(f"rotation of {entry.where} is neither a vector nor a matrix", got=rotation.size)
+    R = cv2.Rodrigues(rotation.astype(np.float64))[0] if rotation.size == 3 else rotation.reshape(3, 3)
+    t, distortion = entry.array((3,), "translation"), entry.numbers("distortions")
+    width, height = image_size(entry.take("size"), matrix, entry.where)
+    fisheye = entry.flag("fisheye")
+    offset = entry.numbers("offset")
+    if offset.size not in (0, 2):
+        raise CalibrationError(f"offset of {entry.where} is not two numbers", got=offset.tolist())
+    matrix[:2, 2] -= offset if offset.size else 0
+    entry.ignore("name", "n_dist", "free_intrinsics", "world_position", "world_orientation", "cam_id")
+    entry.finish()
+    return RawCamera(name, from_zero_based(matrix), R, t, distortion, "fisheye" if fisheye else "brown", width, height)
 
 
 def write(path: Path, cameras: list[RawCamera]) -> None:

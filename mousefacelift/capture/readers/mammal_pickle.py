@@ -8,12 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from mousefacelift.capture.readers.pixel_origin import from_zero_based, to_zero_based
-from mousefacelift.capture.readers.safe_pickle import load_numbers
-from mousefacelift.capture.rig import RawCamera
+from mousefacelift.capture.readers.about import About
+from mousefacelift.errors import CalibrationError
+from mousefacelift.formats.entries import Entry, natural_key
+from mousefacelift.formats.pixel_origin import from_zero_based, to_zero_based
+from mousefacelift.formats.raw_camera import RawCamera
+from mousefacelift.formats.safe_pickle import load_numbers
 
 NAME = "mammal_pickle"
-DESCRIPTION = "MAMMAL new_cam.pkl: list of {K, R, T}, mm, 0-based pixels, undistorted frames"
+ABOUT = About(
+    "MAMMAL_mouse",
+    "file (markerless_mouse_1)",
+    "mm",
+    "R and T, world to camera",
+    "0 (of the undistorted picture)",
+    "new_cam.pkl: list of {K, R, T}",
+)
 
 
 def matches(path: Path) -> bool:
@@ -22,20 +32,17 @@ def matches(path: Path) -> bool:
 
 def read(path: Path) -> list[RawCamera]:
     content = load_numbers(path)
-    entries = [content[key] for key in sorted(content)] if isinstance(content, dict) else list(content)
-    cameras = []
-    for index, entry in enumerate(entries):
-        K = from_zero_based(np.reshape(entry["K"], (3, 3)))
-        cameras.append(
-            RawCamera(
-                str(index),
-                K,
-                np.array(entry["R"], np.float64).reshape(3, 3),
-                np.array(entry["T"], np.float64).reshape(3),
-                unit=1.0,
-            )
-        )
-    return cameras
+    if isinstance(content, dict):
+        content = [content[key] for key in sorted(content, key=lambda key: natural_key(str(key)))]
+    if not isinstance(content, (list, tuple)):
+        raise CalibrationError(f"calibration {path} holds no list of cameras", got=type(content).__name__)
+    return [_camera(Entry(entry, f"camera {index} of {path}"), str(index)) for index, entry in enumerate(content)]
+
+
+def _camera(entry: Entry, name: str) -> RawCamera:
+    K, R, t = entry.array((3, 3), "K"), entry.array((3, 3), "R"), entry.array((3,), "T")
+    entry.finish()
+    return RawCamera(name, from_zero_based(K), R, t, unit=1.0)
 
 
 def write(path: Path, cameras: list[RawCamera]) -> None:

@@ -1,69 +1,63 @@
-"""OpenCV FileStorage (.yml, .yaml, .xml): a folder with one file per camera, or one file with one node per camera."""
+"""OpenCV FileStorage (.yml, .yaml, .xml): a folder with one file per camera, or one file with one node per camera.
+
+JARVIS and EasyMocap write the same kind of files with other names; a file of theirs goes to their readers.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from mousefacelift.capture.readers.opencv_entry import KEYS, camera_from_entry, entry_from_camera
-from mousefacelift.capture.rig import RawCamera
+from mousefacelift.capture.readers import easymocap, jarvis
+from mousefacelift.capture.readers.about import About
+from mousefacelift.capture.readers.opencv_entry import camera_from_entry, entry_from_camera, is_camera
+from mousefacelift.capture.readers.storage import is_storage, read_storages, storages_of
 from mousefacelift.errors import CalibrationError
+from mousefacelift.formats.entries import Entry, camera_names
+from mousefacelift.formats.raw_camera import RawCamera
 
 NAME = "opencv_yaml"
-DESCRIPTION = (
-    "OpenCV FileStorage .yml/.yaml/.xml: camera_matrix, distortion_coefficients, R/rvec, T/tvec, image_width/height"
+ABOUT = About(
+    "OpenCV (FileStorage), ROS-like YAML, own scripts",
+    "OpenCV 5.0.0",
+    "stated by units, else open",
+    "R or rvec and T, world to camera",
+    "0",
+    ".yml/.yaml/.xml: camera_matrix, distortion_coefficients, distortion_model, R/rvec, T/tvec, image_width/height",
 )
-SUFFIXES = (".yml", ".yaml", ".xml")
 
 
 def matches(path: Path) -> bool:
-    if path.is_dir():
-        return any(_is_storage(file) for file in sorted(path.iterdir()))
-    return _is_storage(path)
-
-
-def _is_storage(path: Path) -> bool:
-    if not path.is_file() or path.suffix not in SUFFIXES:
-        return False
-    head = path.read_bytes()
-    return b"rvec_cam" not in head and (b"opencv-matrix" in head or b"opencv_storage" in head)
+    return bool(storages_of(path)) and not jarvis.matches(path) and not easymocap.matches(path)
 
 
 def read(path: Path) -> list[RawCamera]:
-    if path.is_dir():
-        return [camera for file in sorted(path.iterdir()) if _is_storage(file) for camera in _read_file(file)]
-    return _read_file(path)
+    for other in (jarvis, easymocap):
+        if other.matches(path):
+            return other.read(path)
+    files = storages_of(path)
+    if not files and path.is_file() and is_storage(path, any_content=True):
+        files = [path]
+    return [camera for file, root in read_storages(files) for camera in _cameras(file, root)]
 
 
-def _read_file(path: Path) -> list[RawCamera]:
-    try:
-        storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
-        root = _plain(storage.root())
-        storage.release()
-    except (cv2.error, SystemError) as error:
-        raise CalibrationError(
-            f"calibration {path} cannot be parsed", got=str(error), likely="a truncated file"
-        ) from error
-    if not isinstance(root, dict):
-        raise CalibrationError(f"calibration {path} holds no named values", likely="an empty file")
-    if any(key in root for key in KEYS["K"]):
-        return [camera_from_entry(root, str(root.get("name", path.stem)))]
-    cameras = [(name, node) for name, node in root.items() if isinstance(node, dict)]
-    return [camera_from_entry(node, str(node.get("name", name))) for name, node in cameras]
+def _cameras(path: Path, root: dict[str, Any]) -> list[RawCamera]:
+    if is_camera(root):
+        return [camera_from_entry(root, _name(root, path.stem), str(path))]
+    nodes = {name: node for name, node in root.items() if isinstance(node, dict)}
+    rest = Entry({name: node for name, node in root.items() if name not in nodes}, str(path))
+    rest.finish()
+    if not nodes:
+        raise CalibrationError(f"calibration {path} holds no cameras", got=", ".join(root) or "an empty file")
+    names = camera_names([_name(node, None) for node in nodes.values()], nodes)
+    return [camera_from_entry(node, name, str(path)) for name, node in zip(names, nodes.values())]
 
 
-def _plain(node):
-    """Python value of a FileNode; matrices become arrays."""
-    if node.isMap():
-        keys = node.keys()
-        if "data" in keys and "rows" in keys:
-            return np.asarray(node.mat(), np.float64)
-        return {key: _plain(node.getNode(key)) for key in keys}
-    if node.isSeq():
-        return [_plain(node.at(index)) for index in range(node.size())]
-    return node.string() if node.isString() else node.real()
+def _name(node: dict, fallback: str | None) -> str | None:
+    return next((str(node[key]) for key in ("name", "camera_name", "cameraName") if node.get(key)), fallback)
 
 
 def write(path: Path, cameras: list[RawCamera]) -> None:

@@ -1,7 +1,7 @@
-"""COLMAP text model: cameras.txt (PINHOLE), images.txt (quaternion and translation of w2c), an empty points3D.txt.
+"""COLMAP model beside images: cameras.txt (PINHOLE), images.txt, and points3D.txt with points of the visual hull.
 
-COLMAP puts the centre of the first pixel at (0.5, 0.5), as this project does. Provenance has no place there: the reader
-asks for it.
+COLMAP puts the centre of the first pixel at (0.5, 0.5), as this project does. 3D Gaussian splatting and nerfstudio
+begin from the points and stop without any. Provenance has no place there: the reader asks for it.
 """
 
 from __future__ import annotations
@@ -9,81 +9,42 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from mousefacelift.core.cameras import Camera
-from mousefacelift.core.images import read_rgba, write_png, write_text
+from mousefacelift.core.images import read_rgba, write_png
 from mousefacelift.core.samples import Sample, View
+from mousefacelift.dataset.formats.hull_points import hull_points
+from mousefacelift.dataset.formats.pinhole import pinhole_of, raw_of
 from mousefacelift.errors import DataError
+from mousefacelift.formats.colmap import is_model, read_images, write_model
+from mousefacelift.formats.entries import natural_key
 
 
 def write(folder: Path, sample: Sample) -> None:
     """Write `sparse/0/*.txt` and `images/00000.png ...` into `folder`."""
-    cameras, images = (
-        ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]"],
-        ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME"],
-    )
+    images = []
     for index, view in enumerate(sample.views):
-        name, camera = f"{index:05d}.png", view.camera
+        name = f"{index:05d}.png"
         write_png(folder / "images" / name, view.rgba)
-        cameras.append(f"{index + 1} PINHOLE {camera.width} {camera.height} " + _line(camera.fxfycxcy))
-        x, y, z, w = Rotation.from_matrix(camera.R).as_quat()
-        images += [f"{index + 1} {_line([w, x, y, z, *camera.t])} {index + 1} {name}", ""]
-    model = folder / "sparse" / "0"
-    write_text(model / "cameras.txt", "\n".join(cameras) + "\n")
-    write_text(model / "images.txt", "\n".join(images) + "\n")
-    write_text(model / "points3D.txt", "# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]\n")
+        images.append((name, raw_of(view.camera, name)))
+    points, colors = hull_points(sample)
+    write_model(folder / "sparse" / "0", images, points=points, colors=np.rint(255 * colors).astype(np.uint8))
 
 
 def read(folder: Path, meta: dict) -> Sample:
-    """The sample of a COLMAP text model; `meta` names source, asset or recording, and licence.
+    """The sample of a COLMAP model, text or binary, in sparse/0, sparse or the folder itself; `meta` names source,
+    asset or recording, and licence.
 
     Raises:
-        DataError: no text model, or a camera model with distortion.
+        DataError: no model, or a camera model with distortion.
     """
-    model = folder / "sparse" / "0"
-    cameras = {words[0]: words[1:] for words in _rows(model / "cameras.txt")}
+    places = [folder / "sparse" / "0", folder / "sparse", folder]
+    model = next((place for place in places if is_model(place)), None)
+    if model is None:
+        raise DataError(f"folder {folder} holds no COLMAP model", expected="sparse/0 with cameras and images")
     views = []
-    for words in _rows(model / "images.txt"):
-        if len(words) != 10 or words[8] not in cameras:  # the line of 2D points under each image, where there is one
-            continue
-        kind, width, height, *parameters = cameras[words[8]]
-        numbers = [float(p) for p in parameters]
-        if kind == "SIMPLE_PINHOLE":
-            numbers = [numbers[0], *numbers]
-        elif kind != "PINHOLE":
-            raise DataError(
-                f"camera {words[8]} of {model} has lens distortion",
-                got=kind,
-                expected="PINHOLE",
-                hint="colmap image_undistorter",
-            )
-        w, x, y, z, *t = (float(word) for word in words[1:8])
-        w2c = np.eye(4)
-        w2c[:3, :3], w2c[:3, 3] = Rotation.from_quat([x, y, z, w]).as_matrix(), t
-        views.append(
-            (
-                words[9],
-                View(read_rgba(folder / "images" / words[9]), Camera(w2c, np.array(numbers), int(width), int(height))),
-            )
-        )
+    for image in sorted(read_images(model), key=lambda image: natural_key(image.name)):
+        rgba = read_rgba(folder / "images" / image.name)
+        views.append(View(rgba, pinhole_of(image.camera, f"image {image.name} of {model}", "colmap image_undistorter")))
     if not views:
         raise DataError(f"model {model} has no images")
-    return Sample(tuple(view for _, view in sorted(views, key=lambda pair: pair[0])), dict(meta))
-
-
-def _rows(path: Path) -> list[list[str]]:
-    try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
-        raise DataError(
-            f"COLMAP model {path} cannot be read",
-            got=str(error),
-            likely="a binary model",
-            hint="colmap model_converter --output_type TXT",
-        ) from error
-    return [line.split() for line in lines if line.strip() and not line.startswith("#")]
-
-
-def _line(numbers) -> str:
-    return " ".join(f"{float(number):.17g}" for number in numbers)
+    return Sample(tuple(views), dict(meta))

@@ -1,4 +1,7 @@
-"""nerfstudio `transforms.json`: one scene, OpenGL camera-to-world matrices, intrinsics per frame, images beside it."""
+"""nerfstudio `transforms.json`: one scene, OpenGL camera-to-world matrices, intrinsics per frame, images beside it.
+
+Alpha comes from RGBA pictures, from the frame's `mask_path` (0 is background), or both multiplied.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
-from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import read_rgba, write_png, write_text
 from mousefacelift.core.samples import Sample, View
-from mousefacelift.dataset.formats.axes import opengl_c2w, w2c_of_opengl
+from mousefacelift.dataset.formats.pinhole import pinhole_of, raw_of
 from mousefacelift.errors import DataError
+from mousefacelift.formats.nerfstudio import Frame, frame_of, read_frames
 
 
 def write(folder: Path, sample: Sample) -> None:
@@ -20,20 +24,7 @@ def write(folder: Path, sample: Sample) -> None:
     for index, view in enumerate(sample.views):
         name = f"images/frame_{index:05d}.png"
         write_png(folder / name, view.rgba)
-        fx, fy, cx, cy = view.camera.fxfycxcy.tolist()
-        frames.append(
-            {
-                "file_path": name,
-                "w": view.camera.width,
-                "h": view.camera.height,
-                "fl_x": fx,
-                "fl_y": fy,
-                "cx": cx,
-                "cy": cy,
-                "transform_matrix": opengl_c2w(view.camera.w2c).tolist(),
-                "mousefacelift_meta": view.meta,
-            }
-        )
+        frames.append(frame_of(raw_of(view.camera, name), name) | {"mousefacelift_meta": view.meta})
     document = {
         "camera_model": "OPENCV",
         "orientation_override": "none",
@@ -47,29 +38,48 @@ def read(folder: Path, meta: dict) -> Sample:
     """The sample of a nerfstudio folder; `meta` names source, asset or recording, and licence where the file does not.
 
     Raises:
-        DataError: a lens model with distortion, or a frame without intrinsics.
+        DataError: a lens model with distortion, a frame without intrinsics, a picture without alpha and mask.
     """
-    try:
-        document = json.loads((folder / "transforms.json").read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"scene {folder} cannot be read", got=str(error), expected="transforms.json") from error
-    distorted = [
-        k for k in ("k1", "k2", "k3", "k4", "p1", "p2") if any(f.get(k, document.get(k, 0)) for f in document["frames"])
-    ]
-    if distorted:
-        raise DataError(
-            f"scene {folder} has lens distortion",
-            got=", ".join(distorted),
-            expected="a pinhole camera",
-            hint="undistort the images first",
-        )
+    frames, document = read_frames(folder / "transforms.json")
     views = []
-    for frame in document["frames"]:
-        numbers = [frame.get(key, document.get(key)) for key in ("fl_x", "fl_y", "cx", "cy", "w", "h")]
-        if None in numbers:
-            raise DataError(f"frame {frame.get('file_path')} of {folder} has no full intrinsics", got=str(numbers))
-        camera = Camera(
-            w2c_of_opengl(np.array(frame["transform_matrix"])), np.array(numbers[:4]), int(numbers[4]), int(numbers[5])
-        )
-        views.append(View(read_rgba(folder / frame["file_path"]), camera, frame.get("mousefacelift_meta", {})))
+    for frame in frames:
+        rgba = _picture(folder, frame)
+        where = f"frame {frame.file_path} of {folder}"
+        camera = pinhole_of(frame.camera, where, "undistort the images first", (rgba.shape[1], rgba.shape[0]))
+        views.append(View(rgba, camera, frame.values.get("mousefacelift_meta", {})))
     return Sample(tuple(views), document.get("mousefacelift_meta", {}) | meta)
+
+
+def _picture(folder: Path, frame: Frame) -> np.ndarray:
+    """float32 [H, W, 4]; the mask, where there is one, is alpha."""
+    path = folder / frame.file_path
+    if not path.is_file() and not path.suffix and path.with_suffix(".png").is_file():
+        path = path.with_suffix(".png")  # the original NeRF's files leave the suffix out
+    if not frame.mask_path:
+        return read_rgba(path)
+    rgba, mask = _load(path, "RGBA"), _mask(folder / frame.mask_path)
+    if rgba.shape[:2] != mask.shape:
+        raise DataError(
+            f"mask {folder / frame.mask_path} has another size than its picture",
+            got=f"{mask.shape[1]}x{mask.shape[0]}",
+            expected=f"{rgba.shape[1]}x{rgba.shape[0]}",
+        )
+    rgba[..., 3] *= mask
+    return rgba
+
+
+def _mask(path: Path) -> np.ndarray:
+    """float32 [H, W]: 1 where the mask is not 0; a mask with grey edges keeps them."""
+    grey = np.rint(255 * _load(path, "L"))
+    values = np.unique(grey)
+    return (grey > 0).astype(np.float32) if len(values) <= 2 else (grey / 255).astype(np.float32)
+
+
+def _load(path: Path, mode: str) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            if mode == "L" and image.mode in ("P", "1"):  # a palette's numbers, not its colours
+                return np.asarray(image, np.float32) / 255 * (255 if image.mode == "1" else 1)
+            return np.asarray(image.convert(mode), np.float32) / 255
+    except (OSError, UnidentifiedImageError, ValueError) as error:
+        raise DataError(f"image {path} cannot be read", got=str(error), likely="a missing or truncated file") from error

@@ -22,8 +22,8 @@ import numpy as np
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import read_rgba, write_png, write_text
 from mousefacelift.core.samples import Sample, View
-from mousefacelift.dataset.formats.axes import FLIP, opengl_c2w, orthonormal, w2c_of_opengl
 from mousefacelift.errors import DataError
+from mousefacelift.formats.axes import FLIP, opengl_c2w, orthonormal, w2c_of_opengl
 
 ZERO123_FOV = 0.8575560450553894  # radians: a 35 mm lens on a 32 mm sensor
 CENTRED = 0.51  # pixels that a principal point may be off before a format without one cannot hold it

@@ -7,6 +7,8 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mousefacelift.errors import CalibrationError
 
 ALLOWED = {
@@ -43,7 +45,42 @@ def load_numbers(source: str | Path | bytes) -> Any:
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
     try:
         return _NumbersOnly(io.BytesIO(data), encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError, IndexError, KeyError, ValueError, ImportError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        IndexError,
+        KeyError,
+        ValueError,
+        ImportError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+        OverflowError,
+    ) as error:
         raise CalibrationError(
             "file is not a readable pickle", got=f"{type(error).__name__}: {error}", likely="a truncated download"
         ) from error
+
+
+def load_object_array(path: Path) -> Any:
+    """Content of a .npy file; an object array (a pickle) passes `load_numbers`, and a single object is unwrapped.
+
+    Raises:
+        CalibrationError: no .npy file, or a pickle that asks for more than numbers.
+    """
+    content = array_of_bytes(Path(path).read_bytes(), str(path))
+    return content.item() if isinstance(content, np.ndarray) and content.ndim == 0 else content
+
+
+def array_of_bytes(data: bytes, where: str) -> Any:
+    """The array of a .npy file's bytes, or the content of its pickle."""
+    try:
+        stream = io.BytesIO(data)
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        dtype = header(stream)[2]
+        if not dtype.hasobject:
+            return np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise CalibrationError(f"{where} is no .npy file", got=str(error), likely="a truncated file") from error
+    return load_numbers(stream.read())
