@@ -25,7 +25,8 @@ rule audit_rig:
         **stage(
             "capture.{audit,mask_backend,unet_weights}",
             "capture.audit",
-            recording="videos masks calibration calibration_format variant unit up fps licence drop_cameras",
+            recording="frames videos masks mask_object timestamps calibration calibration_format variant unit mm_per_unit"
+            " length_mm up fps exclude licence drop_cameras",
         ),
         folder=recording_folder,
     shell:
