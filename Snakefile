@@ -20,6 +20,7 @@ include: "workflow/rules/objects.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/single.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -24,6 +24,7 @@ GROUPS = {
     "objects": ("mousefacelift.objects.commands", "objects and scans -> samples"),
     "dataset": ("mousefacelift.dataset.commands", "splits, manifest, verification, exports"),
     "lrm": ("mousefacelift.lrm.commands", "GS-LRM: training, prediction, checkpoint import"),
+    "single": ("mousefacelift.single.commands", "protocol S: test animals, and predictions from one picture"),
     "check": ("mousefacelift.check.commands", "evaluation: fidelity, consistency, collapse"),
     "report": ("mousefacelift.report.commands", "the HTML report"),
 }

@@ -16,6 +16,7 @@ from mousefacelift.distill.config import DistillConfig
 from mousefacelift.lrm.config import PredictConfig, TrainConfig
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.report.config import ReportConfig
+from mousefacelift.single.config import SingleConfig
 from mousefacelift.splats.config import SplatsConfig
 from mousefacelift.virtual.config import VirtualConfig
 
@@ -71,6 +72,7 @@ class PipelineConfig:
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
+    single: SingleConfig = field(default_factory=SingleConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     arms: tuple[str, ...] = ("80-20",)

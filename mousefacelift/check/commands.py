@@ -14,6 +14,12 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--out", type=Path, required=True)
     add_config_argument(parser)
     parser.set_defaults(run=_evaluate)
+    parser = subparsers.add_parser("single", help="protocol S: one picture in, every other view judged")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="index.json of every test bed")
+    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    add_config_argument(parser)
+    parser.set_defaults(run=_single)
     parser = subparsers.add_parser("compare", help="one table over the evaluations of several runs")
     parser.add_argument("summaries", type=Path, nargs="+", help="summary.json of each run")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write, one row per run, protocol and method")
@@ -30,6 +36,15 @@ def _evaluate(args) -> None:
 
     summary = evaluate_arm(args.predictions, args.dataset, args.out, read_config(args, EvaluateConfig, "evaluate"))
     print(format_summary(summary))
+
+
+def _single(args) -> None:
+    from mousefacelift.check.config import EvaluateConfig
+    from mousefacelift.check.single import evaluate_single
+    from mousefacelift.check.table import format_single
+
+    summary = evaluate_single(args.predictions, args.dataset, args.out, read_config(args, EvaluateConfig, "evaluate"))
+    print(format_single(summary))
 
 
 def _compare(args) -> None:

@@ -4,6 +4,7 @@
     mean_image       the mean training image of the same rig camera: what a collapsed network predicts
     nearest_input    the input photo nearest in angle, unchanged: what a copying network predicts
     visual_hull      the silhouettes' visual hull, coloured from the inputs that see each point
+    one_silhouette   the same of a single picture (protocol S): its cone, as deep as the animal is seen to be wide
 
 Each baseline answers with the RGBA image that it would show for a target camera.
 """
@@ -32,6 +33,34 @@ def white(camera: Camera) -> np.ndarray:
 def mean_image(views: Sequence[np.ndarray]) -> np.ndarray:
     """Mean rgba [H, W, 4] of one camera's training images, averaged premultiplied."""
     return unpremultiply(np.mean([premultiply(rgba) for rgba in views], 0).astype(np.float32))
+
+
+def mean_of_sum(total: np.ndarray, count: int) -> np.ndarray:
+    """Mean rgba [H, W, 4] of `count` images whose premultiplied sum is `total`."""
+    return unpremultiply((total / count).astype(np.float32))
+
+
+def silhouette_cone(view: View) -> Hull:
+    """What one silhouette allows about the origin: its cone, cut by the sphere that the silhouette itself reaches.
+
+    Nothing is known along the rays, so the body is taken to be at most as deep as it is seen to be wide.
+    """
+    rows, columns = np.nonzero(view.rgba[..., 3] > 0.5)
+    pixels = np.stack([columns + 0.5, rows + 0.5], -1)
+    distance = float(np.linalg.norm(view.camera.center))
+    near = unproject(view.camera, pixels, np.full(len(pixels), distance))
+    along = near - view.camera.center
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    offset = -view.camera.center
+    reach = float(np.linalg.norm(offset - (along @ offset)[:, None] * along, axis=1).max())
+    voxel = 2 * reach / HULL_RESOLUTION
+    axis = (np.arange(HULL_RESOLUTION) + 0.5) * voxel - reach
+    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
+    column, row = np.moveaxis(np.floor(project(view.camera, points)[0]).astype(int), -1, 0)
+    inside = (column >= 0) & (row >= 0) & (column < view.camera.width) & (row < view.camera.height)
+    mask = view.rgba[..., 3] > 0.5
+    covered = inside & mask[row.clip(0, view.camera.height - 1), column.clip(0, view.camera.width - 1)]
+    return Hull(covered & (np.linalg.norm(points, axis=-1) <= reach), np.full(3, -reach), voxel)
 
 
 def nearest_input(inputs: Sequence[View], camera: Camera) -> np.ndarray:

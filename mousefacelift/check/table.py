@@ -40,6 +40,24 @@ def format_summary(summary: dict) -> str:
     return "\n".join(lines)
 
 
+def format_single(summary: dict) -> str:
+    """Text of the summary of protocol S: the verdict, then every bed's ladder."""
+    lines = [summary["verdict"]["text"]]
+    for bed, entry in summary["beds"].items():
+        for kind in ("known", "unknown"):
+            if entry[kind]:
+                lines.append(f"bed {bed}, camera {kind}")
+                lines.append(f"  {'method':<15}" + "".join(f"{name:>11}" for name in SHOWN) + "   n  n_eff")
+            for method, values in entry[kind].items():
+                numbers = "".join(f"{values[name]['mean']:>11.3f}" for name in SHOWN)
+                lines.append(f"  {method:<15}{numbers}{values['iou']['n']:>4}{values['iou']['n_eff']:>7.1f}")
+        for method, values in entry.get("solid", {}).items():
+            lines.append(f"  {method:<15}" + "  ".join(f"{name} {v['mean']:.3f}" for name, v in values.items()))
+        if entry["collapse"]["judged"]:
+            lines.append(f"  collapse: {', '.join(entry['collapse']['findings']) or 'none'}")
+    return "\n".join(lines)
+
+
 def compare_runs(summaries: list[Path], out: Path) -> list[dict]:
     """One row per (run, protocol, method) of several summary.json files, written as CSV."""
     rows = []

@@ -17,6 +17,9 @@ def add_commands(subparsers) -> None:
     train.add_argument(
         "--out", required=True, type=Path, metavar="FOLDER", help="folder; generator.json is written last"
     )
+    train.add_argument(
+        "--library", type=Path, default=None, metavar="FOLDER", help="what `distill library` wrote (generator nearest)"
+    )
     _add_common(train)
     train.set_defaults(run=run_train)
     gate = subparsers.add_parser("gate", help="learn the gate's thresholds from the rig's own train frames")
@@ -32,6 +35,12 @@ def add_commands(subparsers) -> None:
     views.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
     _add_common(views)
     views.set_defaults(run=run_views)
+
+    library = subparsers.add_parser("library", help="library of the train frames' rings: which filmed pose is nearest")
+    library.add_argument("--rings", required=True, nargs="+", type=Path, metavar="INDEX.json", help="of `splats ring`")
+    library.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json")
+    library.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder; library.json is last")
+    library.set_defaults(run=run_library)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +64,7 @@ def run_train(args: argparse.Namespace) -> None:
     config = _start(args)
     from mousefacelift.distill.train_generator import train_generator
 
-    report = train_generator(args.frames, args.splits, args.out, config.generator, read_seed(args))
+    report = train_generator(args.frames, args.splits, args.out, config.generator, read_seed(args), args.library)
     for name in (n for n in ("generator", "copy", "mean") if n in report):
         print(f"{name:<10} foreground PSNR {report[name]['psnr']:.2f} dB, IoU {report[name]['iou']:.3f}")
     for alarm in report["alarms"]:
@@ -81,3 +90,11 @@ def run_views(args: argparse.Namespace) -> None:
         f"{summary['candidates']} candidates: {summary['status']}; accepted per frame "
         f"{summary['accepted_per_frame_median']:.0f} (median)"
     )
+
+
+def run_library(args: argparse.Namespace) -> None:
+    """Build the library of filmed poses."""
+    from mousefacelift.distill.nearest.build import library_of_rings
+
+    library = library_of_rings(args.rings, args.splits, args.out)
+    print(f"{len(library.poses)} poses, {len(library.codes)} views in {args.out}")

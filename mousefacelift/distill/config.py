@@ -138,18 +138,38 @@ class GateConfig:
 
 
 @dataclass(frozen=True)
+class NearestConfig:
+    """Nearest filmed pose (generator `nearest`, and a rung of protocol S).
+
+    Args:
+        candidates: library views that are compared by rendering.
+        refined: the best of them that are fitted to the picture.
+        steps: Gauss-Newton steps of a fit at most.
+    """
+
+    candidates: int = 8
+    refined: int = 3
+    steps: int = 12
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.refined <= self.candidates or self.steps < 0:
+            raise ValueError("refined must lie in 1..candidates, and steps must not be negative")
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
     """The generator itself: what is trained, and how it is asked.
 
     Args:
-        kind: pose (the project's own), facelift (a published pipeline folder) or zero123plus.
+        kind: pose (the project's own), facelift (a published pipeline folder), zero123plus, or nearest (the filmed pose
+            that explains the photo best; needs no training).
         weights: folder of the published weights (facelift, zero123plus).
         prompt_embeddings: file of the published per-view prompt embeddings (facelift).
         precision: of the published generators' arithmetic.
         network: size of the `pose` generator.
     """
 
-    kind: Literal["pose", "facelift", "zero123plus"] = "pose"
+    kind: Literal["pose", "facelift", "zero123plus", "nearest"] = "pose"
     weights: str = ""
     prompt_embeddings: str = ""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
@@ -192,8 +212,9 @@ class ViewsConfig:
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """Section `distill`: the generator, its views, and the gate that judges them."""
+    """Section `distill`: the generator, its views, the gate that judges them, and the nearest filmed pose."""
 
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     gate: GateConfig = field(default_factory=GateConfig)
+    nearest: NearestConfig = field(default_factory=NearestConfig)

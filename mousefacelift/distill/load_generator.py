@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mousefacelift.distill.config import GeneratorConfig, TrainingConfig
+from mousefacelift.distill.config import GeneratorConfig, NearestConfig, TrainingConfig
 from mousefacelift.distill.generators.protocol import Generator, require_files
 from mousefacelift.distill.view_sets import VIEW_SETS, ViewSet
 from mousefacelift.errors import DataError
@@ -26,9 +26,13 @@ def known_area(folder: Path) -> float:
     return document["photo_area"]
 
 
-def load_generator(folder: Path, config: GeneratorConfig, views: ViewSet) -> Generator:
+def load_generator(
+    folder: Path, config: GeneratorConfig, views: ViewSet, nearest: NearestConfig | None = None
+) -> Generator:
     """The configured generator, asked for `views`; `folder` is what `distill train` wrote.
 
+    Args:
+        nearest: how the nearest filmed pose is looked for, by the generator of that kind.
     Raises:
         DataError: the folder holds another kind of generator than the configuration asks for.
     """
@@ -45,6 +49,10 @@ def load_generator(folder: Path, config: GeneratorConfig, views: ViewSet) -> Gen
         from mousefacelift.distill.generators.pose import PoseGenerator
 
         return PoseGenerator.load(folder, views, config.sampler)
+    if config.kind == "nearest":
+        from mousefacelift.distill.generators.nearest import NearestGenerator
+
+        return NearestGenerator.load(root, views, nearest or NearestConfig())
     if config.kind == "zero123plus":
         from mousefacelift.distill.generators.zero123plus import Zero123PlusGenerator
 

@@ -40,7 +40,7 @@ def distill_views(frames: Path, folder: Path, gate: Path, out: Path, config: Dis
     root = require_files(gate.parent, (gate.name,), "the gate", GATE_HINT)
     learnt = json.loads((root / gate.name).read_text())
     wanted = wanted_views(config.views.view_set, config.views.azimuths, config.views.elevation)
-    generator = load_generator(folder, config.generator, wanted)
+    generator = load_generator(folder, config.generator, wanted, config.nearest)
     check_views(generator.view_set, config.views.dedupe.tolerance)
     distiller = Distiller(
         generator, Thresholds(learnt["values"], learnt["facts"]), config, seed, learnt["held_out_camera"]

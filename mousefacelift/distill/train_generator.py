@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from mousefacelift.config import config_hash
 from mousefacelift.core.images import composite, contact_sheet, write_png, write_text
-from mousefacelift.distill.config import GeneratorConfig
+from mousefacelift.distill.config import GeneratorConfig, NearestConfig
 from mousefacelift.distill.generators.protocol import change_camera
 from mousefacelift.distill.load_generator import facelift_parts, precision_of
 from mousefacelift.distill.photos import FrameStore, Splits, choose_frames, fit_focal, list_frames, photo_area
 from mousefacelift.distill.view_sets import VIEW_SETS
 
 
-def train_generator(indexes: Sequence[Path], splits_path: Path, out: Path, config: GeneratorConfig, seed: int) -> dict:
-    """Train (pose, facelift) or check (zero123plus) the generator, validate it; returns the validation."""
+def train_generator(
+    indexes: Sequence[Path],
+    splits_path: Path,
+    out: Path,
+    config: GeneratorConfig,
+    seed: int,
+    library: Path | None = None,
+) -> dict:
+    """Train (pose, facelift) or check (zero123plus, nearest) the generator, validate it; returns the validation.
+
+    Args:
+        library: folder of the library of poses, for nearest.
+    """
     splits = Splits.read(splits_path)
     items = list_frames(indexes)
     train = FrameStore(choose_frames(items, splits, "train", config.training.max_frames), splits.held_out_camera)
     held = FrameStore(choose_frames(items, splits, "val", config.training.validation_frames), splits.held_out_camera)
     out.mkdir(parents=True, exist_ok=True)
     (out / "generator.json").unlink(missing_ok=True)
-    recipe = {"pose": _train_pose, "facelift": _train_facelift, "zero123plus": _check_zero123plus}[config.kind]
-    document, validation = recipe(train, held, out, config, seed)
+    if config.kind == "nearest":
+        document, validation = _check_nearest(train, held, out, library)
+    else:
+        recipe = {"pose": _train_pose, "facelift": _train_facelift, "zero123plus": _check_zero123plus}[config.kind]
+        document, validation = recipe(train, held, out, config, seed)
     write_text(out / "validation.json", json.dumps(validation, indent=1))
     facts = {"held_out_camera": splits.held_out_camera, "photo_area": photo_area(train)}
     write_text(out / "generator.json", json.dumps(document | facts, indent=1))
@@ -142,6 +157,24 @@ def _check_zero123plus(
     )
     report = {"alarms": [], "note": "used as published; its views lie between the rig's cameras, the gate judges them"}
     return {"kind": "zero123plus", "weights": generator.weights, "validation": report}, report
+
+
+def _check_nearest(train: FrameStore, held: FrameStore, out: Path, library: Path | None) -> tuple[dict, dict]:
+    """Nearest filmed pose: nothing is trained; its library is named, and it is validated on held frames."""
+    from mousefacelift.distill.generators.nearest import HINT, NearestGenerator
+    from mousefacelift.distill.generators.protocol import hash_files, require_files
+    from mousefacelift.distill.nearest.library import FILES, Library
+    from mousefacelift.distill.validate import validate
+
+    root = require_files(library or "", FILES, "the nearest generator", HINT)
+    weights = hash_files(root, FILES[:1])
+    generator = NearestGenerator(Library.read(root), VIEW_SETS["sixty"], NearestConfig(), weights)
+    report = validate(
+        lambda photo, cameras: generator.generate_at([photo], [cameras], [0])[0], generator.own_camera, train, held
+    )
+    _draw_validation(generator, held, out / "validation.png", 0)
+    document = {"kind": "nearest", "library": os.path.relpath(root, out), "weights": weights}
+    return document | {"validation": report}, report
 
 
 def _draw_validation(generator, held: FrameStore, path: Path, seed: int) -> None:

@@ -146,7 +146,7 @@ def extra_terms(config: LossConfig, device: torch.device) -> dict[str, Callable[
 
         terms["perceptual"] = PerceptualLoss.from_file(Path(config.perceptual_weights)).to(device)
     if config.lpips > 0:
-        from mousefacelift.lrm.lpips import load_lpips
+        from mousefacelift.core.lpips import load_lpips
 
         terms["lpips"] = load_lpips().to(device)
     return terms

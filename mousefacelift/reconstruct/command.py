@@ -151,6 +151,7 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
         args.generator,
         config.generator,
         wanted_views(config.views.view_set, config.views.azimuths, config.views.elevation),
+        config.nearest,
     )
     area = known_area(args.generator)
     matting = _matting(args) if args.matting == "auto" else None

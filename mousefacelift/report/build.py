@@ -14,11 +14,12 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from mousefacelift import __version__
 from mousefacelift.core.images import write_text
 from mousefacelift.errors import DataError
-from mousefacelift.report import data_sections, distill_section, evaluation_section, source_sections
+from mousefacelift.report import data_sections, distill_section, evaluation_section, single_section, source_sections
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import Section
 
 BUILDERS = (
+    single_section.single,
     evaluation_section.evaluation,
     source_sections.capture,
     distill_section.distill,

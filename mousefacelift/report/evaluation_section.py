@@ -21,7 +21,7 @@ PROTOCOLS = {"A": "new time, seen cameras", "B": "held-out camera, training time
 
 def evaluation(results: Path, config: ReportConfig) -> Section:
     """Every evaluated arm: collapse findings, ladder per protocol, consistency, pictures."""
-    section = Section("evaluation", "Does it work?")
+    section = Section("evaluation", "From several views: does it work?")
     summaries = sorted((results / "evaluate").glob("*/summary.json"))
     if not summaries:
         return section.not_run("evaluation (snakemake results/evaluate/80-20/summary.json)")

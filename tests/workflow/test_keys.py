@@ -16,6 +16,7 @@ from tests.workflow.test_plan import ROOT
 
 SPLAT_VIEWS = {"render_novel", "render_ring"}
 FITS = {"fit_splats", "calibrate_trust"}
+PAINTED = {"distill_views", "predict_single"}
 IMAGES = {"render_objects", "render_scans"}
 READ_BY = {  # the longest name that a key begins with decides
     "seed": {
@@ -24,6 +25,8 @@ READ_BY = {  # the longest name that a key begins with decides
         "distill_views",
         "select_objects",
         "render_scans",
+        "film_animals",
+        "predict_single",
         *FITS,
     },
     "recordings.mouse1": {"audit_rig"},
@@ -41,14 +44,18 @@ READ_BY = {  # the longest name that a key begins with decides
     "capture.unet_weights": {"audit_rig"},
     "capture.audit": {"audit_rig"},
     "capture.locate": {"locate_animal"},
-    "distill.generator.kind": {"train_generator", "distill_views"},
-    "distill.generator.weights": {"train_generator", "distill_views"},
-    "distill.generator.prompt_embeddings": {"train_generator", "distill_views"},
-    "distill.generator.precision": {"train_generator", "distill_views"},
-    "distill.generator.sampler": {"train_generator", "distill_views"},
+    "distill.generator.kind": {"train_generator", *PAINTED},
+    "distill.generator.weights": {"train_generator", *PAINTED},
+    "distill.generator.prompt_embeddings": {"train_generator", *PAINTED},
+    "distill.generator.precision": {"train_generator", *PAINTED},
+    "distill.generator.sampler": {"train_generator", *PAINTED},
     "distill.generator.network": {"train_generator"},
     "distill.generator.training": {"train_generator"},
     "distill.views": {"distill_views"},
+    "distill.views.view_set": PAINTED,
+    "distill.views.azimuths": PAINTED,
+    "distill.views.elevation": PAINTED,
+    "distill.nearest": PAINTED,
     "distill.gate": {"distill_views"},
     "distill.gate.quantile": {"learn_gate"},
     "distill.gate.slack": {"learn_gate"},
@@ -91,7 +98,11 @@ READ_BY = {  # the longest name that a key begins with decides
     "loader": {"train_lrm"},
     "train": {"train_lrm"},
     "predict": {"predict_arm"},
-    "evaluate": {"evaluate_arm"},
+    "single": {"film_animals", "predict_single"},
+    "single.frames": {"predict_single"},
+    "single.unknown": {"predict_single"},
+    "evaluate": {"evaluate_arm", "evaluate_single"},
+    "evaluate.consistency_frames": {"evaluate_arm"},
     "report": {"build_report"},
     "arms": set(),  # these decide which runs there are
     "sweep": set(),

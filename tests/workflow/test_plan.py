@@ -18,11 +18,14 @@ DOWN = {
     "predict_arm",
     "evaluate_arm",
     "compare_arms",
+    "predict_single",
+    "evaluate_single",
     "build_report",
     "all",
 }
-JUDGED = {"evaluate_arm", "compare_arms", "build_report", "all"}
-TRAINED = {"train_lrm", "predict_arm"} | JUDGED
+JUDGED = {"evaluate_arm", "compare_arms", "evaluate_single", "build_report", "all"}
+TRAINED = {"train_lrm", "predict_arm", "predict_single"} | JUDGED
+LIBRARY = {"build_library"}
 
 
 def snakemake(folder, *arguments):
@@ -132,13 +135,18 @@ def test_the_sweep_trains_every_arm_with_every_seed_and_keeps_the_run_that_is_th
         (("train.steps", 7), TRAINED),
         (("evaluate.sheet_rows", 3), JUDGED),
         (("report.title", "other"), {"build_report", "all"}),
-        (("splats.fit.optimise.steps", 7), {"fit_splats", "calibrate_trust", "render_novel", "render_ring"} | DOWN),
-        (("splats.novel.max_error", 0.5), {"render_novel", "render_ring"} | DOWN),
+        (
+            ("splats.fit.optimise.steps", 7),
+            {"fit_splats", "calibrate_trust", "render_novel", "render_ring"} | LIBRARY | DOWN,
+        ),
+        (("splats.novel.max_error", 0.5), {"render_novel", "render_ring"} | LIBRARY | DOWN),
         (("distill.generator.training.batch", 7), {"train_generator", "distill_views"} | DOWN),
         (("distill.views.dedupe.tolerance", 7.0), {"distill_views"} | DOWN),
         (("distill.gate.max_quarantine", 0.5), {"distill_views"} | DOWN),
         (("distill.gate.quantile", 0.5), {"learn_gate", "distill_views"} | DOWN),
         (("dataset.gate.z_min", 0.5), DOWN),
+        (("single.animals", 9), {"film_animals", "predict_single", "evaluate_single", "build_report", "all"}),
+        (("single.frames", 9), {"predict_single", "evaluate_single", "build_report", "all"}),
         (("objects.supersampling", 2), {"render_objects", "render_scans"} | DOWN),
         (("objects.scans.views", 16), {"render_scans"} | DOWN),
         (("objects.limits.faces", 7), {"render_objects", "render_scans"} | DOWN),

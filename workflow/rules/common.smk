@@ -1,5 +1,6 @@
 # The configuration is checked; names, chunks and parameters shared by the rules. No logic of any stage lives here.
 import sys
+from pathlib import Path
 
 import yaml
 from snakemake.utils import validate
@@ -36,6 +37,9 @@ OBJECTS = flow.count_ranges(
     config["objects"]["count"], config["jobs"]["objects_per_job"]
 )
 SCANS = flow.scan_sequences(config)
+LIBRARY = "results/distill/library/library.json"
+NEAREST = config["distill"]["generator"]["kind"] == "nearest"
+SINGLE_BEDS = ["frames", "animals"] + (["mammal"] if config["single"]["mammal"] else [])
 SCAN_CHUNKS = {
     name: flow.frame_ranges(scan["frames"], config["jobs"]["frames_per_job"])
     for name, scan in SCANS.items()

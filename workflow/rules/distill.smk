@@ -5,6 +5,7 @@ rule train_generator:
     input:
         indexes=chunks_of("results/capture/{recording}/samples/{chunk}/index.json"),
         splits="results/dataset/splits.json",
+        library=LIBRARY if NEAREST else [],
     output:
         "results/distill/generator/generator.json",
     log:
@@ -20,8 +21,12 @@ rule train_generator:
         gpu=config["jobs"]["gpus"]["generator"],
     params:
         **stage("seed distill.generator", "distill.train_generator"),
+        library=lambda wildcards, input: (
+            f"--library {Path(input.library).parent}" if input.library else ""
+        ),
     shell:
         "python -m mousefacelift distill train --frames {input.indexes:q} --splits {input.splits:q} --out $(dirname {output:q})"
+        " {params.library}"
         " --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
@@ -72,10 +77,32 @@ rule distill_views:
     params:
         **stage(
             "seed distill.generator.{kind,weights,prompt_embeddings,precision,sampler} distill.views"
-            " distill.gate.{voxels,coverage,saturation,contrast,max_quarantine}",
+            " distill.nearest distill.gate.{voxels,coverage,saturation,contrast,max_quarantine}",
             "distill.make_views",
         ),
     shell:
         "python -m mousefacelift distill views --frames {input.index:q} --generator $(dirname {input.generator:q})"
         " --gate {input.gate:q}"
         " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule build_library:
+    input:
+        rings=chunks_of("results/splats/{recording}/ring/{chunk}/index.json"),
+        splits="results/dataset/splits.json",
+    output:
+        LIBRARY,
+    log:
+        "results/logs/build_library.log",
+    benchmark:
+        "results/benchmarks/build_library.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **stage("", "distill.nearest.build"),
+    shell:
+        "python -m mousefacelift distill library --rings {input.rings:q} --splits {input.splits:q} --out $(dirname {output:q})"
+        " >>{log:q} 2>&1"

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mousefacelift.core.lpips import STAGES, load_lpips
 from mousefacelift.errors import MissingWeights
-from mousefacelift.lrm.lpips import STAGES, load_lpips
 
 LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512)
 TAPS = (3, 8, 15, 22, 29)  # relu1_2, relu2_2, relu3_3, relu4_3, relu5_3 in the usual numbering of VGG16's features

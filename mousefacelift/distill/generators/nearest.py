@@ -1,0 +1,88 @@
+"""The `nearest` generator: the filmed pose that explains the photo best, shown from wherever it is asked for.
+
+Nothing is trained and nothing is invented: what it paints is a splat of a train frame, turned, scaled, shifted and
+coloured to the photo (`distill/nearest`). Its views therefore share one solid. Asked for a photo of a frame that is in
+the library, it finds that frame's own splat.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.cameras import Camera
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.render import RenderConfig, render
+from mousefacelift.core.samples import View
+from mousefacelift.distill.config import NearestConfig
+from mousefacelift.distill.generators.protocol import check_foreground, hash_files, require_files
+from mousefacelift.distill.nearest.find import find_nearest
+from mousefacelift.distill.nearest.library import FILES, Library
+from mousefacelift.distill.view_sets import ViewSet
+
+HINT = "mousefacelift distill library --rings INDEX.json ... --splits SPLITS.json --out FOLDER"
+RENDER = RenderConfig(near=0.2)
+
+
+class NearestGenerator:
+    """Shows the nearest filmed pose."""
+
+    name = "nearest"
+    licence = "as the recordings of its library"
+
+    def __init__(self, library: Library, view_set: ViewSet, config: NearestConfig, weights: dict[str, str]) -> None:
+        self.library, self.view_set, self.config, self.weights = library, view_set, config, weights
+        self.resolution = library.size
+
+    @classmethod
+    def load(cls, folder: str | Path, view_set: ViewSet, config: NearestConfig) -> NearestGenerator:
+        """The generator whose folder names its library.
+
+        Raises:
+            MissingWeights: the library is not there.
+        """
+        document = json.loads((Path(folder) / "generator.json").read_text())
+        root = require_files(Path(folder) / document["library"], FILES, "the nearest generator", HINT)
+        return cls(Library.read(root), view_set, config, hash_files(root, FILES[:1]))
+
+    def own_camera(self, camera: Camera) -> Camera:
+        """`camera` at this generator's size."""
+        return camera.scaled_to(self.resolution, self.resolution)
+
+    def generate(self, inputs: Sequence[View], seeds: Sequence[int]) -> list[list[View]]:
+        """Views of the declared set for each input; see `Generator.generate`. Seeds change nothing."""
+        wanted = [self.view_set.cameras(view.camera, self.resolution) for view in inputs]
+        return self.generate_at(inputs, wanted, seeds)
+
+    def generate_at(
+        self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]
+    ) -> list[list[View]]:
+        """Views at the `wanted` absolute cameras, at this generator's size."""
+        check_foreground(inputs)
+        views = []
+        for photo, cameras, seed in zip(inputs, wanted, seeds, strict=True):
+            answer = find_nearest(self.library, photo.rgba, photo.camera, self.config)
+            targets = [self.own_camera(camera) for camera in cameras]
+            meta = {
+                "generator": self.name,
+                "seed": seed,
+                "pose": f"{answer.pose.recording}/{answer.pose.frame}",
+                "residual": round(answer.fit.residual, 4),
+                "usual": round(answer.usual, 3),
+            }
+            images = render_straight(answer.gaussians, targets)
+            views.append([View(rgba, camera, meta) for rgba, camera in zip(images, targets, strict=True)])
+        return views
+
+
+@torch.no_grad()
+def render_straight(gaussians: Gaussians, cameras: Sequence[Camera]) -> np.ndarray:
+    """Straight-alpha renders [V, H, W, 4] of Gaussians [N] from cameras of one size."""
+    out = render(gaussians, CameraTensors.from_cameras(list(cameras)), RENDER, torch.zeros(3))
+    alpha = out.alpha[..., None]
+    return torch.cat([(out.rgb / alpha.clamp(min=1e-4)).clamp(0, 1), alpha.clamp(0, 1)], -1).numpy()
