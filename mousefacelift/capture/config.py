@@ -15,7 +15,7 @@ class RecordingSource:
         frames: start, stop (excluded) and optionally step of the frames used.
         videos, masks: path patterns inside the folder with {camera}, for example "cam{camera}.mp4" or "{camera}/0.mp4".
         mask_object: number of the animal in masks that hold several objects; 0 where they hold one.
-        timestamps: path pattern of one CSV per camera with the number or the time of every frame; "" where there are none.
+        timestamps: path pattern of one CSV per camera with number or time of every frame; "" where there is none.
         calibration: file or folder inside the folder.
         calibration_format: a name that `mousefacelift capture readers` lists, or auto.
         variant: which videos of the public layout are used.

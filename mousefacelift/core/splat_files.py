@@ -1,19 +1,23 @@
 """Gaussian splats as files that other programs open: PLY in two layouts, and SPZ.
 
 Files hold the stored parameters of 3D Gaussian splatting: log scales, opacity logits, spherical harmonics, quaternions
-w x y z. `facelift` is the layout of FaceLift / GS-LRM dumps (uchar colours for mesh viewers, always 45 f_rest columns,
-no normals); `inria` that of the original 3D Gaussian splatting code (normals, as many f_rest columns as the degree
-has).
+w x y z. `inria` is what every reader takes (see docs/formats.md): float32 only, normals, always 45 f_rest columns, as
+the original 3D Gaussian splatting code writes them. `facelift` is the layout of FaceLift / GS-LRM dumps: uchar colours
+inside the row and no normals, which many readers misread.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+import zstandard
 from plyfile import PlyData, PlyElement, PlyParseError
 
 from mousefacelift.core.gaussians import Gaussians
@@ -21,17 +25,17 @@ from mousefacelift.errors import DataError
 
 MAX_LOGIT = 16.0  # opacities of exactly 0 or 1 have no finite logit
 SPZ_FRACTIONAL_BITS = 14  # 24-bit fixed point: +-512 units in steps of 6e-5; the animal is two units long
-_FACELIFT_REST = 15  # coefficients above the DC, per channel
+REST = 15  # coefficients above the DC, per channel: degree 3
 
 
-def write_ply(path: Path, gaussians: Gaussians, layout: Literal["facelift", "inria"] = "facelift") -> Path:
+def write_ply(path: Path, gaussians: Gaussians, layout: Literal["inria", "facelift"] = "inria") -> Path:
     """Write one scene of Gaussians; the file appears whole or not at all.
 
     Args:
         gaussians: fields [N, ...] (no batch dimension).
     """
-    if layout not in ("facelift", "inria"):
-        raise ValueError(f"PLY layout {layout!r} is not 'facelift' or 'inria'")
+    if layout not in ("inria", "facelift"):
+        raise ValueError(f"PLY layout {layout!r} is not 'inria' or 'facelift'")
     stored = _stored(gaussians)
     columns = {name: stored["means"][:, axis] for axis, name in enumerate("xyz")}
     if layout == "facelift":
@@ -41,8 +45,7 @@ def write_ply(path: Path, gaussians: Gaussians, layout: Literal["facelift", "inr
         columns |= {name: np.zeros(len(stored["means"]), np.float32) for name in ("nx", "ny", "nz")}
     columns |= {f"f_dc_{channel}": stored["sh"][:, 0, channel] for channel in range(3)}
     rest = stored["sh"][:, 1:]
-    if layout == "facelift":
-        rest = np.pad(rest, ((0, 0), (0, _FACELIFT_REST - rest.shape[1]), (0, 0)))
+    rest = np.pad(rest, ((0, 0), (0, REST - rest.shape[1]), (0, 0)))  # loaders at degree 3 demand all 45 columns
     rest = rest.transpose(0, 2, 1).reshape(len(rest), -1)  # channel-major
     columns |= {f"f_rest_{index}": rest[:, index] for index in range(rest.shape[1])}
     columns["opacity"] = stored["opacity"]
@@ -101,8 +104,12 @@ def read_ply(path: Path) -> Gaussians:
     )
 
 
-def write_spz(path: Path, gaussians: Gaussians) -> Path:
-    """Write one scene as SPZ (version 3, gzip; about a tenth of the PLY): 24-bit positions, 8-bit attributes."""
+def write_spz(path: Path, gaussians: Gaussians, version: Literal[2, 3, 4] = 3) -> Path:
+    """Write one scene as SPZ (about a tenth of the PLY): 24-bit positions, 8-bit attributes.
+
+    Args:
+        version: 3 is what readers of 2025 take (gzip); 2 (coarser rotations) suits older ones; 4 (zstd) is the newest.
+    """
     from gsply import GSData
     from gsply import write_spz as write
 
@@ -116,21 +123,43 @@ def write_spz(path: Path, gaussians: Gaussians) -> Path:
         sh0=np.ascontiguousarray(stored["sh"][:, 0]),
         shN=np.ascontiguousarray(stored["sh"][:, 1:]),
     )
-    return _write_atomically(path, lambda part: write(part, data, version=3, fractional_bits=SPZ_FRACTIONAL_BITS))
+
+    def write_part(part: str) -> None:
+        write(part, data, version=max(version, 3), fractional_bits=SPZ_FRACTIONAL_BITS)
+        if version == 2:
+            Path(part).write_bytes(_as_version_2(Path(part).read_bytes(), quats))
+
+    return _write_atomically(path, write_part)
+
+
+def _as_version_2(data: bytes, quats: np.ndarray) -> bytes:
+    """The SPZ 3 file with its rotations as version 2 has them: x y z of unit quaternions, w >= 0, one byte each."""
+    plain = gzip.decompress(data)
+    count = len(quats)
+    begin = 16 + count * (9 + 1 + 3 + 3)  # header, positions, opacities, colours, scales
+    upright = quats * np.where(quats[:, :1] < 0, -1, 1)
+    rotations = np.clip(np.rint(upright[:, 1:] * 127.5 + 127.5), 0, 255).astype(np.uint8).tobytes()
+    header = plain[:4] + struct.pack("<I", 2) + plain[8:16]
+    return gzip.compress(header + plain[16:begin] + rotations + plain[begin + 4 * count :])
 
 
 def read_spz(path: Path) -> Gaussians:
-    """Gaussians [N, ...] of an SPZ file (gzip versions 1 to 3)."""
+    """Gaussians [N, ...] of an SPZ file, versions 1 to 4."""
     from gsply import read_spz as read
 
     try:
         data = read(str(path))
-    except (OSError, ValueError) as error:
-        raise DataError(f"splat '{path}' cannot be read", got=str(error), expected="an SPZ file") from error
+    except SPZ_ERRORS as error:
+        got = f"{type(error).__name__}: {error}"
+        raise DataError(f"splat '{path}' cannot be read", got=got, expected="an SPZ file") from error
     sh = np.asarray(data.sh0, np.float32)[:, None]
     if data.shN is not None and np.size(data.shN):
         sh = np.concatenate([sh, np.asarray(data.shN, np.float32)], 1)
     return _activated(data.means, data.quats, data.scales, np.asarray(data.opacities).reshape(-1), sh)
+
+
+# what gsply, gzip, zlib, struct and zstandard raise on a broken file
+SPZ_ERRORS = (OSError, ValueError, EOFError, struct.error, zlib.error, zstandard.ZstdError, IndexError, OverflowError)
 
 
 def _stored(gaussians: Gaussians) -> dict[str, np.ndarray]:

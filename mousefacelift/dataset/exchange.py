@@ -12,7 +12,7 @@ from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.samples import CAMERAS_FILE, Sample, read_sample, write_sample
 from mousefacelift.dataset.config import GateConfig
-from mousefacelift.dataset.formats import colmap, facelift, nerfstudio, objaverse
+from mousefacelift.dataset.formats import colmap, facelift, long_lrm, nerfstudio, objaverse
 from mousefacelift.dataset.gate import DEFAULTS, check_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import ConfigError, DataError
@@ -23,6 +23,7 @@ WRITERS: dict[str, Callable[[Path, Sample], None]] = {
     "gobjaverse": objaverse.write_gobjaverse,
     "zero123": objaverse.write_zero123,
     "openlrm": objaverse.write_openlrm,
+    "long_lrm": long_lrm.write,
 }
 READERS: dict[str, Callable[[Path, dict], Sample]] = {
     "facelift": facelift.read,
@@ -40,7 +41,7 @@ def export_samples(
     """Write the manifest's accepted samples in a foreign format under `out/<split>/`, or FaceLift lists; counts per
     split."""
     if name == "facelift":
-        return facelift.write_lists(manifest, out, sources)
+        return facelift.write_lists(manifest, out, sources, limit)
     if name not in WRITERS:
         raise ConfigError(f"format '{name}' cannot be written", expected=", ".join(["facelift", *WRITERS]))
     table = manifest.samples[manifest.samples["decision"] == "accepted"]
@@ -56,6 +57,8 @@ def export_samples(
         if kept:
             WRITERS[name](target, read_sample(manifest.folder_of(row), kept))
             counts[str(entry["split"])] = counts.get(str(entry["split"]), 0) + 1
+    if name == "long_lrm":
+        long_lrm.write_lists(out, tuple(counts))
     return counts
 
 

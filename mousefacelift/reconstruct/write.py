@@ -27,7 +27,7 @@ class WriteOptions:
     """What to write: post filter by name, file formats, turntable frames, size in pixels, and elevation in degrees."""
 
     filter: str = "body"
-    layout: str = "facelift"
+    layout: str = "inria"
     spz: bool = False
     turntable_frames: int = 90
     turntable_size: int = 256

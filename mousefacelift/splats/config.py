@@ -99,7 +99,7 @@ class FitConfig:
     start: Literal["hull", "warm"] = "hull"  # warm: each frame starts from the one before it (then batch must be 1)
     cold_every: int = 50  # warm start only: frames between fresh starts
     max_failed: float = 0.2  # share of a chunk that may fail before the chunk is refused
-    write_ply: bool = False  # a FaceLift PLY beside each splat.npz
+    write_ply: bool = False  # a PLY beside each splat.npz
     hull: HullConfig = field(default_factory=HullConfig)
     optimise: OptimiseConfig = field(default_factory=OptimiseConfig)
     cameras: CameraConfig = field(default_factory=CameraConfig)

@@ -13,7 +13,7 @@ from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError
 from mousefacelift.splats.chunk import read_fit
 
-FORMATS = ("facelift", "inria", "spz", "mp4")
+FORMATS = ("inria", "facelift", "spz", "mp4")
 
 
 def fitted_folders(indexes: Sequence[Path]) -> list[Path]:

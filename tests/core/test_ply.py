@@ -37,10 +37,12 @@ def test_ply_round_trip_keeps_every_parameter(tmp_path, layout, coefficients):
     assert [p.name for p in tmp_path.iterdir()] == ["a.ply"]
 
 
-def test_inria_layout_has_normals_and_facelift_layout_has_colours_and_45_rest_columns(tmp_path):
-    inria = PlyData.read(write_ply(tmp_path / "i.ply", some_gaussians(), "inria"))["vertex"].data.dtype.names
+def test_both_layouts_have_45_rest_columns_and_the_default_only_floats(tmp_path):
+    default = PlyData.read(write_ply(tmp_path / "i.ply", some_gaussians()))["vertex"].data.dtype
+    inria = default.names
+    assert {default[name] for name in inria} == {np.dtype("float32")} and default.itemsize == 62 * 4
     facelift = PlyData.read(write_ply(tmp_path / "f.ply", some_gaussians(), "facelift"))["vertex"].data.dtype.names
-    assert inria[:6] == ("x", "y", "z", "nx", "ny", "nz") and "f_rest_0" not in inria
+    assert inria[:6] == ("x", "y", "z", "nx", "ny", "nz") and "f_rest_44" in inria
     assert facelift[:6] == ("x", "y", "z", "red", "green", "blue") and "f_rest_44" in facelift
 
 
@@ -55,7 +57,7 @@ def test_facelift_file_of_the_fixture_is_reproduced(shared, tmp_path):
         tensors["opacity_logit"][:, 0].sigmoid(),
         tensors["sh"],
     )
-    ours = PlyData.read(write_ply(tmp_path / "ours.ply", gaussians))["vertex"].data
+    ours = PlyData.read(write_ply(tmp_path / "ours.ply", gaussians, "facelift"))["vertex"].data
     theirs = PlyData.read(str(folder / "filtered_cli.ply"))["vertex"].data
     assert ours.dtype == theirs.dtype
     for name in ours.dtype.names:
@@ -101,3 +103,29 @@ def test_a_mesh_is_not_a_splat(tmp_path):
         read_ply(path)
     with pytest.raises(DataError, match="cannot be read"):
         read_ply(tmp_path / "absent.ply")
+
+
+@pytest.mark.parametrize("coefficients", [1, 4])
+def test_the_default_file_opens_in_gsply(tmp_path, coefficients):
+    import gsply
+
+    gaussians = some_gaussians(coefficients=coefficients)
+    data = gsply.plyread(str(write_ply(tmp_path / "a.ply", gaussians)))
+    np.testing.assert_allclose(data.means, gaussians.means, atol=1e-6)
+    np.testing.assert_allclose(np.exp(data.scales), gaussians.scales, rtol=1e-5)
+    np.testing.assert_allclose(data.quats, gaussians.quats, atol=1e-6)
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_spz_versions_are_written_and_read(tmp_path, version):
+    gaussians = some_gaussians(300)
+    path = write_spz(tmp_path / "a.spz", gaussians, version)
+    back = read_spz(path)
+    assert (back.means - gaussians.means).abs().max() < 1 / 2**14
+    unit = torch.nn.functional.normalize(gaussians.quats, dim=-1)
+    assert ((back.quats * unit).sum(-1).abs() > (0.995 if version == 2 else 0.9999)).all()
+    data = path.read_bytes()
+    for broken in (data[: len(data) // 2], b"NGSP" + (4).to_bytes(4, "little") + bytes(100)):
+        (tmp_path / "b.spz").write_bytes(broken)
+        with pytest.raises(DataError, match="cannot be read"):
+            read_spz(tmp_path / "b.spz")

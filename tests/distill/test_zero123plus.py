@@ -213,6 +213,42 @@ def test_the_commands_run_from_the_published_folder(folder, toy_chunk, tmp_path)
     )
 
 
+def test_half_precision_sharded_and_pickled_weights_are_the_same_weights(folder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from mousefacelift.distill.generators.weight_files import find_weights, load_weights
+
+    whole = load_zero123plus(folder, torch.float16, "cpu")
+    shutil.copytree(folder, tmp_path / "w")
+    for part, name in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model"), ("vision_encoder", "model")):
+        path = tmp_path / "w" / part / f"{name}.safetensors"
+        tensors = load_file(path)
+        path.unlink()
+        half = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
+        if part == "unet":  # shards
+            keys = sorted(half)
+            index = {}
+            for number, chosen in enumerate((keys[::2], keys[1::2]), 1):
+                shard = f"{name}.fp16-{number:05d}-of-00002.safetensors"
+                save_file({key: half[key].contiguous() for key in chosen}, path.with_name(shard))
+                index |= dict.fromkeys(chosen, shard)
+            document = {"metadata": {"total_size": 0}, "weight_map": index}
+            path.with_name(f"{name}.safetensors.index.fp16.json").write_text(json.dumps(document))
+        elif part == "text_encoder":
+            torch.save(half, path.with_name("pytorch_model.fp16.bin"))
+        else:
+            save_file(half, path.with_name("model.fp16.safetensors"))
+    parts = load_zero123plus(tmp_path / "w", torch.float16, "cpu")
+    for ours, theirs in ((parts.unet, whole.unet), (parts.image_encoder, whole.image_encoder)):
+        expected = theirs.state_dict()
+        assert all(torch.equal(value, expected[key]) for key, value in ours.state_dict().items())
+    name = "unet/diffusion_pytorch_model.safetensors"
+    assert len(load_weights(tmp_path / "w", find_weights(tmp_path / "w", name))) == len(parts.unet.state_dict())
+    next((tmp_path / "w/unet").glob("*00002-of*")).unlink()
+    with pytest.raises(MissingWeights, match="shards"):
+        load_zero123plus(tmp_path / "w", torch.float16, "cpu")
+
+
 def test_what_is_not_such_a_folder_is_refused(folder, tmp_path):
     with pytest.raises(MissingWeights, match="sudo-ai/zero123plus"):
         load_zero123plus(tmp_path, torch.float32, "cpu")

@@ -11,10 +11,16 @@ from mousefacelift.core.samples import Sample, View, read_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 
+LOADER_VIEWS = 5  # FaceLift's published reconstructor config: 4 input views and at least one target
 
-def write_lists(manifest: Manifest, out: Path, sources: tuple[str, ...] = ()) -> dict[str, int]:
+
+def write_lists(
+    manifest: Manifest, out: Path, sources: tuple[str, ...] = (), limit: int = 0, least_views: int = LOADER_VIEWS
+) -> dict[str, int]:
     """Write `train.txt`, `val.txt` and `test.txt` with the accepted samples' folders; returns how many each has.
 
+    Samples with fewer than `least_views` views are left out: the published loader draws a fixed number of them and
+    stops at a shorter folder in the middle of training.
     The published loader draws from all views of a folder: with a held-out camera, only lists of samples that do not
     hold it are safe, so real samples are refused here while one is configured.
     """
@@ -27,6 +33,15 @@ def write_lists(manifest: Manifest, out: Path, sources: tuple[str, ...] = ()) ->
             got=f"held_out_camera {held_out}",
             hint="export other sources, or build with dataset.splits.held_out_camera: null",
         )
+    enough = [len(manifest.views_of(row)) >= least_views for row in table.index]
+    if not any(enough):
+        raise DataError(
+            "no accepted sample has enough views for the published loader",
+            got=f"at most {max((len(manifest.views_of(row)) for row in table.index), default=0)}",
+            expected=f"{least_views} or more",
+        )
+    table = table[enough]
+    table = table.iloc[:limit] if limit else table
     counts = {}
     for split in ("train", "val", "test"):
         folders = [os.path.abspath(manifest.folder / folder) for folder in table[table["split"] == split]["folder"]]

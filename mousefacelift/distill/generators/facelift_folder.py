@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mousefacelift.distill.generators.facelift_attention import SparseViewAttention, set_view_attention
-from mousefacelift.distill.generators.protocol import hash_files, require_files
+from mousefacelift.distill.generators.protocol import hash_files
+from mousefacelift.distill.generators.weight_files import WeightFiles, load_weights, require_weights
 from mousefacelift.errors import DataError, MissingWeights
 
 WEIGHTS = (
@@ -74,40 +75,43 @@ def load_facelift(folder: str | Path, prompt_file: str | Path, dtype: torch.dtyp
         MissingWeights: files are missing. DataError: another architecture, or prompt embeddings of another width.
     """
     from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler
-    from safetensors.torch import load_file
     from transformers import CLIPVisionModelWithProjection
 
-    root = require_files(folder, (*CONFIGS, *WEIGHTS), "the published multi-view generator", HINT)
-    unet, views = load_unet(root)
+    root, weights = require_weights(folder, CONFIGS, WEIGHTS, "the published multi-view generator", HINT)
+    unet, views = load_unet(root, weights[WEIGHTS[0]])
     prompts = load_prompts(prompt_file, views, unet.config.cross_attention_dim)
-    normalizer = load_file(root / WEIGHTS[3])
+    used = [name for found in weights.values() for name in found.files]
+    normalizer = load_weights(root, weights[WEIGHTS[3]])
     noising = DDPMScheduler.from_pretrained(root / "image_noising_scheduler")
     place = {"device": device, "dtype": dtype}
-    vae = AutoencoderKL.from_pretrained(root / "vae", torch_dtype=dtype, low_cpu_mem_usage=False)
-    encoder = CLIPVisionModelWithProjection.from_pretrained(root / "image_encoder", dtype=dtype)
+    vae = AutoencoderKL.from_pretrained(
+        root / "vae", torch_dtype=dtype, low_cpu_mem_usage=False, **weights[WEIGHTS[1]].choice
+    )
+    encoder = CLIPVisionModelWithProjection.from_pretrained(
+        root / "image_encoder", dtype=dtype, **weights[WEIGHTS[2]].choice
+    )
     return FaceLiftParts(
         unet.to(**place).eval(),
         vae.to(device).eval(),
         encoder.to(device).eval(),
-        normalizer["mean"].to(device),
-        normalizer["std"].to(device),
+        normalizer["mean"].float().to(device),
+        normalizer["std"].float().to(device),
         float(noising.alphas_cumprod[0]),
         DDIMScheduler.from_pretrained(root / "scheduler"),
         read_json(root / "feature_extractor/preprocessor_config.json"),
         views,
         prompts.to(**place),
-        hash_files(root, WEIGHTS) | hash_files(Path(prompt_file).parent, [Path(prompt_file).name]),
+        hash_files(root, used) | hash_files(Path(prompt_file).parent, [Path(prompt_file).name]),
     )
 
 
-def load_unet(root: Path) -> tuple[torch.nn.Module, int]:
+def load_unet(root: Path, weights: WeightFiles) -> tuple[torch.nn.Module, int]:
     """The stock UNet with the published weights and the sparse view rule, and its number of views.
 
     Raises:
         DataError: the folder holds another architecture.
     """
     from diffusers import UNet2DConditionModel
-    from safetensors.torch import load_file
 
     index, config = read_json(root / "model_index.json"), read_json(root / "unet/config.json")
     found = (
@@ -130,10 +134,10 @@ def load_unet(root: Path) -> tuple[torch.nn.Module, int]:
         stock[key] = [name.replace("MV2D", "2D") for name in stock[key]]
     stock["mid_block_type"] = stock["mid_block_type"].replace("MV2D", "2D")
     unet = UNet2DConditionModel.from_config(stock)
-    problems = unet.load_state_dict(load_file(root / WEIGHTS[0]), strict=False)
+    problems = unet.load_state_dict(load_weights(root, weights), strict=False)
     if problems.missing_keys or problems.unexpected_keys:
         raise DataError(
-            f"UNet weights {root / WEIGHTS[0]} do not fit their config.json",
+            f"UNet weights {root / weights.files[0]} do not fit their config.json",
             got=f"{len(problems.missing_keys)} missing, {len(problems.unexpected_keys)} unexpected tensors",
             where=", ".join([*problems.missing_keys, *problems.unexpected_keys][:3]),
         )

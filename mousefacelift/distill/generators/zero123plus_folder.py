@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mousefacelift.distill.generators.facelift_folder import read_json
 from mousefacelift.distill.generators.protocol import hash_files, require_files
+from mousefacelift.distill.generators.weight_files import WeightFiles, require_weights
 from mousefacelift.errors import DataError
 
 WEIGHTS = (
@@ -61,7 +62,7 @@ def load_zero123plus(folder: str | Path, dtype: torch.dtype, device: str) -> Zer
     from diffusers import AutoencoderKL, EulerAncestralDiscreteScheduler, UNet2DConditionModel
     from transformers import CLIPVisionModelWithProjection
 
-    root = require_files(folder, (*CONFIGS, *WEIGHTS), "Zero123++", HINT)
+    root, weights = require_weights(folder, CONFIGS, WEIGHTS, "Zero123++", HINT)
     files = next((files for files in TOKENIZERS if all((root / name).is_file() for name in files)), None)
     if files is None:
         require_files(root, TOKENIZERS[0], "Zero123++", HINT)
@@ -77,10 +78,12 @@ def load_zero123plus(folder: str | Path, dtype: torch.dtype, device: str) -> Zer
             hint=HINT,
         )
     place = {"torch_dtype": dtype, "low_cpu_mem_usage": False}
-    unet = UNet2DConditionModel.from_pretrained(root / "unet", **place)
-    vae = AutoencoderKL.from_pretrained(root / "vae", **place)
-    encoder = CLIPVisionModelWithProjection.from_pretrained(root / "vision_encoder", dtype=dtype)
-    prompt = empty_prompt(root)
+    unet = UNet2DConditionModel.from_pretrained(root / "unet", **place, **weights[WEIGHTS[0]].choice)
+    vae = AutoencoderKL.from_pretrained(root / "vae", **place, **weights[WEIGHTS[1]].choice)
+    encoder = CLIPVisionModelWithProjection.from_pretrained(
+        root / "vision_encoder", dtype=dtype, **weights[WEIGHTS[2]].choice
+    )
+    prompt = empty_prompt(root, weights[WEIGHTS[3]])
     ramp = torch.tensor(index.get("ramping_coefficients") or [])
     if len(ramp) != prompt.shape[1] or encoder.config.projection_dim != prompt.shape[2]:
         raise DataError(
@@ -98,17 +101,17 @@ def load_zero123plus(folder: str | Path, dtype: torch.dtype, device: str) -> Zer
         read_json(root / CONFIGS[7]),
         prompt.to(device),
         ramp[:, None].to(device),
-        hash_files(root, (*WEIGHTS, "model_index.json", *files)),
+        hash_files(root, (*(name for found in weights.values() for name in found.files), "model_index.json", *files)),
     )
 
 
 @torch.no_grad()
-def empty_prompt(root: Path) -> Tensor:
+def empty_prompt(root: Path, weights: WeightFiles) -> Tensor:
     """[1, L, C] what the folder's text encoder makes of the empty text; the encoder is needed for nothing else."""
     from transformers import CLIPTextModel, CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(root / "tokenizer")
-    encoder = CLIPTextModel.from_pretrained(root / "text_encoder", dtype=torch.float32).eval()
+    encoder = CLIPTextModel.from_pretrained(root / "text_encoder", dtype=torch.float32, **weights.choice).eval()
     length = encoder.config.max_position_embeddings
     tokens = tokenizer("", padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
     return encoder(tokens).last_hidden_state
