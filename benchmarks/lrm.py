@@ -30,7 +30,8 @@ from mousefacelift.core.cameras import canonical_fxfycxcy, ring
 from mousefacelift.core.render import published_render, render
 from mousefacelift.lrm.losses import LossConfig, render_loss
 from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.model_config import ModelConfig, preset
+from mousefacelift.lrm.model_config import ModelConfig
+from mousefacelift.lrm.models import preset
 from tests.lrm.toy import cast_balls
 
 

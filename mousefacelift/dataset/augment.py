@@ -5,8 +5,10 @@ Pure numpy functions on w2c [V, 4, 4], fxfycxcy [V, 4] and images [V, H, W, 4].
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.spatial.transform import Rotation
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
 
@@ -35,26 +37,52 @@ def jitter_colours(rgb: np.ndarray, brightness: float, contrast: float, saturati
     return np.clip(grey + (out - grey) * np.float32(saturation), 0, 1)
 
 
-def distort_grid(rgba: np.ndarray, strength: float, rng: np.random.Generator, cells: int = 4) -> np.ndarray:
-    """rgba [H, W, 4] float moved by a smooth random field of at most `strength` of the image (LGM's grid distortion).
+def distort_grid(images: np.ndarray, draws: np.ndarray, strength: float) -> np.ndarray:
+    """images [V, H, W, C] float under LGM's grid distortion; cameras are *not* changed: the network learns to bear
+    inputs that disagree. For input views only, never for the first one or for targets.
 
-    The camera is *not* changed: the network learns to bear inputs that disagree. Only for input views, never for
-    targets.
+    Args:
+        images: anything linear in its channels, so colour must be premultiplied; what comes from outside is 0.
+        draws: [V, 2, n] uniform in [0, 1): of x and of y. The published n is uniform in 8..16, the same for all views.
+        strength: published 0.5. Strength 0 is no identity: the ends of the grid lie half a pixel outside the picture.
     """
-    height, width = rgba.shape[:2]
-    knots = rng.uniform(-strength, strength, (cells, cells, 2)).astype(np.float32) * [width, height]
-    field = cv2.resize(knots.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    premultiplied = np.concatenate([rgba[..., :3] * rgba[..., 3:], rgba[..., 3:]], -1)
-    moved = cv2.remap(premultiplied, columns + field[..., 0], rows + field[..., 1], cv2.INTER_LINEAR)
-    alpha = moved[..., 3:]
-    return np.concatenate([np.where(alpha > 1e-4, moved[..., :3] / np.maximum(alpha, 1e-4), 0), alpha], -1).clip(0, 1)
+    views, height, width, _ = images.shape
+    grid = np.empty((views, height, width, 2), np.float32)
+    for view in range(views):
+        grid[view, :, :, 0] = _ramps(draws[view, 0], width, strength)[None, :]
+        grid[view, :, :, 1] = _ramps(draws[view, 1], height, strength)[:, None]
+    source = torch.from_numpy(np.ascontiguousarray(images, np.float32)).permute(0, 3, 1, 2)
+    moved = F.grid_sample(source, torch.from_numpy(grid), align_corners=False)  # bilinear, zeros outside
+    return moved.permute(0, 2, 3, 1).numpy()
 
 
-def jitter_camera(w2c: np.ndarray, degrees: float, units: float, rng: np.random.Generator) -> np.ndarray:
-    """One camera [4, 4] turned about its centre by up to `degrees` and moved by up to `units` (camera axes)."""
-    axis = rng.normal(size=3)
-    turn = np.eye(4)
-    turn[:3, :3] = cv2.Rodrigues(axis / np.linalg.norm(axis) * np.radians(rng.uniform(0, degrees)))[0]
-    turn[:3, 3] = rng.uniform(-units, units, 3)
-    return turn @ w2c
+def _ramps(draws: np.ndarray, length: int, strength: float) -> np.ndarray:
+    """Where each of `length` pixels looks, in [-1, 1]: linear ramps between n evenly spaced values, whose ends lie at
+    knots that were moved by up to half a gap times `strength`."""
+    n = len(draws)
+    share = (np.arange(n, dtype=np.float32) + np.float32(strength) * (np.asarray(draws, np.float32) - 0.5)) / (n - 1)
+    knots = np.floor(np.clip(share, 0, 1) * length).astype(int)
+    knots[0], knots[-1] = 0, length
+    values, out = np.linspace(-1, 1, n, dtype=np.float32), np.zeros(length, np.float32)
+    for i in range(n - 1):
+        out[knots[i] : knots[i + 1]] = np.linspace(values[i], values[i + 1], knots[i + 1] - knots[i], dtype=np.float32)
+    return out
+
+
+def jitter_cameras(w2c: np.ndarray, draws: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    """Cameras [V, 4, 4] (OpenCV axes) swung about the world's origin as LGM does with its inputs' rays: by up to 18
+    degrees round their own up axis and 9 round their own right axis.
+
+    Args:
+        draws: [V, 2] uniform in [0, 1): round the up axis and round the right axis; 0.5 is no turn.
+        strength: factor on both angles; published 1.
+    """
+    out = []
+    for camera, (up, right) in zip(w2c, draws, strict=True):
+        axes = camera[:3, :3]  # rows: right, down, forward, in the world
+        turn = Rotation.from_rotvec(-axes[1] * strength * 0.1 * np.pi * (2 * up - 1)).as_matrix()
+        turn = turn @ Rotation.from_rotvec(axes[0] * strength * 0.05 * np.pi * (2 * right - 1)).as_matrix()
+        swung = np.array(camera, np.float64)
+        swung[:3, :3] = axes @ turn.T  # the centre turns along, so t stays
+        out.append(swung)
+    return np.stack(out)

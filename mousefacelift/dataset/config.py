@@ -205,10 +205,10 @@ class AugmentConfig:
         yaw: turn the world about +z by a random angle (all cameras together; no pixel changes).
         mirror: probability of mirroring images *and* cameras.
         brightness, contrast, saturation: largest relative change, one draw shared by all views of a sample.
-        distort_inputs: grid distortion and camera jitter of the input views in every arm, not only in
-            `distortion-only`.
-        grid_distortion: largest displacement of input images, share of the image (LGM's).
-        camera_jitter_degrees, camera_jitter_units: jitter of the *input* cameras.
+        distort_inputs: LGM's grid distortion and camera jitter of the input views but the first, each for half of the
+            samples, in every arm and not only in `distortion-only`.
+        grid_distortion: strength of the grid distortion; published 0.5.
+        camera_jitter: factor on the published jitter, which swings a camera by up to 18 and 9 degrees.
     """
 
     yaw: bool = True
@@ -217,9 +217,8 @@ class AugmentConfig:
     contrast: float = 0.1
     saturation: float = 0.1
     distort_inputs: bool = False
-    grid_distortion: float = 0.02
-    camera_jitter_degrees: float = 2.0
-    camera_jitter_units: float = 0.02
+    grid_distortion: float = 0.5
+    camera_jitter: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.samples import read_document, view_hash
-from mousefacelift.dataset.augment import distort_grid, jitter_camera, jitter_colours, mirror_cameras, yaw_world
+from mousefacelift.dataset.augment import distort_grid, jitter_cameras, jitter_colours, mirror_cameras, yaw_world
 from mousefacelift.dataset.config import AugmentConfig, LoaderConfig
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import Draw, MixtureSampler
@@ -239,11 +239,23 @@ def _augment(rgba, w2c, fxfycxcy, config: AugmentConfig, rng: np.random.Generato
 
 
 def _distort(rgba, w2c, background, config: LoaderConfig, rng: np.random.Generator) -> dict:
-    """What the network is shown in place of the true inputs: moved pixels and shaken cameras, targets untouched."""
+    """What the network is shown in place of the true inputs: moved pixels and swung cameras, targets untouched.
+
+    As published with LGM: pixels and cameras each in half of the samples, the first view never.
+    """
     if rgba.dtype == np.uint8:
         rgba = rgba.astype(np.float32) / np.float32(255.0)
-    limits = config.augment
-    moved = np.stack([distort_grid(image, limits.grid_distortion, rng) for image in rgba]).astype(np.float32)
-    shaken = np.stack([jitter_camera(m, limits.camera_jitter_degrees, limits.camera_jitter_units, rng) for m in w2c])
-    tensors = _tensors(moved, shaken, np.ones((len(rgba), 4)), background, config.keep_alpha)
+    limits, others = config.augment, len(rgba) - 1
+    moves, swings = rng.random(2) < 0.5
+    knots = rng.random((others, 2, rng.integers(8, 17)))
+    turns = rng.random((others, 2))
+    if moves and others:
+        premultiplied = np.concatenate([rgba[1:, ..., :3] * rgba[1:, ..., 3:], rgba[1:, ..., 3:]], -1)
+        moved = distort_grid(premultiplied, knots, limits.grid_distortion)
+        alpha = moved[..., 3:]
+        straight = np.where(alpha > 1e-4, moved[..., :3] / np.maximum(alpha, 1e-4), 0)
+        rgba = np.concatenate([rgba[:1], np.concatenate([straight, alpha], -1).clip(0, 1)]).astype(np.float32)
+    if swings and others:
+        w2c = np.concatenate([w2c[:1], jitter_cameras(w2c[1:], turns, limits.camera_jitter)])
+    tensors = _tensors(rgba, w2c, np.ones((len(rgba), 4)), background, config.keep_alpha)
     return {"input_image": tensors["image"], "input_c2w": tensors["c2w"]}

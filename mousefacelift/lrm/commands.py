@@ -23,12 +23,17 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--gpus", type=int, default=0)
     add_config_argument(parser)
     parser.set_defaults(run=_predict)
-    parser = subparsers.add_parser("import", help="a published FaceLift checkpoint -> a model folder")
-    parser.add_argument("checkpoint", type=Path, help="ckpt_*.pt (or the same as .safetensors)")
+    parser = subparsers.add_parser("import", help="a published checkpoint (FaceLift, LGM) -> a model folder")
+    parser.add_argument(
+        "checkpoint", type=Path, help="FaceLift: ckpt_*.pt or .safetensors; LGM: model_fp16_fixrot.safetensors"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--head-dim", type=int, default=64, help="width of an attention head (published: 64)")
     parser.add_argument(
         "--licence", type=Path, default=None, help="licence text of the weights; default: LICENSE* beside them"
+    )
+    parser.add_argument(
+        "--rotations", choices=("yes", "no"), help="LGM: whether the rotations are usable; default: as the name says"
     )
     parser.set_defaults(run=_import)
 
@@ -97,5 +102,6 @@ def _predict(args) -> None:
 def _import(args) -> None:
     from mousefacelift.lrm.importer import describe, import_checkpoint
 
-    print(describe(import_checkpoint(args.checkpoint, args.out, args.head_dim, args.licence)))
+    rotations = None if args.rotations is None else args.rotations == "yes"
+    print(describe(import_checkpoint(args.checkpoint, args.out, args.head_dim, args.licence, rotations)))
     print(args.out)

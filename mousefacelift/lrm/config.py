@@ -75,8 +75,9 @@ class TrainConfig:
     """Section `train` of config.yaml: training of one reconstructor.
 
     Args:
-        preset: sizes of the network: facelift (published), base, small or tiny; those of init, if that is given (""
-            takes any).
+        model: gslrm, or lgm: a U-Net that gives free Gaussians at half the resolution.
+        preset: sizes of the network; of gslrm: facelift (published), base, small or tiny; of lgm: big (published),
+            small or tiny; those of init, if that is given ("" takes any).
         init: folder with model.safetensors and config.json (from `lrm import` or an earlier run) to start from.
         layers: full trains every weight, frozen keeps the first layers fixed, lora trains low-rank additions only.
         frozen_share: of the transformer layers, with layers frozen.
@@ -96,6 +97,7 @@ class TrainConfig:
         trackers: of accelerate, for instance tensorboard or wandb.
     """
 
+    model: Literal["gslrm", "lgm"] = "gslrm"
     preset: str = "small"
     init: str = ""
     layers: Literal["full", "frozen", "lora"] = "full"

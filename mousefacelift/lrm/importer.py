@@ -1,4 +1,5 @@
-"""Import of a published FaceLift reconstructor (`ckpt_*.pt`) into a model folder: strictly, safely, with its licence.
+"""Import of a published reconstructor (FaceLift's `ckpt_*.pt`, LGM's .safetensors) into a model folder: strictly,
+safely, with its licence.
 
 Reads the pickle with weights_only (plain tensors and numbers, no code). Writes model.safetensors and config.json, the
 perceptual network that travels inside the checkpoint as vgg19.safetensors, and LICENSE.txt. Command:
@@ -18,8 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from mousefacelift.core.images import write_text
 from mousefacelift.errors import DataError, MissingWeights
-from mousefacelift.lrm.model import GSLRM
+from mousefacelift.lrm.lgm import importer as lgm
 from mousefacelift.lrm.model_config import ModelConfig
+from mousefacelift.lrm.models import Sizes, build, kind_of
 from mousefacelift.lrm.perceptual import PerceptualLoss
 from mousefacelift.lrm.weights import check_state, file_hash, write_model
 
@@ -33,21 +35,30 @@ pass on both when you pass on the weights.
 """
 
 
-def import_checkpoint(path: Path, out: Path, head_dim: int = PUBLISHED_HEAD_DIM, licence: Path | None = None) -> dict:
+def import_checkpoint(
+    path: Path,
+    out: Path,
+    head_dim: int = PUBLISHED_HEAD_DIM,
+    licence: Path | None = None,
+    rotations: bool | None = None,
+) -> dict:
     """Write the model folder `out` from a published checkpoint and return what the checkpoint holds.
 
     Args:
-        path: `ckpt_*.pt` with a `model` state dict (or a bare one), or the same as .safetensors.
-        head_dim: width of an attention head.
+        path: `ckpt_*.pt` with a `model` state dict (or a bare one), or the same as .safetensors; an LGM's .safetensors.
+        head_dim: width of an attention head (GS-LRM).
+        rotations: whether the file's rotations are usable (LGM); None believes its name.
         licence: licence text to keep with the weights; by default a LICENSE* file beside the checkpoint.
     Raises:
-        MissingWeights: no such file, not a GS-LRM, or a key missing, left over or of another shape.
+        MissingWeights: no such file, no known network, or a key missing, left over or of another shape.
     """
     state, facts = read_checkpoint(Path(path))
     vgg = {name.removeprefix(VGG_PREFIX): state.pop(name) for name in list(state) if name.startswith(VGG_PREFIX)}
-    sizes = sizes_of(state, head_dim, path)
+    sizes: Sizes
+    is_lgm = lgm.is_lgm(state)
+    sizes = lgm.sizes_of(state, Path(path), rotations) if is_lgm else sizes_of(state, head_dim, path)
     with torch.device("meta"):
-        check_state(GSLRM(sizes), state, path)
+        check_state(build(sizes), state, path)
         if vgg:
             check_state(PerceptualLoss(), vgg, f"{path}: perceptual network")
     facts |= {
@@ -60,9 +71,10 @@ def import_checkpoint(path: Path, out: Path, head_dim: int = PUBLISHED_HEAD_DIM,
     out.mkdir(parents=True, exist_ok=True)
     if vgg:
         _save(vgg, out / "vgg19.safetensors")
-    write_text(out / "LICENSE.txt", _licence_text(Path(path), licence, facts))
+    notice = lgm.NOTICE if is_lgm else NOTICE
+    write_text(out / "LICENSE.txt", _licence_text(Path(path), licence, facts, notice))
     write_model(out, state, sizes, {"licence": "LICENSE.txt", **facts})
-    return {"sizes": dataclasses.asdict(sizes), **facts}
+    return {"kind": kind_of(sizes), "sizes": dataclasses.asdict(sizes), **facts}
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
@@ -130,10 +142,19 @@ def sizes_of(state: dict[str, torch.Tensor], head_dim: int, where: object) -> Mo
 
 def describe(report: dict) -> str:
     """What `import_checkpoint` found, in a few lines."""
-    sizes = report["sizes"]
+    sizes, millions = report["sizes"], f"{report['parameters'] / 1e6:.1f} M parameters"
+    if report["kind"] == "lgm":
+        first = (
+            f"LGM: {millions}, widths {sizes['down']} down and {sizes['up']} up, pictures of {sizes['image_size']} px, "
+            f"rotations {'used' if sizes['rotates'] else 'not used'}"
+        )
+    else:
+        first = (
+            f"GS-LRM: {millions}, {sizes['layers']} layers of width {sizes['dim']}, patch {sizes['patch_size']}, "
+            f"SH degree {sizes['sh_degree']}, {sizes['free_gaussians']} free Gaussians"
+        )
     lines = [
-        f"GS-LRM: {report['parameters'] / 1e6:.1f} M parameters, {sizes['layers']} layers of width {sizes['dim']}, "
-        f"patch {sizes['patch_size']}, SH degree {sizes['sh_degree']}, {sizes['free_gaussians']} free Gaussians",
+        first,
         f"file holds: {', '.join(report['holds'])}",
         "perceptual network (VGG19): " + ("yes" if report["perceptual_network"] else "no"),
         f"sha256: {report['sha256']}",
@@ -143,10 +164,10 @@ def describe(report: dict) -> str:
     )
 
 
-def _licence_text(path: Path, licence: Path | None, facts: dict) -> str:
+def _licence_text(path: Path, licence: Path | None, facts: dict, notice: str) -> str:
     beside = sorted(path.parent.glob("LICEN[SC]E*")) if licence is None else [Path(licence)]
     if not beside:
-        return NOTICE.format(name=path.name, sha256=facts["sha256"])
+        return notice.format(name=path.name, sha256=facts["sha256"])
     try:
         return beside[0].read_text()
     except (OSError, UnicodeDecodeError) as error:

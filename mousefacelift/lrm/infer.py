@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera
@@ -16,7 +16,6 @@ from mousefacelift.core.render import Render, published_render, render
 from mousefacelift.core.render.published import NEAR
 from mousefacelift.core.samples import View
 from mousefacelift.errors import CameraError, DataError
-from mousefacelift.lrm.model import GSLRM
 
 
 def stack_views(views: Sequence[View], size: int, background=(1.0, 1.0, 1.0)) -> tuple[Tensor, Tensor, Tensor]:
@@ -70,7 +69,7 @@ def _check_view(view: View, number: int) -> None:
 
 
 @torch.no_grad()
-def predict_gaussians(model: GSLRM, image: Tensor, c2w: Tensor, fxfycxcy: Tensor) -> Gaussians:
+def predict_gaussians(model: nn.Module, image: Tensor, c2w: Tensor, fxfycxcy: Tensor) -> Gaussians:
     """Gaussians [B, N] of posed views [B, V, ...], in bf16 autocast on a GPU and fp32 on a CPU."""
     device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):

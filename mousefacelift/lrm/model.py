@@ -133,6 +133,15 @@ class GSLRM(nn.Module):
         )
         self.init_weights()
 
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The layers in the order in which tokens pass them."""
+        return list(self.transformer_layers)
+
+    def stem(self) -> list[nn.Module | nn.Parameter]:
+        """What comes before the layers."""
+        return [self.patch_embedder, self.input_layer_norm, self.gaussian_position_embeddings]
+
     def init_weights(self) -> None:
         """Linear layers N(0, init_std), the two heads N(0, head_init_std), free tokens truncated normal."""
         for module in self.modules():

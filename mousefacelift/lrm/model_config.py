@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-from mousefacelift.errors import ConfigError
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,11 @@ class ModelConfig:
     uses_alpha: bool = False
 
     @property
+    def multiple(self) -> int:
+        """Number of pixels that an image's edge must be a multiple of."""
+        return self.patch_size
+
+    @property
     def input_channels(self) -> int:
         """Numbers per pixel that the network sees: colour, ray, nearest point; alpha and both ends of the ray in the
         hull."""
@@ -71,19 +74,3 @@ PRESETS = {
     # 0.2 M parameters at 32 px: for tests of the pipeline itself, not for pictures.
     "tiny": ModelConfig(image_size=32, dim=64, head_dim=32, layers=2, **OWN),
 }
-
-
-def preset(name: str) -> ModelConfig:
-    """The model sizes called `name`.
-
-    Raises:
-        ConfigError: no preset has that name.
-    """
-    if name not in PRESETS:
-        raise ConfigError("unknown model preset", where="train.preset", got=name, expected=", ".join(PRESETS))
-    return PRESETS[name]
-
-
-def preset_of(sizes: ModelConfig) -> str:
-    """Name of the preset of this architecture (the image size is none of it), '' if there is none."""
-    return next((name for name, known in PRESETS.items() if replace(known, image_size=sizes.image_size) == sizes), "")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
@@ -25,7 +26,6 @@ from mousefacelift.errors import DataError
 from mousefacelift.lrm.config import PredictConfig
 from mousefacelift.lrm.filters import FILTERS, rows_to_keep
 from mousefacelift.lrm.infer import predict_gaussians, render_rgba, stack_views
-from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.validation import spread_order
 from mousefacelift.lrm.weights import file_hash, read_facts, read_model
 
@@ -171,7 +171,7 @@ def camera_numbers(manifest: Manifest) -> np.ndarray:
 
 
 def make_prediction(
-    name: str, task: Task, folder: Path, *, model: GSLRM, manifest: Manifest, size: int, kept: set[str]
+    name: str, task: Task, folder: Path, *, model: nn.Module, manifest: Manifest, size: int, kept: set[str]
 ) -> dict:
     """Reconstruct one task, write its renders as a sample into `folder`, and return its row of the index."""
     at, shown = (read_sample(manifest.folder_of(frame.row)) for frame in (task.at, task.shown))

@@ -24,7 +24,7 @@ from mousefacelift.dataset.mixture import MixtureSampler
 from mousefacelift.errors import ConfigError
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.losses import extra_terms
-from mousefacelift.lrm.model_config import ModelConfig
+from mousefacelift.lrm.models import Sizes
 from mousefacelift.lrm.state import Checkpoints, RunState
 from mousefacelift.lrm.trainable import choose_trainable, parameter_groups, start_model
 from mousefacelift.lrm.validation import ValidationSet, build_validation
@@ -55,7 +55,7 @@ class Run:
     manifest: Manifest
     sampler: MixtureSampler
     model: nn.Module
-    sizes: ModelConfig
+    sizes: Sizes
     optimizer: torch.optim.Optimizer
     validation: ValidationSet
     extra: dict[str, Callable[[Tensor, Tensor], Tensor]]
@@ -86,7 +86,7 @@ def prepare(request: TrainRequest) -> Run:
     sizes = dataclasses.replace(sizes, image_size=check_image_size(request.loader.image_size, sizes))
     model.checkpoints_activations = config.checkpoint_activations
     if config.compile:
-        for layer in model.transformer_layers:
+        for layer in model.layers:
             layer.compile()
     model = choose_trainable(model, config)
     optimizer = torch.optim.AdamW(
@@ -218,15 +218,15 @@ def check_request(request: TrainRequest) -> None:
         )
 
 
-def check_image_size(size: int, sizes: ModelConfig) -> int:
+def check_image_size(size: int, sizes: Sizes) -> int:
     """`size` in pixels, if the network's patches divide it; the finished model remembers it as the size it was trained
     at."""
-    if size % sizes.patch_size:
+    if size % sizes.multiple:
         raise ConfigError(
-            "the images cannot be cut into the network's patches",
+            "the network cannot take images of this size",
             where="loader.image_size",
             got=size,
-            expected=f"a multiple of {sizes.patch_size}",
+            expected=f"a multiple of {sizes.multiple}",
         )
     return size
 

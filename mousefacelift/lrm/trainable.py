@@ -10,14 +10,11 @@ from torch import nn
 
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
 from mousefacelift.lrm.config import TrainConfig
-from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.model_config import ModelConfig, preset, preset_of
+from mousefacelift.lrm.models import Sizes, build, kind_of, preset, preset_of, reconstructor
 from mousefacelift.lrm.weights import read_model
 
-LORA_TARGETS = r"transformer_layers\.\d+\.(attn\.(to_qkv|fc)|mlp\.mlp\.(0|2))"
 
-
-def start_model(config: TrainConfig, seed: int) -> tuple[GSLRM, ModelConfig]:
+def start_model(config: TrainConfig, seed: int) -> tuple[nn.Module, Sizes]:
     """The model before its first step: the weights of `init`, or the preset's sizes with weights drawn from `seed`.
 
     Raises:
@@ -34,28 +31,37 @@ def start_model(config: TrainConfig, seed: int) -> tuple[GSLRM, ModelConfig]:
                 hint="mousefacelift lrm import CKPT --out " + config.init,
             )
         model, sizes = read_model(Path(config.init))
+        if kind_of(sizes) != config.model:
+            raise ConfigError(
+                "the weights to start from are of another kind of reconstructor",
+                where=f"train.init: {config.init}",
+                got=kind_of(sizes),
+                expected=config.model,
+                hint=f"set train.model to {kind_of(sizes)!r}",
+            )
         if config.preset not in ("", preset_of(sizes)):
             raise ConfigError(
                 "the weights to start from are not of the preset's architecture",
                 where=f"train.init: {config.init}",
-                got=preset_of(sizes) or f"{sizes.layers} layers of width {sizes.dim}",
+                got=preset_of(sizes) or str(sizes),
                 expected=config.preset,
                 hint=f"set train.preset to {preset_of(sizes)!r}",
             )
         return model, sizes
     torch.manual_seed(seed)
-    sizes = preset(config.preset)
-    return GSLRM(sizes), sizes
+    sizes = preset(config.preset, config.model)
+    return build(sizes), sizes
 
 
-def choose_trainable(model: GSLRM, config: TrainConfig) -> nn.Module:
+def choose_trainable(model: nn.Module, config: TrainConfig) -> nn.Module:
     """Freeze what `config.layers` says, or wrap the model for LoRA; returns the module to train."""
     if config.layers == "lora":
         from peft import LoraConfig, get_peft_model
 
         if config.lora_rank < 1:
             raise ConfigError("LoRA needs a rank", where="train.lora_rank", got=config.lora_rank, expected="1 or more")
-        settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_rank, target_modules=LORA_TARGETS, bias="none")
+        targets = reconstructor(config.model).lora_targets
+        settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_rank, target_modules=targets, bias="none")
         return get_peft_model(model, settings)
     if config.layers == "frozen":
         if not 0 < config.frozen_share < 1:
@@ -65,10 +71,9 @@ def choose_trainable(model: GSLRM, config: TrainConfig) -> nn.Module:
                 got=config.frozen_share,
                 expected="between 0 and 1",
             )
-        fixed = round(config.frozen_share * len(model.transformer_layers))
-        for part in (model.patch_embedder, model.input_layer_norm, *model.transformer_layers[:fixed]):
+        fixed = round(config.frozen_share * len(model.layers))
+        for part in (*model.stem(), *model.layers[:fixed]):
             part.requires_grad_(False)
-        model.gaussian_position_embeddings.requires_grad_(False)
     return model
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mousefacelift.check.collapse import CollapseThresholds, collapse_metrics, diagnose
 from mousefacelift.core.camera_tensors import CameraTensors
@@ -18,7 +18,6 @@ from mousefacelift.dataset.loader import load_views
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 from mousefacelift.lrm.infer import predict_gaussians, render_white
-from mousefacelift.lrm.model import GSLRM
 
 MEAN_FRAMES = 64  # training frames behind a mean image
 
@@ -108,7 +107,7 @@ def spread_order(azimuths: np.ndarray, count: int) -> list[int]:
 
 
 @torch.no_grad()
-def predict_set(model: GSLRM, data: ValidationSet, shift: int = 0) -> tuple[Tensor, Tensor]:
+def predict_set(model: nn.Module, data: ValidationSet, shift: int = 0) -> tuple[Tensor, Tensor]:
     """Renders [N, T, 3, H, W] (clamped) and alphas [N, T, H, W] of the target cameras over white, on the CPU.
 
     With a `shift`, frame i is shown the images of frame i + shift and its own cameras: the input-swap test.
@@ -133,7 +132,7 @@ def predict_set(model: GSLRM, data: ValidationSet, shift: int = 0) -> tuple[Tens
 
 
 def validate(
-    model: GSLRM, data: ValidationSet, thresholds: CollapseThresholds | None = None
+    model: nn.Module, data: ValidationSet, thresholds: CollapseThresholds | None = None
 ) -> tuple[dict[str, float], tuple[str, ...], Tensor]:
     """Collapse metrics, the names of the collapses they show, and the renders [N, T, 3, H, W]."""
     training = model.training

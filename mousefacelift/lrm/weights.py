@@ -1,7 +1,7 @@
 """Model folders: model.safetensors with the published key names, and config.json with the sizes.
 
 <folder>/model.safetensors     the network, fp32
-<folder>/config.json           {"model": {sizes}, ...facts about where it came from}
+<folder>/config.json           {"kind": "gslrm" or "lgm", "model": {sizes}, ...facts about where it came from}
 <folder>/vgg19.safetensors     only after `lrm import`: weights of the perceptual loss
 <folder>/LICENSE.txt           when the weights came with a licence of their own
 """
@@ -20,16 +20,18 @@ from safetensors.torch import load_file, save
 from mousefacelift.config import load
 from mousefacelift.core.images import write_bytes, write_text
 from mousefacelift.errors import ConfigError, MissingWeights
-from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.model_config import ModelConfig
+from mousefacelift.lrm.models import Sizes, build, kind_of, reconstructor
 
 
-def write_model(folder: Path, state: dict[str, torch.Tensor], sizes: ModelConfig, facts: dict) -> None:
+def write_model(folder: Path, state: dict[str, torch.Tensor], sizes: Sizes, facts: dict) -> None:
     """Write a model folder; each file appears whole, config.json last."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu().float().contiguous() for name, value in state.items()}
     write_bytes(folder / "model.safetensors", save(tensors))
-    write_text(folder / "config.json", json.dumps({"model": dataclasses.asdict(sizes), **facts}, indent=1))
+    write_text(
+        folder / "config.json",
+        json.dumps({"kind": kind_of(sizes), "model": dataclasses.asdict(sizes), **facts}, indent=1),
+    )
 
 
 def read_facts(folder: Path) -> dict:
@@ -49,7 +51,7 @@ def read_facts(folder: Path) -> dict:
         ) from error
 
 
-def read_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GSLRM, ModelConfig]:
+def read_model(folder: Path, device: str | torch.device = "cpu") -> tuple[torch.nn.Module, Sizes]:
     """The network of a model folder, strictly: every weight, of the right shape.
 
     Raises:
@@ -58,7 +60,8 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GSLRM,
     """
     folder = Path(folder)
     try:
-        sizes = load(ModelConfig, read_facts(folder).get("model"), "model")
+        facts = read_facts(folder)
+        sizes = load(reconstructor(facts.get("kind", "gslrm"), "kind").sizes, facts.get("model"), "model")
     except ConfigError as error:
         raise MissingWeights(
             f"{folder} holds a reconstructor of another architecture",
@@ -78,7 +81,7 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GSLRM,
             hint="train or import again",
         ) from error
     with torch.device("meta"):
-        model = GSLRM(sizes)
+        model = build(sizes)
     check_state(model, state, path)
     model.load_state_dict(state, assign=True)
     return model.to(device), sizes

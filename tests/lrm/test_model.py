@@ -13,7 +13,8 @@ from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.lrm.infer import render_white
 from mousefacelift.lrm.losses import LossConfig, foreground_psnr, render_loss
 from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.model_config import PRESETS, ModelConfig, preset
+from mousefacelift.lrm.model_config import PRESETS, ModelConfig
+from mousefacelift.lrm.models import preset
 from mousefacelift.lrm.tokens import select_tokens
 
 from .toy import cast_balls

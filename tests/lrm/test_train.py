@@ -14,7 +14,8 @@ from mousefacelift.dataset.loader import make_loader
 from mousefacelift.errors import ConfigError, DataError, GateFailure, MissingWeights
 from mousefacelift.lrm.config import GuardConfig, OptimizerConfig
 from mousefacelift.lrm.losses import balanced_mean
-from mousefacelift.lrm.model_config import PRESETS, preset_of
+from mousefacelift.lrm.model_config import PRESETS
+from mousefacelift.lrm.models import preset_of
 from mousefacelift.lrm.run import chosen_precision, plan_sampler, prepare
 from mousefacelift.lrm.step import batch_loss, learning_rate, take_step
 from mousefacelift.lrm.train import check_alarm, check_applied, train
