@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png, write_text
@@ -19,7 +20,6 @@ from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError
 from mousefacelift.lrm.filters import FILTERS, rows_to_keep
 from mousefacelift.lrm.infer import predict_gaussians, render_rgba, stack_views
-from mousefacelift.lrm.model import GSLRM
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class WriteOptions:
     fps: float = 30.0
 
 
-def reconstruct_views(model: GSLRM, size: int, sample: Sample, out: Path, options: WriteOptions) -> Path:
+def reconstruct_views(model: nn.Module, size: int, sample: Sample, out: Path, options: WriteOptions) -> Path:
     """Reconstruct the posed views of one sample by GS-LRM and write everything into `out`.
 
     Args:
