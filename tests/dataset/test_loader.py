@@ -130,8 +130,8 @@ def test_distortion_touches_the_inputs_only(manifest):
     plain = load_sample(manifest, draw, PLAIN)
     assert torch.equal(plain["input_image"], plain["image"][:4])
     pixels, cameras = 0, 0
-    for step in range(16):  # each in half of the samples
-        moved = load_sample(manifest, dataclasses.replace(draw, step=step), PLAIN, distortion=True)
+    for seed in range(16):  # each in half of the samples
+        moved = load_sample(manifest, dataclasses.replace(draw, seed=seed), PLAIN, distortion=True)
         assert torch.equal(moved["input_image"][0], moved["image"][0])  # the first view sets LGM's world
         assert torch.equal(moved["input_c2w"][0], moved["c2w"][0])
         pixels += not torch.equal(moved["input_image"], moved["image"][:4])
@@ -143,7 +143,7 @@ def test_distortion_touches_the_inputs_only(manifest):
     "arm,option,moved", [("no-synthetic", False, False), ("no-synthetic", True, True), ("distortion-only", False, True)]
 )
 def test_inputs_are_distorted_in_the_control_arm_or_by_option(manifest, arm, option, moved):
-    sampler = MixtureSampler(manifest, arm, 4, steps=1, batch_size=1, min_views=5)
+    sampler = MixtureSampler(manifest, arm, 4, steps=1, batch_size=8, min_views=5)
     config = LoaderConfig(image_size=32, augment=AugmentConfig(distort_inputs=option))
     batch = next(iter(make_loader(manifest, sampler, config)))
     shown = batch["input_image"].shape[1]

@@ -66,7 +66,12 @@ PRESETS = {
     ),
     # For tests of the pipeline itself, not for pictures.
     "tiny": LGMConfig(
-        image_size=32, down=(32, 32), down_attention=(False, True), up=(32,), up_attention=(True,), fovy=0.0
+        image_size=32,
+        down=(32, 32, 32),
+        down_attention=(False, False, True),
+        up=(32, 32),
+        up_attention=(True, False),
+        fovy=0.0,
     ),
 }
 

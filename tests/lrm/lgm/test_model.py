@@ -109,10 +109,10 @@ def test_published_field_of_view_zooms_by_two_percent_and_keeps_where_a_point_is
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"down": (48, 32)}, "multiples of 32"),
-        ({"up": (64,)}, "mirror"),
+        ({"down": (48, 32, 32)}, "multiples of 32"),
+        ({"up": (64, 32)}, "mirror"),
         ({"down_attention": (True,)}, "switch per level"),
-        ({"image_size": 33}, "multiple of 2"),
+        ({"image_size": 34}, "multiple of 4"),
     ],
 )
 def test_sizes_that_make_no_network_are_refused(change, words):
