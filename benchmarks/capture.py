@@ -35,7 +35,7 @@ from mousefacelift.capture.normalise import Normaliser, normalise_chunk
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.track import Track
-from mousefacelift.virtual.config import Degradations, VirtualConfig
+from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
 from mousefacelift.virtual.record import write_recording
 
 
@@ -48,7 +48,7 @@ def prepare(folder: Path, short: int, frames: int) -> None:
         fps=10.0,
         variants="distorted",
         truth_vertices=False,
-        degradations=Degradations(mask_crf=20),
+        degradations=replace(NO_DEFECTS, mask_crf=20),
     )
     write_recording(folder / "short", "bench", config, 0)
     source = RecordingSource(path=str(folder / "short"), frames=(0, short))

@@ -35,21 +35,12 @@ from mousefacelift.capture.sources import open_source
 from mousefacelift.core.cameras import project
 from mousefacelift.core.images import mask_iou
 from mousefacelift.core.samples import read_sample
-from mousefacelift.virtual.config import Degradations, VirtualConfig
+from mousefacelift.virtual.config import NO_DEFECTS, Degradations, VirtualConfig
 from mousefacelift.virtual.record import write_recording
 from mousefacelift.virtual.rig import project as project_lens
 from mousefacelift.virtual.truth import read_lenses, render_truth, truth_mesh
 
-REALISTIC = Degradations(
-    principal_point_px=(2.0, 13.0),
-    extrinsic_jitter_deg=(0.2, 1.0),
-    mask_change_px=(1.0, 3.0),
-    mask_crf=20,
-    acrylic_band=0.35,
-    dropped_frame_camera=3,
-    cut=True,
-    exposure_drift=0.05,
-)
+REALISTIC = Degradations()
 TAIL = 1  # index of the closed piece in truth/mesh.npz
 
 
@@ -121,7 +112,7 @@ def check_rig(folder: Path, args, name: str, seed: int) -> tuple:
         fps=args.fps,
         variants=args.variant,
         supersample=args.supersample,
-        degradations=REALISTIC if args.realistic else Degradations(),
+        degradations=REALISTIC if args.realistic else NO_DEFECTS,
     )
     write_recording(folder, name, virtual, seed)
     source = RecordingSource(path=str(folder), frames=(0, args.frames), variant=args.variant)

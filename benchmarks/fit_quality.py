@@ -45,7 +45,7 @@ from mousefacelift.splats.frames import FrameViews, frame_views  # noqa: E402
 from mousefacelift.splats.novel import plan_views  # noqa: E402
 from mousefacelift.splats.score import compare_views, render_views  # noqa: E402
 from mousefacelift.splats.start import carve_frame, hull_surface  # noqa: E402
-from mousefacelift.virtual.config import Degradations, VirtualConfig  # noqa: E402
+from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig  # noqa: E402
 from mousefacelift.virtual.record import write_recording  # noqa: E402
 from mousefacelift.virtual.truth import render_truth  # noqa: E402
 
@@ -75,7 +75,7 @@ def make_samples(folder: Path, args) -> Path:
                 frames=FRAMES,
                 fps=FPS,
                 variants="undistorted",
-                degradations=REALISTIC if args.realistic else Degradations(),
+                degradations=REALISTIC if args.realistic else NO_DEFECTS,
             )
             write_recording(folder, args.recording, made, args.seed)
         recording = open_recording(args.recording, folder, source)

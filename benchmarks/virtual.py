@@ -18,7 +18,7 @@ import numpy as np
 
 from mousefacelift.core.video import write_mp4
 from mousefacelift.virtual import arena, degrade, painter
-from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
 from mousefacelift.virtual.stage import build_stage
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=4)
     args = parser.parse_args()
-    base = VirtualConfig(frames=args.frames + 1)
+    base = VirtualConfig(frames=args.frames + 1, fps=10.0, variants="both", degradations=NO_DEFECTS)
     for config in (replace(base, width=1152, height=1024, strands=70_000), base):
         print(json.dumps(measure(config, args.frames)))
 

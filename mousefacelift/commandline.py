@@ -23,13 +23,16 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def read_config(args: argparse.Namespace, cls: type[T], section: str) -> T:
-    """The typed `section` of --config-json; missing means defaults."""
-    return load(cls, config_mapping(args).get(section), section)
+    """The typed `section` of --config-json. What is missing has its default, unless a rule asks: it hands over all that
+    is read."""
+    mapping = config_mapping(args)
+    return load(cls, mapping.get(section), section, exact=mapping.get("exact", False))
 
 
 def read_seed(args: argparse.Namespace) -> int:
     """The run's seed from --config-json (0 when not given)."""
-    seed = config_mapping(args).get("seed", 0)
+    mapping = config_mapping(args)
+    seed = mapping["seed"] if mapping.get("exact") else mapping.get("seed", 0)
     if not isinstance(seed, int):
         raise ConfigError("config key 'seed' has a wrong value", got=repr(seed), expected="a whole number")
     return seed

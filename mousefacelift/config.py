@@ -1,8 +1,16 @@
-"""Typed configuration: frozen dataclasses filled from mappings, and the JSON schema made from the same classes.
+"""Typed configuration: every section of config.yaml is a frozen dataclass that pydantic checks.
 
-Each stage declares its section as a frozen dataclass in `<package>/config.py`, defaults written out. The
-Snakefile validates config.yaml with the schema generated here (`mousefacelift schema`); a command loads its
-own section with `load`. A key that no dataclass field reads is an error that names the nearest one.
+Each stage declares its section in `<package>/config.py`:
+
+    @section
+    class HullConfig:
+        '''How the silhouettes are carved before a fit.'''
+
+        grid: int = 96
+        '''voxels along the longest side of the animal's bounding box'''
+
+The class is the one place of a key, its type, its default and its words: config.yaml with its comments and the JSON
+schema for editors are written from it (`mousefacelift schema`). A new section is a field of `schema.PipelineConfig`.
 """
 
 from __future__ import annotations
@@ -11,156 +19,180 @@ import dataclasses
 import difflib
 import hashlib
 import json
-import types
-import typing
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+import re
+from functools import cache
+from typing import Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from mousefacelift.errors import ConfigError
 
 T = TypeVar("T")
+KINDS = {
+    "int": "whole number",
+    "float": "number",
+    "string": "text",
+    "bool": "true or false",
+    "tuple": "list",
+    "dict": "mapping",
+    "none": "null",
+}
 
 
-def load(cls: type[T], mapping: dict | None, where: str) -> T:
-    """Instance of the dataclass `cls` filled from `mapping`; `where` is the dotted place named in errors."""
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def section(cls: type[T]) -> type[T]:
+    """A section of config.yaml: a frozen dataclass whose values are checked; the text behind a field is its help."""
+    rules = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+    return dataclass(frozen=True, config=rules)(cls)
+
+
+@cache
+def adapter(cls: type) -> TypeAdapter:
+    """pydantic's reader and writer of a section."""
+    return TypeAdapter(cls)
+
+
+def load(cls: type[T], mapping: dict | None, where: str, exact: bool = False) -> T:
+    """Instance of the section `cls` filled from `mapping`; `where` is the dotted place named in errors.
+
+    Args:
+        exact: the mapping holds all that may be read. A key that it does not hold is `Absent`: to use it is an error,
+            so that a rule whose code reads a key that it was not given fails instead of taking a default.
+    Raises:
+        ConfigError: a key that no section has, or a value of a wrong kind.
+    """
     mapping = {} if mapping is None else mapping
-    if not isinstance(mapping, dict):
-        raise ConfigError(f"config section '{where}' is not a mapping", got=repr(mapping), expected="key: value lines")
-    hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]
-    for key in mapping:
-        if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            raise ConfigError(
-                f"config key '{where}.{key}' is not known",
-                expected=f"one of {', '.join(names)}",
-                likely=f"misspelt '{near[0]}'" if near else "a key of another section or version",
-            )
-    values = {}
-    for field in dataclasses.fields(cls):
-        if field.name in mapping:
-            values[field.name] = _convert(mapping[field.name], hints[field.name], f"{where}.{field.name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ConfigError(f"config key '{where}.{field.name}' is missing")
     try:
-        return cls(**values)
-    except ValueError as error:
-        raise ConfigError(f"config section '{where}' is not usable: {error}") from error
-
-
-def _convert(value: Any, hint: Any, where: str) -> Any:
-    origin = get_origin(hint)
-    if hint is Any:
-        return value
-    if origin in (Union, types.UnionType):
-        return _convert_union(value, get_args(hint), where)
-    if origin is Literal:
-        if value not in get_args(hint):
-            raise _wrong(value, f"one of {', '.join(map(str, get_args(hint)))}", where)
-        return value
-    if dataclasses.is_dataclass(hint):
-        return load(hint, value, where)
-    if origin in (tuple, list):
-        return _convert_sequence(value, hint, origin, where)
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise _wrong(value, "a mapping", where)
-        key_hint, item_hint = get_args(hint)
-        return {_convert(k, key_hint, where): _convert(v, item_hint, f"{where}.{k}") for k, v in value.items()}
-    return _convert_scalar(value, hint, where)
-
-
-def _convert_union(value: Any, options: tuple, where: str) -> Any:
-    if value is None and type(None) in options:
-        return None
-    errors = []
-    for option in (o for o in options if o is not type(None)):
-        try:
-            return _convert(value, option, where)
-        except ConfigError as error:
-            errors.append(error)
-    raise errors[-1]
-
-
-def _convert_sequence(value: Any, hint: Any, origin: type, where: str) -> Any:
-    if not isinstance(value, (list, tuple)):
-        raise _wrong(value, "a list", where)
-    args = get_args(hint)
-    if origin is tuple and args and args[-1] is not Ellipsis:
-        if len(args) != len(value):
-            raise _wrong(value, f"{len(args)} values", where)
-        return tuple(_convert(v, a, f"{where}[{i}]") for i, (v, a) in enumerate(zip(value, args)))
-    return origin(_convert(v, args[0], f"{where}[{i}]") for i, v in enumerate(value))
-
-
-def _convert_scalar(value: Any, hint: Any, where: str) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is int and isinstance(value, bool):
-        raise _wrong(value, "a whole number", where)
-    if not isinstance(value, hint):
-        likely = "YAML reads 1e-4 as text; write 1.0e-4" if hint is float and isinstance(value, str) else None
-        raise _wrong(value, hint.__name__, where, likely)
+        value = adapter(cls).validate_json(json.dumps(mapping))
+    except ValidationError as error:
+        raise _explain(error, cls, mapping, where) from error
+    if exact:
+        _take_out(value, mapping, where)
     return value
 
 
-def _wrong(value: Any, expected: str, where: str, likely: str | None = None) -> ConfigError:
-    return ConfigError(f"config key '{where}' has a wrong value", got=repr(value), expected=expected, likely=likely)
+def _explain(error: ValidationError, cls: type, mapping: Any, where: str) -> ConfigError:
+    """The deepest mistake, in the project's words."""
+    mistakes = [(_place(mistake, mapping), mistake) for mistake in error.errors()]
+    place, first = max(mistakes, key=lambda pair: len(pair[0]))
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (where, *place)).lstrip(".")
+    kind, mend = first["type"], "mend config.yaml"
+    if kind == "unexpected_keyword_argument":
+        names = [field.name for field in dataclasses.fields(_class_at(cls, place[:-1]))]
+        near = difflib.get_close_matches(str(place[-1]), names, n=1)
+        likely = f"misspelt '{near[0]}'" if near else "a key of another section or version"
+        expected = f"one of {', '.join(names)}"
+        return ConfigError(
+            f"config key '{key}' is not known", expected=expected, likely=likely, hint="mend config.yaml"
+        )
+    if kind == "missing" and isinstance(place[-1], str) and not isinstance(first["loc"][-1], int):
+        return ConfigError(f"config key '{key}' is missing", hint=mend)
+    if kind == "value_error":
+        return ConfigError(f"config section '{key}' is not usable: {first['ctx']['error']}", hint=mend)
+    got = repr(first["input"])[:200]
+    if kind == "dataclass_type":
+        return ConfigError(f"config section '{key}' is not a mapping", got=got, expected="key: value lines")
+    number = isinstance(first["input"], str) and re.fullmatch(r"[\d.]+[eE][-+]?\d+", first["input"])
+    return ConfigError(
+        f"config key '{key}' has a wrong value",
+        got=got,
+        expected=" or ".join(dict.fromkeys(_wanted(mistake) for other, mistake in mistakes if other == place)),
+        likely="YAML reads 1e-4 as text; write 1.0e-4" if number else None,
+        hint=mend,
+    )
 
 
-def canonical_json(section: Any) -> str:
-    """JSON of a dataclass or plain value with sorted keys: equal text for equal meaning."""
-    if dataclasses.is_dataclass(section) and not isinstance(section, type):
-        section = dataclasses.asdict(section)
-    return json.dumps(section, sort_keys=True, separators=(",", ":"), default=str)
-
-
-def config_hash(section: Any) -> str:
-    """16 hexadecimal digits of the SHA-256 of a section's canonical JSON."""
-    return hashlib.sha256(canonical_json(section).encode()).hexdigest()[:16]
-
-
-def json_schema(cls: type) -> dict:
-    """JSON schema (draft 2020-12 vocabulary) of a dataclass; unknown keys are refused, defaults are filled in."""
-    hints = typing.get_type_hints(cls)
-    properties, required = {}, []
-    for field in dataclasses.fields(cls):
-        entry = _schema_of(hints[field.name])
-        if field.default is not dataclasses.MISSING:
-            entry["default"] = _plain(field.default)
-        elif field.default_factory is not dataclasses.MISSING:
-            entry["default"] = _plain(field.default_factory())
+def _place(mistake: Any, mapping: Any) -> list:
+    """Keys and positions of a mistake. pydantic adds names of the members of unions, which no user wrote."""
+    place = []
+    for part in mistake["loc"]:
+        if isinstance(mapping, dict) and part in mapping:
+            mapping = mapping[part]
+        elif isinstance(mapping, list) and isinstance(part, int) and part < len(mapping):
+            mapping = mapping[part]
         else:
-            required.append(field.name)
-        properties[field.name] = entry
-    schema = {"type": "object", "additionalProperties": False, "properties": properties}
-    return schema | ({"required": required} if required else {})
+            missing = mistake["type"] == "missing" and isinstance(mapping, dict)
+            return [*place, part] if missing else place
+        place.append(part)
+    return place
+
+
+def _wanted(mistake: Any) -> str:
+    kind, context = mistake["type"], mistake.get("ctx", {})
+    if kind == "literal_error":
+        return ", ".join(re.findall(r"'([^']*)'", context["expected"]))
+    if kind == "too_long":
+        return f"{context['max_length']} values"
+    if kind == "missing":
+        return f"{mistake['loc'][-1] + 1} values"
+    return KINDS.get(kind.split("_")[0], mistake["msg"])
+
+
+def _class_at(cls: Any, place: list) -> Any:
+    """The section at a place below the section `cls`."""
+    for part in place:
+        if dataclasses.is_dataclass(cls):
+            cls = cls.__pydantic_fields__[part].annotation
+        else:  # values of a mapping, items of a list
+            cls = cls.__args__[-1] if isinstance(part, str) else cls.__args__[0]
+    return cls
+
+
+class Absent:
+    """Stands for a key that a rule did not hand to its command; whatever would use its value is told so."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def _refuse(self, *_):
+        raise RuntimeError(
+            f"config key '{self.key}' is read by code whose rule does not hand it over: add it to stage(...) in"
+            " workflow/rules"
+        )
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._refuse()
+
+
+for _name in (
+    "bool eq ne lt le gt ge len iter getitem contains int float index str format fspath call add radd sub rsub mul rmul"
+    " truediv rtruediv floordiv neg"
+).split():
+    setattr(Absent, f"__{_name}__", Absent._refuse)
+
+
+def _take_out(value: Any, mapping: Any, where: str) -> None:
+    """Put `Absent` in the place of every key of the section `value` that `mapping` does not hold."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _take_out(inner, mapping[name], f"{where}.{name}")
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            if field.name in mapping:
+                _take_out(getattr(value, field.name), mapping[field.name], f"{where}.{field.name}")
+            else:
+                object.__setattr__(value, field.name, Absent(f"{where}.{field.name}"))
+
+
+def canonical_json(value: Any) -> str:
+    """JSON of sections and plain values with sorted keys: equal text for equal meaning."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
 
 
 def _plain(value: Any) -> Any:
-    return json.loads(canonical_json(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return "absent" if isinstance(value, Absent) else str(value)
 
 
-def _schema_of(hint: Any) -> dict:
-    origin = get_origin(hint)
-    if hint is Any:
-        return {}
-    if origin in (Union, types.UnionType):
-        return {"anyOf": [_schema_of(option) for option in get_args(hint)]}
-    if origin is Literal:
-        return {"enum": list(get_args(hint))}
-    if dataclasses.is_dataclass(hint):
-        return json_schema(hint)
-    if origin in (tuple, list):
-        args = get_args(hint)
-        if origin is tuple and args and args[-1] is not Ellipsis:
-            return {
-                "type": "array",
-                "prefixItems": [_schema_of(a) for a in args],
-                "minItems": len(args),
-                "maxItems": len(args),
-            }
-        return {"type": "array", "items": _schema_of(args[0])}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": _schema_of(get_args(hint)[1])}
-    names = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
-    return {"type": names[hint]}
+def config_hash(value: Any) -> str:
+    """16 hexadecimal digits of the SHA-256 of the canonical JSON of sections and plain values."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def json_schema(cls: type) -> dict:
+    """JSON schema (draft 2020-12 vocabulary) of a section, with defaults and help."""
+    return adapter(cls).json_schema()

@@ -6,7 +6,30 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from mousefacelift.errors import ConfigError
+
+
+def refuse_repeated_keys(paths: list[str]) -> None:
+    """Raise ConfigError where a YAML file gives one key twice: YAML keeps the last, so of two recordings of one name
+    one is lost."""
+    for path in paths:
+        pending = [(yaml.compose(Path(path).read_text()), "")]
+        while pending:
+            node, where = pending.pop()
+            if isinstance(node, yaml.SequenceNode):
+                pending += [(item, where) for item in node.value]
+            if isinstance(node, yaml.MappingNode):
+                names = [key.value for key, _ in node.value]
+                twice = sorted({name for name in names if names.count(name) > 1})
+                if twice:
+                    raise ConfigError(
+                        f"{path} gives {where}{twice[0]} twice",
+                        likely="two recordings of one name",
+                        hint="give each recording its own name",
+                    )
+                pending += [(value, f"{where}{key.value}.") for key, value in node.value]
 
 
 def written_folders(config: dict, runs: list[str]) -> list[str]:

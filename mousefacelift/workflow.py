@@ -1,4 +1,4 @@
-"""What the Snakefile needs at parse time: checks of config.yaml, chunk names, per-stage parameters and code versions.
+"""What the Snakefile needs at parse time: chunk names, per-stage parameters and code versions.
 
 SLURM jobs parse the Snakefile twice each, so nothing here imports numpy or torch, and nothing in the library imports
 Snakemake.
@@ -7,17 +7,13 @@ Snakemake.
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-
-from mousefacelift.errors import ConfigError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -31,64 +27,6 @@ def use_checkout() -> None:
     roots = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     if str(PACKAGE.parent) not in roots:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *roots])
-
-
-def check_config(config: dict, schema: dict) -> None:
-    """Raise ConfigError in the project's words for what is wrong with config.yaml, the deepest mistake first.
-
-    Snakemake's own validation, which also fills in defaults, would print the whole configuration instead.
-    """
-    from jsonschema import Draft202012Validator
-
-    errors = sorted(
-        Draft202012Validator(schema).iter_errors(config), key=lambda e: (-len(e.absolute_path), str(e.absolute_path))
-    )
-    if not errors:
-        return
-    error = next((inner for inner in errors[0].context if inner.validator != "type"), errors[0])
-    where = ".".join(map(str, error.absolute_path))
-    if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        name = next(key for key in error.instance if key not in known)
-        near = difflib.get_close_matches(str(name), known, n=1)
-        raise ConfigError(
-            f"config key '{f'{where}.{name}'.lstrip('.')}' is not known",
-            expected=f"one of {', '.join(known)}",
-            likely=f"misspelt '{near[0]}'" if near else "a key of another section or version",
-            hint="mend config.yaml",
-        )
-    number = isinstance(error.instance, str) and re.fullmatch(r"[\d.]+[eE][-+]?\d+", error.instance)
-    expected = error.validator_value if error.validator in ("type", "enum") else error.message
-    raise ConfigError(
-        f"config key '{where}' has a wrong value",
-        got=repr(error.instance)[:200],
-        expected=", ".join(map(str, expected)) if isinstance(expected, list) else expected,
-        likely="YAML reads 1e-4 as text; write 1.0e-4" if number else None,
-        hint="mend config.yaml",
-    )
-
-
-def refuse_repeated_keys(paths: list[str]) -> None:
-    """Raise ConfigError where a YAML file gives one key twice: YAML keeps the last, so of two recordings of one name
-    one is lost."""
-    import yaml  # a part of Snakemake; not needed when the package is used without it
-
-    for path in paths:
-        pending = [(yaml.compose(Path(path).read_text()), "")]
-        while pending:
-            node, where = pending.pop()
-            if isinstance(node, yaml.SequenceNode):
-                pending += [(item, where) for item in node.value]
-            if isinstance(node, yaml.MappingNode):
-                names = [key.value for key, _ in node.value]
-                twice = sorted({name for name in names if names.count(name) > 1})
-                if twice:
-                    raise ConfigError(
-                        f"{path} gives {where}{twice[0]} twice",
-                        likely="two recordings of one name",
-                        hint="give each recording its own name",
-                    )
-                pending += [(value, f"{where}{key.value}.") for key, value in node.value]
 
 
 def expand_keys(text: str) -> list[str]:
@@ -111,11 +49,12 @@ def stage_params(config: dict, keys: Iterable[str], modules: Iterable[str]) -> d
         keys: dotted names (`splats.fit.count`); the name of a section or part of one stands for all below it.
         modules: modules of this package that hold the stage's logic; what they import is followed.
     Returns:
-        {"config": JSON of those keys, nested as in the file, "code": hash or "off" with `jobs.rerun_on_code: false`}.
+        {"config": JSON of those keys, nested as in the file, with "exact": no others may be read,
+        "code": hash, or "off" with `jobs.rerun_on_code: false`}.
     Raises:
         KeyError: config.yaml has no such key.
     """
-    chosen: dict = {}
+    chosen: dict = {"exact": True}
     for key in keys:
         *parents, last = key.split(".")
         source, target = config, chosen

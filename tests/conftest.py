@@ -29,6 +29,24 @@ def fresh_accelerate_state():
         sys.modules["accelerate.state"].AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.fixture(autouse=True)
+def exact_keys(monkeypatch):
+    """A command that a rule runs is given the keys that its rule hands over and no others, as in the pipeline."""
+    from mousefacelift import commandline
+
+    read = commandline.config_mapping
+
+    def handed_over(args):
+        from tests.rules import keys_of_command
+
+        mapping = read(args)
+        return keys_of_command(args, mapping) if mapping and "exact" not in mapping else mapping
+
+    for module in ("mousefacelift.commandline", "mousefacelift.capture.commands", "mousefacelift.lrm.commands"):
+        if module in sys.modules:
+            monkeypatch.setattr(sys.modules[module], "config_mapping", handed_over)
+
+
 @pytest.fixture
 def rng():
     import numpy as np

@@ -1,20 +1,20 @@
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 import pytest
 from jsonschema import ValidationError, validate
 
-from mousefacelift.config import config_hash, json_schema, load
+from mousefacelift.config import config_hash, json_schema, load, section
 from mousefacelift.errors import ConfigError
 
 
-@dataclass(frozen=True)
+@section
 class Inner:
     rate: float = 1e-3
     mode: Literal["exact", "approximate"] = "exact"
 
 
-@dataclass(frozen=True)
+@section
 class Outer:
     size: int
     inner: Inner = field(default_factory=Inner)
@@ -67,3 +67,25 @@ def test_the_schema_agrees_with_the_loader():
 def test_the_hash_depends_on_values_not_on_order():
     assert config_hash({"a": 1, "b": 2}) == config_hash({"b": 2, "a": 1}) != config_hash({"a": 1, "b": 3})
     assert config_hash(Inner()) == config_hash({"rate": 1e-3, "mode": "exact"})
+    assert config_hash([Inner()]) == config_hash([{"rate": 1e-3, "mode": "exact"}])
+
+
+def test_a_key_that_is_not_handed_over_cannot_be_used():
+    config = load(Outer, {"size": 3, "inner": {"rate": 2.0}}, "x", exact=True)
+    assert config.size == 3 and config.inner.rate == 2.0
+    for use in (
+        lambda: config.inner.mode == "exact",
+        lambda: list(config.angles),
+        lambda: bool(config.box),
+        lambda: config.shares["a"],
+        lambda: f"{config.angles}",
+    ):
+        with pytest.raises(RuntimeError, match="add it to stage"):
+            use()
+    assert load(Outer, {"size": 3}, "x").inner.mode == "exact"
+
+
+def test_the_hash_of_exact_keys_depends_on_them_alone():
+    some = load(Outer, {"size": 3}, "x", exact=True)
+    assert config_hash(some) == config_hash(load(Outer, {"size": 3}, "x", exact=True))
+    assert config_hash(some) != config_hash(load(Outer, {"size": 4}, "x", exact=True))

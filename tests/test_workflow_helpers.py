@@ -2,8 +2,9 @@ import textwrap
 
 import pytest
 
-from mousefacelift import workflow
+from mousefacelift import planning, workflow
 from mousefacelift.chunks import frame_chunks
+from mousefacelift.errors import ConfigError
 
 
 @pytest.fixture
@@ -72,10 +73,10 @@ def test_two_recordings_of_one_name_are_refused(tmp_path):
     """YAML itself would keep the second without a word."""
     path = tmp_path / "config.yaml"
     path.write_text("recordings:\n  m1: {path: a}\n  m2: {path: b}\n")
-    workflow.refuse_repeated_keys([str(path)])
+    planning.refuse_repeated_keys([str(path)])
     path.write_text("recordings:\n  m1: {path: a}\n  m1: {path: b}\n")
-    with pytest.raises(workflow.ConfigError, match="recordings.m1 twice"):
-        workflow.refuse_repeated_keys([str(path)])
+    with pytest.raises(ConfigError, match="recordings.m1 twice"):
+        planning.refuse_repeated_keys([str(path)])
 
 
 def test_scans_are_every_so_many_frames_of_virtual_recordings_and_the_users_sequences():
@@ -94,7 +95,7 @@ def test_scans_are_every_so_many_frames_of_virtual_recordings_and_the_users_sequ
 def test_a_key_that_a_rule_does_not_read_is_no_part_of_its_parameters():
     config = {"seed": 0, "objects": {"count": 1, "scans": 2}, "jobs": {"rerun_on_code": False}}
     params = workflow.stage_params(config, workflow.expand_keys("seed objects.{count}"), [])
-    assert params["config"] == '{"objects": {"count": 1}, "seed": 0}'
+    assert params["config"] == '{"exact": true, "objects": {"count": 1}, "seed": 0}'
     assert config["objects"] == {"count": 1, "scans": 2}
 
 

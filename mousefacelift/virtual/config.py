@@ -2,70 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from mousefacelift.config import section
 
-@dataclass(frozen=True)
+
+@section
 class Degradations:
-    """Defects written into the recording, never into its truth. All off by default.
+    """Defects written into the recording, never into its truth."""
 
-    Args:
-        principal_point_px: smallest and largest shift of each written principal point, at 1152 px width (real: 2-13).
-        extrinsic_jitter_deg: smallest and largest rotation of each written camera (real: 0.2-1).
-        mask_change_px: smallest and largest erosion or dilation of each camera's mask, at 1152 px width (real: 1-3).
-        mask_crf: x264 quality of the mask videos; 0 is lossless (real: 20).
-        acrylic_band: how much the reflection in the acrylic wall greys the lowest 25 mm of the animal, 0 to 1 (real:
-            0.35).
-        dropped_frame_camera: camera whose video lacks one frame in its middle; -1 for none.
-        copied_calibration_camera: camera written with the calibration of the camera after it, which the audit names and
-            refuses; -1 for none.
-        cut: the animal jumps 110 mm between two frames in the middle.
-        exposure_drift: relative amplitude of a slow drift of each camera's gain (real: about 0.05).
-    """
-
-    principal_point_px: tuple[float, float] = (0.0, 0.0)
-    extrinsic_jitter_deg: tuple[float, float] = (0.0, 0.0)
-    mask_change_px: tuple[float, float] = (0.0, 0.0)
-    mask_crf: int = 0
-    acrylic_band: float = 0.0
-    dropped_frame_camera: int = -1
+    principal_point_px: tuple[float, float] = (2.0, 13.0)
+    """smallest and largest shift of each written principal point, at 1152 px width (real: 2-13)"""
+    extrinsic_jitter_deg: tuple[float, float] = (0.2, 1.0)
+    """smallest and largest rotation of each written camera (real: 0.2-1)"""
+    mask_change_px: tuple[float, float] = (1.0, 3.0)
+    """smallest and largest erosion or dilation of each camera's mask, at 1152 px width (real: 1-3)"""
+    mask_crf: int = 20
+    """x264 quality of the mask videos; 0 is lossless (real: 20)"""
+    acrylic_band: float = 0.35
+    """how much the reflection in the acrylic wall greys the lowest 25 mm of the animal, 0 to 1 (real: 0.35)"""
+    dropped_frame_camera: int = 3
+    """camera whose video lacks one frame in its middle; -1 for none"""
     copied_calibration_camera: int = -1
-    cut: bool = False
-    exposure_drift: float = 0.0
+    """camera written with the calibration of the camera after it, which the audit names and refuses; -1 for none"""
+    cut: bool = True
+    """the animal jumps 110 mm between two frames in the middle"""
+    exposure_drift: float = 0.05
+    """relative amplitude of a slow drift of each camera's gain (real: about 0.05)"""
 
 
-@dataclass(frozen=True)
+NO_DEFECTS = Degradations((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), 0, 0.0, -1, -1, False, 0.0)
+
+
+@section
 class VirtualConfig:
-    """A virtual recording.
-
-    Args:
-        width, height: pixels of every video; the real rig has 1152x1024, other sizes are that rig scaled.
-        frames, fps: length, and frames per second of the videos (the motion itself is made at 100 fps).
-        rig: the six real cameras, or a regular ring of `cameras` cameras with mild lens distortion.
-        variants: which of the undistorted and the distorted videos, masks and calibrations are written.
-        coat: colour and pattern, or one that the seed picks.
-        strands: number of fur strands; 0 picks one that suits the resolution (70,000 at 1152 px width).
-        supersample: samples per pixel edge.
-        noise: standard deviation of the sensor noise in 8-bit levels.
-        video_crf: x264 quality of the colour videos.
-        mesh: folder of a MAMMAL mouse mesh and its motion that stands in for the procedural animal; "" for none.
-        truth_vertices: also store every frame's vertices; they can be made again from the stored motion without.
-        degradations: defects of real recordings, on in the demo; 0, false or -1 switches one off.
-    """
+    """A virtual recording."""
 
     width: int = 288
+    """pixels of every video; the real rig has 1152x1024, other sizes are that rig scaled"""
     height: int = 256
     frames: int = 48
-    fps: float = 10.0
+    """length, and frames per second of the videos (the motion itself is made at 100 fps)"""
+    fps: float = 4.0
     rig: Literal["markerless_mouse", "ring"] = "markerless_mouse"
+    """the six real cameras, or a regular ring of `cameras` cameras with mild lens distortion"""
     cameras: int = 6
-    variants: Literal["undistorted", "distorted", "both"] = "both"
+    variants: Literal["undistorted", "distorted", "both"] = "undistorted"
+    """which of the undistorted and the distorted videos, masks and calibrations are written"""
     coat: Literal["by_seed", "black", "agouti", "white", "hooded"] = "by_seed"
+    """colour and pattern, or one that the seed picks"""
     strands: int = 0
+    """number of fur strands; 0 picks one that suits the resolution (70,000 at 1152 px width)"""
     supersample: int = 2
+    """samples per pixel edge"""
     noise: float = 1.6
+    """standard deviation of the sensor noise in 8-bit levels"""
     video_crf: int = 16
+    """x264 quality of the colour videos"""
     mesh: str = ""
+    """folder of a MAMMAL mouse mesh and its motion that stands in for the procedural animal; "" for none"""
     truth_vertices: bool = True
+    """also store every frame's vertices; they can be made again from the stored motion without"""
     degradations: Degradations = field(default_factory=Degradations)
+    """defects of real recordings, on in the demo; 0, false or -1 switches one off"""

@@ -17,7 +17,7 @@ from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.sampling import read_silhouettes
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.tangency import Poses
-from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
 from mousefacelift.virtual.record import write_recording
 from tests.capture.scenes import scramble
 
@@ -28,7 +28,12 @@ FRAMES = 10
 def procedural(tmp_path_factory):
     """(recording, its source, size) of the procedural mouse, seen through the real lenses."""
     config = VirtualConfig(
-        width=288, height=256, frames=FRAMES, fps=2.0, variants="distorted", strands=3000, truth_vertices=False
+        frames=FRAMES,
+        fps=2.0,
+        variants="distorted",
+        strands=3000,
+        truth_vertices=False,
+        degradations=NO_DEFECTS,
     )
     folder = write_recording(tmp_path_factory.mktemp("procedural"), "conventions", config, 3)
     source = RecordingSource(variant="distorted")

@@ -9,7 +9,7 @@ import pytest
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.virtual import truth
 from mousefacelift.virtual.anatomy import Animal
-from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
 from mousefacelift.virtual.mammal import MammalPuppet
 from mousefacelift.virtual.record import write_recording
 from mousefacelift.virtual.skin import Skinner
@@ -72,7 +72,9 @@ def test_keypoints_are_those_of_the_real_mouse_within_the_fits_residual(copy, sh
 
 
 def test_a_recording_of_it_is_written_with_its_truth(copy, tmp_path):
-    config = VirtualConfig(width=96, height=84, frames=3, fps=10.0, strands=800, variants="undistorted", mesh=str(copy))
+    config = VirtualConfig(
+        width=96, height=84, frames=3, fps=10.0, strands=800, mesh=str(copy), degradations=NO_DEFECTS
+    )
     folder = write_recording(tmp_path / "m", "m", config, 0)
     vertices, faces = truth.truth_mesh(folder, 2)
     assert len(vertices) == 14522 and len(faces) == 28800
@@ -82,7 +84,9 @@ def test_a_recording_of_it_is_written_with_its_truth(copy, tmp_path):
 
 def test_a_longer_recording_than_the_motion_and_missing_files_are_refused(copy, tmp_path):
     with pytest.raises(ConfigError, match="poses.npz"):
-        write_recording(tmp_path / "m", "m", VirtualConfig(frames=60, fps=10.0, mesh=str(copy)), 0)
+        write_recording(
+            tmp_path / "m", "m", VirtualConfig(frames=60, fps=10.0, mesh=str(copy), degradations=NO_DEFECTS), 0
+        )
     broken = tmp_path / "broken"
     shutil.copytree(copy, broken)
     (broken / "parents.txt").unlink()

@@ -1,5 +1,7 @@
 """Lenses, strokes, light and defects of the virtual recording."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from mousefacelift.core.cameras import Camera, look_at, project
 from mousefacelift.errors import ConfigError
 from mousefacelift.virtual import anatomy, arena, coat, degrade, light, mesh, painter, raster, rig
-from mousefacelift.virtual.config import Degradations
+from mousefacelift.virtual.config import NO_DEFECTS
 
 
 @pytest.fixture(scope="module")
@@ -127,15 +129,15 @@ def test_the_acrylic_band_greys_only_the_lowest_25_mm(scene):
 def test_spoiled_calibrations_are_off_by_what_was_asked():
     lenses = rig.build_rig("markerless_mouse", 6, 1152, 1024)
     spoiled = degrade.spoil_calibration(
-        lenses, Degradations(principal_point_px=(2, 13), extrinsic_jitter_deg=(0.2, 1.0)), 4
+        lenses, replace(NO_DEFECTS, principal_point_px=(2, 13), extrinsic_jitter_deg=(0.2, 1.0)), 4
     )
     for true, wrong in zip(lenses, spoiled):
         assert 2 <= np.linalg.norm((wrong.intrinsics - true.intrinsics)[2:4]) <= 13
         turn = np.degrees(np.arccos((np.trace(wrong.rotation @ true.rotation.T) - 1) / 2))
         assert 0.2 <= turn <= 1.0 and np.allclose(wrong.center, true.center)
-    copied = degrade.spoil_calibration(lenses, Degradations(copied_calibration_camera=2), 4)
+    copied = degrade.spoil_calibration(lenses, replace(NO_DEFECTS, copied_calibration_camera=2), 4)
     assert copied[2] is copied[3] and copied[1].intrinsics is not copied[3].intrinsics
-    untouched = degrade.spoil_calibration(lenses, Degradations(), 4)
+    untouched = degrade.spoil_calibration(lenses, NO_DEFECTS, 4)
     assert all(np.array_equal(a.packed(), b.packed()) for a, b in zip(lenses, untouched))
 
 

@@ -15,10 +15,10 @@ from mousefacelift.core.images import mask_iou
 from mousefacelift.core.video import frame_count, read_frames
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.virtual import rig, truth
-from mousefacelift.virtual.config import Degradations, VirtualConfig
+from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
 from mousefacelift.virtual.record import write_recording
 
-SMALL = VirtualConfig(width=144, height=128, frames=5, fps=20.0, strands=1500)
+SMALL = VirtualConfig(width=144, height=128, frames=5, fps=20.0, strands=1500, variants="both", degradations=NO_DEFECTS)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,8 @@ def test_the_same_seed_gives_the_same_files_and_another_name_another_animal(tmp_
 
 
 def test_defects_are_in_the_recording_and_not_in_its_truth(tmp_path):
-    spoil = Degradations(
+    spoil = replace(
+        NO_DEFECTS,
         principal_point_px=(8, 13),
         dropped_frame_camera=1,
         copied_calibration_camera=4,
@@ -161,8 +162,8 @@ def test_defects_are_in_the_recording_and_not_in_its_truth(tmp_path):
         ({"frames": 0}, "frames"),
         ({"fps": 200.0}, "fps"),
         ({"cameras": 5}, "6 cameras"),
-        ({"degradations": Degradations(dropped_frame_camera=6)}, "dropped_frame_camera"),
-        ({"degradations": Degradations(mask_change_px=(3, 1))}, "mask_change_px"),
+        ({"degradations": replace(NO_DEFECTS, dropped_frame_camera=6)}, "dropped_frame_camera"),
+        ({"degradations": replace(NO_DEFECTS, mask_change_px=(3, 1))}, "mask_change_px"),
         ({"mesh": "/nowhere"}, "nowhere"),
     ],
 )

@@ -4,15 +4,14 @@ Snakemake reruns a job whose params changed, and what hangs on it. The table bel
 the test asks the declarations of the rules files. `test_plan.py` confirms a sample of keys by true dry runs.
 """
 
-import ast
 import copy
-import re
 
 import pytest
 import yaml
 
 from mousefacelift import workflow as flow
-from tests.workflow.test_plan import ROOT
+from mousefacelift.schema import complete
+from tests.rules import ROOT, declared_stages
 
 SPLAT_VIEWS = {"render_novel", "render_ring"}
 FITS = {"fit_splats", "calibrate_trust"}
@@ -104,29 +103,12 @@ READ_BY = {  # the longest name that a key begins with decides
     "evaluate": {"evaluate_arm", "evaluate_single"},
     "evaluate.consistency_frames": {"evaluate_arm"},
     "report": {"build_report"},
+    "scale": set(),  # sets other keys
     "arms": set(),  # these decide which runs there are
     "sweep": set(),
     "sweep_seeds": set(),
     "jobs": set(),
 }
-
-
-def declared_stages():
-    """{rule: (keys, modules, keys of its recording)} of every `stage(...)` in the rules files."""
-    found = {}
-    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        for name, body in re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)+)", path.read_text(), re.M):
-            start = body.find("**stage(")
-            assert start > 0, f"rule {name} takes no parameters from stage()"
-            depth, end = 0, start + len("**stage")
-            while end == start + len("**stage") or depth:
-                depth += {"(": 1, ")": -1}.get(body[end], 0)
-                end += 1
-            call = ast.parse(body[start + 2 : end], mode="eval").body
-            keys, modules = map(ast.literal_eval, call.args)
-            own = {word.arg: ast.literal_eval(word.value) for word in call.keywords}.get("recording", "")
-            found[name] = (flow.expand_keys(keys), modules.split(), own.split())
-    return found
 
 
 def leaves(node, where=""):
@@ -139,7 +121,7 @@ def leaves(node, where=""):
             yield path
 
 
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+CONFIG = complete(yaml.safe_load((ROOT / "config.yaml").read_text()))
 STAGES = declared_stages()
 KEYS = list(leaves(CONFIG))
 
@@ -148,7 +130,7 @@ def params_of(config):
     """{rule: its JSON}, with the rule's recording where it has one."""
     return {
         name: flow.stage_params(config, [*keys, *(f"recordings.mouse1.{key}" for key in own)], [])["config"]
-        for name, (keys, _, own) in STAGES.items()
+        for name, (keys, _, own, _) in STAGES.items()
     }
 
 

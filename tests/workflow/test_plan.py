@@ -217,30 +217,6 @@ def test_every_output_lies_in_a_folder_that_planning_guards(finished):
     assert [p for p in outputs if p.name != "-" and not any(p.is_relative_to(g) for g in guarded)] == []
 
 
-def test_the_schema_file_is_the_dataclasses():
-    from mousefacelift.schema import pipeline_schema
-
-    written = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    expected = yaml.safe_load(yaml.safe_dump(pipeline_schema()))
-    assert written == expected, "run: mousefacelift schema --out workflow/schemas/config.schema.yaml"
-
-
-def test_the_comments_of_config_yaml_are_the_words_of_the_dataclasses():
-    from mousefacelift.annotate import annotate
-    from mousefacelift.schema import PipelineConfig
-
-    text = (ROOT / "config.yaml").read_text()
-    remedy = "run: mousefacelift schema --out workflow/schemas/config.schema.yaml --comments config.yaml"
-    assert text == annotate(text, PipelineConfig), remedy
-
-
-def test_config_yaml_loads_into_the_dataclasses():
-    from mousefacelift.config import load
-    from mousefacelift.schema import PipelineConfig
-
-    assert load(PipelineConfig, yaml.safe_load((ROOT / "config.yaml").read_text()), "config").arms == ("80-20",)
-
-
 def test_imports_only_go_down():
     """The import graph of the house: distill, splats and lrm meet in the manifest, not in imports."""
     allowed = {

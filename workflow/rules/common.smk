@@ -2,28 +2,23 @@
 import sys
 from pathlib import Path
 
-import yaml
-from snakemake.utils import validate
-
 sys.path.insert(0, workflow.basedir)
 
-from mousefacelift import planning, workflow as flow
+from mousefacelift import planning, schema, workflow as flow
+from mousefacelift.errors import ConfigError
 
-SCHEMA = f"{workflow.basedir}/workflow/schemas/config.schema.yaml"
 flow.use_checkout()
-with open(SCHEMA) as stream:
-    try:
-        flow.refuse_repeated_keys(workflow.configfiles)
-        flow.check_config(config, yaml.safe_load(stream))
-        validate(config, SCHEMA)  # fills in the defaults
-        planning.refuse_outputs(
-            config,
-            flow.run_names(config, config["arms"], [config["seed"]])
-            + flow.run_names(config, config["sweep"], config["sweep_seeds"]),
-        )
-    except flow.ConfigError as error:
-        print(f"ConfigError: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+try:
+    planning.refuse_repeated_keys(workflow.configfiles)
+    config.update(schema.complete(config))
+    planning.refuse_outputs(
+        config,
+        flow.run_names(config, config["arms"], [config["seed"]])
+        + flow.run_names(config, config["sweep"], config["sweep_seeds"]),
+    )
+except ConfigError as error:
+    print(f"ConfigError: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
 
 RECORDINGS = config["recordings"]
 VIRTUAL = [
