@@ -51,6 +51,8 @@ def keys_of_command(args, mapping):
     if not rules:
         return mapping
     name = getattr(args, "recording", None) or "mouse1"
+    if name not in mapping.get("recordings", {name: {}}):
+        return mapping
     for section in mapping:  # mistakes of the user come first
         if section not in ("recordings", "seed"):
             load(schema.PipelineConfig.__pydantic_fields__[section].annotation, mapping[section], section)

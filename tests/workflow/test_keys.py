@@ -30,11 +30,11 @@ READ_BY = {  # the longest name that a key begins with decides
     },
     "recordings.mouse1": {"audit_rig"},
     "recordings.mouse1.path": set(),  # decides the recording's folder and whether it is virtual
-    "recordings.mouse1.frames": {"locate_animal"},
+    "recordings.mouse1.frames": {"audit_rig", "locate_animal"},
     "recordings.mouse1.up": {"audit_rig", "locate_animal"},
     "recordings.mouse1.cuts": {"locate_animal"},
     "recordings.mouse1.include": {"locate_animal"},
-    "recordings.mouse1.exclude": {"locate_animal"},
+    "recordings.mouse1.exclude": {"audit_rig", "locate_animal"},
     "virtual": {"virtual_recording"},
     "capture.size": {"normalise_frames"},
     "capture.mode": {"normalise_frames"},
