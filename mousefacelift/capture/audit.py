@@ -7,35 +7,29 @@ and at the end the numbers that must hold (tangency and leave-one-out containmen
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mousefacelift.capture.align import Alignment, align
 from mousefacelift.capture.body_facts import describe_volume
+from mousefacelift.capture.clip import Clip, inspect_files
 from mousefacelift.capture.config import AuditConfig, RecordingSource
 from mousefacelift.capture.conventions import Convention, raw_lenses, score_conventions
+from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.refine import apply_correction, mean_pair_error
 from mousefacelift.capture.rig import Rig, RigCamera
 from mousefacelift.capture.sampling import block_frames, read_silhouettes
 from mousefacelift.capture.silhouettes import Silhouettes
-from mousefacelift.capture.sources import Source, open_source
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
+from mousefacelift.capture.timeline import compose, read_offsets
 from mousefacelift.capture.units import choose_unit
 from mousefacelift.errors import CalibrationError, DataError
 
+RESIZED = (1 / 2, 2 / 3, 1 / 3, 1 / 4, 3 / 4, 2, 3 / 2, 3, 4)  # factors by which people resize videos
 HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Sizes and lengths of a recording's files: sizes [V] of (width, height), frames [V], fps."""
-
-    sizes: list[tuple[int, int]]
-    frames: list[int]
-    fps: float
 
 
 def audit(recording: Recording, source: RecordingSource, config: AuditConfig) -> Rig:
@@ -45,23 +39,27 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
         DataError: broken or contradicting files. CalibrationError: the cameras do not agree with the silhouettes.
     """
     recording = _drop(recording, source.drop_cameras)
-    clip = inspect_files(recording, config.max_offset)
+    clip = inspect_files(recording, config.max_offset, source.span[1])
+    stamped, total = _stamped(recording, clip)
     lenses, k_transposed = raw_lenses(recording.cameras)
-    picked = audited_frames(source, min(clip.frames), config)
+    picked = audited_frames(source, total, config)
 
     def read(growth: np.ndarray) -> Silhouettes:
-        return read_silhouettes(recording.masks, lenses, clip.sizes, picked, growth)
+        return read_silhouettes(recording.masks, lenses, clip.sizes, picked, growth, stamped)
 
     silhouettes = read(np.zeros(len(lenses)))
     _require_silhouettes(silhouettes, recording)
     width = float(np.mean([w for w, _ in clip.sizes]))
 
     scores = score_conventions(recording.cameras, lenses, [w for w, _ in clip.sizes], silhouettes)
+    if scores[0].tangency > HOPELESS:
+        _explain_resized(recording, lenses, clip, picked, stamped, width)
     convention = _choose_convention(scores, recording, config)
     w2c = np.stack([convention.w2c(c.R, c.t) for c in recording.cameras])
     poses = Poses.of(w2c, [lens.fxfycxcy[:2].mean() for lens in lenses])
     found = align(read, poses, config, width)
-    silhouettes, correction, offsets = found.silhouettes, found.correction, found.offsets
+    silhouettes, correction = found.silhouettes, found.correction
+    offsets = [compose(runs, inner) for runs, inner in zip(found.offsets, stamped)]
     _require_no_suspect(silhouettes, poses, width, config, recording)
     poses = apply_correction(poses, correction.shift, correction.rotation)
 
@@ -72,7 +70,7 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     cameras = [replace(c, w2c=_scaled(c.w2c, size)) for c in cameras]
     report = _report(recording, clip, scores, convention, k_transposed, unit, size, found, volume, poses, width)
     _require_agreement(report, recording, config)
-    frames = min(n - max((o for _, o in runs), default=0) for n, runs in zip(clip.frames, offsets))
+    frames = min(total, *(n - runs[-1][1] for n, runs in zip(clip.frames, offsets)))
     up = np.array(source.up if isinstance(source.up, tuple) else (0.0, 0.0, 1.0), np.float64)
     return Rig(
         recording.name,
@@ -88,6 +86,13 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig) ->
     )
 
 
+def _stamped(recording: Recording, clip: Clip) -> tuple[list, int]:
+    """Offsets that the cameras' time stamps give, and the number of common frames; none where there are no stamps."""
+    if not recording.timestamps:
+        return [[[0, 0]] for _ in recording.cameras], min(clip.frames)
+    return read_offsets(recording.timestamps, clip.frames, [camera.name for camera in recording.cameras])
+
+
 def audited_frames(source: RecordingSource, total: int, config: AuditConfig) -> np.ndarray:
     """Rising numbers of the frames that the audit reads: runs of frames that the recording uses and does not exclude.
 
@@ -101,65 +106,6 @@ def audited_frames(source: RecordingSource, total: int, config: AuditConfig) -> 
             "no frame is left to audit", got=f"frames {start} to {stop}, {total} in the files", expected="frames inside"
         )
     return used[block_frames(len(used), config.blocks, config.block_frames)]
-
-
-def inspect_files(recording: Recording, max_difference: int) -> Clip:
-    """Sizes, lengths and rate of all files, read from their headers and their last frames.
-
-    Raises:
-        DataError: a video and its masks differ in size or length, lengths differ by more than `max_difference` between
-            cameras, a file ends before its header says, or a calibration is for another picture size.
-    """
-    sizes, lengths, rates = [], [], []
-    for camera, video, mask in zip(recording.cameras, recording.videos, recording.masks):
-        reader = open_source(video)
-        reader.read(reader.frames - 1)
-        size = (reader.width, reader.height)
-        if camera.width and (camera.width, camera.height) != size:
-            raise DataError(
-                f"calibration and video of camera {camera.name} of {recording.name} differ in size",
-                got=f"video {size[0]}x{size[1]}",
-                expected=f"{camera.width}x{camera.height}",
-                likely="a resized video; K does not follow by itself",
-            )
-        if mask:
-            _check_mask(recording.name, camera.name, reader, mask)
-        sizes.append(size)
-        lengths.append(reader.frames)
-        rates.append(reader.fps)
-        reader.close()
-    if max(lengths) - min(lengths) > max_difference:
-        raise DataError(
-            f"videos of recording {recording.name} differ in length",
-            got=", ".join(f"{c.name}: {n}" for c, n in zip(recording.cameras, lengths)),
-            expected=f"at most {max_difference} frames apart",
-            likely="a truncated video",
-            hint=(
-                "copy the short file again, cut the longer ones, or name the camera under the recording's drop_cameras"
-            ),
-        )
-    return Clip(sizes, lengths, float(np.median(rates)))
-
-
-def _check_mask(name: str, camera: str, video: Source, mask: str) -> None:
-    reader = open_source(mask)
-    reader.read(reader.frames - 1)
-    if (reader.width, reader.height) != (video.width, video.height):
-        raise DataError(
-            f"masks of camera {camera} of {name} have another size than its video",
-            got=f"{reader.width}x{reader.height}",
-            expected=f"{video.width}x{video.height}",
-            hint="export the masks at the video's size",
-        )
-    if reader.frames != video.frames:
-        raise DataError(
-            f"masks and video of camera {camera} of {name} differ in length",
-            got=f"{reader.frames} masks",
-            expected=f"{video.frames} frames",
-            likely="a segmentation that stopped early or skipped frames",
-            hint="a mask must exist for every frame; segment this camera again",
-        )
-    reader.close()
 
 
 def _drop(recording: Recording, names: tuple[str, ...]) -> Recording:
@@ -211,6 +157,27 @@ def _choose_convention(scores: list, recording: Recording, config: AuditConfig) 
             likely="too few frames with motion",
         )
     return best.convention
+
+
+def _explain_resized(recording: Recording, lenses: list[Lens], clip: Clip, picked, stamped, width: float) -> None:
+    """Say so when one factor on all focal lengths and principal points makes the cameras agree with the masks.
+
+    Raises:
+        CalibrationError: such a factor was found.
+    """
+    for factor in RESIZED:
+        scaled = [lens.scaled(factor) for lens in lenses]
+        few = picked[:: max(1, len(picked) // 24)]
+        silhouettes = read_silhouettes(recording.masks, scaled, clip.sizes, few, None, stamped)
+        best = score_conventions(recording.cameras, scaled, [w for w, _ in clip.sizes], silhouettes)[0]
+        if best.tangency < 0.25 * HOPELESS:
+            raise CalibrationError(
+                f"videos of '{recording.name}' were resized after the calibration",
+                got=f"tangency {best.tangency:.2%} of the width with every matrix times {factor:.4g}",
+                expected=f"that without a factor, where it is over {HOPELESS:.0%}",
+                likely=f"videos at {factor:.4g} times the calibrated size",
+                hint=f"multiply the first two rows of every matrix by {factor:.4g}, or give the original videos",
+            )
 
 
 def _require_no_suspect(silhouettes, poses, width, config, recording) -> None:

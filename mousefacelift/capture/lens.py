@@ -92,6 +92,12 @@ class Lens:
         K[:2, 2] += shift
         return Lens(K, self.distortion, self.model)
 
+    def scaled(self, factor: float) -> Lens:
+        """The lens of a picture resized by `factor`."""
+        K = self.K.copy()
+        K[:2] *= factor
+        return Lens(K, self.distortion, self.model)
+
     def valid_radius(self, width: int, height: int, margin: float = 1.05) -> float:
         """Largest |(x, y)| on the plane z = 1 that the image sees, times `margin`.
 

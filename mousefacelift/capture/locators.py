@@ -114,8 +114,9 @@ def _source(entry: Path, rest: list[str], recording: str, what: str) -> Path | N
         pieces = [p for p in chunk_files(path.parent) if p.stem.isdigit()]
         if len(pieces) > 1:  # 0.mp4 names the first piece of a recording in pieces
             return path.parent
-    usable = path.suffix.lower() in SUFFIXES if path.is_file() else any(kind.matches(path) for kind in SOURCES)
-    return path if path.exists() and usable else None
+    if path.is_file():
+        return path if path.suffix.lower() in (*SUFFIXES, ".csv", ".txt") else None
+    return path if path.exists() and any(kind.matches(path) for kind in SOURCES) else None
 
 
 def _match(names: list[str], found: dict[str, Path]) -> dict[str, str]:

@@ -51,6 +51,7 @@ class Recording:
     videos: tuple[str, ...]
     masks: tuple[str, ...]
     licence: str = "unknown"
+    timestamps: tuple[str, ...] = ()
 
 
 def open_recording(name: str, folder: str | Path, source: RecordingSource) -> Recording:
@@ -73,8 +74,9 @@ def open_recording(name: str, folder: str | Path, source: RecordingSource) -> Re
     if masks:
         number = f"#{source.mask_object}" if source.mask_object else ""
         mask_paths = locate_sources(folder, masks + number, names, name, "mask")
+    stamps = locate_sources(folder, source.timestamps, names, name, "timestamp") if source.timestamps else ()
     return Recording(
-        name, folder, tuple(cameras), folder / calibration, found, video_paths, mask_paths, _licence(folder)
+        name, folder, tuple(cameras), folder / calibration, found, video_paths, mask_paths, _licence(folder), stamps
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.silhouettes import SilhouetteMaker, Silhouettes, clean_mask, stack_silhouettes
 from mousefacelift.capture.sources import open_source
+from mousefacelift.capture.timeline import Runs, offset_at
 
 
 def block_frames(total: int, blocks: int, length: int) -> np.ndarray:
@@ -27,23 +28,29 @@ def read_silhouettes(
     sizes: Sequence[tuple[int, int]],
     frames: Sequence[int],
     growth: Sequence[float] | None = None,
+    offsets: Sequence[Runs] = (),
     threads: int = 2,
 ) -> Silhouettes:
     """Silhouettes of `frames` in all mask videos; a frame beyond a video's end is an empty silhouette.
 
     Args:
         growth: [V] px by which each view's masks are grown first (see `growth.py`).
+        offsets: [V] runs that map `frames` to frames of each file; none means that they are the same.
     """
 
     def one(job) -> list[dict]:
-        path, lens, size, pixels = job
+        path, lens, size, pixels, runs = job
         maker, reader = SilhouetteMaker(lens, *size), open_source(path)
         empty = np.zeros((size[1], size[0]), np.uint8)
         try:
-            return [maker.make(clean_mask(reader.read(int(f)), pixels) if f < reader.frames else empty) for f in frames]
+            numbers = [int(f) + offset_at(runs, int(f)) for f in frames]
+            return [
+                maker.make(clean_mask(reader.read(n), pixels) if 0 <= n < reader.frames else empty) for n in numbers
+            ]
         finally:
             reader.close()
 
     with ThreadPoolExecutor(threads) as pool:
-        columns = list(pool.map(one, zip(masks, lenses, sizes, growth if growth is not None else [0.0] * len(masks))))
+        grown = growth if growth is not None else [0.0] * len(masks)
+        columns = list(pool.map(one, zip(masks, lenses, sizes, grown, offsets or [[[0, 0]]] * len(masks))))
     return stack_silhouettes(frames, list(zip(*columns)))
