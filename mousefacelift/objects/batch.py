@@ -14,7 +14,7 @@ from mousefacelift.config import config_hash
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.make import asset_path, make_object
-from mousefacelift.objects.sandbox import DONE, FAILED, REFUSED, Sandbox
+from mousefacelift.objects.sandbox import DONE, FAILED, REFUSED, Sandbox, refusal
 
 MISSING = "missing"
 
@@ -47,7 +47,10 @@ def make_row(
     """One object: the project's own meshes here, foreign files in the sandbox; `views` is 0 where there is no
     sample."""
     if "number" in item:
-        return make_object(item, config, seed, folder, threads)
+        try:
+            return make_object(item, config, seed, folder, threads)
+        except DataError as error:
+            return {"uid": item["uid"], "views": 0, **refusal(error)}
     if not asset_path(item, config).is_file():
         return {"status": MISSING, "uid": item["uid"], "views": 0, "reason": "not downloaded"}
     row = sandbox.run(make_object, item, config, seed, folder, threads)
@@ -71,11 +74,13 @@ def refuse_empty(index: dict, out: Path) -> None:
 
 
 def describe(index: dict) -> str:
-    """The job's summary: how many done, refused, failed, each fault with its reason, and the cost per object."""
+    """The job's summary: how many done, refused, failed, how many for each reason, each fault, the cost per object."""
     rows = index["items"]
     counts = Counter(row["status"] for row in rows)
     done = [row for row in rows if row["status"] == DONE]
     lines = [f"{counts[DONE]} done, {counts[REFUSED]} refused, {counts[FAILED]} failed, {counts[MISSING]} missing"]
+    kinds = Counter(row["kind"] for row in rows if row["status"] == REFUSED)
+    lines += [f"  {count} x {kind}" for kind, count in sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))]
     lines += [
         f"  {row['status']} {row.get('uid', row['name'])}: {row['reason']}" for row in rows if row["status"] != DONE
     ]

@@ -123,7 +123,7 @@ def export_glb(mesh: Mesh, path: Path) -> None:
             baseColorTexture=picture,
             metallicFactor=0.0,
             roughnessFactor=1.0,
-            doubleSided=True,
+            doubleSided=material.double_sided,
             emissiveFactor=list(material.emissive),
             alphaMode={MASK: "MASK", BLEND: "BLEND"}.get(material.alpha_mode, "OPAQUE"),
             alphaCutoff=material.cutoff if material.alpha_mode == MASK else None,

@@ -19,28 +19,32 @@ MAX_LAMPS = 8
 
 VERTEX = """
 #version 330
-in vec3 position; in vec3 normal; in vec2 uv; in vec4 color;
+in vec3 position; in vec3 normal; in vec2 uv; in vec2 uv_glow; in vec4 color;
 uniform mat4 w2c; uniform vec4 fxfycxcy; uniform vec2 size; uniform vec2 near_far;
-out vec3 place; out vec3 shading; out vec2 coordinate; out vec4 tint; out float distance;
+out vec3 place; out vec3 shading; out vec2 coordinate; out vec2 coordinate_glow; out vec4 tint; out float distance;
 void main() {
     vec3 p = (w2c * vec4(position, 1)).xyz;
     float n = near_far.x, f = near_far.y;
     vec2 clip = 2 * fxfycxcy.xy * p.xy / size + (2 * fxfycxcy.zw / size - 1) * p.z;
     gl_Position = vec4(clip, (p.z * (f + n) - 2 * f * n) / (f - n), p.z);
-    place = position; shading = normal; coordinate = uv; tint = color; distance = p.z;
+    place = position; shading = normal; coordinate = uv; coordinate_glow = uv_glow; tint = color; distance = p.z;
 }
 """
 FRAGMENT = """
 #version 330
-in vec3 place; in vec3 shading; in vec2 coordinate; in vec4 tint; in float distance;
+in vec3 place; in vec3 shading; in vec2 coordinate; in vec2 coordinate_glow; in vec4 tint; in float distance;
 uniform vec4 base; uniform vec3 glow; uniform bool has_base; uniform bool has_glow;
 uniform sampler2D base_texture; uniform sampler2D glow_texture;
 uniform int mode; uniform float cutoff; uniform vec3 eye; uniform bvec2 mirrored;
+uniform bvec2 mirrored_glow; uniform bool unlit;
 uniform vec3 ambient[9]; uniform vec3 lamp_direction[8]; uniform vec3 lamp_color[8]; uniform int lamps;
 layout(location = 0) out vec4 out_color; layout(location = 1) out vec4 out_geometry;
+vec2 fold(vec2 uv, bvec2 wanted) {
+    vec2 folded = 1 - abs(mod(uv, 2.0) - 1);
+    return vec2(wanted.x ? folded.x : uv.x, wanted.y ? folded.y : uv.y);
+}
 void main() {
-    vec2 folded = 1 - abs(mod(coordinate, 2.0) - 1);
-    vec2 at = vec2(mirrored.x ? folded.x : coordinate.x, mirrored.y ? folded.y : coordinate.y);
+    vec2 at = fold(coordinate, mirrored);
     vec4 surface = base * tint * (has_base ? texture(base_texture, at) : vec4(1));
     float cut = base.a * tint.a * (has_base ? textureLod(base_texture, at, 0).a : 1.0);
     if (mode == 1 && cut < cutoff) discard;
@@ -53,7 +57,8 @@ void main() {
         + ambient[8] * (n.x * n.x - n.y * n.y);
     light = max(light, 0);
     for (int k = 0; k < lamps; k++) light += max(dot(lamp_direction[k], n), 0) * lamp_color[k];
-    vec3 emitted = glow * (has_glow ? texture(glow_texture, at).rgb : vec3(1));
+    vec3 emitted = glow * (has_glow ? texture(glow_texture, fold(coordinate_glow, mirrored_glow)).rgb : vec3(1));
+    if (unlit) light = vec3(1);
     float alpha = mode != 2 ? 1.0 : clamp(surface.a, 0, 1);
     out_color = vec4(min(surface.rgb * light + emitted, 1) * alpha, alpha);
     out_geometry = vec4(n, distance);
@@ -93,7 +98,8 @@ class Stage:
         self.context, self.mesh = context, mesh
         self.program = context.program(VERTEX, FRAGMENT)
         colors = np.ones((len(mesh.vertices), 4)) if mesh.colors is None else mesh.colors
-        rows = np.concatenate([mesh.vertices, mesh.normals, mesh.uv, colors], axis=1).astype("f4")
+        uv_glow = mesh.uv if mesh.uv_glow is None else mesh.uv_glow
+        rows = np.concatenate([mesh.vertices, mesh.normals, mesh.uv, uv_glow, colors], axis=1).astype("f4")
         self.vertices = context.buffer(rows.tobytes())
         self.textures = [(self._texture(m.texture), self._texture(m.emissive_texture)) for m in mesh.materials]
         self.groups = [np.flatnonzero(mesh.face_material == k) for k in range(len(mesh.materials))]
@@ -138,7 +144,7 @@ class Stage:
         self._set("near_far", (near, far))
         self._set("eye", tuple(camera.center))
         context.enable(context.DEPTH_TEST)
-        context.disable(context.CULL_FACE)
+        context.front_face = "cw"  # the picture's rows run down, which mirrors what OpenGL calls counter-clockwise
         context.disable(context.BLEND)
         blended = [k for k, m in enumerate(mesh.materials) if m.alpha_mode == BLEND and len(self.groups[k])]
         for k in range(len(mesh.materials)):
@@ -173,14 +179,21 @@ class Stage:
             ("mode", {BLEND: 2, MASK: 1}.get(material.alpha_mode, 0)),
         ):
             self._set(name, value if isinstance(value, (int, float)) else tuple(float(v) for v in value))
+        (self.context.disable if material.double_sided else self.context.enable)(self.context.CULL_FACE)
+        self._set("unlit", material.unlit)
         self._set("mirrored", tuple(mode == MIRROR for mode in material.wrap))
-        for unit, (name, texture) in enumerate(zip(("has_base", "has_glow"), self.textures[k])):
+        self._set("mirrored_glow", tuple(mode == MIRROR for mode in material.glow_wrap))
+        wraps = (material.wrap, material.glow_wrap)
+        for unit, name in enumerate(("has_base", "has_glow")):
+            texture = self.textures[k][unit]
             self._set(name, texture is not None)
             if texture is not None:
-                texture.repeat_x, texture.repeat_y = (mode == REPEAT for mode in material.wrap)
+                texture.repeat_x, texture.repeat_y = (mode == REPEAT for mode in wraps[unit])
+                magnified = self.context.NEAREST if material.sharp[unit] else self.context.LINEAR
+                texture.filter = (self.context.LINEAR_MIPMAP_LINEAR, magnified)
                 texture.use(unit)
         indices = self.context.buffer(self.mesh.faces[faces].astype("i4").tobytes())
-        layout = [(self.vertices, "3f 3f 2f 4f", "position", "normal", "uv", "color")]
+        layout = [(self.vertices, "3f 3f 2f 2f 4f", "position", "normal", "uv", "uv_glow", "color")]
         array = self.context.vertex_array(self.program, layout, indices)
         array.render()
         array.release()

@@ -1,18 +1,16 @@
-"""A look at an asset's headers before anything is decoded: size, form, number of faces, size and presence of textures.
+"""A look at an asset's headers before anything is decoded: size, form, number of faces, features, textures.
 
 Part of the objects stage. What would fill the memory, leave the folder or silently lose its texture is refused here.
 """
 
-import io
-import json
-import struct
 from pathlib import Path
-from urllib.parse import unquote
 
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import LimitsConfig
-
-UNREADABLE = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_texture_basisu", "EXT_texture_webp")
+from mousefacelift.objects.formats.document import Document, open_document
+from mousefacelift.objects.formats.features import check_features, list_pictures
+from mousefacelift.objects.formats.gltf import scene_order
+from mousefacelift.objects.formats.pictures import check_picture
 
 
 def inspect_asset(path: Path, limits: LimitsConfig) -> None:
@@ -31,62 +29,18 @@ def inspect_asset(path: Path, limits: LimitsConfig) -> None:
     if path.stat().st_size == 0:
         raise DataError("the file is empty", where=str(path))
     suffix = path.suffix.lower()
-    if suffix == ".glb":
-        document, binary = read_glb(path)
-        inspect_gltf(document, binary, path, limits)
-    elif suffix == ".gltf":
-        inspect_gltf(parse_document(path.read_bytes(), path), None, path, limits)
+    if suffix in (".glb", ".gltf"):
+        inspect_gltf(open_document(path), limits)
     elif suffix == ".obj":
         inspect_obj(path, limits)
     elif suffix == ".ply":
         inspect_ply(path, limits)
 
 
-def read_glb(path: Path) -> tuple[dict, bytes]:
-    """The JSON document and the binary chunk of a GLB file.
-
-    Raises:
-        DataError: another form, another version, or cut short.
-    """
-    data = path.read_bytes()
-    if data[:4] != b"glTF" or len(data) < 20:
-        raise DataError(
-            "not a GLB file",
-            where=str(path),
-            got=f"first bytes {data[:4]!r}",
-            expected="b'glTF'",
-            likely="an archive or an error page saved under this name",
-        )
-    version, length, json_length, kind = struct.unpack("<4I", data[4:20])
-    if version != 2 or kind != 0x4E4F534A:
-        raise DataError("not a glTF 2 file", where=str(path), got=f"version {version}")
-    if length > len(data):
-        raise DataError(
-            "the file is cut short",
-            where=str(path),
-            got=f"{len(data)} bytes",
-            expected=f"{length}",
-            hint="download it again",
-        )
-    return parse_document(data[20 : 20 + json_length], path), data[28 + json_length :]
-
-
-def parse_document(data: bytes, path: Path) -> dict:
-    """The glTF document of JSON bytes."""
-    try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise DataError("the glTF document is not JSON", where=str(path), got=str(error)) from error
-    if not isinstance(document, dict):
-        raise DataError("the glTF document is not an object", where=str(path))
-    return document
-
-
-def inspect_gltf(document: dict, binary: bytes | None, path: Path, limits: LimitsConfig) -> None:
-    """Faces, compressed extensions, and every buffer and picture of a glTF document."""
-    unreadable = [name for name in document.get("extensionsRequired", []) if name in UNREADABLE]
-    if unreadable:
-        raise DataError("the asset needs an extension that is not read", where=str(path), got=", ".join(unreadable))
+def inspect_gltf(document: Document, limits: LimitsConfig) -> None:
+    """Faces, extensions, and every buffer and every picture that is drawn of a glTF document."""
+    path = document.path
+    check_features(document)
     try:
         faces = count_faces(document)
         if faces == 0:
@@ -94,36 +48,33 @@ def inspect_gltf(document: dict, binary: bytes | None, path: Path, limits: Limit
                 "the asset has no triangles", where=str(path), likely="an animation, a camera or points only"
             )
         check_faces(faces, path, limits)
-        for buffer in document.get("buffers", []):
-            if "uri" in buffer:
-                read_uri(buffer["uri"], path)
-            elif binary is not None and buffer["byteLength"] > len(binary):
-                raise DataError(
-                    "the file is cut short",
-                    where=str(path),
-                    got=f"{len(binary)} bytes of geometry",
-                    expected=buffer["byteLength"],
-                )
-        for number, picture in enumerate(document.get("images", [])):
-            check_picture(picture_bytes(document, picture, binary, path), f"{path}, image {number}", limits)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        for number, buffer in enumerate(document.rows("buffers")):
+            if "uri" in buffer or document.binary is not None:
+                document.buffer(number)
+        for number in list_pictures(document):
+            check_picture(document.picture(number), f"{path}, image {number}", limits)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
             "the glTF document contradicts itself", where=str(path), got=f"{type(error).__name__}: {error}"
         ) from error
 
 
-def count_faces(document: dict) -> int:
-    """Triangles of all nodes that carry a mesh, from the accessors alone."""
-    accessors = document.get("accessors", [])
-    per_mesh = []
-    for mesh in document.get("meshes", []):
+def count_faces(document: Document) -> int:
+    """Triangles of the scene's nodes with a mesh, instances counted, from the accessors alone."""
+    accessors, per_mesh = document.rows("accessors"), []
+    for mesh in document.rows("meshes"):
         total = 0
         for primitive in mesh["primitives"]:
             place = primitive.get("indices", primitive["attributes"].get("POSITION"))
             count = accessors[place]["count"] if place is not None else 0
             total += {4: count // 3, 5: max(0, count - 2), 6: max(0, count - 2)}.get(primitive.get("mode", 4), 0)
         per_mesh.append(total)
-    return sum(per_mesh[node["mesh"]] for node in document.get("nodes", []) if "mesh" in node)
+    total = 0
+    for node in (document.rows("nodes")[number] for number in scene_order(document)):
+        if "mesh" in node:
+            places = node.get("extensions", {}).get("EXT_mesh_gpu_instancing", {}).get("attributes", {}).values()
+            total += per_mesh[node["mesh"]] * max((accessors[place]["count"] for place in places), default=1)
+    return total
 
 
 def check_faces(faces: int, path: Path, limits: LimitsConfig) -> None:
@@ -134,71 +85,14 @@ def check_faces(faces: int, path: Path, limits: LimitsConfig) -> None:
         )
 
 
-def read_uri(uri: str, path: Path) -> bytes | None:
-    """Bytes of a file beside the asset; None for data inside the document.
-
-    Raises:
-        DataError: the address leaves the asset's folder or names a missing file.
-    """
-    if uri.startswith("data:"):
-        return None
-    target = (path.parent / unquote(uri)).resolve()
-    if "://" in uri or not target.is_relative_to(path.parent.resolve()):
-        raise DataError("the asset refers to a file outside its folder", where=str(path), got=uri[:100])
-    if not target.is_file():
-        raise DataError(
-            "a file that the asset needs is missing",
-            where=str(path),
-            got=unquote(uri)[:100],
-            likely="a texture that was not copied along",
-        )
-    return target.read_bytes()
-
-
-def picture_bytes(document: dict, picture: dict, binary: bytes | None, path: Path) -> bytes | None:
-    """Encoded bytes of a glTF image wherever it is kept; None for pictures in data URIs."""
-    if "uri" in picture:
-        return read_uri(picture["uri"], path)
-    view = document["bufferViews"][picture["bufferView"]]
-    start = view.get("byteOffset", 0)
-    return None if binary is None else binary[start : start + view["byteLength"]]
-
-
-def check_picture(data: bytes | None, where: str, limits: LimitsConfig) -> None:
-    """Refuse a picture that is too large (by its header, before decoding) or is not a picture."""
-    from PIL import Image, UnidentifiedImageError
-
-    if data is None:
-        return
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            width, height = picture.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError("a texture cannot be read", where=where, got=f"{type(error).__name__}: {error}") from error
-    if width * height > limits.texture_px:
-        raise DataError(
-            "a texture is too large",
-            where=where,
-            got=f"{width} x {height}",
-            expected=f"at most {limits.texture_px:,} pixels",
-        )
-
-
 def inspect_obj(path: Path, limits: LimitsConfig) -> None:
-    """Faces of an OBJ file, and the presence of its materials' textures."""
-    faces, libraries = 0, []
+    """Faces of an OBJ file."""
+    faces = 0
     with open(path, "rb") as stream:
         for line in stream:
             if line.startswith(b"f "):
                 faces += max(1, len(line.split()) - 3)
-            elif line.startswith(b"mtllib "):
-                libraries.append(line[7:].decode(errors="replace").strip())
     check_faces(faces, path, limits)
-    for library in libraries:
-        text = read_uri(library, path)
-        for line in (text or b"").decode(errors="replace").splitlines():
-            if line.strip().startswith("map_Kd "):
-                check_picture(read_uri(line.split()[-1], path), f"{path}, {line.strip()}", limits)
 
 
 def inspect_ply(path: Path, limits: LimitsConfig) -> None:

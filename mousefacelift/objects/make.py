@@ -19,6 +19,7 @@ from mousefacelift.objects.light import Light, make_light
 from mousefacelift.objects.load import load_mesh
 from mousefacelift.objects.mesh import Mesh, check_mesh, normalise
 from mousefacelift.objects.procedural import procedural_object
+from mousefacelift.objects.seen import check_seen, check_textures
 from mousefacelift.objects.views import object_cameras
 
 
@@ -39,6 +40,7 @@ def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, thre
         inspect_asset(path, config.limits)
         mesh = load_mesh(path)
     check_mesh(mesh, item["uid"])
+    check_textures(mesh, item["uid"])
     mesh, similarity = normalise(mesh)
     loaded = time.perf_counter()
     number = int(item["name"])
@@ -56,7 +58,7 @@ def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, thre
         "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
         "faces": len(mesh.faces),
     }
-    coverage = write_views(mesh, cameras, light, config, meta, folder, threads)
+    coverage = write_views(mesh, cameras, light, config, meta, folder, threads, whole=config.views.ring)
     return {
         "status": "done",
         "uid": item["uid"],
@@ -82,13 +84,20 @@ def object_light(config: ObjectsConfig, seed: list[int]) -> Light:
 
 
 def write_views(
-    mesh: Mesh, cameras, light: Light, config: ObjectsConfig, meta: dict, folder: Path, threads: int
+    mesh: Mesh, cameras, light: Light, config: ObjectsConfig, meta: dict, folder: Path, threads: int, whole: int
 ) -> float:
-    """Render and write a sample; returns the mean share of the image that the object covers."""
+    """Render, check and write a sample; returns the mean share of the image that the object covers.
+
+    Args:
+        whole: how many of the first cameras see the whole object (see `check_seen`).
+    Raises:
+        DataError: a view shows nothing, or a part only.
+    """
     pictures = render(mesh, cameras, light, config, threads)
-    views = tuple(View(picture.rgba, camera, {}) for picture, camera in zip(pictures, cameras))
-    write_sample(folder, Sample(views, meta))
-    return round(float(np.mean([picture.rgba[..., 3].mean() for picture in pictures])), 4)
+    alphas = np.stack([picture[..., 3] for picture in pictures])
+    check_seen(alphas / np.float32(255), whole, str(meta["asset"]))
+    write_sample(folder, Sample(tuple(View(*pair, {}) for pair in zip(pictures, cameras)), meta))
+    return round(float(alphas.mean() / 255), 4)
 
 
 def folder_megabytes(folder: Path) -> float:

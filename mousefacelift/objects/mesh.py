@@ -23,19 +23,27 @@ class Material:
     Attributes:
         base: RGBA factor, linear, [0, 1].
         texture: [h, w, 4] uint8 sRGB + alpha, row 0 at the top, or None.
-        emissive: RGB factor, linear.
+        emissive: RGB factor, linear, 0 and up.
         emissive_texture: [h, w, 4] uint8 sRGB, or None (then the factor alone emits).
         alpha_mode: OPAQUE ignores alpha, MASK cuts at `cutoff`, BLEND mixes.
-        wrap: what lies outside [0, 1] along u and v: REPEAT, CLAMP or MIRROR; for both textures.
+        wrap, glow_wrap: what lies outside [0, 1] along u and v of each texture: REPEAT, CLAMP or MIRROR.
+        sharp: magnified texels of the texture and of the emissive one stay squares (NEAREST) instead of blending.
+        double_sided: False hides faces seen from behind, as the format asks of a glTF material that does not say
+            otherwise; every other source of meshes has no such word and is drawn from both sides.
+        unlit: the base colour is shown as it is, without light or emission.
     """
 
-    base: tuple[float, float, float, float] = (0.8, 0.8, 0.8, 1.0)
+    base: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     texture: np.ndarray | None = None
     emissive: tuple[float, float, float] = (0.0, 0.0, 0.0)
     emissive_texture: np.ndarray | None = None
     alpha_mode: int = OPAQUE
     cutoff: float = 0.5
     wrap: tuple[int, int] = (REPEAT, REPEAT)
+    glow_wrap: tuple[int, int] = (REPEAT, REPEAT)
+    sharp: tuple[bool, bool] = (False, False)
+    double_sided: bool = True
+    unlit: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Mesh:
         faces: [F, 3] int32.
         normals: [P, 3] float32 shading normals; a zero row asks for the flat normal of each face.
         uv: [P, 2] float32, v up (row 0 of a texture is v = 1); outside [0, 1] the material's `wrap` says what is seen.
+        uv_glow: [P, 2] float32 of the emissive textures, or None where they share `uv`.
         colors: [P, 4] float32 linear vertex colours, multiplied in; or None.
         face_material: [F] int32 into `materials`.
         materials: at least one.
@@ -63,6 +72,7 @@ class Mesh:
     materials: tuple[Material, ...] = (Material(),)
     meta: dict = field(default_factory=dict)
     placement: Similarity = field(default_factory=Similarity)
+    uv_glow: np.ndarray | None = None
 
     @property
     def used_vertices(self) -> np.ndarray:
@@ -105,26 +115,33 @@ def join_parts(parts: list[dict], rotation: np.ndarray) -> Mesh:
     """One mesh of all parts, turned by `rotation`; a part without vertex colours counts as white.
 
     Args:
-        parts: dicts with vertices, faces, normals, uv, colors (or None) and one `Material` under "material".
+        parts: dicts with vertices, faces, normals, uv, colors (or None), one `Material` under "material" and, where
+            emission has coordinates of its own, uv_glow. Parts that share a material object share its number.
         rotation: [3, 3].
     """
-    has_colors = any(part["colors"] is not None for part in parts)
     offsets = np.cumsum([0] + [len(part["vertices"]) for part in parts])
-    colors = None
-    if has_colors:
+    colors = uv_glow = None
+    if any(part["colors"] is not None for part in parts):
         colors = np.concatenate(
             [np.ones((len(p["vertices"]), 4)) if p["colors"] is None else p["colors"] for p in parts]
         )
-    return make_mesh(
+    if any(part.get("uv_glow") is not None for part in parts):
+        uv_glow = np.concatenate([p["uv"] if p.get("uv_glow") is None else p["uv_glow"] for p in parts])
+    materials = {id(part["material"]): part["material"] for part in parts}
+    numbers = {key: k for k, key in enumerate(materials)}
+    mesh = make_mesh(
         np.concatenate([part["vertices"] for part in parts]) @ rotation.T,
         np.concatenate([part["faces"] + offset for part, offset in zip(parts, offsets)]),
         normals=np.concatenate([part["normals"] for part in parts]) @ rotation.T,
         uv=np.concatenate([part["uv"] for part in parts]),
         colors=colors,
-        face_material=np.concatenate([np.full(len(part["faces"]), k) for k, part in enumerate(parts)]),
-        materials=[part["material"] for part in parts],
+        face_material=np.repeat(
+            [numbers[id(part["material"])] for part in parts], [len(part["faces"]) for part in parts]
+        ),
+        materials=list(materials.values()),
         meta={"parts": len(parts)},
     )
+    return mesh if uv_glow is None else replace(mesh, uv_glow=np.ascontiguousarray(uv_glow, np.float32))
 
 
 def smooth_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

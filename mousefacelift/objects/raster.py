@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from mousefacelift.objects.mesh import BLEND, MASK
-from mousefacelift.objects.texture import CUTOFF, MODE, sample_alpha
+from mousefacelift.objects.texture import CUTOFF, KERNEL, MODE, TWO_SIDED, sample_alpha
 
 LAYERS = 8  # translucent surfaces kept per sample, nearest first
 
@@ -50,9 +50,14 @@ def project_vertices(vertices, w2c, fxfycxcy, supersampling):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def sample_rows(screen, faces, f, columns, rows):
-    """First and last sample row of face f, or (0, -1) where its bounds hold no sample."""
+def sample_rows(screen, faces, materials, f, columns, rows):
+    """First and last sample row of face f, or (0, -1) where its bounds hold no sample or its back is not shown."""
     a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+    if materials[faces[f, 3], TWO_SIDED] == 0.0:
+        x0, y0 = screen[a, 0], screen[a, 1]
+        # y runs down the screen: a front, counter-clockwise to the eye, has a negative area
+        if (screen[b, 0] - x0) * (screen[c, 1] - y0) - (screen[c, 0] - x0) * (screen[b, 1] - y0) >= 0.0:
+            return 0, -1
     low_x = min(screen[a, 0], screen[b, 0], screen[c, 0])
     high_x = max(screen[a, 0], screen[b, 0], screen[c, 0])
     first = math.ceil(low_x - 0.5)
@@ -66,13 +71,13 @@ def sample_rows(screen, faces, f, columns, rows):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def bin_faces(screen, faces, columns, rows, band_rows):
+def bin_faces(screen, faces, materials, columns, rows, band_rows):
     """Faces that touch each band: `starts` [bands + 1] into `listed` (face order is kept)."""
     bands = (rows + band_rows - 1) // band_rows
     starts = np.zeros(bands + 1, np.int64)
     spans = np.empty((faces.shape[0], 2), np.int16)
     for f in range(faces.shape[0]):
-        first, last = sample_rows(screen, faces, f, columns, rows)
+        first, last = sample_rows(screen, faces, materials, f, columns, rows)
         if last < first:
             spans[f, 0], spans[f, 1] = 0, -1
             continue
@@ -90,7 +95,7 @@ def bin_faces(screen, faces, columns, rows, band_rows):
     return starts, listed
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def push_layer(layer_face, layer_inverse, row, column, face, inverse):
     """Keep the LAYERS nearest translucent surfaces of a sample, nearest first."""
     k = LAYERS - 1
@@ -104,7 +109,7 @@ def push_layer(layer_face, layer_inverse, row, column, face, inverse):
     layer_face[row, column, k] = face
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def is_cut_out(faces, corners, materials, texels, levels, f, b1, b2, i0, i1, i2):
     """True where the alpha test of a MASK material removes face f at screen barycentrics (1 - b1 - b2, b1, b2)."""
     w0, w1, w2 = (1.0 - b1 - b2) * i0, b1 * i1, b2 * i2
@@ -113,7 +118,32 @@ def is_cut_out(faces, corners, materials, texels, levels, f, b1, b2, i0, i1, i2)
     return alpha < materials[faces[f, 3], CUTOFF]
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
+def row_span(start1, step1, start2, step2, last):
+    """First and last column of 0 .. last that may lie inside a face, where barycentrics are start + column * step.
+
+    A column too many at either end for the sake of rounding: the caller tests each.
+    """
+    low, high = 0.0, float(last)
+    for k in range(3):
+        if k == 0:
+            start, step = start1, step1
+        elif k == 1:
+            start, step = start2, step2
+        else:
+            start, step = 1.0 - start1 - start2, -step1 - step2
+        if step > 0.0:
+            low = max(low, -start / step - 1.0)
+        elif step < 0.0:
+            high = min(high, -start / step + 1.0)
+        elif start < 0.0:
+            return 0, -1
+    if not (low <= last and high >= 0.0):  # also true of the NaN of a sliver without measurable area
+        return 0, -1
+    return int(low), int(high)
+
+
+@numba.njit(**KERNEL)
 def draw_face(
     band_face, band_inverse, layer_face, layer_inverse, faces, corners, materials, texels, levels, screen, f, first_row
 ):
@@ -135,7 +165,8 @@ def draw_face(
     for row in range(top, bottom + 1):
         dx, dy = left + 0.5 - x0, row + first_row + 0.5 - y0
         start1, start2 = (dx * y2 - x2 * dy) / area, (x1 * dy - dx * y1) / area
-        for column in range(left, right + 1):
+        first, last = row_span(start1, step1, start2, step2, right - left)
+        for column in range(left + first, left + last + 1):
             b1 = start1 + (column - left) * step1
             b2 = start2 + (column - left) * step2
             if b1 < 0.0 or b2 < 0.0 or b1 + b2 > 1.0:
@@ -150,7 +181,7 @@ def draw_face(
                 band_face[row, column] = f
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def draw_band(
     band_face,
     band_inverse,

@@ -5,6 +5,7 @@ The other backends (egl, blender) return the same `MeshRender`.
 """
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ from mousefacelift.objects.clip import NEAR, clip_near
 from mousefacelift.objects.light import Light, three_point_light
 from mousefacelift.objects.mesh import Mesh
 from mousefacelift.objects.raster import bin_faces, draw_band, new_band, project_vertices
-from mousefacelift.objects.shade import resolve_band
-from mousefacelift.objects.texture import Surface, pack_surface
+from mousefacelift.objects.shade import new_recent, resolve_band
+from mousefacelift.objects.texture import KERNEL, Surface, pack_surface
 
 BAND_PIXELS = 8  # rows of pixels per band: its buffers stay in the second-level cache
 
@@ -47,8 +48,16 @@ def compile_kernel(version: str):
     texture.
     """
 
-    @numba.njit(cache=True, nogil=True, error_model="numpy")
+    @numba.njit(cache=True, **KERNEL)
     def render_bands(
+        recent_face,
+        planes,
+        place,
+        side,
+        level,
+        values,
+        color,
+        total,
         band_face,
         band_inverse,
         layer_face,
@@ -89,6 +98,14 @@ def compile_kernel(version: str):
                 first_row,
             )
             resolve_band(
+                recent_face,
+                planes,
+                place,
+                side,
+                level,
+                values,
+                color,
+                total,
                 band_face,
                 band_inverse,
                 layer_face,
@@ -136,22 +153,47 @@ def render_surface(surface: Surface, camera: Camera, light: Light, supersampling
     screen = project_vertices(surface.vertices, camera.w2c, camera.fxfycxcy, supersampling)
     height = -(-camera.height // BAND_PIXELS) * BAND_PIXELS  # whole bands; the extra rows are cut off below
     columns, rows = camera.width * supersampling, height * supersampling
-    starts, listed = bin_faces(screen, surface.faces, columns, rows, BAND_PIXELS * supersampling)
+    starts, listed = bin_faces(screen, surface.faces, surface.materials, columns, rows, BAND_PIXELS * supersampling)
     band = new_band(BAND_PIXELS * supersampling, columns, surface.has_blend)
     rgba = np.zeros((height, camera.width, 4), np.float32)
     depth = np.zeros((height, camera.width), np.float32)
     normal = np.zeros((height, camera.width, 3), np.float32)
     render_bands(
-        *band, *surface[1:], screen, starts, listed, light.table(), camera.center, supersampling, rgba, depth, normal
+        *new_recent(surface.corners.shape[1]),
+        *band,
+        *surface[1:],
+        screen,
+        starts,
+        listed,
+        light.table(),
+        camera.center,
+        supersampling,
+        rgba,
+        depth,
+        normal,
     )
     return MeshRender(rgba[: camera.height], depth[: camera.height], normal[: camera.height])
 
 
 def render_views(
-    mesh: Mesh, cameras: list[Camera], light: Light | None = None, supersampling: int = 3, threads: int = 1
-) -> list[MeshRender]:
-    """Pictures of `mesh` from each camera, in order; identical whatever `threads` is."""
+    mesh: Mesh,
+    cameras: list[Camera],
+    light: Light | None = None,
+    supersampling: int = 3,
+    threads: int = 1,
+    finish: Callable[[MeshRender], object] = lambda picture: picture,
+) -> list:
+    """Pictures of `mesh` from each camera, in order; identical whatever `threads` is.
+
+    Args:
+        finish: what is kept of a picture, made in its thread: a batch of large views need not hold all floats.
+    """
     surface = pack_surface(mesh)
     light = three_point_light() if light is None else light
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        return list(pool.map(lambda camera: render_surface(surface, camera, light, supersampling), cameras))
+        return list(pool.map(lambda camera: finish(render_surface(surface, camera, light, supersampling)), cameras))
+
+
+def to_levels(picture: MeshRender) -> np.ndarray:
+    """[H, W, 4] uint8 of a picture: what a sample stores."""
+    return np.rint(np.clip(picture.rgba, 0, 1) * np.float32(255)).astype(np.uint8)

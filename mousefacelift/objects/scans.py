@@ -20,7 +20,7 @@ from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.inspect import inspect_asset
 from mousefacelift.objects.make import folder_megabytes, object_light, write_views
 from mousefacelift.objects.mesh import Mesh, check_mesh, transform_mesh, unit_sphere
-from mousefacelift.objects.sandbox import DONE, Sandbox
+from mousefacelift.objects.sandbox import DONE, Sandbox, refusal
 from mousefacelift.objects.sequence import MeshSequence, open_sequence
 
 MEASURED_FRAMES = 100  # at most so many frames, evenly spread, decide the one scale of a sequence
@@ -105,7 +105,7 @@ def render_scans(scan: Scan, out: Path, frames: range | None = None) -> dict:
             expected=f"at least {chosen[-1] + 1}",
         )
     with Sandbox(config.limits) as sandbox:
-        run = sandbox.run if sequence.meta["form"] != "truth" else (lambda function, *args: function(*args))
+        run = sandbox.run if sequence.meta["form"] != "truth" else run_here
         radius = sequence_radius(scan, sequence.count, run) if config.scans.extent == "sequence" else None
 
         def make(name: str, frame: int, folder: Path) -> dict:
@@ -136,6 +136,14 @@ def render_scans(scan: Scan, out: Path, frames: range | None = None) -> dict:
             "size": config.size,
         }
         return run_chunk(out, key, [(f"{frame:06d}", frame) for frame in chosen], make, header, label="frames")
+
+
+def run_here(function, *args) -> dict:
+    """The function's row without a sandbox: for the project's own meshes."""
+    try:
+        return function(*args)
+    except DataError as error:
+        return refusal(error)
 
 
 def make_scan(scan: Scan, frame: int, radius: float | None, folder: Path) -> dict:
@@ -172,7 +180,8 @@ def make_scan(scan: Scan, frame: int, radius: float | None, folder: Path) -> dic
     }
     if sequence.time_s is not None:
         meta["time_s"] = float(sequence.time_s[frame])
-    coverage = write_views(mesh, cameras, object_light(config, [scan.seed, 0]), config, meta, folder, scan.threads)
+    light = object_light(config, [scan.seed, 0])
+    coverage = write_views(mesh, cameras, light, config, meta, folder, scan.threads, whole=len(cameras))
     np.savez_compressed(
         folder / "truth.npz", vertices=mesh.vertices.astype(np.float32), faces=mesh.faces, normals=mesh.normals
     )

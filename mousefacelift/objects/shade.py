@@ -2,10 +2,13 @@
 
 Part of the objects stage. Linear light throughout: base colour (factor x texture x vertex colour) times lamps and
 ambient, translucent layers over it, S x S samples averaged premultiplied, divided by alpha, then encoded to sRGB.
+Every sample is shaded. What is the same for all samples of a face - the planes of its attributes on the screen, its
+mip levels, its side - is kept in a small table of recent faces (`Recent`), so that a sample costs a few sums.
 These functions are compiled into the kernel of render.py, which alone is cached.
 """
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -14,57 +17,77 @@ from mousefacelift.objects.mesh import BLEND
 from mousefacelift.objects.raster import LAYERS
 from mousefacelift.objects.texture import (
     BASE_TEXTURE,
+    COLOURED,
+    GLOW_SHARP,
     GLOW_TEXTURE,
+    GLOW_WRAP_U,
+    GLOW_WRAP_V,
+    GLOWING,
+    KERNEL,
     MODE,
+    SHARP,
+    UNLIT,
     WRAP_U,
     WRAP_V,
     choose_level,
     encode_srgb,
-    fetch_bilinear,
+    fetch,
 )
 
+SLOTS = 64  # recent faces kept, by the low bits of their number; the tables stay in the first-level cache
 
-@numba.njit(nogil=True, error_model="numpy")
+
+class Recent(NamedTuple):
+    """What is kept of recent faces, one row per slot.
+
+    Attributes:
+        face: [SLOTS] number of the face, -1 = none.
+        planes: [SLOTS, 3, N] of inverse depth and of each corner column from the normal on, times inverse depth: the
+            value at the first vertex and its steps along x and y.
+        place: [SLOTS, 2] screen position of the first vertex.
+        side: [SLOTS, 3] normal of the face toward the eye, not of unit length.
+        level: [SLOTS, 2] mip level of the base and of the emissive texture.
+        values: [N] attributes of the sample at hand. color, total: [8], [9] its colour and its pixel's sums.
+    """
+
+    face: np.ndarray
+    planes: np.ndarray
+    place: np.ndarray
+    side: np.ndarray
+    level: np.ndarray
+    values: np.ndarray
+    color: np.ndarray
+    total: np.ndarray
+
+
+def new_recent(columns: int) -> Recent:
+    """An empty table for corners of `columns` columns."""
+    count = columns - 2  # position goes, inverse depth comes
+    return Recent(
+        np.full(SLOTS, -1, np.int64),
+        np.zeros((SLOTS, 3, count)),
+        np.zeros((SLOTS, 2)),
+        np.zeros((SLOTS, 3)),
+        np.zeros((SLOTS, 2), np.int64),
+        np.zeros(count),
+        np.zeros(8),
+        np.zeros(9),
+    )
+
+
+@numba.njit(**KERNEL)
 def light_at(light, x, y, z):
     """Light that a white matt surface with normal (x, y, z) returns, per channel; rows of light: 9 ambient, then lamps
     in pairs."""
-    xy, yz, xz, z2, x2 = x * y, y * z, x * z, 3.0 * z * z - 1.0, x * x - y * y
-    red = max(
-        0.0,
-        light[0, 0]
-        + light[1, 0] * y
-        + light[2, 0] * z
-        + light[3, 0] * x
-        + light[4, 0] * xy
-        + light[5, 0] * yz
-        + light[6, 0] * z2
-        + light[7, 0] * xz
-        + light[8, 0] * x2,
-    )
-    green = max(
-        0.0,
-        light[0, 1]
-        + light[1, 1] * y
-        + light[2, 1] * z
-        + light[3, 1] * x
-        + light[4, 1] * xy
-        + light[5, 1] * yz
-        + light[6, 1] * z2
-        + light[7, 1] * xz
-        + light[8, 1] * x2,
-    )
-    blue = max(
-        0.0,
-        light[0, 2]
-        + light[1, 2] * y
-        + light[2, 2] * z
-        + light[3, 2] * x
-        + light[4, 2] * xy
-        + light[5, 2] * yz
-        + light[6, 2] * z2
-        + light[7, 2] * xz
-        + light[8, 2] * x2,
-    )
+    red = light[0, 0] + light[1, 0] * y + light[2, 0] * z + light[3, 0] * x
+    green = light[0, 1] + light[1, 1] * y + light[2, 1] * z + light[3, 1] * x
+    blue = light[0, 2] + light[1, 2] * y + light[2, 2] * z + light[3, 2] * x
+    if light[4, 0] != 0.0 or light[6, 0] != 0.0 or light[8, 0] != 0.0:  # a panorama; lamps and sky are linear
+        xy, yz, z2, xz, x2 = x * y, y * z, 3.0 * z * z - 1.0, x * z, x * x - y * y
+        red += light[4, 0] * xy + light[5, 0] * yz + light[6, 0] * z2 + light[7, 0] * xz + light[8, 0] * x2
+        green += light[4, 1] * xy + light[5, 1] * yz + light[6, 1] * z2 + light[7, 1] * xz + light[8, 1] * x2
+        blue += light[4, 2] * xy + light[5, 2] * yz + light[6, 2] * z2 + light[7, 2] * xz + light[8, 2] * x2
+    red, green, blue = max(0.0, red), max(0.0, green), max(0.0, blue)
     for k in range(9, light.shape[0], 2):
         cosine = max(0.0, light[k, 0] * x + light[k, 1] * y + light[k, 2] * z)
         red += cosine * light[k + 1, 0]
@@ -73,67 +96,105 @@ def light_at(light, x, y, z):
     return red, green, blue
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def face_normal(faces, corners, eye, f, w0, w1, w2):
-    """Unit normal on the side of the face that the eye sees: smooth where the mesh has normals, else flat."""
-    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+@numba.njit(**KERNEL)
+def remember_face(recent_face, planes, place, side, level, faces, corners, materials, levels, screen, eye, f):
+    """Fill face f's slot in the table of recent faces."""
+    slot = f & (SLOTS - 1)
+    recent_face[slot] = f
+    a, b, c, m = faces[f, 0], faces[f, 1], faces[f, 2], faces[f, 3]
+    x0, y0, i0, i1, i2 = screen[a, 0], screen[a, 1], screen[a, 2], screen[b, 2], screen[c, 2]
+    x1, y1, x2, y2 = screen[b, 0] - x0, screen[b, 1] - y0, screen[c, 0] - x0, screen[c, 1] - y0
+    area = x1 * y2 - x2 * y1
+    place[slot, 0], place[slot, 1] = x0, y0
+    x1, y1, x2, y2 = x1 / area, y1 / area, x2 / area, y2 / area
+    first, second = i1 - i0, i2 - i0
+    planes[slot, 0, 0], planes[slot, 1, 0], planes[slot, 2, 0] = i0, first * y2 - second * y1, second * x1 - first * x2
+    for k in range(1, planes.shape[2]):
+        start = corners[a, k + 2] * i0
+        first, second = corners[b, k + 2] * i1 - start, corners[c, k + 2] * i2 - start
+        planes[slot, 0, k] = start
+        planes[slot, 1, k] = first * y2 - second * y1
+        planes[slot, 2, k] = second * x1 - first * x2
     px, py, pz = corners[a, 0], corners[a, 1], corners[a, 2]
     ux, uy, uz = corners[b, 0] - px, corners[b, 1] - py, corners[b, 2] - pz
     vx, vy, vz = corners[c, 0] - px, corners[c, 1] - py, corners[c, 2] - pz
     gx, gy, gz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-    x = w0 * corners[a, 3] + w1 * corners[b, 3] + w2 * corners[c, 3]
-    y = w0 * corners[a, 4] + w1 * corners[b, 4] + w2 * corners[c, 4]
-    z = w0 * corners[a, 5] + w1 * corners[b, 5] + w2 * corners[c, 5]
-    if x * x + y * y + z * z < 1e-12:
-        x, y, z = gx, gy, gz
-    sign = 1.0 if x * gx + y * gy + z * gz >= 0.0 else -1.0
-    if gx * (eye[0] - px) + gy * (eye[1] - py) + gz * (eye[2] - pz) < 0.0:
-        sign = -sign
-    scale = sign / max(math.sqrt(x * x + y * y + z * z), 1e-30)
-    return x * scale, y * scale, z * scale
+    sign = -1.0 if gx * (eye[0] - px) + gy * (eye[1] - py) + gz * (eye[2] - pz) < 0.0 else 1.0
+    side[slot, 0], side[slot, 1], side[slot, 2] = sign * gx, sign * gy, sign * gz
+    for k in range(2):
+        texture = int(materials[m, GLOW_TEXTURE if k else BASE_TEXTURE])
+        if texture >= 0:
+            at = 12 if k and corners.shape[1] == GLOWING else 6
+            u1, v1 = corners[b, at] - corners[a, at], corners[b, at + 1] - corners[a, at + 1]
+            u2, v2 = corners[c, at] - corners[a, at], corners[c, at + 1] - corners[a, at + 1]
+            level[slot, k] = choose_level(levels, texture, abs(u1 * v2 - u2 * v1), abs(area))
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def shade_face(faces, corners, materials, texels, levels, screen, light, eye, f, x, y, out):
+@numba.njit(**KERNEL, inline="always")
+def shade_face(
+    recent_face,
+    planes,
+    place,
+    side,
+    level,
+    values,
+    faces,
+    corners,
+    materials,
+    texels,
+    levels,
+    screen,
+    light,
+    eye,
+    f,
+    x,
+    y,
+    out,
+):
     """Colour of face f at sample (x, y): out [8] = linear r, g, b, alpha, normal x, y, z, inverse depth."""
-    a, b, c, m = faces[f, 0], faces[f, 1], faces[f, 2], faces[f, 3]
-    x0, y0 = screen[a, 0], screen[a, 1]
-    x1, y1, x2, y2 = screen[b, 0] - x0, screen[b, 1] - y0, screen[c, 0] - x0, screen[c, 1] - y0
-    area = x1 * y2 - x2 * y1
-    b1 = ((x - x0) * y2 - x2 * (y - y0)) / area
-    b2 = (x1 * (y - y0) - (x - x0) * y1) / area
-    w0, w1, w2 = (1.0 - b1 - b2) * screen[a, 2], b1 * screen[b, 2], b2 * screen[c, 2]
-    inverse = w0 + w1 + w2
-    w0, w1, w2 = w0 / inverse, w1 / inverse, w2 / inverse
-    nx, ny, nz = face_normal(faces, corners, eye, f, w0, w1, w2)
-    base_texture, glow_texture = int(materials[m, BASE_TEXTURE]), int(materials[m, GLOW_TEXTURE])
-    red, green, blue, alpha = 1.0, 1.0, 1.0, 1.0
-    glow_red, glow_green, glow_blue = 1.0, 1.0, 1.0
-    if base_texture >= 0 or glow_texture >= 0:
-        u = w0 * corners[a, 6] + w1 * corners[b, 6] + w2 * corners[c, 6]
-        v = w0 * corners[a, 7] + w1 * corners[b, 7] + w2 * corners[c, 7]
-        u1, v1 = corners[b, 6] - corners[a, 6], corners[b, 7] - corners[a, 7]
-        u2, v2 = corners[c, 6] - corners[a, 6], corners[c, 7] - corners[a, 7]
-        uv_area, wrap_u, wrap_v = abs(u1 * v2 - u2 * v1), int(materials[m, WRAP_U]), int(materials[m, WRAP_V])
-        if base_texture >= 0:
-            level = choose_level(levels, base_texture, uv_area, abs(area))
-            red, green, blue, alpha = fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v)
-        if glow_texture >= 0:
-            level = choose_level(levels, glow_texture, uv_area, abs(area))
-            glow_red, glow_green, glow_blue, _ = fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v)
-    red *= materials[m, 0] * (w0 * corners[a, 8] + w1 * corners[b, 8] + w2 * corners[c, 8])
-    green *= materials[m, 1] * (w0 * corners[a, 9] + w1 * corners[b, 9] + w2 * corners[c, 9])
-    blue *= materials[m, 2] * (w0 * corners[a, 10] + w1 * corners[b, 10] + w2 * corners[c, 10])
-    alpha *= materials[m, 3] * (w0 * corners[a, 11] + w1 * corners[b, 11] + w2 * corners[c, 11])
-    light_red, light_green, light_blue = light_at(light, nx, ny, nz)
-    out[0] = min(1.0, red * light_red + glow_red * materials[m, 4])
-    out[1] = min(1.0, green * light_green + glow_green * materials[m, 5])
-    out[2] = min(1.0, blue * light_blue + glow_blue * materials[m, 6])
+    slot = f & (SLOTS - 1)
+    if recent_face[slot] != f:
+        remember_face(recent_face, planes, place, side, level, faces, corners, materials, levels, screen, eye, f)
+    m = faces[f, 3]
+    dx, dy = x - place[slot, 0], y - place[slot, 1]
+    inverse = planes[slot, 0, 0] + dx * planes[slot, 1, 0] + dy * planes[slot, 2, 0]
+    depth = 1.0 / inverse
+    for k in range(1, values.shape[0]):
+        values[k] = (planes[slot, 0, k] + dx * planes[slot, 1, k] + dy * planes[slot, 2, k]) * depth
+    nx, ny, nz = values[1], values[2], values[3]
+    if nx * nx + ny * ny + nz * nz < 1e-12:
+        nx, ny, nz = side[slot, 0], side[slot, 1], side[slot, 2]
+    scale = 1.0 / max(math.sqrt(nx * nx + ny * ny + nz * nz), 1e-30)
+    if nx * side[slot, 0] + ny * side[slot, 1] + nz * side[slot, 2] < 0.0:
+        scale = -scale
+    nx, ny, nz = nx * scale, ny * scale, nz * scale
+    red, green, blue, alpha = materials[m, 0], materials[m, 1], materials[m, 2], materials[m, 3]
+    texture = int(materials[m, BASE_TEXTURE])
+    if texture >= 0:
+        wrap_u, wrap_v, sharp = int(materials[m, WRAP_U]), int(materials[m, WRAP_V]), materials[m, SHARP] > 0.0
+        r, g, b, t = fetch(texels, levels, texture, level[slot, 0], values[4], values[5], wrap_u, wrap_v, sharp)
+        red, green, blue, alpha = red * r, green * g, blue * b, alpha * t
+    if corners.shape[1] >= COLOURED:
+        red, green, blue, alpha = red * values[6], green * values[7], blue * values[8], alpha * values[9]
+    if materials[m, UNLIT] == 0.0:
+        light_red, light_green, light_blue = light_at(light, nx, ny, nz)
+        red, green, blue = red * light_red, green * light_green, blue * light_blue
+    glow_red, glow_green, glow_blue = materials[m, 4], materials[m, 5], materials[m, 6]
+    texture = int(materials[m, GLOW_TEXTURE])
+    if texture >= 0:
+        at = 10 if corners.shape[1] == GLOWING else 4
+        wrap_u, wrap_v = int(materials[m, GLOW_WRAP_U]), int(materials[m, GLOW_WRAP_V])
+        sharp = materials[m, GLOW_SHARP] > 0.0
+        r, g, b, _ = fetch(texels, levels, texture, level[slot, 1], values[at], values[at + 1], wrap_u, wrap_v, sharp)
+        glow_red, glow_green, glow_blue = glow_red * r, glow_green * g, glow_blue * b
+    out[0] = min(1.0, red + glow_red)
+    out[1] = min(1.0, green + glow_green)
+    out[2] = min(1.0, blue + glow_blue)
     out[3] = 1.0 if int(materials[m, MODE]) != BLEND else min(1.0, max(0.0, alpha))
     out[4], out[5], out[6], out[7] = nx, ny, nz, inverse
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def add_sample(total, color, share):
     """total [9] += share of a shaded surface: premultiplied r, g, b; alpha."""
     weight = share * color[3]
@@ -143,7 +204,7 @@ def add_sample(total, color, share):
     total[3] += weight
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def add_geometry(total, color):
     """total [9] += the nearest surface's coverage, depth and normal."""
     total[4] += 1.0
@@ -153,8 +214,16 @@ def add_geometry(total, color):
     total[8] += color[6]
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def resolve_band(
+    recent_face,
+    planes,
+    place,
+    side,
+    level,
+    values,
+    color,
+    total,
     band_face,
     band_inverse,
     layer_face,
@@ -174,7 +243,6 @@ def resolve_band(
     normal,
 ):
     """Shade and average a band's samples into its pixel rows of rgba [H, W, 4], depth [H, W] and normal [H, W, 3]."""
-    color, total = np.zeros(8), np.zeros(9)
     has_layers = layer_face.shape[0] == band_face.shape[0]
     for row in range(band_face.shape[0] // supersampling):
         for column in range(rgba.shape[1]):
@@ -188,6 +256,12 @@ def resolve_band(
                     if f < 0 or layer_inverse[j, i, k] <= band_inverse[j, i]:
                         break
                     shade_face(
+                        recent_face,
+                        planes,
+                        place,
+                        side,
+                        level,
+                        values,
                         faces,
                         corners,
                         materials,
@@ -208,6 +282,12 @@ def resolve_band(
                 f = band_face[j, i]
                 if f >= 0:
                     shade_face(
+                        recent_face,
+                        planes,
+                        place,
+                        side,
+                        level,
+                        values,
                         faces,
                         corners,
                         materials,
@@ -228,7 +308,7 @@ def resolve_band(
                 write_pixel(total, supersampling, first_row // supersampling + row, column, rgba, depth, normal)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def write_pixel(total, supersampling, row, column, rgba, depth, normal):
     """One pixel from the sums of its samples."""
     if total[3] > 0.0:

@@ -16,9 +16,15 @@ from mousefacelift.objects.mesh import BLEND, CLAMP, MIRROR, Mesh
 SRGB_TO_LINEAR = np.array(
     [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.arange(256) / 255.0], np.float32
 )
-# columns of Surface.corners: 0-2 position, 3-5 normal, 6-7 uv, 8-11 linear colour
+# columns of Surface.corners: 0-2 position, 3-5 normal, 6-7 uv; then, where the mesh has them, 8-11 linear colour and
+# 12-13 uv of emission
+PLAIN, COLOURED, GLOWING = 8, 12, 14
 # columns of Surface.materials: 0-3 base, 4-6 emission, then:
-BASE_TEXTURE, GLOW_TEXTURE, MODE, CUTOFF, WRAP_U, WRAP_V = 7, 8, 9, 10, 11, 12
+BASE_TEXTURE, GLOW_TEXTURE, MODE, CUTOFF, WRAP_U, WRAP_V, GLOW_WRAP_U, GLOW_WRAP_V = 7, 8, 9, 10, 11, 12, 13, 14
+SHARP, GLOW_SHARP, TWO_SIDED, UNLIT = 15, 16, 17, 18
+# How the rasteriser's inner functions are compiled. They own no memory: without reference counting (`_nrt`) a call that
+# passes twenty arrays costs nothing, with it two atomic operations per array and call, half of all rendering time.
+KERNEL = {"nogil": True, "error_model": "numpy", "_nrt": False}
 FARTHEST_UV = 1e6  # float32 coordinates beyond this no longer tell texels apart
 
 
@@ -28,8 +34,9 @@ class Surface(NamedTuple):
     Attributes:
         vertices: [P, 3] float64, for projection.
         faces: [F, 4] int32: three vertices and the material.
-        corners: [P, 12] float32: position, normal, uv, linear vertex colour (white where there is none).
-        materials: [M, 13] float32, columns above; texture columns hold the first level in `levels`, -1 = none.
+        corners: [P, PLAIN, COLOURED or GLOWING] float32: position, normal, uv; linear vertex colour; the coordinates
+            of emissive textures where a mesh has them apart (then colours are there too, white if it has none).
+        materials: [M, 19] float32, columns above; texture columns hold the first level in `levels`, -1 = none.
         texels: [K, 4] uint8 sRGB, all levels of all textures.
         levels: [L, 4] int64: offset in `texels`, width, height, levels that follow in the same pyramid.
     """
@@ -60,14 +67,21 @@ def pack_surface(mesh: Mesh) -> Surface:
             m.alpha_mode,
             m.cutoff,
             *m.wrap,
+            *m.glow_wrap,
+            *m.sharp,
+            m.double_sided,
+            m.unlit,
         )
         for m in mesh.materials
     ]
-    corners = np.ones((len(mesh.vertices), 12), np.float32)
+    columns = PLAIN if mesh.colors is None else COLOURED
+    corners = np.ones((len(mesh.vertices), columns if mesh.uv_glow is None else GLOWING), np.float32)
     corners[:, 0:3], corners[:, 3:6] = mesh.vertices, mesh.normals
     corners[:, 6:8] = np.clip(np.nan_to_num(mesh.uv), -FARTHEST_UV, FARTHEST_UV)
     if mesh.colors is not None:
         corners[:, 8:12] = mesh.colors
+    if mesh.uv_glow is not None:
+        corners[:, 12:14] = np.clip(np.nan_to_num(mesh.uv_glow), -FARTHEST_UV, FARTHEST_UV)
     faces = np.concatenate([mesh.faces, mesh.face_material[:, None]], axis=1).astype(np.int32)
     return Surface(mesh.vertices, faces, corners, np.array(materials, np.float32), texels, levels)
 
@@ -133,7 +147,7 @@ def encode_srgb(linear):
 LINEAR_TO_SRGB = np.array([round(encode_srgb(k / 16383.0) * 255) for k in range(16384)], np.uint8)
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def wrap_texel(k, count, mode):
     """Texel number in [0, count) that is seen at number k of an endless row."""
     if 0 <= k < count:
@@ -146,7 +160,7 @@ def wrap_texel(k, count, mode):
     return k % count
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v):
     """Linear RGB and alpha of one level at (u, v)."""
     offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
@@ -180,7 +194,27 @@ def fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v):
     return red, green, blue, alpha / 255.0
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
+def fetch_nearest(texels, levels, level, u, v, wrap_u, wrap_v):
+    """Linear RGB and alpha of the one texel of a level that holds (u, v)."""
+    offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
+    column = wrap_texel(int(math.floor(u * width)), width, wrap_u)
+    row = wrap_texel(int(math.floor((1.0 - v) * height)), height, wrap_v)
+    a = offset + row * width + column
+    red, green, blue = SRGB_TO_LINEAR[texels[a, 0]], SRGB_TO_LINEAR[texels[a, 1]], SRGB_TO_LINEAR[texels[a, 2]]
+    return red, green, blue, texels[a, 3] / 255.0
+
+
+@numba.njit(**KERNEL)
+def fetch(texels, levels, first, level, u, v, wrap_u, wrap_v, sharp):
+    """Linear RGB and alpha at (u, v) of the pyramid at `first`: bilinear, or one texel where `sharp` ones are seen
+    magnified."""
+    if sharp and level == first:
+        return fetch_nearest(texels, levels, level, u, v, wrap_u, wrap_v)
+    return fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v)
+
+
+@numba.njit(**KERNEL)
 def choose_level(levels, first, uv_area, sample_area):
     """The level of the pyramid at `first` whose texels are about as large as a sample (areas of one face)."""
     texels_per_sample = uv_area * levels[first, 1] * levels[first, 2] / max(sample_area, 1e-12)
@@ -189,14 +223,17 @@ def choose_level(levels, first, uv_area, sample_area):
     return first + min(levels[first, 3], int(0.5 * math.log2(texels_per_sample) + 0.5))
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def sample_alpha(faces, corners, materials, texels, levels, f, w0, w1, w2):
     """Alpha of face f at perspective-correct weights: factor x vertex colour x finest texture level."""
     a, b, c, m = faces[f, 0], faces[f, 1], faces[f, 2], faces[f, 3]
-    alpha = materials[m, 3] * (w0 * corners[a, 11] + w1 * corners[b, 11] + w2 * corners[c, 11])
+    alpha = materials[m, 3]
+    if corners.shape[1] >= COLOURED:
+        alpha *= w0 * corners[a, 11] + w1 * corners[b, 11] + w2 * corners[c, 11]
     first = int(materials[m, BASE_TEXTURE])
     if first >= 0:
         u = w0 * corners[a, 6] + w1 * corners[b, 6] + w2 * corners[c, 6]
         v = w0 * corners[a, 7] + w1 * corners[b, 7] + w2 * corners[c, 7]
-        alpha *= fetch_bilinear(texels, levels, first, u, v, int(materials[m, WRAP_U]), int(materials[m, WRAP_V]))[3]
+        wrap_u, wrap_v, sharp = int(materials[m, WRAP_U]), int(materials[m, WRAP_V]), materials[m, SHARP] > 0.0
+        alpha *= fetch(texels, levels, first, first, u, v, wrap_u, wrap_v, sharp)[3]
     return alpha
