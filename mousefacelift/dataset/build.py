@@ -61,7 +61,7 @@ def build_dataset(indexes: Sequence[Path], splits: dict, out: Path, config: Data
         samples, views = assemble(rows, splits, config, out)
         header = _header(samples, views, splits, config, len(indexes))
         write_manifest(out, samples, views, header)
-        _check_refused(samples, config)
+        _check_refused(samples, refused_when_made(indexes), config)
     return header
 
 
@@ -217,14 +217,29 @@ def expansion(samples: pd.DataFrame, views: pd.DataFrame) -> dict[str, int]:
     return {"mouse_samples": len(train), "mouse_items": len(own), "mouse_items_augmented": 2 * len(own)}
 
 
-def _check_refused(samples: pd.DataFrame, config: DatasetConfig) -> None:
+def refused_when_made(indexes: Sequence[Path]) -> dict[str, list[str]]:
+    """{source: reasons} of the objects and scans that were refused where they were rendered and left no sample."""
+    from mousefacelift.chunks import read_index
+
+    reasons: dict[str, list[str]] = {}
+    for index in indexes:
+        document = read_index(index)
+        found = [item.get("kind", "refused") for item in document["items"] if item.get("status") == "refused"]
+        if found and "source" in document:
+            reasons.setdefault(document["source"], []).extend(found)
+    return reasons
+
+
+def _check_refused(samples: pd.DataFrame, made: dict[str, list[str]], config: DatasetConfig) -> None:
+    """Fail where the gate and the renderer together refused more than `refuse_share_max` of a source."""
     for source, rows in samples.groupby("source"):
-        refused = rows[rows["decision"] == "refused"]
-        if len(refused) > config.refuse_share_max * len(rows):
-            reasons = refused["reason"].str.slice(0, 160).value_counts().head(3)
+        refused, early = rows[rows["decision"] == "refused"], made.get(source, [])
+        if len(refused) + len(early) > config.refuse_share_max * (len(rows) + len(early)):
+            reasons = pd.concat([refused["reason"].str.slice(0, 160), pd.Series(early, dtype=object)])
             raise GateFailure(
-                f"the geometry gate refuses {len(refused)} of {len(rows)} samples of source '{source}'",
-                got="; ".join(f"{count} x {text}" for text, count in reasons.items()),
+                f"{len(refused) + len(early)} of {len(rows) + len(early)} samples of source '{source}' are refused",
+                got="; ".join(f"{count} x {text}" for text, count in reasons.value_counts().head(3).items()),
                 expected=f"at most {config.refuse_share_max:.0%}",
-                hint="look at samples.parquet (column reason); thresholds are dataset.gate",
+                likely=f"{len(early)} when rendered, {len(refused)} by the geometry gate",
+                hint="look at samples.parquet (column reason) and the chunks' index.json; thresholds are dataset.gate",
             )

@@ -69,3 +69,23 @@ def test_an_invisible_object_is_a_refused_row_and_counts_by_reason(tmp_path):
     assert rows["a.glb"]["status"] == "refused" and rows["a.glb"]["views"] == 0
     assert not (tmp_path / "out" / rows["a.glb"]["name"] / "opencv_cameras.json").exists()
     assert "1 done, 2 refused" in describe(index) and "2 x nothing of the object is seen" in describe(index)
+
+
+def test_the_dataset_counts_what_the_renderer_refused(tmp_path):
+    import json
+
+    import pandas as pd
+
+    from mousefacelift.dataset.build import _check_refused, refused_when_made
+    from mousefacelift.dataset.config import DatasetConfig
+    from mousefacelift.errors import GateFailure
+
+    items = [{"name": f"{k}", "status": "refused", "kind": "nothing of the object is seen"} for k in range(3)]
+    items.append({"name": "3", "status": "done", "views": 4})
+    (tmp_path / "index.json").write_text(json.dumps({"source": "object", "items": items}))
+    made = refused_when_made([tmp_path / "index.json"])
+    assert made == {"object": ["nothing of the object is seen"] * 3}
+    samples = pd.DataFrame({"source": ["object"], "decision": ["accepted"], "reason": [""]})
+    with pytest.raises(GateFailure, match="3 x nothing of the object"):
+        _check_refused(samples, made, DatasetConfig())
+    _check_refused(samples, {"object": made["object"][:1]}, DatasetConfig())
