@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from mousefacelift.core.cameras import Camera, angle_between, project, unproject
 from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
@@ -61,6 +62,14 @@ def silhouette_cone(view: View) -> Hull:
     mask = view.rgba[..., 3] > 0.5
     covered = inside & mask[row.clip(0, view.camera.height - 1), column.clip(0, view.camera.width - 1)]
     return Hull(covered & (np.linalg.norm(points, axis=-1) <= reach), np.full(3, -reach), voxel)
+
+
+def spread_colours(view: View) -> View:
+    """The view with every transparent pixel in the colour of the nearest foreground pixel, so that a body that reaches
+    a pixel beyond the silhouette is not coloured by the background."""
+    outside = view.rgba[..., 3] <= 0.5
+    rows, columns = distance_transform_edt(outside, return_distances=False, return_indices=True)
+    return View(np.dstack([view.rgba[rows, columns, :3], view.rgba[..., 3]]), view.camera, view.meta)
 
 
 def nearest_input(inputs: Sequence[View], camera: Camera) -> np.ndarray:

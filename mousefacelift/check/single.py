@@ -101,10 +101,10 @@ class Judge:
         return turn_and_scale(turn, scale)
 
     def _rungs(self, item: SingleItem) -> dict[str, np.ndarray]:
-        cone = ladder.silhouette_cone(item.picture)
+        cone, picture = ladder.silhouette_cone(item.picture), ladder.spread_colours(item.picture)
         cameras = [view.camera for view in item.targets]
         return {
-            "one_silhouette": np.stack([ladder.visual_hull(cone, [item.picture], camera) for camera in cameras]),
+            "one_silhouette": np.stack([ladder.visual_hull(cone, [picture], camera) for camera in cameras]),
             "mean_image": np.stack([self.means[key] for key in mean_keys(item.row)]),
             "white": np.stack([ladder.white(camera) for camera in cameras]),
         }

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
 from mousefacelift.check.single_items import SingleItem
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.cameras import Camera, angle_between, azimuth_elevation, canonical_fxfycxcy, orbit
+from mousefacelift.core.cameras import (
+    CANONICAL_DISTANCE,
+    RING_ELEVATION,
+    Camera,
+    angle_between,
+    azimuth_elevation,
+    canonical_fxfycxcy,
+    orbit,
+)
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_bytes
 from mousefacelift.core.render import RenderConfig, render
 
 COLUMNS = ("picture", "truth", "model", "nearest", "others", "one_silhouette", "mean_image")
 LABELS = ("picture", "truth", "model", "nearest pose", "other views", "silhouette", "mean image")
-EDGE = 192  # pixels of one panel of the turntable
+DRAWN, EDGE = 288, 224  # pixels of a panel of the turntable before and after all are cropped alike
 FRAMES = 36
 FRAME_MS = 90
 RENDER = RenderConfig(near=0.2)
 
 
 def draw_row(item: SingleItem, images: dict[str, np.ndarray], background: float) -> list[np.ndarray]:
-    """rgb pictures of one answer from the judging view farthest in angle from a side-on look: the one nearest to 120
-    degrees from the picture."""
+    """rgb pictures of one answer from the judging view that lies nearest to 120 degrees from the picture."""
     angles = np.array([angle_between(item.picture.camera, view.camera) for view in item.targets])
     view = int(np.abs(angles - 120).argmin())
     shown = {"picture": item.picture.rgba, "truth": item.targets[view].rgba}
@@ -40,24 +48,21 @@ def draw_sheet(rows: list[list[np.ndarray]], background: float) -> np.ndarray:
 
 
 def write_show(path: Path, item: SingleItem, background: float) -> None:
-    """Animated WebP: the picture, the model's splat once around at the picture's elevation, and the truth.
+    """Animated WebP: the picture, the model's splat once around, and the truth.
 
     The truth of a virtual animal turns too; of a filmed one it is the photo of the camera nearest to the turntable's.
     """
     azimuth, _, _ = azimuth_elevation(item.picture.camera)
     gaussians = item.gaussians("model")
     lens = item.picture.camera.fxfycxcy[0] / item.picture.camera.width / canonical_fxfycxcy(1)[0]
-    photos = (item.picture, *item.targets)
-    frames = []
+    photos, panels = (item.picture, *item.targets), []
     for step in range(FRAMES):
         camera = _turntable_camera(azimuth + 360 * step / FRAMES, lens)
         nearest = min(photos, key=lambda view: angle_between(view.camera, camera))
-        panels = [item.picture.rgba, None, nearest.rgba]
-        rgb = [
-            _small(panel, background) if panel is not None else _rendered(gaussians, camera, background)
-            for panel in panels
-        ]
-        frames.append(_labelled(np.concatenate(rgb, 1)))
+        drawn = _rendered(gaussians, camera, background)
+        panels += [_flat(item.picture.rgba, background), drawn, _flat(nearest.rgba, background)]
+    panels = [cv2.resize(panel, (EDGE, EDGE)) for panel in shared_crop(panels, background)]
+    frames = [_labelled(np.concatenate(panels[3 * step : 3 * step + 3], 1)) for step in range(FRAMES)]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}")
     frames[0].save(temporary, "WEBP", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0, quality=82)
@@ -66,8 +71,8 @@ def write_show(path: Path, item: SingleItem, background: float) -> None:
 
 
 def _turntable_camera(azimuth: float, lens: float) -> Camera:
-    focal = canonical_fxfycxcy(EDGE) * [lens, lens, 1, 1]
-    return orbit(azimuth % 360, 20.0, 2.7, focal, EDGE, EDGE)
+    focal = canonical_fxfycxcy(DRAWN) * [lens, lens, 1, 1]
+    return orbit(azimuth % 360, RING_ELEVATION, CANONICAL_DISTANCE, focal, DRAWN, DRAWN)
 
 
 def _rendered(gaussians, camera: Camera, background: float) -> np.ndarray:
@@ -76,8 +81,8 @@ def _rendered(gaussians, camera: Camera, background: float) -> np.ndarray:
     return out.rgb[0].clamp(0, 1).numpy()
 
 
-def _small(rgba: np.ndarray, background: float) -> np.ndarray:
-    return composite(resize_rgba(rgba, EDGE, EDGE), (background,) * 3)
+def _flat(rgba: np.ndarray, background: float) -> np.ndarray:
+    return composite(resize_rgba(rgba, DRAWN, DRAWN), (background,) * 3)
 
 
 def _labelled(rgb: np.ndarray) -> Image.Image:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mousefacelift.check.align import best_turn_and_scale, seen_as, turn_and_scale
-from mousefacelift.check.ladder import silhouette_cone, visual_hull
+from mousefacelift.check.ladder import silhouette_cone, spread_colours, visual_hull
 from mousefacelift.check.single import render_rgba_depth
 from mousefacelift.check.single_summary import verdict
 from mousefacelift.check.solid import Truth, part_recall, surface_points, surface_scores, swaps, volume_iou
@@ -155,3 +155,11 @@ def bed(gain, low, high, findings=()):
 )
 def test_the_verdict_needs_an_interval_beyond_the_nearest_pose_and_no_collapse(beds, answer):
     assert verdict(beds)["answer"] == answer
+
+
+def test_colours_spread_from_the_silhouette_and_do_not_change_it():
+    rgba = np.zeros((8, 8, 4), np.float32)
+    rgba[..., :3], rgba[2:5, 2:5] = 0.9, (0.2, 0.3, 0.4, 1.0)
+    spread = spread_colours(View(rgba, ring(3, 8)[0])).rgba
+    np.testing.assert_allclose(spread[..., :3], np.broadcast_to(np.float32([0.2, 0.3, 0.4]), (8, 8, 3)))
+    np.testing.assert_array_equal(spread[..., 3], rgba[..., 3])

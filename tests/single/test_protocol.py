@@ -1,7 +1,7 @@
 """Protocol S from pictures to report, at miniature size."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pytest
 from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.check.single import evaluate_single
 from mousefacelift.check.table import format_single
+from mousefacelift.cli import main
 from mousefacelift.core.samples import read_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import ConfigError, DataError
@@ -19,6 +20,7 @@ from mousefacelift.single.animals import film_animals
 from mousefacelift.single.plan import animal_questions, frame_questions
 from mousefacelift.single.predict import predict_single
 
+from ..distill.toy_poses import write_rings
 from .conftest import CONFIG
 
 
@@ -134,3 +136,22 @@ def test_predictions_of_nothing_are_refused(toy_dataset, tmp_path):
     (tmp_path / "index.json").write_text(json.dumps({"header": {"bed": "frames", "size": 32}, "items": []}))
     with pytest.raises(DataError, match="are empty"):
         evaluate_single([tmp_path / "index.json"], toy_dataset, tmp_path / "out", EvaluateConfig())
+
+
+def test_the_commands_run_from_folders_and_refuse_a_bed_without_its_pictures(trained, animals, tmp_path, capsys):
+    index, splits = write_rings(tmp_path)
+    assert (
+        main(["distill", "library", "--rings", str(index), "--splits", str(splits), "--out", str(tmp_path / "l")]) == 0
+    )
+    (tmp_path / "gen").mkdir()
+    facts = {"kind": "nearest", "library": "../l", "weights": {}, "photo_area": 0.1}
+    (tmp_path / "gen/generator.json").write_text(json.dumps(facts))
+    nearest = {"candidates": 1, "refined": 1, "steps": 1}
+    config = {"single": asdict(CONFIG), "distill": {"generator": {"kind": "nearest"}, "nearest": nearest}}
+    command = ["single", "predict", "--bed", "animals", "--model", str(trained), "--generator", str(tmp_path / "gen")]
+    command += ["--library", str(tmp_path / "l"), "--out", str(tmp_path / "p/index.json")]
+    command += ["--config-json", json.dumps(config)]
+    assert main(command) == 2 and "--animals" in capsys.readouterr().err
+    assert main([*command, "--animals", str(animals)]) == 0
+    document = json.loads((tmp_path / "p/index.json").read_text())
+    assert len(document["items"]) == CONFIG.animals + CONFIG.unknown and document["header"]["size"] == 32
