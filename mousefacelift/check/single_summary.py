@@ -178,7 +178,10 @@ def verdict(beds: dict) -> dict:
     """
     bed = next((name for name in ("frames", "animals", "mammal") if name in beds), None)
     if bed is None or "iou" not in beds[bed]["paired"]:
-        return {"answer": "undecided", "text": "No picture was judged."}
+        return {
+            "answer": "undecided",
+            "text": "Not decided: there is no answer of the nearest filmed pose to compare with.",
+        }
     entry = beds[bed]
     model, rival, gain = (
         entry["known"]["model"],

@@ -19,7 +19,12 @@ from mousefacelift.commandline import add_config_argument, read_config
 from mousefacelift.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mousefacelift.core.samples import Sample
+    from mousefacelift.distill.nearest.library import Library
+
+LIBRARY = Path("results/distill/library")
 
 
 def add_command(subparsers) -> None:
@@ -52,6 +57,12 @@ def add_command(subparsers) -> None:
         type=Path,
         default=Path("results/distill/generator"),
         help="multi-view generator's folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--library",
+        type=Path,
+        default=None,
+        help="library of filmed poses, to say whether this one was ever seen (default: results/distill/library, if any)",
     )
     parser.add_argument("--mask", type=Path, nargs="+", default=[], help="one mask per picture, white on the animal")
     parser.add_argument(
@@ -155,9 +166,10 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
     )
     area = known_area(args.generator)
     matting = _matting(args) if args.matting == "auto" else None
-    masks = args.mask or [None] * len(args.images)
+    masks, poses = args.mask or [None] * len(args.images), _known_poses(args.library)
     for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
-        view = frame_picture(read_picture(path, mask, matting, args.white), 512, args.elevation, path.name, area)
+        rgba = read_picture(path, mask, matting, args.white)
+        view = frame_picture(rgba, 512, args.elevation, path.name, area)
         painted = generator.generate([view], [args.seed + number])[0]
         shown = [reframe(view, size), *(reframe(other, size) for other in painted)]
         meta = {
@@ -167,8 +179,32 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
             "weights": generator.weights,
             "licence": generator.licence,
             "seed": args.seed + number,
-        }
+        } | _nearest_filmed(poses, rgba, path)
         yield path.stem, Sample(_without_duplicates(shown), meta)
+
+
+def _known_poses(folder: Path | None) -> Library | None:
+    """The library of filmed poses: the given one, or that of the results here, if there is one."""
+    from mousefacelift.distill.nearest.library import FILES, Library
+
+    if folder is None and not (LIBRARY / FILES[1]).is_file():
+        return None
+    return Library.read(folder or LIBRARY)
+
+
+def _nearest_filmed(poses: Library | None, rgba: np.ndarray, path: Path) -> dict:
+    """How far a picture is from anything filmed, for its facts; a warning where it is farther than usual."""
+    if poses is None:
+        return {}
+    found = poses.find(rgba, 1)[0]
+    usual, pose = poses.how_usual(found.distance), poses.poses[found.pose]
+    if usual >= 1.0:
+        print(
+            f"{path}: this pose is unlike anything filmed; nearest is frame {pose.frame} of {pose.recording}, farther"
+            " away than filmed poses are from one another. Look at the result with care",
+            file=sys.stderr,
+        )
+    return {"nearest_filmed": {"recording": pose.recording, "frame": pose.frame, "usual": round(usual, 3)}}
 
 
 def _without_duplicates(views: Sequence) -> tuple:

@@ -50,7 +50,7 @@ METHODS = {
 
 def single(results: Path, config: ReportConfig) -> Section:
     """Verdict, turntables, sheet, and the ladder of every test bed."""
-    section = Section("one picture", "One picture to a 3D mouse: does it work?")
+    section = Section("picture", "One picture to a 3D mouse: does it work?")
     folder = results / "evaluate_single"
     if not (folder / "summary.json").is_file():
         return section.not_run("protocol S (snakemake results/evaluate_single/summary.json)")

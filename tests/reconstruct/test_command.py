@@ -14,8 +14,11 @@ from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import View
 from mousefacelift.core.splat_files import read_ply
 from mousefacelift.distill import load_generator
+from mousefacelift.distill.generators.nearest import render_straight
+from mousefacelift.distill.nearest.build import library_of_rings
 from mousefacelift.lrm import weights
 
+from ..distill.toy_poses import TAILS, toy_animal, write_rings
 from ..limits import files_no_larger_than
 from ..lrm.toy import cast_balls, rig
 
@@ -111,6 +114,25 @@ def test_several_pictures_share_one_load_of_each_network(trained, tmp_path, load
             facts["views"] == 4 and facts["input"]["picture"] == f"{name}.png"
         )  # the repainted angle gave way to the picture
         assert read_ply(tmp_path / "out" / name / "gaussians.ply").count == facts["gaussians"] > 50
+
+
+def test_a_picture_is_compared_with_what_was_filmed(trained, tmp_path, loads, capsys):
+    index, splits = write_rings(tmp_path)
+    library_of_rings([index], splits, tmp_path / "library")
+    camera = rig(64)[0]
+    seen = render_straight(toy_animal(TAILS[1]), [camera])[0]
+    tall = np.zeros((64, 64, 4), np.float32)
+    tall[4:60, 30:33] = (0.2, 0.2, 0.2, 1.0)
+    for name, rgba in (("seen", seen), ("strange", tall)):
+        Image.fromarray((rgba * 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    command = ["reconstruct", str(tmp_path / "seen.png"), str(tmp_path / "strange.png"), "--out", str(tmp_path / "out")]
+    command += ["--model", str(trained), "--frames", "0", "--library"]
+    assert main([*command, str(tmp_path / "library")]) == 0
+    warned = capsys.readouterr().err
+    assert "strange.png: this pose is unlike anything filmed" in warned and "seen.png: this pose" not in warned
+    facts = json.loads((tmp_path / "out/seen/reconstruction.json").read_text())["input"]["nearest_filmed"]
+    assert facts["frame"] == 1 and facts["usual"] < 1
+    assert main([*command, str(tmp_path / "nowhere")]) == 2 and "distill library" in capsys.readouterr().err
 
 
 def test_several_folders_share_one_load_and_no_generator(trained, toy_dataset, tmp_path, loads):
