@@ -62,7 +62,7 @@ def add_command(subparsers) -> None:
         "--library",
         type=Path,
         default=None,
-        help="library of filmed poses, to say whether this one was ever seen (default: results/distill/library, if any)",
+        help="library of filmed poses, to say whether this one was ever seen (default: results/distill/library)",
     )
     parser.add_argument("--mask", type=Path, nargs="+", default=[], help="one mask per picture, white on the animal")
     parser.add_argument(
