@@ -145,7 +145,7 @@ def check_samples(folder: Path, args, source: RecordingSource, rig) -> None:
     ]
     overlaps, length = np.array([row["iou"] for row in rows]), body_length(folder)
     center = np.array([row["center_mm"] for row in rows]) / length
-    clipped = sum(view["border_share"] > 0 for item in document["items"] for view in item["views"])
+    clipped = sum(view["border_share"] > 0 for item in document["items"] for view in item["quality"])
     print(
         f"frames {len(rows)} of {args.frames}; projection of truth {max(row['projection_px'] for row in rows):.2e} px; "
         f"silhouette IoU mean {overlaps.mean():.4f} worst {overlaps.min():.4f}; centre mean {center.mean():.2%} worst "

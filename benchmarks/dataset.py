@@ -24,7 +24,9 @@ import numpy as np
 import pandas as pd
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
+from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.build import build_dataset, write_manifest
 from mousefacelift.dataset.config import DatasetConfig, GateConfig, LoaderConfig
 from mousefacelift.dataset.loader import load_sample
@@ -35,7 +37,7 @@ from mousefacelift.dataset.schema import SAMPLE_FIELDS, SCHEMA_VERSION, VIEW_FIE
 from mousefacelift.dataset.shards import write_shards
 from mousefacelift.dataset.verify import verify_dataset
 
-NO_SPLITS = {"recordings": {}, "facts": {}, "held_out_camera": None}
+NO_SPLITS = Splits({})
 
 
 def synthetic_manifest(folder: Path, samples: int = 81_250, views: int = 32) -> int:
@@ -114,11 +116,11 @@ def write_samples(root: Path, count: int, views: int, size: int) -> tuple[Path, 
     rgba = np.concatenate([rgb, alpha[..., None]], -1).astype(np.float32)
     start = time.perf_counter()
     for number in range(count):
-        meta = {"source": "object", "asset": f"o{number}", "licence": "CC0-1.0"}
-        write_sample(root / f"o{number:04d}", Sample(tuple(View(rgba, camera) for camera in cameras), meta))
+        facts = SampleFacts("object", asset=f"o{number}", licence="CC0-1.0", config_hash="benchmark")
+        write_sample(root / f"o{number:04d}", Sample(tuple(View(rgba, camera) for camera in cameras), facts))
     elapsed = time.perf_counter() - start
     (root / "index.json").write_text(
-        json.dumps({"key": "", "header": {}, "items": [{"name": f"o{n:04d}"} for n in range(count)]})
+        json.dumps({"key": "", "header": {}, "items": [{"name": f"o{n:04d}", "views": views} for n in range(count)]})
     )
     return root / "index.json", elapsed, sum(p.stat().st_size for p in root.rglob("*.png"))
 

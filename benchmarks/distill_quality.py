@@ -40,7 +40,7 @@ METHODS = ("generated", "copy of the nearest photo", "splat render")
 
 def true_view(recording: Path, sample: Sample, frame: int, camera: Camera) -> np.ndarray:
     """The truth at a canonical camera: the camera goes back to the rig's millimetres."""
-    stored = sample.meta["similarity"]
+    stored = sample.facts.details["similarity"]
     similarity = Similarity(stored["scale"], np.array(stored["rotation"]), np.array(stored["translation"]))
     return render_truth(recording, frame, similarity.inverse().apply_camera(camera))
 

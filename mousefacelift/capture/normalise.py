@@ -28,6 +28,7 @@ from mousefacelift.capture.warp import covered_box, warp_view
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, aim_at, canonical_fxfycxcy, look_at, project
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.errors import GateFailure
 
@@ -105,21 +106,20 @@ class Normaliser:
                 return pictures
         raise ValueError(f"frame {frame} is not among the remaining frames")
 
-    def sample(self, frame: int, pictures: Sequence[Picture]) -> tuple[Sample, dict]:
-        """The canonical sample of a frame, and its quality row."""
+    def sample(self, frame: int, pictures: Sequence[Picture]) -> tuple[Sample, list[dict]]:
+        """The canonical sample of a frame, and the quality of its views."""
         views = canonical_views(self.rig, self.track, frame, self.config.size, self.config.mode)
         jobs = [
             self._pool.submit(self._view, v, views[v], pictures[v], pictures[self.views + v]) for v in range(self.views)
         ]
         made = [job.result() for job in jobs]
         row = measure_sample([rgba for rgba, _ in made], [view.stored for view in views])
-        meta = self._meta(frame, views)
         records = []
         for v, (rgba, numbers) in enumerate(made):
             numbers |= {name: values[v] for name, values in row.items()}
-            facts = {"camera": v, "camera_name": self.rig.cameras[v].name, "quality": numbers}
+            facts = ViewFacts(v, self.rig.cameras[v].name, details={"quality": numbers})
             records.append(View(rgba, views[v].stored, facts))
-        return Sample(tuple(records), meta), {"frame": frame, "views": [numbers for _, numbers in made]}
+        return Sample(tuple(records), self._facts(frame, views)), [numbers for _, numbers in made]
 
     def _view(self, v: int, view: CanonicalView, picture: Picture, mask: Picture) -> tuple[np.ndarray, dict]:
         mask, level = grow_mask(mask, self.rig.cameras[v].mask_growth), mask_level(mask)
@@ -131,18 +131,10 @@ class Normaliser:
         rgba = warp_view(picture, soft, level + 0.5, self.rig.cameras[v], view.warp, view.rotation, box)
         return rgba, measure_view(rgba, clean, place, picture)
 
-    def _meta(self, frame: int, views: Sequence[CanonicalView]) -> dict:
+    def _facts(self, frame: int, views: Sequence[CanonicalView]) -> SampleFacts:
         similarity = self.track.canonical(frame)
-        segment = sum(frame >= cut for cut in self.track.cuts)
-        meta = {
-            "source": "real",
-            "recording": self.rig.recording,
-            "frame": frame,
-            "time_s": frame / self.rig.fps,
-            "segment": segment,
-            "parents": [],
-            "licence": self.rig.licence,
-            "config_hash": config_hash(self.config),
+        details = {
+            "segment": sum(frame >= cut for cut in self.track.cuts),
             "mode": self.config.mode,
             "zoom": self.track.zoom,
             "similarity": {
@@ -153,8 +145,16 @@ class Normaliser:
             },
         }
         if self.config.mode == "approximate":
-            meta["approximation"] = approximation_error(views, 0.5)
-        return meta
+            details["approximation"] = approximation_error(views, 0.5)
+        return SampleFacts(
+            "real",
+            self.rig.recording,
+            frame=frame,
+            time_s=frame / self.rig.fps,
+            licence=self.rig.licence,
+            config_hash=config_hash(self.config),
+            details=details,
+        )
 
 
 def normalise_chunk(
@@ -186,9 +186,11 @@ def normalise_chunk(
     normaliser = Normaliser(rig, track, config, threads)
 
     def make(name: str, frame: int, folder: Path) -> dict:
-        sample, row = normaliser.sample(frame, normaliser.pictures(frame, [f for f in wanted if f >= frame]))
-        hashes = write_sample(folder, sample, config.png_compression)
-        return row | {"hashes": hashes, "time_s": sample.meta["time_s"], "segment": sample.meta["segment"]}
+        sample, quality = normaliser.sample(frame, normaliser.pictures(frame, [f for f in wanted if f >= frame]))
+        hashes = tuple(write_sample(folder, sample, config.png_compression, into=True))
+        facts = sample.facts
+        details = {"time_s": facts.time_s, "segment": facts.details["segment"], "quality": quality}
+        return ItemRow(len(hashes), frame, hashes=hashes, details=details).to_row()
 
     try:
         document = run_chunk(index, key, [(f"{frame:06d}", frame) for frame in wanted], make, header, label="frames")
@@ -199,7 +201,9 @@ def normalise_chunk(
 
 
 def _gate(document: dict, rig: Rig, index: str | Path) -> None:
-    values = [view["hull_iou"] for item in document["items"] for view in item["views"] if view["hull_iou"] is not None]
+    values = [
+        view["hull_iou"] for item in document["items"] for view in item["quality"] if view["hull_iou"] is not None
+    ]
     if values and np.median(values) < GATE:
         raise GateFailure(
             f"samples of {rig.recording} do not agree with their own cameras",

@@ -138,7 +138,7 @@ def quality_table(indexes: Sequence[str | Path]) -> QualityTable:
         for item in document["items"]:
             rows += [
                 {"frame": item["frame"], "time_s": item["time_s"], "view": v, "camera": names[v], **numbers}
-                for v, numbers in enumerate(item["views"])
+                for v, numbers in enumerate(item["quality"])
             ]
     if not rows:
         raise DataError(

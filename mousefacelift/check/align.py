@@ -11,7 +11,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import resize_rgba
-from mousefacelift.core.render import RenderConfig, render
+from mousefacelift.core.render import published_render, render
 from mousefacelift.core.samples import View
 from mousefacelift.core.similarity import Similarity
 
@@ -19,7 +19,6 @@ SIZE = 48  # pixels in which silhouettes are compared
 VIEWS = 6
 TURNS = 24  # tried around; then the best is refined
 ROUNDS = 5
-RENDER = RenderConfig(near=0.2)
 
 
 def turn_and_scale(turn: float, scale: float) -> Similarity:
@@ -43,7 +42,9 @@ def best_turn_and_scale(gaussians: Gaussians, truth: Sequence[View]) -> tuple[fl
     def overlap(moves: list[tuple[float, float]]) -> np.ndarray:
         shown = [seen_as(camera, turn_and_scale(turn, np.exp(log))) for turn, log in moves for camera in cameras]
         with torch.no_grad():
-            alpha = render(gaussians, CameraTensors.from_cameras(shown), RENDER).alpha.numpy()
+            alpha = render(
+                gaussians, CameraTensors.from_cameras(shown), published_render(gaussians.means.device)
+            ).alpha.numpy()
         alpha = alpha.reshape(len(moves), *masks.shape)
         return (np.minimum(alpha, masks).sum((2, 3)) / np.maximum(alpha, masks).sum((2, 3))).mean(1)
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mousefacelift.check.fidelity import as_mask, as_tensor, fg_psnr, full_psnr, psnr_of_error, soft_coverage
+from mousefacelift.check.fidelity import as_mask, as_tensor, fg_psnr, full_psnr, soft_coverage
 from mousefacelift.errors import DataError
 
 
@@ -154,24 +154,25 @@ def input_swap(swapped_prediction, target_of_input, target_of_cameras) -> float:
 def effective_rank(images) -> float:
     """exp(entropy) of the spectrum of the covariance of images [N, ...]: how many directions they really vary in."""
     flat = as_tensor(images).flatten(1).double()
-    values = torch.linalg.eigvalsh((flat - flat.mean(0)) @ (flat - flat.mean(0)).T).clamp_min(0)
+    flat -= flat.mean(0)
+    values = torch.linalg.eigvalsh(flat @ flat.T).clamp_min(0)
     if values.sum() <= 1e-12:
         return 0.0
     share = values / values.sum()
     return float(torch.exp(-(share * share.clamp_min(1e-30).log()).sum()))
 
 
+def laplacian_energy(image, mask) -> float:
+    """Sum of the squared Laplacian of images [..., 3, H, W] inside masks [..., H, W]."""
+    image, mask = as_tensor(image), as_mask(mask)
+    around = image[..., :-2, 1:-1] + image[..., 2:, 1:-1] + image[..., 1:-1, :-2] + image[..., 1:-1, 2:]
+    laplacian = around - 4 * image[..., 1:-1, 1:-1]
+    return float((laplacian.square().mean(-3) * mask[..., 1:-1, 1:-1]).sum())
+
+
 def sharpness_ratio(prediction, target, mask) -> float:
     """Laplacian energy of the prediction over that of the target inside the target's mask; below 1 is blur."""
-    mask = as_mask(mask)
-    energies = []
-    for image in (as_tensor(prediction), as_tensor(target)):
-        inner = image[..., 1:-1, 1:-1]
-        laplacian = (
-            image[..., :-2, 1:-1] + image[..., 2:, 1:-1] + image[..., 1:-1, :-2] + image[..., 1:-1, 2:] - 4 * inner
-        )
-        energies.append((laplacian.square().mean(-3) * mask[..., 1:-1, 1:-1]).sum())
-    return float(energies[0] / energies[1].clamp_min(1e-12))
+    return laplacian_energy(prediction, mask) / max(laplacian_energy(target, mask), 1e-12)
 
 
 def collapse_metrics(
@@ -242,27 +243,6 @@ def diagnose(metrics: dict[str, float], thresholds: CollapseThresholds = DEFAULT
         for name, tripped in (("wrong_frame", lost or ignored), ("no_skill", m["skill_over_mean"] <= t.skill_db))
         if tripped
     )
-
-
-def skill_decomposition(prediction, target, mean) -> dict[str, float]:
-    """Murphy's split of R2 = 2 r sqrt(V) - V - bias, against the mean image of the same set; floats r2, r, v, bias."""
-    prediction, target, mean = as_tensor(prediction), as_tensor(target), as_tensor(mean)
-    error = (prediction - target).square().sum()
-    spread = (target - mean).square().sum().clamp_min(1e-12)
-    ratio, correlation = variance_ratio(prediction, target), anomaly_correlation(prediction, target)
-    r2 = float(1 - error / spread)
-    return {"r2": r2, "r": correlation, "v": ratio, "bias": 2 * correlation * ratio**0.5 - ratio - r2}
-
-
-def r2_of_gain(gain_db: float) -> float:
-    """R2 = 1 - 10^(-G / 10) of a PSNR gain over the mean image."""
-    return 1.0 - 10.0 ** (-gain_db / 10.0)
-
-
-def gain_of_constant(target, value: float = 1.0) -> float:
-    """PSNR in dB of a constant image against targets: the floor under every reported PSNR."""
-    target = as_tensor(target)
-    return float(psnr_of_error((target - value).square().mean((-3, -2, -1))).mean())
 
 
 def _needs_frames(target: torch.Tensor) -> None:

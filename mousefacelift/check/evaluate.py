@@ -1,10 +1,11 @@
-"""Evaluation of one arm: predictions against truth, beside the baseline ladder, with collapse detectors and
-consistency.
+"""Evaluation of one arm: predictions against truth, beside the baseline ladder, with collapse detectors, consistency,
+health and, where the true surface is known, its distance.
 
-Reads the predictions folder of `lrm predict` (see `predictions`) and the dataset; writes
+Reads the predictions folder of `lrm predict` (see `predictions`) one prediction at a time, and the dataset; writes
 
     metrics.parquet    one row per (method, protocol, recording, frame, view)
-    summary.json       per protocol: every method's numbers with n, n_eff and intervals; collapse; consistency; findings
+    summary.json       per protocol: every method's numbers with n, n_eff and intervals; collapse; consistency; health;
+                       surface; findings
     sheet.png          truth, prediction and ladder side by side
 
     mousefacelift check evaluate --predictions results/evaluate/80-20/predictions/index.json \
@@ -14,7 +15,8 @@ Reads the predictions folder of `lrm predict` (see `predictions`) and the datase
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +25,15 @@ import torch
 from tqdm import tqdm
 
 from mousefacelift.check import ladder
-from mousefacelift.check.collapse import collapse_metrics, diagnose
 from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.check.fidelity import per_image
-from mousefacelift.check.predictions import Prediction, read_predictions
+from mousefacelift.check.gather import CollapseGatherer, GeometryGatherer, stack
+from mousefacelift.check.predictions import Item, Prediction, Predictions, read_predictions
 from mousefacelift.check.statistics import describe
-from mousefacelift.core.hull import silhouette_scores
+from mousefacelift.check.truth_mesh import TruthMeshes
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_png, write_text
-from mousefacelift.core.samples import read_sample
+from mousefacelift.core.samples import read_document, read_sample, sample_facts
+from mousefacelift.core.splat_files import read_ply
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 
@@ -38,48 +41,112 @@ METHODS = ("model", *ladder.METHODS)
 LOWER_IS_BETTER = ("fg_l1",)
 MEAN_FRAMES = 200  # training frames that the mean image is averaged over, evenly spaced
 
+Means = dict[tuple[str, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is gathered of one protocol, and which of its predictions have their silhouettes measured."""
+
+    collapse: CollapseGatherer
+    geometry: GeometryGatherer
+    measured: frozenset[str]
+
 
 def evaluate_arm(predictions: Path, dataset: Path, out: Path, config: EvaluateConfig) -> dict:
     """Judge the predictions of one arm and write metrics.parquet, summary.json and sheet.png into `out`; returns the
     summary."""
-    header, items = read_predictions(predictions)
-    judged = [item for item in items if item.kind == "target"]
+    opened = read_predictions(predictions)
+    judged = [item for item in opened.items if item.kind == "target"]
     if not judged:
         raise DataError(f"predictions {predictions} hold nothing to judge", expected="items of kind 'target'")
-    means = mean_images(Manifest.open(dataset), judged)
-    rows, shown = [], {}
-    for item in tqdm(judged, desc="evaluate", unit="prediction", mininterval=1.0):
-        shown[item.name] = answers(item, means)
-        rows += judge(item, shown[item.name], config)
-    table = pd.DataFrame(rows).assign(arm=header["arm"])
+    manifest = Manifest.open(dataset)
+    means = mean_images(manifest, judged, opened.header["size"])
+    protocols = {name: _protocol(name, judged, means, config) for name in sorted({item.protocol for item in judged})}
+    rows, pictures = _stream(opened, judged, manifest, means, protocols, config)
+    table = pd.DataFrame(rows).assign(arm=opened.header["arm"])
     summary = {
-        "arm": header["arm"],
-        "predictions": header,
+        "arm": opened.header["arm"],
+        "predictions": opened.header,
         "background": config.background,
-        "protocols": {p: summarise(table[table["protocol"] == p], config) for p in sorted(table["protocol"].unique())},
+        "protocols": {
+            name: summarise(table[table["protocol"] == name], config)
+            | {
+                "collapse": protocol.collapse.summary(),
+                "consistency": protocol.geometry.summary("consistency") | {"frames": protocol.geometry.measured},
+                "health": protocol.geometry.summary("health"),
+                "surface": protocol.geometry.summary("surface"),
+            }
+            for name, protocol in protocols.items()
+        },
     }
-    for protocol, entry in summary["protocols"].items():
-        chosen = [item for item in judged if item.protocol == protocol]
-        entry["collapse"] = collapse_of(
-            chosen, [i for i in items if i.kind == "swap" and i.protocol == protocol], means, config
-        )
-        entry["consistency"] = consistency_of(chosen[:: max(1, len(chosen) // config.consistency_frames)])
     out.mkdir(parents=True, exist_ok=True)
     table.to_parquet(out / "metrics.parquet")
-    write_png(out / "sheet.png", sheet(judged, shown, config))
+    labels = ("truth", *(method.replace("_", " ") for method in METHODS))
+    write_png(out / "sheet.png", contact_sheet(shared_crop(pictures, config.background), len(labels), labels=labels))
     write_text(out / "summary.json", json.dumps(summary, indent=1))
     return summary
 
 
-def mean_images(manifest: Manifest, judged: list[Prediction]) -> dict[tuple[str, int], np.ndarray]:
-    """(recording, rig camera) -> mean rgba of its training frames, at the size of the predictions.
+def _protocol(name: str, judged: Sequence[Item], means: Means, config: EvaluateConfig) -> Protocol:
+    own = [item for item in judged if item.protocol == name]
+    measured = own[:: max(1, len(own) // config.consistency_frames)]
+    collapse = CollapseGatherer(config.background, lambda recording, camera: means[recording, camera])
+    return Protocol(collapse, GeometryGatherer(), frozenset(item.name for item in measured))
+
+
+def _stream(
+    opened: Predictions,
+    judged: Sequence[Item],
+    manifest: Manifest,
+    means: Means,
+    protocols: dict[str, Protocol],
+    config: EvaluateConfig,
+) -> tuple[list[dict], list[np.ndarray]]:
+    """Metric rows of every judged prediction and the pictures of the sheet; gathers what `protocols` need.
+
+    One prediction is in memory at a time.
+    """
+    rows, pictures, meshes = [], [], TruthMeshes(manifest)
+    drawn = {item.name for item in judged[:: max(1, len(judged) // config.sheet_rows)][: config.sheet_rows]}
+    for item in tqdm(judged, desc="evaluate", unit="prediction", mininterval=1.0):
+        prediction, protocol = opened.load(item), protocols[item.protocol]
+        shown = answers(prediction, means)
+        rows += judge(prediction, shown, config)
+        protocol.collapse.add(prediction)
+        protocol.geometry.add_health(prediction)
+        if item.name in protocol.measured:
+            protocol.geometry.add_views(prediction)
+        _add_surface(opened.root, item, meshes, protocol.geometry)
+        if item.name in drawn:
+            pictures += sheet_row(prediction, shown, config)
+    for item in opened.items:
+        if item.kind == "swap" and item.protocol in protocols:
+            images = [view.rgba for view in opened.rendered(item).views]
+            protocols[item.protocol].collapse.add_swap(item, images)
+    return rows, pictures
+
+
+def _add_surface(root: Path, item: Item, meshes: TruthMeshes, geometry: GeometryGatherer) -> None:
+    """Distance of a kept splat from the true surface of its frame, where there is one."""
+    splat = root / item.name / "splat.ply"
+    if not splat.is_file():
+        return
+    folder = (root / item.targets[0].sample).resolve()
+    found = meshes.points(sample_facts(read_document(folder), folder))
+    if found is not None:
+        geometry.add_surface(read_ply(splat), *found)
+
+
+def mean_images(manifest: Manifest, judged: Sequence[Item], size: int) -> Means:
+    """(recording, rig camera) -> mean rgba [size, size, 4] of its training frames.
 
     The held-out camera's mean uses its own training-time photos, which no network saw: the baseline is given the
     benefit.
     """
-    size = judged[0].rendered.views[0].rgba.shape[0]
     rows, _ = manifest.pool("real", "train")
-    table, collected = manifest.samples.iloc[rows], defaultdict(list)
+    table = manifest.samples.iloc[rows]
+    sums: dict[tuple[str, int], ladder.RunningMean] = {}
     for recording in sorted({item.recording for item in judged}):
         own = rows[(table["recording"] == recording).to_numpy()]
         if not len(own):
@@ -89,33 +156,34 @@ def mean_images(manifest: Manifest, judged: list[Prediction]) -> dict[tuple[str,
             )
         for row in own[:: max(1, len(own) // MEAN_FRAMES)]:
             for view in read_sample(manifest.folder_of(row)).views:
-                collected[recording, int(view.meta["camera"])].append(resize_rgba(view.rgba, size, size))
-    return {key: ladder.mean_image(images) for key, images in collected.items()}
+                key = (recording, view.facts.camera)
+                sums.setdefault(key, ladder.RunningMean()).add(resize_rgba(view.rgba, size, size))
+    return {key: running.image() for key, running in sums.items()}
 
 
-def answers(item: Prediction, means: dict) -> dict[str, list[np.ndarray]]:
-    """Method -> the rgba that it shows for each target of the item."""
-    hull = ladder.input_hull(item.inputs)
-    cameras = [view.camera for view in item.truth]
+def answers(prediction: Prediction, means: Means) -> dict[str, list[np.ndarray]]:
+    """Method -> the rgba that it shows for each target."""
+    hull = ladder.input_hull(prediction.inputs)
+    cameras = [view.camera for view in prediction.truth]
     return {
-        "model": [view.rgba for view in item.rendered.views],
+        "model": [view.rgba for view in prediction.rendered.views],
         "white": [ladder.white(camera) for camera in cameras],
-        "mean_image": [means[item.recording, number] for number in item.cameras],
-        "nearest_input": [ladder.nearest_input(item.inputs, camera) for camera in cameras],
-        "visual_hull": [ladder.visual_hull(hull, item.inputs, camera) for camera in cameras],
+        "mean_image": [means[prediction.item.recording, number] for number in prediction.item.cameras],
+        "nearest_input": [ladder.nearest_input(prediction.inputs, camera) for camera in cameras],
+        "visual_hull": [ladder.visual_hull(hull, prediction.inputs, camera) for camera in cameras],
     }
 
 
-def judge(item: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[dict]:
+def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[dict]:
     """One row of fidelity metrics per method and target."""
-    truth = _stack([view.rgba for view in item.truth], config)
-    mask = torch.from_numpy(np.stack([view.rgba[..., 3] > 0.5 for view in item.truth]))
+    item = prediction.item
+    truth = stack([view.rgba for view in prediction.truth], config.background)
+    mask = torch.from_numpy(np.stack([view.rgba[..., 3] > 0.5 for view in prediction.truth]))
     rows = []
     for method, images in shown.items():
         alpha = torch.from_numpy(np.stack([image[..., 3] for image in images]))
-        metrics = {
-            name: values.tolist() for name, values in per_image(_stack(images, config), truth, mask, alpha).items()
-        }
+        metrics = per_image(stack(images, config.background), truth, mask, alpha)
+        values = {name: numbers.tolist() for name, numbers in metrics.items()}
         rows += [
             {
                 "method": method,
@@ -123,11 +191,11 @@ def judge(item: Prediction, shown: dict[str, list[np.ndarray]], config: Evaluate
                 "split": item.split,
                 "recording": item.recording,
                 "frame": item.frame,
-                "camera": camera,
-                "is_input": bool(item.is_input[i]),
-                **{name: values[i] for name, values in metrics.items()},
+                "camera": target.camera,
+                "is_input": target.is_input,
+                **{name: numbers[i] for name, numbers in values.items()},
             }
-            for i, camera in enumerate(item.cameras)
+            for i, target in enumerate(item.targets)
         ]
     return rows
 
@@ -158,90 +226,8 @@ def _frame_key(rows: pd.DataFrame) -> np.ndarray:
     return rows.groupby(["recording", "frame"]).ngroup().to_numpy()
 
 
-def collapse_of(items: list[Prediction], swaps: list[Prediction], means: dict, config: EvaluateConfig) -> dict:
-    """Collapse metrics and findings on the targets that were not inputs; what could not be judged says why."""
-    views = [tuple(c for c, shown in zip(item.cameras, item.is_input) if not shown) for item in items]
-    common = max(set(views), key=views.count)
-    items = [item for item, cameras in zip(items, views) if cameras == common]
-    if len(items) < 2 or not common:
-        return {"judged": False, "why": f"{len(items)} frames with the same held-out views; at least 2 are needed"}
-    targets = torch.stack([_held_out([v.rgba for v in item.truth], item, config) for item in items])
-    predicted = torch.stack([_held_out([v.rgba for v in item.rendered.views], item, config) for item in items])
-    mask, shape = (
-        torch.stack([_held_out_alpha(views_of(item), item) for item in items])
-        for views_of in (lambda i: i.truth, lambda i: i.rendered.views)
-    )
-    mean = _stack([means[items[0].recording, camera] for camera in common], config)
-    nearest = torch.stack(
-        [_held_out([ladder.nearest_input(item.inputs, v.camera) for v in item.truth], item, config) for item in items]
-    )
-    swapped = _swapped(items, swaps, common, config)
-    values = collapse_metrics(predicted, targets, mask, shape, mean, input_image=nearest, swapped=swapped)
-    return {
-        "judged": True,
-        "frames": len(items),
-        "cameras": list(common),
-        "metrics": values,
-        "findings": list(diagnose(values)),
-    }
-
-
-def _swapped(items, swaps, common, config):
-    """(swapped renders, truth of the input's frame, truth of the camera's frame), each [N, V, 3, H, W]; None without
-    swaps."""
-    by_frame = {(item.recording, item.frame): item for item in items}
-    chosen = [s for s in swaps if (s.recording, s.swap_frame) in by_frame and set(common) <= set(s.cameras)]
-    if not chosen:
-        return None
-
-    def views(item, images):
-        return _stack([images[item.cameras.index(camera)].rgba for camera in common], config)
-
-    return (
-        torch.stack([views(s, s.rendered.views) for s in chosen]),
-        torch.stack(
-            [views(by_frame[s.recording, s.swap_frame], by_frame[s.recording, s.swap_frame].truth) for s in chosen]
-        ),
-        torch.stack([views(s, s.truth) for s in chosen]),
-    )
-
-
-def consistency_of(items: list[Prediction]) -> dict:
-    """Mean silhouette containment and hull IoU over the rendered views, and the same numbers of the true views."""
-    values = defaultdict(list)
-    for item in items:
-        for name, views in (("model", item.rendered.views), ("truth", item.truth)):
-            masks = [view.rgba[..., 3] > 0.5 for view in views]
-            if len(masks) < 3 or not all(mask.any() for mask in masks):
-                values[f"{name}_empty"].append(1.0)
-                continue
-            scores = silhouette_scores(masks, [view.camera for view in views], np.zeros(3), ladder.HALF_EXTENT)
-            values[f"{name}_containment"].append(float(scores["containment"].mean()))
-            values[f"{name}_hull_iou"].append(float(scores["hull_iou"].mean()))
-    summary = {name: float(np.sum(v) if name.endswith("_empty") else np.mean(v)) for name, v in values.items()}
-    return summary | {"frames": len(items)}
-
-
-def sheet(items: list[Prediction], shown: dict, config: EvaluateConfig) -> np.ndarray:
-    """Picture with one row per prediction: truth, model, then the ladder, of its first target that was no input."""
-    pictures, step = [], max(1, len(items) // config.sheet_rows)
-    for item in items[::step][: config.sheet_rows]:
-        target = int(np.argmin(item.is_input))
-        images = [item.truth[target].rgba, *(shown[item.name][method][target] for method in METHODS)]
-        pictures += [composite(image, (config.background,) * 3) for image in images]
-    labels = ("truth", *(method.replace("_", " ") for method in METHODS))
-    return contact_sheet(shared_crop(pictures, config.background), len(labels), labels=labels)
-
-
-def _stack(images: list[np.ndarray], config: EvaluateConfig) -> torch.Tensor:
-    """[V, 3, H, W] of rgba images over the evaluation's background."""
-    flat = np.stack([composite(image, (config.background,) * 3) for image in images])
-    return torch.from_numpy(flat.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
-
-
-def _held_out(images: list[np.ndarray], item: Prediction, config: EvaluateConfig) -> torch.Tensor:
-    return _stack([image for image, given in zip(images, item.is_input) if not given], config)
-
-
-def _held_out_alpha(views, item: Prediction) -> torch.Tensor:
-    return torch.from_numpy(np.stack([v.rgba[..., 3] for v, given in zip(views, item.is_input) if not given]))
+def sheet_row(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[np.ndarray]:
+    """Pictures of the first target that was no input: truth, model, then the ladder."""
+    target = int(np.argmin(prediction.item.is_input))
+    images = [prediction.truth[target].rgba, *(shown[method][target] for method in METHODS)]
+    return [composite(image, (config.background,) * 3) for image in images]

@@ -163,26 +163,6 @@ def per_image(prediction, target, mask, predicted_alpha=None) -> dict[str, torch
     return values
 
 
-def fidelity(prediction, target, mask, predicted_alpha=None) -> dict[str, float]:
-    """Mean of every fidelity metric over the images, as plain floats (arguments as in `per_image`)."""
-    values = per_image(prediction, target, mask, predicted_alpha)
-    return {name: float(value.nanmean()) for name, value in values.items()}
-
-
-def spread(values: torch.Tensor, higher_is_better: bool = True) -> dict[str, float]:
-    """Mean, median and worst decile of one metric over images; NaN entries do not count."""
-    values = as_tensor(values).flatten()
-    values = values[~values.isnan()]
-    if not len(values):
-        raise DataError("a metric has no value to summarise", likely="no image of the set has any foreground")
-    tail = 0.1 if higher_is_better else 0.9
-    return {
-        "mean": float(values.mean()),
-        "median": float(values.median()),
-        "worst_decile": float(values.quantile(tail)),
-    }
-
-
 def _masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     count = mask.sum((-2, -1))
     return torch.where(count > 0, (values * mask).sum((-2, -1)) / count.clamp_min(1), torch.nan)

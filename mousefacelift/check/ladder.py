@@ -12,6 +12,7 @@ Each baseline answers with the RGBA image that it would show for a target camera
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -31,14 +32,20 @@ def white(camera: Camera) -> np.ndarray:
     return np.zeros((camera.height, camera.width, 4), np.float32)
 
 
-def mean_image(views: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean rgba [H, W, 4] of one camera's training images, averaged premultiplied."""
-    return unpremultiply(np.mean([premultiply(rgba) for rgba in views], 0).astype(np.float32))
+class RunningMean:
+    """Mean rgba [H, W, 4] of one camera's training images, averaged premultiplied, one image at a time."""
 
+    def __init__(self) -> None:
+        self.total, self.count = np.zeros(0), 0
 
-def mean_of_sum(total: np.ndarray, count: int) -> np.ndarray:
-    """Mean rgba [H, W, 4] of `count` images whose premultiplied sum is `total`."""
-    return unpremultiply((total / count).astype(np.float32))
+    def add(self, rgba: np.ndarray) -> None:
+        """Take in one image."""
+        part = premultiply(rgba).astype(np.float64)
+        self.total, self.count = self.total + part if self.count else part, self.count + 1
+
+    def image(self) -> np.ndarray:
+        """The mean of the images so far."""
+        return unpremultiply((self.total / self.count).astype(np.float32))
 
 
 def silhouette_cone(view: View) -> Hull:
@@ -69,7 +76,7 @@ def spread_colours(view: View) -> View:
     a pixel beyond the silhouette is not coloured by the background."""
     outside = view.rgba[..., 3] <= 0.5
     rows, columns = distance_transform_edt(outside, return_distances=False, return_indices=True)
-    return View(np.dstack([view.rgba[rows, columns, :3], view.rgba[..., 3]]), view.camera, view.meta)
+    return replace(view, rgba=np.dstack([view.rgba[rows, columns, :3], view.rgba[..., 3]]))
 
 
 def nearest_input(inputs: Sequence[View], camera: Camera) -> np.ndarray:

@@ -4,45 +4,47 @@
 
     predictions/index.json
       header: {arm, seed, model_hash, step, size, background: "alpha"}    whose predictions these are
-      items:  one per (protocol, recording, frame, inputs), folder `name` beside the index:
+      items:  one per (protocol, recording, frame, inputs), folder `name` beside the index (`Item`):
         name       folder name
         kind       "target" (judged), or "swap": inputs of frame `swap_frame` with the cameras of `frame`
         protocol   "A" new time, seen cameras; "B" held-out camera, time seen in training; "C" held-out camera, new time
         split, recording, frame, swap_frame (null unless kind is "swap")
-        inputs     [{"sample", "view", "camera"}]    sample folder (from the working directory), view index, rig camera
+        inputs     [{"sample", "view", "camera", "hash"}]      sample folder (from the index's folder), view, rig camera
         targets    [{"sample", "view", "camera", "hash", "is_input"}]     in the order of the item's images
+        health     {...}   of the Gaussians (`check.health`)
 
 The item folder is a FaceLift sample: view i is the render for target i, RGBA (straight alpha), with the target's
-camera.
+camera. Predictions are read one at a time: a run of hundreds of frames at 512 px would not fit into memory.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mousefacelift.chunks import read_index
-from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import resize_rgba
+from mousefacelift.core.records import Record
 from mousefacelift.core.samples import Sample, View, read_sample
 from mousefacelift.errors import DataError
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One judged reconstruction.
+class Reference(Record):
+    """One view of a sample: the folder relative to the index's, its position there, rig camera, and hash."""
 
-    Args:
-        name, kind, protocol, split, recording, frame, swap_frame: as in the index.
-        cameras: rig camera number of each target, T of them.
-        is_input: [T] whether the target was shown to the network.
-        rendered: T views of the network.
-        truth: T true views, at the size of the renders.
-        inputs: the input views, at the size of the renders.
-        input_cameras: rig camera number of each input.
-    """
+    sample: str
+    view: int
+    camera: int
+    hash: str
+    is_input: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """A row of the index, see the module."""
 
     name: str
     kind: str
@@ -51,59 +53,121 @@ class Prediction:
     recording: str
     frame: int
     swap_frame: int | None
-    cameras: tuple[int, ...]
-    is_input: np.ndarray
+    inputs: tuple[Reference, ...]
+    targets: tuple[Reference, ...]
+    health: dict[str, float]
+
+    def to_row(self) -> dict:
+        """What `run_chunk` writes."""
+        row = {name: getattr(self, name) for name in ("kind", "protocol", "split", "recording", "frame", "swap_frame")}
+        references = {part: [ref.to_json() for ref in getattr(self, part)] for part in ("inputs", "targets")}
+        return row | references | {"health": self.health}
+
+    @classmethod
+    def from_row(cls, row: dict, where: str) -> Item:
+        """The item of a row of the index."""
+        try:
+            parts = {part: tuple(Reference.from_json(r, where) for r in row[part]) for part in ("inputs", "targets")}
+            return cls(**{**row, **parts})
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"a row of predictions {where} lacks a field or has another",
+                got=str(error),
+                likely="written by another version of mousefacelift",
+                hint="rerun the predict rule",
+            ) from error
+
+    @property
+    def cameras(self) -> tuple[int, ...]:
+        """Rig camera number of each target."""
+        return tuple(target.camera for target in self.targets)
+
+    @property
+    def is_input(self) -> np.ndarray:
+        """[T] whether the target was shown to the network."""
+        return np.array([target.is_input for target in self.targets])
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One judged reconstruction in memory.
+
+    Args:
+        rendered: T views of the network.
+        truth: T true views, at the size of the renders.
+        inputs: the input views, at the size of the renders.
+    """
+
+    item: Item
     rendered: Sample
     truth: tuple[View, ...]
     inputs: tuple[View, ...]
-    input_cameras: tuple[int, ...]
 
 
-def read_predictions(index: str | Path) -> tuple[dict, list[Prediction]]:
-    """Header and predictions of a predictions index.
+@dataclass(frozen=True)
+class Predictions:
+    """An opened index."""
+
+    root: Path
+    header: dict
+    items: tuple[Item, ...]
+
+    def rendered(self, item: Item) -> Sample:
+        """The renders of an item."""
+        return read_sample(self.root / item.name)
+
+    def load(self, item: Item) -> Prediction:
+        """Renders, truth and inputs of an item.
+
+        Raises:
+            DataError: a photo that is not the one that was predicted (its hash differs), or a render whose camera is
+                not its target's.
+        """
+        rendered = self.rendered(item)
+        size = rendered.views[0].rgba.shape[:2]
+        truth, inputs = (
+            tuple(_resized(self._photo(item, reference), size) for reference in part)
+            for part in (item.targets, item.inputs)
+        )
+        for view, true, target in zip(rendered.views, truth, item.targets, strict=True):
+            if np.abs(view.camera.w2c - true.camera.w2c).max() > 1e-4:
+                raise DataError(
+                    f"prediction {item.name} was not rendered from its target's camera",
+                    where=f"target camera {target.camera}",
+                    likely="predictions made before the dataset was rebuilt",
+                    hint="rerun the predict rule",
+                )
+        return Prediction(item, rendered, truth, inputs)
+
+    def _photo(self, item: Item, reference: Reference) -> View:
+        folder = (self.root / reference.sample).resolve()
+        try:
+            return read_sample(folder, [reference.view], [reference.hash]).views[0]
+        except DataError as error:
+            raise DataError(
+                f"prediction {item.name} cannot be judged: {error.what}",
+                got=error.got,
+                expected=error.expected,
+                likely=error.likely or "samples made again, or moved, after the prediction",
+                hint="rerun the predict rule",
+            ) from error
+
+
+def read_predictions(index: str | Path) -> Predictions:
+    """The predictions of an index; images are read item by item.
 
     Raises:
-        DataError: unreadable, empty, or a render whose camera is not its target's.
+        DataError: unreadable, or empty.
     """
     document = read_index(index)
     if not document["items"]:
         raise DataError(f"predictions {index} are empty", likely="no validation or test frames in the dataset")
-    return document["header"], [_read(Path(index).parent, item) for item in document["items"]]
-
-
-def _read(root: Path, item: dict) -> Prediction:
-    rendered = read_sample(root / item["name"])
-    size = rendered.views[0].rgba.shape[:2]
-    truth = tuple(_resized(read_sample(t["sample"], [t["view"]]).views[0], size) for t in item["targets"])
-    inputs = tuple(_resized(read_sample(i["sample"], [i["view"]]).views[0], size) for i in item["inputs"])
-    for view, true, target in zip(rendered.views, truth, item["targets"]):
-        if np.abs(view.camera.w2c - true.camera.w2c).max() > 1e-4:
-            raise DataError(
-                f"prediction {item['name']} was not rendered from its target's camera",
-                where=f"target camera {target['camera']}",
-                likely="predictions made before the dataset was rebuilt",
-                hint="rerun the predict rule",
-            )
-    return Prediction(
-        item["name"],
-        item["kind"],
-        item["protocol"],
-        item["split"],
-        item["recording"],
-        item["frame"],
-        item.get("swap_frame"),
-        tuple(t["camera"] for t in item["targets"]),
-        np.array([t["is_input"] for t in item["targets"]]),
-        rendered,
-        truth,
-        inputs,
-        tuple(i["camera"] for i in item["inputs"]),
-    )
+    items = tuple(Item.from_row(row, str(index)) for row in document["items"])
+    return Predictions(Path(index).parent, document["header"], items)
 
 
 def _resized(view: View, size: tuple[int, int]) -> View:
     height, width = size
     if view.rgba.shape[:2] == size:
         return view
-    camera: Camera = view.camera.scaled_to(width, height)
-    return View(resize_rgba(view.rgba, width, height), camera, view.meta)
+    return replace(view, rgba=resize_rgba(view.rgba, width, height), camera=view.camera.scaled_to(width, height))

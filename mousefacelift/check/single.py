@@ -32,17 +32,16 @@ from mousefacelift.chunks import read_index
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import angle_between, azimuth_elevation, circular_difference
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.images import composite, premultiply, write_png, write_text
+from mousefacelift.core.images import composite, write_png, write_text
 from mousefacelift.core.lpips import load_lpips
-from mousefacelift.core.render import RenderConfig, render
-from mousefacelift.core.samples import View, read_sample
+from mousefacelift.core.render import published_render, render
+from mousefacelift.core.samples import read_sample
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError, MissingWeights
 
 RUNGS = ("one_silhouette", "mean_image", "white")
 MEAN_FRAMES = 200  # training frames that a camera's mean image is averaged over
-RENDER = RenderConfig(near=0.2)
 
 
 @dataclass
@@ -194,7 +193,7 @@ def mean_images(index: Path, dataset: Path, size: int) -> dict[tuple[str, int], 
     Of a filmed animal it is the mean of the camera's training frames; of virtual animals, which have none, the mean of
     the bed's own truth, which flatters this rung.
     """
-    sums: dict = defaultdict(lambda: [0.0, 0])
+    sums: dict[tuple[str, int], ladder.RunningMean] = defaultdict(ladder.RunningMean)
     rows = read_index(index)["items"]
     recordings = sorted({row["subject"] for row in rows if row["truth"] is None})
     if recordings:
@@ -207,23 +206,20 @@ def mean_images(index: Path, dataset: Path, size: int) -> dict[tuple[str, int], 
                 raise DataError(f"recording '{recording}' has no training frames to take the mean image of")
             for row in own[:: max(1, len(own) // MEAN_FRAMES)]:
                 for view in read_sample(manifest.folder_of(row)).views:
-                    _add(sums[recording, int(view.meta["camera"])], view, size)
+                    sums[recording, view.facts.camera].add(resized(view, size).rgba)
     for row in (row for row in rows if row["truth"] is not None and row["knows_camera"]):
         sample = read_sample(Path(index).parent / row["sample"], row["targets"])
         for key, view in zip(mean_keys(row), sample.views, strict=True):
-            _add(sums[key], view, size)
-    return {key: ladder.mean_of_sum(total, count) for key, (total, count) in sums.items()}
-
-
-def _add(entry: list, view: View, size: int) -> None:
-    entry[0] = entry[0] + premultiply(resized(view, size).rgba)
-    entry[1] += 1
+            sums[key].add(resized(view, size).rgba)
+    return {key: running.image() for key, running in sums.items()}
 
 
 def render_rgba_depth(gaussians: Gaussians, cameras) -> tuple[np.ndarray, np.ndarray]:
     """Straight-alpha rgba [V, H, W, 4] and expected depth [V, H, W] of a splat."""
     with torch.no_grad():
-        out = render(gaussians, CameraTensors.from_cameras(cameras), RENDER, torch.zeros(3))
+        out = render(
+            gaussians, CameraTensors.from_cameras(cameras), published_render(gaussians.means.device), torch.zeros(3)
+        )
     alpha = out.alpha.clamp(0, 1)
     safe = alpha.clamp(min=1e-4)
     rgba = torch.cat([(out.rgb / safe[..., None]).clamp(0, 1), alpha[..., None]], -1)

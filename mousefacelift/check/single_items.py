@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mousefacelift.check.solid import Truth, read_truth
@@ -74,7 +74,7 @@ def resized(view: View, size: int) -> View:
     """The view and its camera at `size` pixels."""
     if view.rgba.shape[0] == size:
         return view
-    return View(resize_rgba(view.rgba, size, size), view.camera.scaled_to(size, size), view.meta)
+    return replace(view, rgba=resize_rgba(view.rgba, size, size), camera=view.camera.scaled_to(size, size))
 
 
 def mean_keys(row: dict) -> list[tuple[str, int]]:

@@ -21,14 +21,13 @@ from mousefacelift.core.cameras import (
     orbit,
 )
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_bytes
-from mousefacelift.core.render import RenderConfig, render
+from mousefacelift.core.render import published_render, render
 
 COLUMNS = ("picture", "truth", "model", "nearest", "others", "one_silhouette", "mean_image")
 LABELS = ("picture", "truth", "model", "nearest pose", "other views", "silhouette", "mean image")
 DRAWN, EDGE = 288, 224  # pixels of a panel of the turntable before and after all are cropped alike
 FRAMES = 36
 FRAME_MS = 90
-RENDER = RenderConfig(near=0.2)
 
 
 def draw_row(item: SingleItem, images: dict[str, np.ndarray], background: float) -> list[np.ndarray]:
@@ -77,7 +76,12 @@ def _turntable_camera(azimuth: float, lens: float) -> Camera:
 
 def _rendered(gaussians, camera: Camera, background: float) -> np.ndarray:
     with torch.no_grad():
-        out = render(gaussians, CameraTensors.from_cameras([camera]), RENDER, torch.full((3,), background))
+        out = render(
+            gaussians,
+            CameraTensors.from_cameras([camera]),
+            published_render(gaussians.means.device),
+            torch.full((3,), background),
+        )
     return out.rgb[0].clamp(0, 1).numpy()
 
 

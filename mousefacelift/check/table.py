@@ -37,6 +37,9 @@ def format_summary(summary: dict) -> str:
             )
         else:
             lines.append(f"  collapse: not judged: {collapse['why']}")
+        for part in ("consistency", "health", "surface"):
+            numbers = ", ".join(f"{name} {value:.3g}" for name, value in entry[part].items())
+            lines += [f"  {part}: {numbers}"] if numbers else []
     return "\n".join(lines)
 
 

@@ -3,8 +3,9 @@
     <sample>/images/cam_000.png ...      8-bit RGBA, straight alpha
     <sample>/opencv_cameras.json         {"id", "meta", "frames": [{w, h, fx, fy, cx, cy, w2c, file_path, hash, meta}]}
 
-`frames` is what FaceLift's and its forks' loaders read; `meta` and `hash` are extra keys that they ignore. An image
-and its camera are one record (`View`) and share one hash, so neither can be changed without the other being noticed.
+`frames` is what FaceLift's and its forks' loaders read; `meta` (`core.records`) and `hash` are extra keys that they
+ignore. An image and its camera are one record (`View`) and share one hash, so neither can be changed without the other
+being noticed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,12 @@ import numpy as np
 from mousefacelift.config import canonical_json
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import decode_rgba, encode_png
+from mousefacelift.core.provenance import code_hash, tool_versions
+from mousefacelift.core.records import SampleFacts, ViewFacts, check_writable
 from mousefacelift.errors import CameraError, DataError
 
-SOURCES = ("real", "distilled", "splat", "object", "scan")
 CAMERAS_FILE = "opencv_cameras.json"
+TRUTH_FILE = "truth.npz"  # of a scan: vertices, faces and normals of its mesh in the sample's world
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,12 @@ class View:
     Args:
         rgba: float32 [H, W, 4] in [0, 1], straight alpha (uint8 0..255 is accepted for writing; reading gives float).
         camera: of the same size as the image.
-        meta: JSON-able provenance of this view (parents, scores, seed ...).
+        facts: where it came from, and how far it may be believed.
     """
 
     rgba: np.ndarray
     camera: Camera
-    meta: dict = field(default_factory=dict)
+    facts: ViewFacts = ViewFacts()
 
     def __post_init__(self) -> None:
         expected = (self.camera.height, self.camera.width, 4)
@@ -55,10 +59,10 @@ class View:
 
 @dataclass(frozen=True)
 class Sample:
-    """Views of one thing at one instant, and where they came from (`meta["source"]` is one of SOURCES)."""
+    """Views of one thing at one instant, and where they came from."""
 
     views: tuple[View, ...]
-    meta: dict = field(default_factory=dict)
+    facts: SampleFacts = SampleFacts()
 
     @property
     def cameras(self) -> list[Camera]:
@@ -71,35 +75,29 @@ def view_hash(png: bytes, frame: dict) -> str:
     return hashlib.sha256(png + canonical_json(camera).encode()).hexdigest()[:32]
 
 
-def write_sample(folder: str | Path, sample: Sample, compression: int = 1) -> list[str]:
+def write_sample(folder: str | Path, sample: Sample, compression: int = 1, *, into: bool = False) -> list[str]:
     """Write `sample` as a FaceLift folder, whole or not at all, and return the hash of every view.
 
-    An existing sample is replaced in one rename. `compression` is the PNG level, 0 to 9.
+    Hash of the code and versions of the tools are added to its facts.
 
+    Args:
+        compression: PNG level, 0 to 9.
+        into: `folder` is an item that its chunk is still filling: the sample is put beside what is there. Otherwise an
+            existing sample is replaced in one rename.
     Raises:
-        DataError: unknown source, no views, the folder holds more than a sample, or the disk refuses.
+        DataError: facts that its readers need are missing, the folder holds more than a sample, or the disk refuses.
     """
     folder = Path(folder)
-    if sample.meta.get("source") not in SOURCES or not sample.views:
-        raise DataError(
-            f"sample {folder} cannot be written",
-            got=f"source {sample.meta.get('source')!r}, {len(sample.views)} views",
-            expected=f"a source of {', '.join(SOURCES)} and at least one view",
-        )
-    _refuse_foreign(folder)
-    work = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    frames, hashes = [], []
+    check_writable(sample.facts, [view.facts for view in sample.views], str(folder))
+    if into:
+        work = folder
+    else:
+        _refuse_foreign(folder)
+        work = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
-        (work / "images").mkdir(parents=True)
-        for index, view in enumerate(sample.views):
-            file_path = f"images/cam_{index:03d}.png"
-            png, frame = encode_png(view.rgba, compression), view.camera.to_frame(file_path)
-            hashes.append(view_hash(png, frame))
-            (work / file_path).write_bytes(png)
-            frames.append(frame | {"hash": hashes[-1], "meta": view.meta})
-        document = {"id": folder.name, "meta": sample.meta, "frames": frames}
-        (work / CAMERAS_FILE).write_text(json.dumps(document, indent=1))
-        replace_folder(work, folder)
+        hashes = _write_files(work, folder.name, sample, compression)
+        if not into:
+            replace_folder(work, folder)
     except OSError as error:
         raise DataError(
             f"sample {folder} cannot be written",
@@ -108,7 +106,24 @@ def write_sample(folder: str | Path, sample: Sample, compression: int = 1) -> li
             hint="free space and rerun; finished samples are kept",
         ) from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if not into:
+            shutil.rmtree(work, ignore_errors=True)
+    return hashes
+
+
+def _write_files(work: Path, name: str, sample: Sample, compression: int) -> list[str]:
+    """The files of a sample in the folder `work`; returns the hash of every view."""
+    (work / "images").mkdir(parents=True)
+    frames, hashes = [], []
+    for index, view in enumerate(sample.views):
+        file_path = f"images/cam_{index:03d}.png"
+        png, frame = encode_png(view.rgba, compression), view.camera.to_frame(file_path)
+        hashes.append(view_hash(png, frame))
+        (work / file_path).write_bytes(png)
+        frames.append(frame | {"hash": hashes[-1], "meta": view.facts.to_json()})
+    facts = replace(sample.facts, code=code_hash(), versions=tool_versions())
+    document = {"id": name, "meta": facts.to_json(), "frames": frames}
+    (work / CAMERAS_FILE).write_text(json.dumps(document, indent=1))
     return hashes
 
 
@@ -159,8 +174,14 @@ def read_cameras(folder: str | Path) -> list[Camera]:
     return [_camera(folder, index, frame) for index, frame in enumerate(read_document(folder)["frames"])]
 
 
-def read_sample(folder: str | Path, views: list[int] | None = None) -> Sample:
-    """The sample in `folder`, whole or only the chosen view indices (in the order given)."""
+def read_sample(folder: str | Path, views: list[int] | None = None, hashes: Sequence[str] | None = None) -> Sample:
+    """The sample in `folder`, whole or only the chosen view indices (in the order given).
+
+    Args:
+        hashes: of the views, as `write_sample` gave them; each is compared with image and camera as they are now.
+    Raises:
+        DataError: a broken file, fewer views than asked for, or a view that is not the one that the hash names.
+    """
     folder, document = Path(folder), read_document(folder)
     frames = document["frames"]
     chosen = range(len(frames)) if views is None else views
@@ -168,16 +189,55 @@ def read_sample(folder: str | Path, views: list[int] | None = None) -> Sample:
         raise DataError(
             f"sample {folder} has fewer views than asked for", got=len(frames), expected=f"index {max(views)}"
         )
-    return Sample(tuple(_view(folder, i, frames[i]) for i in chosen), document.get("meta", {}))
+    read = tuple(_view(folder, i, frames[i], hashes[place] if hashes else None) for place, i in enumerate(chosen))
+    return Sample(read, sample_facts(document, folder))
 
 
-def _view(folder: Path, index: int, frame: dict) -> View:
+def sample_facts(document: dict, folder: str | Path) -> SampleFacts:
+    """The facts in a parsed document; those of a foreign folder, which says nothing, have no source."""
+    return SampleFacts.from_json(document.get("meta", {}), f"sample {folder}")
+
+
+def view_facts(document: dict, folder: str | Path) -> list[ViewFacts]:
+    """The facts of every view of a parsed document, in file order."""
+    return [_frame_facts(folder, i, frame) for i, frame in enumerate(document["frames"])]
+
+
+def _frame_facts(folder: str | Path, index: int, frame: dict) -> ViewFacts:
+    return ViewFacts.from_json(frame.get("meta", {}), f"view {index} of sample {folder}")
+
+
+def seen_views(facts: Sequence[ViewFacts], held_out_camera: int | str | None, where: str) -> list[int]:
+    """Positions of the views that training may see: all but those of the held-out camera.
+
+    Raises:
+        DataError: a camera is held out, and a view does not say which camera filmed it.
+    """
+    unnamed = [i for i, view in enumerate(facts) if view.camera is None and not view.camera_name]
+    if held_out_camera is not None and unnamed:
+        raise DataError(
+            f"a photo of {where} does not say which camera took it",
+            got=f"view {unnamed[0]}",
+            expected=f"a number or name, because camera {held_out_camera!r} is held out",
+            hint="import foreign folders with mousefacelift dataset import",
+        )
+    return [i for i, view in enumerate(facts) if not view.is_camera(held_out_camera)]
+
+
+def _view(folder: Path, index: int, frame: dict, expected: str | None) -> View:
     path = folder / frame["file_path"]
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"image {path} cannot be read", got=str(error)) from error
-    return View(decode_rgba(data, str(path)), _camera(folder, index, frame), frame.get("meta", {}))
+    if expected is not None and view_hash(data, frame) != expected:
+        raise DataError(
+            f"image {path} or its camera is not the one that is meant",
+            got=view_hash(data, frame),
+            expected=expected,
+            likely="made again, or changed, since",
+        )
+    return View(decode_rgba(data, str(path)), _camera(folder, index, frame), _frame_facts(folder, index, frame))
 
 
 def _camera(folder: str | Path, index: int, frame: dict) -> Camera:

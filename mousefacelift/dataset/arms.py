@@ -11,13 +11,13 @@ import re
 
 import numpy as np
 
-from mousefacelift.core.samples import SOURCES
+from mousefacelift.core.sources import MOUSE_SOURCES, SOURCES
 from mousefacelift.dataset.config import ArmConfig, MixtureConfig
 from mousefacelift.errors import ConfigError
 
 DEFAULTS = MixtureConfig()
-CONTROL_ARMS = ("real-only", "distilled-only", "splat-only", "no-synthetic", "distortion-only")
-MOUSE_SOURCES = ("real", "distilled", "splat")
+ONLY = tuple(f"{source}-only" for source in MOUSE_SOURCES)
+CONTROL_ARMS = (*ONLY, "no-synthetic", "distortion-only")
 
 
 def parse_arm(name: str, mixture: MixtureConfig = DEFAULTS) -> ArmConfig:
@@ -26,7 +26,7 @@ def parse_arm(name: str, mixture: MixtureConfig = DEFAULTS) -> ArmConfig:
     Raises:
         ConfigError: an unknown control, or percentages that do not sum to 100.
     """
-    if name in ("real-only", "distilled-only", "splat-only"):
+    if name in ONLY:
         return ArmConfig(name, {name.removesuffix("-only"): 1.0}, curriculum=False)
     if name in ("no-synthetic", "distortion-only"):
         objects = _percentages(mixture.reference_arm)[0]

@@ -24,8 +24,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from mousefacelift.chunks import read_index
 from mousefacelift.config import config_hash
 from mousefacelift.core.images import write_text
+from mousefacelift.core.records import ItemRow
+from mousefacelift.core.samples import read_document, sample_facts
+from mousefacelift.core.sources import GENERATED_SOURCES, MOUSE_SOURCES, SOURCES
+from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
 from mousefacelift.dataset.join import Rows, assemble, merge
 from mousefacelift.dataset.manifest import HEADER_FILE, SAMPLES_FILE, VIEWS_FILE
@@ -37,12 +42,12 @@ ROW_GROUP = 262_144
 PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "torch")
 
 
-def build_dataset(indexes: Sequence[Path], splits: dict, out: Path, config: DatasetConfig, jobs: int = 1) -> dict:
+def build_dataset(indexes: Sequence[Path], splits: Splits, out: Path, config: DatasetConfig, jobs: int = 1) -> dict:
     """Build the manifest in `out` and return its header (`dataset.json`).
 
     Args:
         indexes: `index.json` of every chunk of samples, any source, any order.
-        splits: parsed splits.json.
+        splits: of every recording.
         jobs: processes that scan.
     Raises:
         DataError: damaged samples, a frame twice, a leak through the held-out camera, two writers, a full disk.
@@ -70,7 +75,7 @@ def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) 
     ordered = sorted({Path(index).resolve() for index in indexes})
     first, later = [], []
     for index in ordered:
-        (first if _source_of(index) == "real" else later).append(index)
+        (first if source_of(index) == "real" else later).append(index)
     parts.mkdir(parents=True, exist_ok=True)
     real = _scan_many(first, gate, {}, parts, jobs)
     folders = real_folders_of([row for scan in real for row in scan.samples])
@@ -78,15 +83,15 @@ def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) 
     return merge([*real, *rest])
 
 
-def _source_of(index: Path) -> str:
-    """Source of a chunk, from its first sample; chunks without a sample are scanned late."""
-    from mousefacelift.chunks import read_index
-    from mousefacelift.core.samples import CAMERAS_FILE, read_document
-
-    for item in read_index(index)["items"]:
-        folder = index.parent / item["name"]
-        if (folder / CAMERAS_FILE).exists():
-            return read_document(folder).get("meta", {}).get("source", "")
+def source_of(index: Path) -> str:
+    """Source of a chunk: what its header says, or else its first sample; "" for a chunk without any."""
+    document = read_index(index)
+    if "source" in document["header"]:
+        return document["header"]["source"]
+    for item in document["items"]:
+        if ItemRow.from_row(item, str(index)).has_sample:
+            folder = index.parent / item["name"]
+            return sample_facts(read_document(folder), folder).source
     return ""
 
 
@@ -156,7 +161,7 @@ def writing(folder: Path):
         yield
 
 
-def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: dict, config: DatasetConfig, chunks: int) -> dict:
+def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: DatasetConfig, chunks: int) -> dict:
     sources = {}
     for source, rows in samples.groupby("source"):
         own = views[views["sample"].isin(rows.index) & (views["owner"] == views["sample"])]
@@ -187,7 +192,7 @@ def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: dict, config: Da
         "build": build,
         "config_hash": config_hash(config),
         "chunks": chunks,
-        "held_out_camera": splits.get("held_out_camera"),
+        "held_out_camera": splits.held_out_camera,
         "counts": {
             "samples": len(samples),
             "view_rows": len(views),
@@ -209,9 +214,7 @@ def expansion(samples: pd.DataFrame, views: pd.DataFrame) -> dict[str, int]:
     not counted.
     """
     train = samples.index[
-        (samples["split"] == "train")
-        & (samples["decision"] == "accepted")
-        & samples["source"].isin(["real", "distilled", "splat"])
+        (samples["split"] == "train") & (samples["decision"] == "accepted") & samples["source"].isin(MOUSE_SOURCES)
     ]
     own = views[views["sample"].isin(train) & (views["owner"] == views["sample"]) & ~views["held_out"]]
     return {"mouse_samples": len(train), "mouse_items": len(own), "mouse_items_augmented": 2 * len(own)}
@@ -219,14 +222,14 @@ def expansion(samples: pd.DataFrame, views: pd.DataFrame) -> dict[str, int]:
 
 def refused_when_made(indexes: Sequence[Path]) -> dict[str, list[str]]:
     """{source: reasons} of the objects and scans that were refused where they were rendered and left no sample."""
-    from mousefacelift.chunks import read_index
-
     reasons: dict[str, list[str]] = {}
     for index in indexes:
         document = read_index(index)
-        found = [item.get("kind", "refused") for item in document["items"] if item.get("status") == "refused"]
-        if found and "source" in document:
-            reasons.setdefault(document["source"], []).extend(found)
+        source = document["header"].get("source", "")
+        rows = [ItemRow.from_row(item, str(index)) for item in document["items"]]
+        found = [row.details.get("kind", row.reason) for row in rows if row.status == "refused"]
+        if found and source in SOURCES and source not in GENERATED_SOURCES:  # generated ones are refused view by view
+            reasons.setdefault(source, []).extend(found)
     return reasons
 
 

@@ -66,13 +66,13 @@ def _add_exchange(subparsers) -> None:
 def run_split(args: argparse.Namespace) -> None:
     """Split recordings and print one line for each."""
     from mousefacelift.dataset.config import DatasetConfig
-    from mousefacelift.dataset.splits import split_recordings, write_splits
+    from mousefacelift.dataset.splits import split_recordings
 
     config = read_config(args, DatasetConfig, "dataset")
-    document = split_recordings([_read_track(path) for path in args.track], config.splits)
-    write_splits(args.out, document)
-    for recording, facts in document["facts"].items():
-        labels = list(document["recordings"][recording].values())
+    splits = split_recordings([_read_track(path) for path in args.track], config.splits)
+    splits.write(args.out)
+    for recording, facts in splits.facts.items():
+        labels = list(splits.recordings[recording].values())
         counts = ", ".join(f"{name} {labels.count(name)}" for name in ("train", "val", "test", "guard"))
         print(
             f"{recording}: {counts}; guard {facts['guard_s']:.2f} s (measured correlation "
@@ -82,9 +82,9 @@ def run_split(args: argparse.Namespace) -> None:
 
 def run_build(args: argparse.Namespace) -> None:
     """Build the manifest and print what is in it."""
+    from mousefacelift.core.splits import Splits
     from mousefacelift.dataset.build import build_dataset
     from mousefacelift.dataset.config import DatasetConfig
-    from mousefacelift.dataset.splits import read_splits
     from mousefacelift.errors import ConfigError
 
     indexes = list(args.index)
@@ -93,7 +93,7 @@ def run_build(args: argparse.Namespace) -> None:
     if not indexes:
         raise ConfigError("no chunk to build a dataset from", hint="--index CHUNK/index.json ... or --index-list FILE")
     config = read_config(args, DatasetConfig, "dataset")
-    header = build_dataset(indexes, read_splits(args.splits), args.out, config, args.jobs)
+    header = build_dataset(indexes, Splits.read(args.splits), args.out, config, args.jobs)
     for source, entry in header["sources"].items():
         splits = ", ".join(f"{name} {count}" for name, count in entry["per_split"].items())
         print(
@@ -134,6 +134,7 @@ def run_export(args: argparse.Namespace) -> None:
 
 def run_import(args: argparse.Namespace) -> None:
     """Import and print what was refused."""
+    from mousefacelift.core.records import SampleFacts
     from mousefacelift.dataset.config import DatasetConfig
     from mousefacelift.dataset.exchange import import_folders
     from mousefacelift.dataset.formats.facelift import read_list
@@ -142,8 +143,8 @@ def run_import(args: argparse.Namespace) -> None:
     folders = (
         read_list(args.folders[0]) if len(args.folders) == 1 and args.folders[0].suffix == ".txt" else args.folders
     )
-    meta = {"source": args.source, "licence": args.licence} | ({"recording": args.recording} if args.recording else {})
-    document = import_folders(folders, args.format, args.out, meta, config.gate)
+    facts = SampleFacts(args.source, args.recording, licence=args.licence)
+    document = import_folders(folders, args.format, args.out, facts, config.gate)
     refused = [item for item in document["items"] if item["status"] != "done"]
     print(f"{args.out}: {len(document['items']) - len(refused)} imported, {len(refused)} refused")
     for item in refused[:20]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mousefacelift.config import section
-
-SPLITS = ("train", "val", "test")
+from mousefacelift.core.sources import MOUSE_SOURCES
 
 
 @section
@@ -27,8 +26,8 @@ class SplitConfig:
     """least guard gap in seconds; the measured correlation time is used where it is longer"""
     guard_frames_max_share: float = 0.6
     """largest share of a recording that guards may take before the split is refused"""
-    held_out_camera: int | None = 5
-    """camera whose views are never used in training (protocols B and C); null for none"""
+    held_out_camera: int | str | None = 5
+    """number or name of the camera whose views are never used in training (protocols B and C); null for none"""
     val_names: tuple[str, ...] = ()
     """recordings or subjects of those splits when `by` is not `time`"""
     test_names: tuple[str, ...] = ()
@@ -48,34 +47,9 @@ class SplitConfig:
 
 
 @section
-class ContainmentConfig:
-    """Least share of a view's silhouette that the visual hull of the sample's other views must cover, per source.
-
-    `worst` bounds the worst view of a sample, `mean` the mean of its views. Generated views are never exactly one body.
-    """
-
-    real_worst: float = 0.90
-    real_mean: float = 0.95
-    distilled_worst: float = 0.75
-    distilled_mean: float = 0.88
-    splat_worst: float = 0.90
-    splat_mean: float = 0.95
-    object_worst: float = 0.90
-    object_mean: float = 0.95
-    scan_worst: float = 0.90
-    scan_mean: float = 0.95
-
-    def of(self, source: str) -> tuple[float, float]:
-        """(worst, mean) of a source."""
-        return getattr(self, f"{source}_worst"), getattr(self, f"{source}_mean")
-
-
-@section
 class GateConfig:
-    """The geometry gate at the door of the dataset."""
+    """The geometry gate at the door of the dataset; what a source must reach stands in `core.sources`."""
 
-    containment: ContainmentConfig = ContainmentConfig()
-    """thresholds per source"""
     resolution: int = 64
     """voxels along the edge of the carved cube"""
     mask_size: int = 96
@@ -177,7 +151,7 @@ class ArmConfig:
     @property
     def mouse_share(self) -> float:
         """Share of real, distilled and splat samples together."""
-        return sum(self.shares.get(source, 0.0) for source in ("real", "distilled", "splat"))
+        return sum(self.shares.get(source, 0.0) for source in MOUSE_SOURCES)
 
 
 @section

@@ -6,13 +6,19 @@ An import is a chunk like any other: `index.json` beside sample folders, each on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
+from mousefacelift.core.records import ItemRow, SampleFacts
 from mousefacelift.core.samples import CAMERAS_FILE, Sample, read_sample, write_sample
+from mousefacelift.core.sources import GENERATED_SOURCES
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.dataset.formats import colmap, facelift, long_lrm, nerfstudio, objaverse
+from mousefacelift.dataset.formats.naming import number_cameras
 from mousefacelift.dataset.gate import DEFAULTS, check_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import ConfigError, DataError
@@ -25,7 +31,7 @@ WRITERS: dict[str, Callable[[Path, Sample], None]] = {
     "openlrm": objaverse.write_openlrm,
     "long_lrm": long_lrm.write,
 }
-READERS: dict[str, Callable[[Path, dict], Sample]] = {
+READERS: dict[str, Callable[[Path, SampleFacts], Sample]] = {
     "facelift": facelift.read,
     "nerfstudio": nerfstudio.read,
     "colmap": colmap.read,
@@ -62,38 +68,45 @@ def export_samples(
     return counts
 
 
-def import_folders(folders: Sequence[Path], name: str, index: Path, meta: dict, gate: GateConfig = DEFAULTS) -> dict:
+def import_folders(
+    folders: Sequence[Path], name: str, index: Path, facts: SampleFacts, gate: GateConfig = DEFAULTS
+) -> dict:
     """Import foreign folders as the chunk of `index`; refused ones are listed in it with their reason.
 
     Args:
-        meta: source, licence, and optionally recording, that every sample gets; the asset is the folder's name.
+        facts: source, licence, and optionally recording, that every sample gets; the asset is the folder's name.
     Raises:
         DataError: no source or licence, or the gate refuses every folder.
     """
     if name not in READERS:
         raise ConfigError(f"format '{name}' cannot be read", expected=", ".join(READERS))
-    if not meta.get("source") or not meta.get("licence"):
-        raise DataError("an import needs to say what it is", got=str(meta), expected="source and licence")
+    if not facts.source or not facts.licence:
+        raise DataError("an import needs to say what it is", got=str(facts.to_json()), expected="source and licence")
+    settings = {"format": name, "facts": facts.to_json()}
+    facts = replace(facts, config_hash=config_hash([settings, config_hash(gate)]))
 
     def make(item: str, folder: Path, out: Path) -> dict:
-        sample = READERS[name](folder, {"asset": folder.name} | meta)
+        sample = READERS[name](folder, replace(facts, asset=facts.asset or folder.name))
+        if facts.source == "real":
+            sample = number_cameras(sample, str(folder))
         result = check_sample(sample, gate)
-        if result.accepted:
-            write_sample(out / "sample", sample)
-            for path in (out / "sample").iterdir():
-                path.rename(out / path.name)
-            (out / "sample").rmdir()
-        return {
-            "status": "done" if result.accepted else "refused",
-            "views": len(sample.views) if result.accepted else 0,
-            "reason": "; ".join(result.reasons),
-            "from": str(folder),
-        }
+        if not result.accepted:
+            return ItemRow(
+                0, status="refused", reason="; ".join(result.reasons), details={"from": str(folder)}
+            ).to_row()
+        if facts.source in GENERATED_SOURCES:
+            sample = score_by_containment(sample, result.containment)
+        hashes = write_sample(out, sample, into=True)
+        return ItemRow(len(hashes), sample.facts.frame, hashes=tuple(hashes), details={"from": str(folder)}).to_row()
 
     items = [(folder.resolve().name, folder) for folder in folders]
     _refuse_equal_names(items)
     document = run_chunk(
-        index, config_hash([name, meta, [str(f) for f in folders]]), items, make, {"format": name, **meta}
+        index,
+        config_hash([facts.config_hash, [str(f) for f in folders]]),
+        items,
+        make,
+        settings | {"source": facts.source, "recording": facts.recording},
     )
     accepted = [item for item in document["items"] if (index.parent / item["name"] / CAMERAS_FILE).exists()]
     if not accepted:
@@ -117,3 +130,10 @@ def _refuse_equal_names(items: Sequence[tuple[str, Path]]) -> None:
                 hint="rename one, or import them into two chunks",
             )
         first[name] = folder
+
+
+def score_by_containment(sample: Sample, containment: np.ndarray) -> Sample:
+    """Generated views of other hands have no score of their own: the share inside the hull of the others stands in."""
+    scores = [float(np.clip(value, 0.0, 1.0)) if np.isfinite(value) else 0.0 for value in containment]
+    views = [replace(v, facts=replace(v.facts, score=score)) for v, score in zip(sample.views, scores, strict=True)]
+    return replace(sample, views=tuple(views))

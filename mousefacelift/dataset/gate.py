@@ -15,8 +15,8 @@ import numpy as np
 from mousefacelift.core.cameras import Camera, azimuth_elevation, project
 from mousefacelift.core.hull import Hull, cast_silhouettes, project_hull, score_silhouettes
 from mousefacelift.core.samples import Sample
+from mousefacelift.core.sources import BY_NAME
 from mousefacelift.dataset.config import GateConfig
-from mousefacelift.errors import GateFailure
 
 DEFAULTS = GateConfig()
 
@@ -44,7 +44,7 @@ def check_sample(sample: Sample, config: GateConfig = DEFAULTS, context: Sample 
     """Verdict of the gate on `sample`.
 
     Args:
-        sample: two views or more (with those of `context`); its meta names the source.
+        sample: two views or more (with those of `context`); its facts name the source.
         context: the real views of the same frame: distilled and splat views are judged together with them.
     """
     views = list(sample.views) + (list(context.views) if context is not None else [])
@@ -58,16 +58,8 @@ def check_sample(sample: Sample, config: GateConfig = DEFAULTS, context: Sample 
     if not reasons and len(views) < 2:
         reasons.append("one view alone cannot be checked: a sample needs two or more")
     if not reasons:
-        reasons = _check_hull(masks, cameras, sample.meta["source"], config, scores, containment)
+        reasons = _check_hull(masks, cameras, sample.facts.source, config, scores, containment)
     return GateResult(tuple(reasons), scores, containment)
-
-
-def require(sample: Sample, config: GateConfig = DEFAULTS, where: str = "sample") -> GateResult:
-    """The verdict on `sample`, or GateFailure with its reasons."""
-    result = check_sample(sample, config)
-    if not result.accepted:
-        raise GateFailure(f"{where} is refused by the geometry gate", got="; ".join(result.reasons))
-    return result
 
 
 def foreground(rgba: np.ndarray) -> np.ndarray:
@@ -128,7 +120,7 @@ def _check_hull(masks, cameras, source, config: GateConfig, scores: dict, contai
         "hull_iou": float(found["hull_iou"].mean()),
         "outside_share": outside,
     }
-    need_worst, need_mean = config.containment.of(source)
+    need_worst, need_mean = BY_NAME[source].containment
     reasons = []
     if worst < need_worst or mean < need_mean:
         view = int(found["containment"].argmin())

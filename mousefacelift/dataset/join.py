@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mousefacelift.core.cameras import circular_difference
+from mousefacelift.core.sources import GENERATED_SOURCES
+from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.config import DatasetConfig
 from mousefacelift.dataset.rows import Scan
 from mousefacelift.dataset.schema import SAMPLES, VIEWS
@@ -20,7 +23,7 @@ from mousefacelift.dataset.splits import object_split, protocol_of
 from mousefacelift.errors import DataError
 
 HASH = re.compile("[0-9a-f]{32}")  # a view hash inside a JSON column
-WORD_COLUMNS = ("file", "source", "parents", "generator")
+WORD_COLUMNS = ("file", "source", "camera_name", "parents", "generator")
 KEY = ["source", "set", "recording", "frame"]
 
 
@@ -54,7 +57,7 @@ def merge(scans: list[Scan]) -> Rows:
     )
 
 
-def assemble(rows: Rows, splits: dict, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def assemble(rows: Rows, splits: Splits, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(samples, views) with every column of the schema, in its order; folders relative to `out`.
 
     Raises:
@@ -75,7 +78,7 @@ def assemble(rows: Rows, splits: dict, config: DatasetConfig, out: Path) -> tupl
     views["owner"] = views["sample"]
     views = views.sort_values(["sample", "view"], kind="stable").reset_index(drop=True)
     check_parents(samples, views)
-    views["held_out"] = _held_out(samples, views, splits.get("held_out_camera"))
+    views["held_out"] = _held_out(samples, views, splits.held_out_camera)
     if config.attach_real_views:
         views = attach_photos(samples, views)
     views["protocol"] = [
@@ -95,7 +98,7 @@ def attach_photos(samples: pd.DataFrame, views: pd.DataFrame) -> pd.DataFrame:
     """
     real = samples[(samples["source"] == "real") & (samples["decision"] == "accepted")]
     row_of = {key: row for row, key in zip(real.index, zip(real["recording"], real["frame"]))}
-    generated = samples[samples["source"].isin(["distilled", "splat"]) & (samples["decision"] == "accepted")]
+    generated = samples[samples["source"].isin(GENERATED_SOURCES) & (samples["decision"] == "accepted")]
     starts = np.searchsorted(views["sample"], np.arange(len(samples) + 1))
     azimuth, elevation = views["azimuth"].to_numpy(), views["elevation"].to_numpy()
     parts = [views]
@@ -103,9 +106,8 @@ def attach_photos(samples: pd.DataFrame, views: pd.DataFrame) -> pd.DataFrame:
         if key not in row_of:
             continue
         own, photos = slice(starts[row], starts[row + 1]), np.arange(starts[row_of[key]], starts[row_of[key] + 1])
-        apart = np.abs((azimuth[photos][:, None] - azimuth[own] + 180) % 360 - 180) + np.abs(
-            elevation[photos][:, None] - elevation[own]
-        )
+        apart = np.abs(circular_difference(azimuth[photos][:, None], azimuth[own]))
+        apart = apart + np.abs(elevation[photos][:, None] - elevation[own])
         photos = photos[apart.min(1) > 1.0]
         count = starts[row + 1] - starts[row]
         parts.append(views.iloc[photos].assign(sample=row, view=np.arange(count, count + len(photos))))
@@ -124,33 +126,33 @@ def _check_twice(samples: pd.DataFrame) -> None:
         )
 
 
-def _splits_of(samples: pd.DataFrame, splits: dict, config: DatasetConfig) -> list[str]:
+def _splits_of(samples: pd.DataFrame, splits: Splits, config: DatasetConfig) -> list[str]:
     """Split of every sample: of its frame in splits.json, or by name for objects and for scans that name no
     recording."""
-    labels, recordings = [], splits["recordings"]
+    labels = []
     for source, recording, filmed, frame in zip(
         samples["source"], samples["recording"], samples["filmed"], samples["frame"]
     ):
         if source == "object" or (source == "scan" and not filmed):
             labels.append(object_split(recording, config.splits))
-        elif recording not in recordings:
+        elif recording not in splits.recordings:
             raise DataError(
                 f"recording '{recording}', named by {source} samples, has no split",
-                expected=f"one of {sorted(recordings)}",
+                expected=f"one of {sorted(splits.recordings)}",
                 likely="a misspelt recording, or a mesh sequence of its own that should name an asset only",
                 hint="mousefacelift dataset split with the track.json of every recording; objects scans --independent",
             )
         else:
-            labels.append(recordings[recording].get(str(frame), "none"))
+            labels.append(splits.of(recording, int(frame)))
     return labels
 
 
-def _held_out(samples: pd.DataFrame, views: pd.DataFrame, camera: int | None) -> np.ndarray:
+def _held_out(samples: pd.DataFrame, views: pd.DataFrame, camera: int | str | None) -> np.ndarray:
     """Views of the held-out camera, and generated views made from one of its photos: a parent (by hash) of view or
     sample."""
     if camera is None:
         return np.zeros(len(views), bool)
-    own = (views["camera"] == camera).to_numpy()
+    own = (views["camera" if isinstance(camera, int) else "camera_name"] == camera).to_numpy()
     photos = {digest.hex() for digest in views["hash"][own]}
     own = own | _name_any(views["parents"].to_numpy(), photos)
     return own | _name_any(samples["parents"].to_numpy(), photos)[views["sample"].to_numpy()]
@@ -167,7 +169,7 @@ def check_parents(samples: pd.DataFrame, views: pd.DataFrame) -> None:
     split = samples["split"].to_numpy()
     photo = (views["source"] == "real").to_numpy() & (samples["source"] == "real").to_numpy()[views["sample"]]
     split_of = dict(zip((digest.hex() for digest in views["hash"][photo]), split[views["sample"][photo]]))
-    generated = views[samples["source"].isin(["distilled", "splat"]).to_numpy()[views["sample"]]]
+    generated = views[samples["source"].isin(GENERATED_SOURCES).to_numpy()[views["sample"]]]
     pairs = {(row, word) for row, word in zip(generated["sample"], generated["parents"]) if word}
     pairs |= {(row, samples["parents"].iat[row]) for row in set(generated["sample"])}
     for row, word in sorted(pairs):

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mousefacelift.core.samples import SOURCES
+from mousefacelift.core.sources import SOURCES
 from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
 from mousefacelift.errors import DataError
 

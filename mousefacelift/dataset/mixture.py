@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from mousefacelift.config import config_hash
-from mousefacelift.core.samples import SOURCES
+from mousefacelift.core.sources import SOURCES
 from mousefacelift.dataset.arms import parse_arm, schedule
 from mousefacelift.dataset.config import ArmConfig, MixtureConfig
 from mousefacelift.errors import DataError

@@ -7,7 +7,6 @@ index and of the gate's configuration, so a rebuild reads only what changed.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +15,24 @@ import numpy as np
 from mousefacelift.chunks import read_index
 from mousefacelift.config import canonical_json, config_hash
 from mousefacelift.core.cameras import Camera, azimuth_elevation
-from mousefacelift.core.samples import CAMERAS_FILE, SOURCES, Sample, View, read_document, view_hash
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
+from mousefacelift.core.samples import (
+    CAMERAS_FILE,
+    Sample,
+    View,
+    read_document,
+    sample_facts,
+    view_facts,
+    view_hash,
+)
+from mousefacelift.core.sources import GENERATED_SOURCES, SOURCES
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.dataset.gate import check_sample
 from mousefacelift.dataset.pixels import decode_png
 from mousefacelift.dataset.schema import W2C_COLUMNS
 from mousefacelift.errors import CameraError, DataError
 
-SCAN_VERSION = 3  # raise when rows are made differently from the same files
+SCAN_VERSION = 4  # raise when rows are made differently from the same files
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ def scan_index(index: Path, gate: GateConfig, real_folders: dict[tuple[str, int]
     samples, views, damaged = [], [], []
     for item in read_index(index)["items"]:
         folder = index.parent / item["name"]
-        if not (folder / CAMERAS_FILE).exists() and has_no_sample(item):
+        if not ItemRow.from_row(item, str(index)).has_sample:
             continue
         try:
             sample_row, view_rows = scan_sample(folder, gate, real_folders or {})
@@ -59,11 +68,6 @@ def scan_index(index: Path, gate: GateConfig, real_folders: dict[tuple[str, int]
     return Scan(samples, views, damaged)
 
 
-def has_no_sample(item: dict) -> bool:
-    """Whether an index row says that its stage accepted nothing for this item."""
-    return item.get("views", 1) in (0, []) or item.get("status", "done") != "done" or bool(item.get("excluded"))
-
-
 def scan_sample(folder: Path, gate: GateConfig, real_folders: dict[tuple[str, int], str]) -> tuple[dict, list[dict]]:
     """The sample row and the view rows of a sample folder; `folder` in the row is still the path given.
 
@@ -72,16 +76,16 @@ def scan_sample(folder: Path, gate: GateConfig, real_folders: dict[tuple[str, in
         CameraError: a camera is not one (mirrored, not rigid, not finite).
     """
     document = read_document(folder)
-    meta = document.get("meta", {})
-    _check_meta(folder, meta)
-    views, sizes, digests = zip(*(_read_view(folder, index, frame) for index, frame in enumerate(document["frames"])))
+    facts = sample_facts(document, folder)
+    _check_facts(folder, facts)
+    views, sizes, digests = zip(*_read_views(folder, document))
     files = list(zip((frame["file_path"] for frame in document["frames"]), sizes, digests))
-    sample = Sample(views, meta)
-    real = real_folders.get((recording_of(meta), int(meta.get("frame", 0))))
-    generated = meta["source"] in ("distilled", "splat")
+    sample = Sample(views, facts)
+    real = real_folders.get((facts.name, facts.frame))
+    generated = facts.source in GENERATED_SOURCES
     context = _read_context(Path(real)) if generated and real is not None else None
     result = check_sample(sample, gate, context)
-    real_cameras = context.cameras if context is not None else (sample.cameras if meta["source"] == "real" else [])
+    real_cameras = context.cameras if context is not None else (sample.cameras if facts.source == "real" else [])
     rows = [
         _view_row(sample, index, files[index], result.containment[index], real_cameras) for index in range(len(views))
     ]
@@ -96,13 +100,7 @@ def scan_sample(folder: Path, gate: GateConfig, real_folders: dict[tuple[str, in
 def _read_context(folder: Path) -> Sample:
     """The real sample in `folder` as scanned: 8-bit images."""
     document = read_document(folder)
-    views = tuple(_read_view(folder, index, frame)[0] for index, frame in enumerate(document["frames"]))
-    return Sample(views, document.get("meta", {}))
-
-
-def recording_of(meta: dict) -> str:
-    """Name of the filming, or of the asset for objects and scans."""
-    return str(meta.get("recording") or meta.get("asset") or meta.get("subject") or "")
+    return Sample(tuple(view for view, _, _ in _read_views(folder, document)), sample_facts(document, folder))
 
 
 def part_key(index: Path, gate: GateConfig, context: str) -> str:
@@ -111,19 +109,24 @@ def part_key(index: Path, gate: GateConfig, context: str) -> str:
     return config_hash([SCAN_VERSION, str(index), digest, config_hash(gate), context])
 
 
-def _check_meta(folder: Path, meta: dict) -> None:
-    if meta.get("source") not in SOURCES:
+def _check_facts(folder: Path, facts: SampleFacts) -> None:
+    if facts.source not in SOURCES:
         raise DataError(
             f"sample {folder} does not say where it came from",
-            got=f"source {meta.get('source')!r}",
+            got=f"source {facts.source!r}",
             expected=", ".join(SOURCES),
             hint="import foreign folders with mousefacelift dataset import",
         )
-    if not recording_of(meta):
-        raise DataError(f"sample {folder} names no recording and no asset", got=f"meta keys {sorted(meta)}")
+    if not facts.name:
+        raise DataError(f"sample {folder} names no recording and no asset")
 
 
-def _read_view(folder: Path, index: int, frame: dict) -> tuple[View, int, str]:
+def _read_views(folder: Path, document: dict) -> list[tuple[View, int, str]]:
+    known = view_facts(document, folder)
+    return [_read_view(folder, i, frame, known[i]) for i, frame in enumerate(document["frames"])]
+
+
+def _read_view(folder: Path, index: int, frame: dict, facts: ViewFacts) -> tuple[View, int, str]:
     path = folder / frame["file_path"]
     try:
         data = path.read_bytes()
@@ -150,7 +153,7 @@ def _read_view(folder: Path, index: int, frame: dict) -> tuple[View, int, str]:
             likely="one of the two was edited or copied without the other",
             hint="rerun the stage that made it",
         )
-    return View(decode_png(data, path), camera, frame.get("meta", {})), len(data), digest
+    return View(decode_png(data, path), camera, facts), len(data), digest
 
 
 def check_png(data: bytes, path: Path) -> None:
@@ -183,52 +186,52 @@ def check_png(data: bytes, path: Path) -> None:
 
 
 def set_of(sample: Sample) -> str:
-    """Kind of a sample within its source: what its meta says, else the kinds of its views (splats: in-between or
-    ring)."""
-    kinds = sorted({str(view.meta["kind"]) for view in sample.views if "kind" in view.meta})
-    return str(sample.meta.get("set") or "+".join(kinds))
+    """Kind of a sample within its source: what it says, else the kinds of its views (splats: in-between or ring)."""
+    return sample.facts.set or "+".join(sorted({view.facts.kind for view in sample.views if view.facts.kind}))
 
 
 def _sample_row(folder: Path, sample: Sample, result, views: list[dict]) -> dict:
-    accepted, meta = result.accepted, sample.meta
-    weight = float(np.mean([row["score"] for row in views])) * float(meta.get("weight", 1.0))
+    accepted, facts = result.accepted, sample.facts
+    weight = float(np.mean([row["score"] for row in views])) * facts.weight
     return {
         "folder": str(folder),
-        "source": meta["source"],
+        "source": facts.source,
         "set": set_of(sample),
-        "recording": recording_of(meta),
-        "filmed": bool(meta.get("recording")),
-        "frame": int(meta.get("frame", 0)),
-        "subject": str(meta.get("subject") or meta.get("asset") or recording_of(meta)),
-        "time_s": float(meta["time_s"]) if meta.get("time_s") is not None else float("nan"),
+        "recording": facts.name,
+        "filmed": bool(facts.recording),
+        "frame": facts.frame,
+        "subject": facts.subject or facts.asset or facts.recording,
+        "time_s": facts.time_s if facts.time_s is not None else float("nan"),
         "views": len(views),
         "weight": weight if accepted else 0.0,
         "decision": "accepted" if accepted else "refused",
         "reason": "; ".join(result.reasons),
         **{name: float(value) for name, value in result.scores.items()},
-        "parents": _json(meta.get("parents")),
-        "seeds": _json(meta.get("seeds", meta.get("seed"))),
-        "config_hash": str(meta.get("config_hash", "")),
-        "weight_files": _json(meta.get("weights")),
-        "versions": _json(meta.get("versions")),
-        "licence": str(meta.get("licence", "")),
+        "parents": _json(facts.parents),
+        "seed": -1 if facts.seed is None else facts.seed,
+        "config_hash": facts.config_hash,
+        "weight_files": _json(facts.weight_files),
+        "code": facts.code,
+        "versions": _json(facts.versions),
+        "licence": facts.licence,
     }
 
 
 def _view_row(
     sample: Sample, index: int, file: tuple[str, int, str], containment: float, real_cameras: list[Camera]
 ) -> dict:
-    view, source = sample.views[index], sample.meta["source"]
-    camera, meta = view.camera, view.meta
+    view, source = sample.views[index], sample.facts.source
+    camera, facts = view.camera, view.facts
     azimuth, elevation, distance = azimuth_elevation(camera)
     path, size, digest = file
-    score = view_score(meta, source, containment)
-    row = {
+    score = view_score(facts, source, path)
+    return {
         "view": index,
         "index": index,
         "file": path,
-        "source": meta.get("source", source),
-        "camera": int(meta.get("camera", -1)) if isinstance(meta.get("camera", -1), int) else -1,
+        "source": facts.source or source,
+        "camera": -1 if facts.camera is None else facts.camera,
+        "camera_name": facts.camera_name,
         "width": camera.width,
         "height": camera.height,
         **dict(zip(("fx", "fy", "cx", "cy"), camera.fxfycxcy.tolist())),
@@ -237,36 +240,29 @@ def _view_row(
         "elevation": elevation,
         "distance": distance,
         "angle_to_real": _nearest_angle(camera, real_cameras),
-        "parents": _json(meta.get("parents")),
-        "generator": str(meta.get("generator", "")),
-        "offset": declared_offset(meta),
+        "parents": _json(facts.parents),
+        "generator": facts.generator,
+        "offset": float("nan") if facts.offset is None else facts.offset,
         "score": score,
         "containment": float(containment),
-        "weight": float(meta.get("weight", 1.0)) if score > 0 else 0.0,
-        "seed": int(meta.get("seed", -1)),
+        "weight": facts.weight * score,
+        "seed": -1 if facts.seed is None else facts.seed,
         "bytes": size,
         "hash": bytes.fromhex(digest),
     }
-    return row
 
 
-def view_score(meta: dict, source: str, containment: float) -> float:
-    """Consistency of a view in [0, 1]: 1 for photos and mesh renders; for others what their stage measured, else
-    containment."""
-    if source in ("real", "object", "scan"):
+def view_score(facts: ViewFacts, source: str, where: str) -> float:
+    """How far a view may be believed, [0, 1] (`core.records`): 1 for photos and renders of the thing itself.
+
+    Raises:
+        DataError: a generated view without a score.
+    """
+    if (facts.source or source) not in GENERATED_SOURCES:
         return 1.0
-    stated = meta.get("score", meta.get("consensus"))
-    if stated is None:
-        stated = containment if np.isfinite(containment) else 1.0
-    return float(np.clip(stated, 0.0, 1.0))
-
-
-def declared_offset(meta: dict) -> float:
-    """Relative azimuth that a generator or a plan was asked for, degrees; NaN where none."""
-    for key in ("offset", "relative_azimuth", "angle_from_input"):
-        if meta.get(key) is not None:
-            return float(meta[key])
-    return float("nan")
+    if facts.score is None:
+        raise DataError(f"view {where} of a {source} sample has no score", hint="rerun the stage that made it")
+    return facts.score
 
 
 def _nearest_angle(camera: Camera, others: list[Camera]) -> float:
@@ -278,8 +274,8 @@ def _nearest_angle(camera: Camera, others: list[Camera]) -> float:
     return float(np.degrees(np.arccos(np.clip(directions @ own, -1, 1)).min()))
 
 
-def _json(value) -> str:
-    return "" if value in (None, {}, []) else (value if isinstance(value, str) else canonical_json(value))
+def _json(value: tuple[str, ...] | dict[str, str]) -> str:
+    return canonical_json(value) if value else ""
 
 
 def real_folders_of(samples: list[dict]) -> dict[tuple[str, int], str]:
@@ -289,8 +285,3 @@ def real_folders_of(samples: list[dict]) -> dict[tuple[str, int], str]:
         for row in samples
         if row["source"] == "real" and row["decision"] == "accepted"
     }
-
-
-def read_json_words(text: str) -> dict:
-    """The object in a JSON column; {} where it is empty."""
-    return json.loads(text) if text else {}

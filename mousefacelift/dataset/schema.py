@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 W2C_COLUMNS = tuple(f"w2c_{row}{column}" for row in range(3) for column in range(4))
 CAMERA_COLUMNS = ("width", "height", "fx", "fy", "cx", "cy", *W2C_COLUMNS)
 
@@ -25,7 +25,11 @@ SAMPLE_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("split", _WORD, "train, val, test, guard, or none where no split names the frame"),
     ("first_view", pa.int64(), "first row of this sample in views.parquet"),
     ("views", pa.int32(), "number of rows there"),
-    ("weight", pa.float32(), "relative chance of being drawn within its source; 0 for refused samples"),
+    (
+        "weight",
+        pa.float32(),
+        "chance of being drawn within its source: mean score of its views times its weight",
+    ),
     ("decision", _WORD, "accepted or refused, by the geometry gate"),
     ("reason", pa.string(), "why it was refused"),
     ("containment_worst", pa.float32(), "least share of a silhouette inside the hull of the other views"),
@@ -34,10 +38,11 @@ SAMPLE_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("outside_share", pa.float32(), "largest share of a silhouette that only a body outside [-1, 1]^3 explains"),
     ("border_share", pa.float32(), "largest share of foreground on an image border"),
     ("parents", _WORD, "JSON: what it was made from (photos, fit, generator)"),
-    ("seeds", _WORD, "JSON: seeds"),
+    ("seed", pa.int64(), "seed of everything drawn for it; -1 where none"),
     ("config_hash", _WORD, "hash of the configuration section of the stage that made it"),
     ("weight_files", _WORD, "JSON: weight file -> hash, of every network that took part"),
-    ("versions", _WORD, "JSON: package versions of the stage that made it"),
+    ("code", _WORD, "hash of the code that wrote it"),
+    ("versions", _WORD, "JSON: versions of Python and packages that wrote it"),
     ("licence", _WORD, "licence of the material"),
     ("document_hash", pa.string(), "SHA-256, 32 digits, of opencv_cameras.json"),
     ("document_bytes", pa.int32(), "size of opencv_cameras.json"),
@@ -51,6 +56,7 @@ VIEW_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("file", _WORD, "image file relative to the owner's folder"),
     ("source", _WORD, "source of this view: `real` for attached photos"),
     ("camera", pa.int16(), "physical camera of the rig; -1 for a generated or rendered view"),
+    ("camera_name", _WORD, "its name in the calibration"),
     ("held_out", pa.bool_(), "view of the held-out camera, or made from one: never used in training"),
     ("protocol", _WORD, "train, A (new time, seen camera), B (held-out camera), C (both), none"),
     ("width", pa.int32(), "pixels"),
@@ -63,10 +69,18 @@ VIEW_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("angle_to_real", pa.float32(), "degrees to the nearest real camera of the frame; NaN without one"),
     ("parents", _WORD, "JSON: photo, fit or asset it was made from"),
     ("generator", _WORD, "generator of a distilled view"),
-    ("offset", pa.float32(), "relative azimuth that the generator was asked for, degrees; NaN elsewhere"),
-    ("score", pa.float32(), "consistency score of the view in [0, 1]; 1 for photos and mesh renders"),
+    (
+        "offset",
+        pa.float32(),
+        "azimuth relative to the photo it was painted from, or to camera 0, degrees in (-180, 180]; NaN elsewhere",
+    ),
+    ("score", pa.float32(), "how far the view may be believed, [0, 1] (`core.records`); 1 for photos and mesh renders"),
     ("containment", pa.float32(), "share of the silhouette inside the hull of the other views"),
-    ("weight", pa.float32(), "relative weight of the view; 0 is not used"),
+    (
+        "weight",
+        pa.float32(),
+        "chance of being shown among the views of its sample: its own weight times its score; 0 is not used",
+    ),
     ("seed", pa.int64(), "seed of the view; -1 where none"),
     ("bytes", pa.int32(), "size of the image file"),
     ("hash", pa.binary(16), "SHA-256, first 16 bytes, of image file and camera (`core.samples.view_hash`)"),

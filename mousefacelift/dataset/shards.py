@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import decode_rgba
-from mousefacelift.core.samples import CAMERAS_FILE, Sample, View, view_hash
+from mousefacelift.core.samples import CAMERAS_FILE, Sample, View, sample_facts, view_facts, view_hash
 from mousefacelift.dataset.build import writing
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.store import INDEX_FILE, SHARDS_FOLDER
@@ -115,8 +115,8 @@ def read_shards(shards: list[Path]) -> Iterator[tuple[int, Sample]]:
     import webdataset
 
     for record in webdataset.WebDataset([str(path) for path in shards], shardshuffle=False, empty_check=False):
-        document = json.loads(record["cameras.json"])
-        views = []
+        document, views = json.loads(record["cameras.json"]), []
+        known = view_facts(document, record["__key__"])
         for index, frame in enumerate(document["frames"]):
             name = f"cam_{index:03d}.png"
             where = f"{record['__url__']}:{record['__key__']}.{name}"
@@ -124,5 +124,5 @@ def read_shards(shards: list[Path]) -> Iterator[tuple[int, Sample]]:
                 raise DataError(f"image {where} is missing from its shard")
             if view_hash(record[name], frame) != frame.get("hash"):
                 raise DataError(f"image {where} or its camera differs from what was packed")
-            views.append(View(decode_rgba(record[name], where), Camera.from_frame(frame), frame.get("meta", {})))
-        yield int(record["__key__"]), Sample(tuple(views), document.get("meta", {}))
+            views.append(View(decode_rgba(record[name], where), Camera.from_frame(frame), known[index]))
+        yield int(record["__key__"]), Sample(tuple(views), sample_facts(document, record["__key__"]))

@@ -1,34 +1,22 @@
 """Splits that cannot leak: contiguous time blocks with guard gaps, or whole recordings or animals.
 
-Reads the `track.json` of every recording, writes `splits.json` (`mousefacelift dataset split`):
-
-    {"version": 1, "held_out_camera": 5,
-     "recordings": {"m1": {"0": "train", "1": "train", ..., "40": "guard", "52": "val", ...}},
-     "facts": {"m1": {"fps", "guard_s", "correlation_time_s", "cuts", "blocks": [{"split", "first", "last",
-     "frames"}]}}}
-
-A frame that is not listed was excluded by capture. Neighbouring frames of a video are near duplicates: a random split
-puts copies of training frames into validation, so one is refused wherever it comes from (`check_splits`).
+Reads the `track.json` of every recording, writes `splits.json` (`mousefacelift dataset split`; `core.splits`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from mousefacelift.core.images import write_text
-from mousefacelift.dataset.config import SPLITS, SplitConfig
+from mousefacelift.core.splits import SPLITS, Splits
+from mousefacelift.dataset.config import SplitConfig
 from mousefacelift.errors import ConfigError, DataError
 
-SPLITS_VERSION = 1
 
-
-def split_recordings(tracks: Sequence[dict], config: SplitConfig) -> dict:
-    """The splits document of recordings.
+def split_recordings(tracks: Sequence[dict], config: SplitConfig) -> Splits:
+    """The splits of recordings.
 
     Args:
         tracks: parsed track.json of every recording: recording, fps, frames, cuts, correlation_time_s.
@@ -49,7 +37,7 @@ def split_recordings(tracks: Sequence[dict], config: SplitConfig) -> dict:
         else:
             labels = np.full(len(frames), _whole_split(track["recording"], config), object)
         cuts = [int(cut) for cut in track.get("cuts", [])]
-        recordings[track["recording"]] = {str(frame): str(label) for frame, label in zip(frames, labels)}
+        recordings[track["recording"]] = {int(frame): str(label) for frame, label in zip(frames, labels)}
         facts[track["recording"]] = {
             "fps": float(track["fps"]),
             "guard_s": guard_s if config.by == "time" else 0.0,
@@ -60,15 +48,7 @@ def split_recordings(tracks: Sequence[dict], config: SplitConfig) -> dict:
         }
     if config.by != "time":
         _check_names(recordings, config)
-    document = {
-        "version": SPLITS_VERSION,
-        "by": config.by,
-        "held_out_camera": config.held_out_camera,
-        "recordings": recordings,
-        "facts": facts,
-    }
-    check_splits(document)
-    return document
+    return Splits(recordings, config.held_out_camera, config.by, facts)
 
 
 def split_time(frames: np.ndarray, fps: float, guard_s: float, config: SplitConfig, recording: str = "") -> np.ndarray:
@@ -123,56 +103,6 @@ def blocks_of(frames: np.ndarray, labels: np.ndarray, cuts: Sequence[int]) -> li
         else:
             blocks.append({"split": str(label), "first": frame, "last": frame, "frames": 1})
     return blocks
-
-
-def check_splits(document: dict) -> None:
-    """Raise DataError where frames of different splits of one recording lie nearer than the guard (a shuffled
-    split)."""
-    if document.get("version") != SPLITS_VERSION:
-        raise DataError(
-            "splits were written by another version",
-            got=document.get("version"),
-            expected=SPLITS_VERSION,
-            hint="mousefacelift dataset split",
-        )
-    for recording, labels in document["recordings"].items():
-        facts = document["facts"].get(recording)
-        if facts is None:
-            raise DataError(
-                f"splits say nothing about the guard of recording '{recording}'", hint="mousefacelift dataset split"
-            )
-        unknown = sorted(set(labels.values()) - {*SPLITS, "guard"})
-        if unknown:
-            raise DataError(f"splits of recording '{recording}' name unknown splits", got=", ".join(unknown))
-        kept = sorted((int(frame), split) for frame, split in labels.items() if split != "guard")
-        guard_s = max(facts["guard_s"], facts["correlation_time_s"] if document.get("by", "time") == "time" else 0.0)
-        changes = [(a, b) for a, b in zip(kept, kept[1:]) if a[1] != b[1]]
-        near = [(a, b) for a, b in changes if (b[0] - a[0]) / facts["fps"] < guard_s - 1e-6 or guard_s == 0]
-        if near:
-            (a, split_a), (b, split_b) = near[0]
-            raise DataError(
-                f"splits of recording '{recording}' leak",
-                got=f"frame {a} is {split_a} and frame {b} is {split_b}, {(b - a) / facts['fps']:.2f} s apart; "
-                f"{len(near)} such places",
-                expected=f"at least {guard_s:.2f} s",
-                likely="a shuffled split" if len(near) > 10 else "a split without guard gaps",
-                hint="mousefacelift dataset split",
-            )
-
-
-def read_splits(path: str | Path) -> dict:
-    """The parsed and checked `splits.json`."""
-    try:
-        document = json.loads(Path(path).read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"splits {path} cannot be read", got=str(error), hint="mousefacelift dataset split") from error
-    check_splits(document)
-    return document
-
-
-def write_splits(path: str | Path, document: dict) -> None:
-    """Write `splits.json` in one rename."""
-    write_text(path, json.dumps(document, indent=1))
 
 
 def object_split(name: str, config: SplitConfig) -> str:

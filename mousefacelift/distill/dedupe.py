@@ -149,25 +149,24 @@ def image_agreement(rgba_a: np.ndarray, rgba_b: np.ndarray) -> float:
     return float(1.0 - np.abs(a - b).mean())
 
 
-def pick_winner(
+def consensus_scores(
     agreement: np.ndarray, hull_iou: np.ndarray, angle_from_input: np.ndarray, weights: tuple[float, float, float]
-) -> tuple[int, np.ndarray]:
-    """The trusted view among N duplicates and everybody's score; one of the views, never an average of them.
+) -> np.ndarray:
+    """How far each of N duplicates may be believed, [N] in [0, 1]; the highest wins its angle, never an average.
+
+    The weighted mean of the agreement with the others (nothing is known of it for a single view, which is judged by the
+    rest), IoU with the hull, and closeness to the photo, 1 - angle / 180.
 
     Args:
         agreement: [N, N] pairwise `image_agreement`; the diagonal is not read.
         hull_iou: [N] silhouette agreement with the hull of the real masks.
         angle_from_input: [N] degrees between the view and the photo it was generated from.
-        weights: of mean agreement with the others, hull IoU and closeness 1 - angle/180.
-    Returns:
-        index of the highest score (the first on a tie), scores [N].
+        weights: of the three.
     """
     count = len(hull_iou)
     others = ~np.eye(count, dtype=bool)
-    mean_agreement = np.array([np.mean(agreement[i, others[i]]) if count > 1 else 0.0 for i in range(count)])
-    scores = (
-        weights[0] * mean_agreement
-        + weights[1] * np.asarray(hull_iou)
-        + weights[2] * (1.0 - np.asarray(angle_from_input) / 180.0)
-    )
-    return int(scores.argmax()), scores
+    rest = weights[1] * np.asarray(hull_iou) + weights[2] * (1.0 - np.asarray(angle_from_input) / 180.0)
+    if count == 1:
+        return rest / (weights[1] + weights[2])
+    mean_agreement = np.array([np.mean(agreement[i, others[i]]) for i in range(count)])
+    return (weights[0] * mean_agreement + rest) / sum(weights)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mousefacelift.core.images import write_text
+from mousefacelift.core.splits import Splits
 from mousefacelift.distill.config import GateConfig
 from mousefacelift.distill.gate import Thresholds, learn_thresholds
-from mousefacelift.distill.photos import FrameStore, Splits, choose_frames, list_frames
+from mousefacelift.distill.photos import FrameStore, choose_frames, list_frames
 
 
 def learn_gate(indexes: Sequence[Path], splits_path: Path, out: Path, config: GateConfig) -> Thresholds:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,9 @@ import numpy as np
 
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import canonical_fxfycxcy
-from mousefacelift.core.samples import Sample, View, read_sample
+from mousefacelift.core.records import ItemRow
+from mousefacelift.core.samples import Sample, View, read_sample, seen_views
+from mousefacelift.core.splits import Splits
 from mousefacelift.errors import DataError
 
 CACHE_BYTES = 2 << 30
@@ -26,40 +27,16 @@ class FrameItem:
     folder: Path
 
 
-@dataclass(frozen=True)
-class Splits:
-    """What the stage needs of splits.json: the split of every frame, and the camera that training never sees."""
-
-    recordings: dict[str, dict[str, str]]
-    held_out_camera: int | None
-
-    @classmethod
-    def read(cls, path: str | Path) -> Splits:
-        """Splits of a file that `mousefacelift dataset split` wrote.
-
-        Raises:
-            DataError: not readable as such.
-        """
-        try:
-            document = json.loads(Path(path).read_text())
-            return cls(document["recordings"], document.get("held_out_camera"))
-        except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(
-                f"splits {path} cannot be read", got=repr(error), hint="mousefacelift dataset split"
-            ) from error
-
-    def of(self, item: FrameItem) -> str:
-        """Split of a frame; frames that are not listed belong to none."""
-        return self.recordings.get(item.recording, {}).get(str(item.frame), "none")
-
-
 def list_frames(indexes: Sequence[str | Path]) -> list[FrameItem]:
     """Every frame of capture chunks, in order of recording and frame."""
     items = []
     for path in indexes:
         document = read_index(path)
         recording = document["header"]["recording"]
-        items += [FrameItem(recording, int(row["frame"]), Path(path).parent / row["name"]) for row in document["items"]]
+        for row in document["items"]:
+            facts = ItemRow.from_row(row, str(path))
+            if facts.has_sample:
+                items.append(FrameItem(recording, facts.frame or 0, Path(path).parent / row["name"]))
     return sorted(items, key=lambda item: (item.recording, item.frame))
 
 
@@ -69,7 +46,7 @@ def choose_frames(items: Sequence[FrameItem], splits: Splits, split: str, at_mos
     Raises:
         DataError: the split has none.
     """
-    chosen = [item for item in items if splits.of(item) == split]
+    chosen = [item for item in items if splits.of(item.recording, item.frame) == split]
     if not chosen:
         raise DataError(
             f"no frame of split '{split}' among the capture chunks",
@@ -81,13 +58,14 @@ def choose_frames(items: Sequence[FrameItem], splits: Splits, split: str, at_mos
     return [chosen[i] for i in keep]
 
 
-def usable_views(sample: Sample, held_out_camera: int | None) -> list[View]:
+def usable_views(sample: Sample, held_out_camera: int | str | None) -> list[View]:
     """The views of a real sample without the held-out camera.
 
     Raises:
         DataError: fewer than two cameras remain; nothing can be learnt about angles, and no hull carved.
     """
-    views = [view for index, view in enumerate(sample.views) if view.meta.get("camera", index) != held_out_camera]
+    where = f"{sample.facts.recording} frame {sample.facts.frame}"
+    views = [sample.views[i] for i in seen_views([view.facts for view in sample.views], held_out_camera, where)]
     if len(views) < 2:
         raise DataError(
             "the distil stage needs a rig with two cameras or more",
@@ -101,7 +79,7 @@ def usable_views(sample: Sample, held_out_camera: int | None) -> list[View]:
 class FrameStore:
     """Views of frames on demand, kept in memory while they fit into CACHE_BYTES."""
 
-    def __init__(self, items: Sequence[FrameItem], held_out_camera: int | None) -> None:
+    def __init__(self, items: Sequence[FrameItem], held_out_camera: int | str | None) -> None:
         self.items, self.held_out_camera = list(items), held_out_camera
         self._kept: dict[int, list[View]] = {}
         self._bytes = 0

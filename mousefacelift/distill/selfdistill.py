@@ -23,10 +23,11 @@ from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera, angle_between, azimuth_elevation
 from mousefacelift.core.images import write_png, write_text
-from mousefacelift.core.samples import Sample, View, read_sample, write_sample
+from mousefacelift.core.records import ItemRow, ViewFacts, signed_degrees
+from mousefacelift.core.samples import Sample, View, read_document, read_sample, write_sample
 from mousefacelift.distill.candidate_sheet import candidate_sheet
 from mousefacelift.distill.config import DistillConfig
-from mousefacelift.distill.dedupe import cluster_angles, count_distinct, image_agreement, nearest_real, pick_winner
+from mousefacelift.distill.dedupe import cluster_angles, consensus_scores, count_distinct, image_agreement, nearest_real
 from mousefacelift.distill.gate import SCORES, FrameJudge, Thresholds, refusal
 from mousefacelift.distill.generators.protocol import Generator, change_camera, view_seed
 from mousefacelift.distill.photos import FrameItem, list_frames, usable_views
@@ -49,7 +50,7 @@ class Distiller:
     thresholds: Thresholds
     config: DistillConfig
     seed: int
-    held_out_camera: int | None
+    held_out_camera: int | str | None
 
     def candidates(self, item: FrameItem, photos: Sequence[View], cache: Path) -> list[Candidate]:
         """All views that the generator paints from every photo; those in `cache` are not painted again."""
@@ -57,7 +58,7 @@ class Distiller:
         missing = [v for v in range(len(photos)) if not (cache / f"{v:02d}.npz").exists()]
         for start in range(0, len(missing), self.config.views.batch_inputs):
             part = missing[start : start + self.config.views.batch_inputs]
-            seeds = [view_seed(self.seed, item.recording, item.frame, camera_number(photos[v], v)) for v in part]
+            seeds = [view_seed(self.seed, item.recording, item.frame, photos[v].facts.camera) for v in part]
             for v, views in zip(part, self.generator.generate([photos[v] for v in part], seeds), strict=True):
                 save_views(cache / f"{v:02d}.npz", views)
         return [
@@ -69,12 +70,13 @@ class Distiller:
     def _describe(self, photos: Sequence[View], source: int, output: int, view: View) -> dict:
         azimuth, elevation, distance = azimuth_elevation(view.camera)
         return {
-            "input": camera_number(photos[source], source),
+            "input": photos[source].facts.camera,
             "output": output,
             "azimuth": azimuth,
             "elevation": elevation,
             "distance": distance,
-            "seed": view.meta.get("seed"),
+            "seed": view.facts.seed,
+            "offset": signed_degrees(azimuth - azimuth_elevation(photos[source].camera)[0]),
             "angle_from_input": angle_between(photos[source].camera, view.camera),
         }
 
@@ -94,7 +96,7 @@ class Distiller:
             if near is not None:
                 row |= {
                     "status": "photo",
-                    "reason": f"photo of camera {camera_number(photos[near], near)} is at this angle",
+                    "reason": f"photo of camera {photos[near].facts.camera} is at this angle",
                 }
             elif reasons:
                 row |= {"status": "refused", "reason": "; ".join(reasons)}
@@ -111,7 +113,7 @@ class Distiller:
         views = [c.view.rgba for c in cluster]
         agreement = np.array([[image_agreement(a, b) for b in views] for a in views])
         weights = self.config.views.dedupe.weights
-        _, consensus = pick_winner(
+        consensus = consensus_scores(
             agreement,
             np.array([c.row["scores"]["hull_iou"] for c in cluster]),
             np.array([c.row["angle_from_input"] for c in cluster]),
@@ -137,22 +139,17 @@ class Distiller:
         size = {0: photo_size, -1: camera.width}.get(self.config.views.output_size, self.config.views.output_size)
         new = replace(camera.scaled_to(size, size), height=size)
         rgba = change_camera(candidate.view.rgba, camera, new) if size != camera.width else candidate.view.rgba
-        meta = {
-            "generator": self.generator.name,
-            "view_set": self.generator.view_set.name,
-            "painted_size": camera.width,
-            "parents": [parent] if parent else [],
-            **{
-                k: row[k]
-                for k in ("input", "output", "seed", "cluster", "consensus", "agreement", "angle_from_input", "scores")
-            },
-        }
-        return View(rgba, new, meta)
-
-
-def camera_number(view: View, index: int) -> int:
-    """The rig's number of the camera that took a photo (its place in the sample when capture did not say)."""
-    return int(view.meta.get("camera", index))
+        names = ("input", "output", "cluster", "agreement", "angle_from_input", "scores")
+        facts = ViewFacts(
+            parents=(parent,),
+            generator=self.generator.name,
+            offset=row["offset"],
+            score=row["consensus"],
+            seed=row["seed"],
+            details={"view_set": self.generator.view_set.name, "painted_size": camera.width}
+            | {name: row[name] for name in names},
+        )
+        return View(rgba, new, facts)
 
 
 def save_views(path: Path, views: Sequence[View]) -> None:
@@ -162,7 +159,7 @@ def save_views(path: Path, views: Sequence[View]) -> None:
         np.savez(
             stream,
             rgba=np.stack([np.rint(view.rgba * 255).astype(np.uint8) for view in views]),
-            frames=json.dumps([view.camera.to_frame("") | {"meta": view.meta} for view in views]),
+            frames=json.dumps([view.camera.to_frame("") | {"meta": view.facts.to_json()} for view in views]),
         )
     os.replace(temporary, path)
 
@@ -172,7 +169,9 @@ def load_views(path: Path) -> list[View]:
     with np.load(path) as data:
         frames = json.loads(str(data["frames"]))
         return [
-            View(rgba.astype(np.float32) / 255.0, Camera.from_frame(frame), frame["meta"])
+            View(
+                rgba.astype(np.float32) / 255.0, Camera.from_frame(frame), ViewFacts.from_json(frame["meta"], str(path))
+            )
             for rgba, frame in zip(data["rgba"], frames, strict=True)
         ]
 
@@ -207,7 +206,7 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
         index,
         key,
         [(f"{item.frame:06d}", item) for item in items],
-        lambda name, item, folder: _distill_frame(distiller, item, folder, cache / name),
+        lambda name, item, folder: _distill_frame(distiller, item, folder, cache / name, config_hash(settings)),
         header,
         "frames",
         {"candidates.json": candidates},
@@ -216,54 +215,33 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
     return document
 
 
-def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, cache: Path) -> dict:
+def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, cache: Path, settings: str) -> dict:
     sample = read_sample(item.folder)
     photos = usable_views(sample, distiller.held_out_camera)
-    document = json.loads((item.folder / "opencv_cameras.json").read_text())
-    hashes = {
-        camera_number(view, i): frame.get("hash")
-        for i, (view, frame) in enumerate(zip(sample.views, document["frames"], strict=True))
-    }
-    hashes.pop(distiller.held_out_camera, None)  # never shown, hence no parent
+    document = read_document(item.folder)
+    hash_of = {view.facts.camera: f["hash"] for view, f in zip(sample.views, document["frames"], strict=True)}
+    shown = {photo.facts.camera: hash_of[photo.facts.camera] for photo in photos}  # the held-out one is no parent
     candidates = distiller.candidates(item, photos, cache)
     distiller.judge(candidates, photos)
     accepted = [c for c in candidates if c.row["status"] == "accepted"]
     accepted.sort(key=lambda c: c.row["cluster"])
     counts = Counter(c.row["status"] for c in candidates)
-    views = [distiller.finish(c, photos[0].camera.width, hashes.get(c.row["input"])) for c in accepted]
-    meta = {
-        **{
-            k: sample.meta[k]
-            for k in ("recording", "frame", "time_s", "segment", "similarity", "zoom")
-            if k in sample.meta
-        },
-        "source": "distilled",
-        "parents": [h for h in hashes.values() if h],
-        "generator": distiller.generator.name,
-        "licence": distiller.generator.licence,
-        "weights": distiller.generator.weights,
-    }
-    written = write_sample_into(folder, Sample(tuple(views), meta)) if views else []
+    views = [distiller.finish(c, photos[0].camera.width, shown[c.row["input"]]) for c in accepted]
+    facts = sample.facts.derive(
+        "distilled",
+        parents=tuple(shown.values()),
+        generator=distiller.generator.name,
+        weight_files=distiller.generator.weights,
+        seed=distiller.seed,
+        licence=distiller.generator.licence,
+        config_hash=settings,
+    )
+    hashes = write_sample(folder, Sample(tuple(views), facts), into=True) if views else []
     write_text(folder / "candidates.json", json.dumps({"frame": item.frame, "candidates": [c.row for c in candidates]}))
     write_png(folder / "candidates.png", candidate_sheet(candidates))
-    return {
-        "frame": item.frame,
-        "time_s": sample.meta.get("time_s"),
-        "views": len(views),
-        "hashes": written,
-        "candidates": len(candidates),
-        **{status: counts.get(status, 0) for status in ("accepted", "duplicate", "photo", "refused")},
-    }
-
-
-def write_sample_into(folder: Path, sample: Sample) -> list[str]:
-    """`write_sample` for an item folder that its chunk is still filling."""
-    inner = folder / "sample"
-    hashes = write_sample(inner, sample)
-    for path in inner.iterdir():
-        path.rename(folder / path.name)
-    inner.rmdir()
-    return hashes
+    statuses = {status: counts.get(status, 0) for status in ("accepted", "duplicate", "photo", "refused")}
+    details = {"time_s": facts.time_s, "candidates": len(candidates)} | statuses
+    return ItemRow(len(views), item.frame, hashes=tuple(hashes), details=details).to_row()
 
 
 def summarise(frames: Sequence[dict], tolerance: float) -> dict:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from mousefacelift.config import config_hash
 from mousefacelift.core.images import composite, contact_sheet, write_png, write_text
+from mousefacelift.core.splits import Splits
 from mousefacelift.distill.config import GeneratorConfig, NearestConfig
 from mousefacelift.distill.generators.protocol import change_camera
 from mousefacelift.distill.load_generator import facelift_parts, precision_of
-from mousefacelift.distill.photos import FrameStore, Splits, choose_frames, fit_focal, list_frames, photo_area
+from mousefacelift.distill.photos import FrameStore, choose_frames, fit_focal, list_frames, photo_area
 from mousefacelift.distill.view_sets import VIEW_SETS
 
 

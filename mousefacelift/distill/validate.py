@@ -44,7 +44,7 @@ def mean_views(store: FrameStore, camera_of: Callable, frames: int = 60) -> dict
 
 
 def _name(view: View, number: int):
-    return view.meta.get("camera", number)
+    return number if view.facts.camera is None else view.facts.camera
 
 
 def validate(paint: Paint, camera_of: Callable, train: FrameStore, held: FrameStore) -> dict:

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from mousefacelift.config import section
+from mousefacelift.core.sources import SOURCES
 
 
 @section
@@ -117,7 +118,7 @@ class TrainConfig:
     """steps between validations"""
     validation_frames: int = 12
     """samples of the val split that are judged, evenly spread"""
-    validation_source: Literal["real", "distilled", "splat", "object", "scan"] = "real"
+    validation_source: Literal[SOURCES] = "real"
     """source of those samples"""
     save_every: int = 100
     """steps between checkpoints"""

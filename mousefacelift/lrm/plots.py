@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.core.images import write_bytes
-from mousefacelift.core.samples import SOURCES
+from mousefacelift.core.sources import SOURCES, TABLE
 from mousefacelift.dataset.mixture import MixtureSampler
 from mousefacelift.lrm.runlog import RunTable
 
-COLORS = {"real": "#c1440e", "distilled": "#e0a030", "splat": "#7a9a01", "object": "#3b6ea5", "scan": "#7b5ea7"}
+COLORS = {source.name: source.colour for source in TABLE}
 
 
 def _figure(width: float, height: float, columns: int = 1):

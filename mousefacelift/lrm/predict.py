@@ -9,7 +9,9 @@ camera; index.json names the inputs, the targets and their hashes.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from mousefacelift.check.health import gaussian_health
+from mousefacelift.check.predictions import Item, Reference
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
+from mousefacelift.core.records import SampleFacts, ViewFacts
+from mousefacelift.core.render import published_render
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 from mousefacelift.core.splat_files import write_ply
 from mousefacelift.dataset.manifest import Manifest
@@ -88,8 +94,11 @@ def predict(model_folder: Path, dataset: Path, out: Path, config: PredictConfig,
         "size": sizes.image_size,
         "background": "alpha",
         "dataset_build": manifest.header["build"],
+        "render": dataclasses.asdict(published_render(device)),
     }
-    make = functools.partial(make_prediction, model=model, manifest=manifest, size=sizes.image_size, kept=kept)
+    make = functools.partial(
+        make_prediction, model=model, manifest=manifest, size=sizes.image_size, kept=kept, out=Path(out)
+    )
     return run_chunk(
         Path(out) / "index.json",
         config_hash([digest, manifest.header["build"], config]),
@@ -171,7 +180,7 @@ def camera_numbers(manifest: Manifest) -> np.ndarray:
 
 
 def make_prediction(
-    name: str, task: Task, folder: Path, *, model: nn.Module, manifest: Manifest, size: int, kept: set[str]
+    name: str, task: Task, folder: Path, *, model: nn.Module, manifest: Manifest, size: int, kept: set[str], out: Path
 ) -> dict:
     """Reconstruct one task, write its renders as a sample into `folder`, and return its row of the index."""
     at, shown = (read_sample(manifest.folder_of(frame.row)) for frame in (task.at, task.shown))
@@ -181,33 +190,28 @@ def make_prediction(
     cameras = [at.views[i].camera.scaled_to(size, size) for i in task.targets]
     images = render_rgba(gaussians, cameras)
     views = tuple(
-        View(rgba, camera, {"camera": task.at.cameras[i]}) for rgba, camera, i in zip(images, cameras, task.targets)
+        View(rgba, camera, ViewFacts(task.at.cameras[i])) for rgba, camera, i in zip(images, cameras, task.targets)
     )
-    write_sample(folder, Sample(views, {"source": "splat", "recording": task.at.recording, "frame": task.at.frame}))
+    write_sample(folder, Sample(views, SampleFacts("prediction", task.at.recording, frame=task.at.frame)), into=True)
     if name in kept:
         write_ply(
             folder / "splat.ply", gaussians.select(rows_to_keep(gaussians, FILTERS["body"])).map(torch.Tensor.cpu)
         )
-    place = str(manifest.folder_of(task.at.row))
-    return {
-        "kind": task.kind,
-        "protocol": task.protocol,
-        "split": task.at.split,
-        "recording": task.at.recording,
-        "frame": task.at.frame,
-        "swap_frame": task.shown.frame if task.kind == "swap" else None,
-        "inputs": [
-            {"sample": str(manifest.folder_of(task.shown.row)), "view": i, "camera": task.shown.cameras[i]}
-            for i in task.shown.inputs
-        ],
-        "targets": [
-            {
-                "sample": place,
-                "view": i,
-                "camera": task.at.cameras[i],
-                "hash": task.at.hashes[i],
-                "is_input": i in task.at.inputs,
-            }
-            for i in task.targets
-        ],
-    }
+    return Item(
+        name,
+        task.kind,
+        task.protocol,
+        task.at.split,
+        task.at.recording,
+        task.at.frame,
+        task.shown.frame if task.kind == "swap" else None,
+        tuple(reference(manifest, task.shown, i, out) for i in task.shown.inputs),
+        tuple(reference(manifest, task.at, i, out, i in task.at.inputs) for i in task.targets),
+        gaussian_health(gaussians.means, gaussians.scales, gaussians.opacities),
+    ).to_row()
+
+
+def reference(manifest: Manifest, frame: FrameViews, view: int, out: Path, is_input: bool = False) -> Reference:
+    """A view of a frame as the index in the folder `out` names it."""
+    folder = os.path.relpath(manifest.folder_of(frame.row).resolve(), out.resolve())
+    return Reference(folder, view, frame.cameras[view], frame.hashes[view], is_input)

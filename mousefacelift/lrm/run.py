@@ -16,7 +16,7 @@ from accelerate.tracking import get_available_trackers
 from torch import Tensor, nn
 
 from mousefacelift.config import config_hash
-from mousefacelift.core.samples import SOURCES
+from mousefacelift.core.sources import SOURCES
 from mousefacelift.dataset.arms import parse_arm, planned_steps
 from mousefacelift.dataset.config import LoaderConfig, MixtureConfig
 from mousefacelift.dataset.manifest import Manifest

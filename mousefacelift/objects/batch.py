@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
+from mousefacelift.core.records import ItemRow
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.make import asset_path, make_object
@@ -50,11 +51,17 @@ def make_row(
         try:
             return make_object(item, config, seed, folder, threads)
         except DataError as error:
-            return {"uid": item["uid"], "views": 0, **refusal(error)}
+            return empty_row(refusal(error), item["uid"])
     if not asset_path(item, config).is_file():
-        return {"status": MISSING, "uid": item["uid"], "views": 0, "reason": "not downloaded"}
+        return empty_row({"status": MISSING, "reason": "not downloaded"}, item["uid"])
     row = sandbox.run(make_object, item, config, seed, folder, threads)
-    return row if row["status"] == DONE else {"uid": item["uid"], "views": 0, **row}
+    return row if row["status"] == DONE else empty_row(row, item["uid"])
+
+
+def empty_row(row: dict, uid: str, frame: int | None = None) -> dict:
+    """The index row of an item without a sample; `row` says its status and why."""
+    details = {"uid": uid} | ({"kind": row["kind"]} if "kind" in row else {})
+    return ItemRow(0, frame, row["status"], row["reason"], details=details).to_row()
 
 
 def refuse_empty(index: dict, out: Path) -> None:

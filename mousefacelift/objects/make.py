@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.config import config_hash
+from mousefacelift.core.records import ItemRow, SampleFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.objects.backends import render
 from mousefacelift.objects.config import ObjectsConfig
@@ -28,7 +29,7 @@ def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, thre
 
     Args:
         item: a row of selection.json; a `path` names a file, a `number` an object of the procedural collection.
-        folder: sample folder, replaced.
+        folder: of the item, which the sample is put into.
     Raises:
         DataError: the asset is refused; says why.
     """
@@ -46,30 +47,31 @@ def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, thre
     number = int(item["name"])
     light = object_light(config, [seed, number])
     cameras = object_cameras(config.views, config.size, [seed, number, 1])
-    meta = {
-        "source": "object",
-        "asset": item["uid"],
-        "licence": item.get("license", "unknown"),
-        "collection": mesh.meta.get("collection", "objaverse" if "group" in item else "local"),
-        "family": mesh.meta.get("family"),
-        "seed": seed,
-        "backend": config.backend,
-        "config_hash": config_hash([config.views, config.light, config.size, config.supersampling, config.backend]),
-        "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
-        "faces": len(mesh.faces),
-    }
-    coverage = write_views(mesh, cameras, light, config, meta, folder, threads, whole=config.views.ring)
-    return {
-        "status": "done",
+    facts = SampleFacts(
+        "object",
+        asset=item["uid"],
+        licence=item.get("license", "unknown"),
+        seed=seed,
+        config_hash=config_hash([config.views, config.light, config.size, config.supersampling, config.backend]),
+        details={
+            "collection": mesh.meta.get("collection", "objaverse" if "group" in item else "local"),
+            "family": mesh.meta.get("family"),
+            "backend": config.backend,
+            "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
+            "faces": len(mesh.faces),
+        },
+    )
+    coverage = write_views(mesh, cameras, light, config, facts, folder, threads, whole=config.views.ring)
+    details = {
         "uid": item["uid"],
-        "licence": meta["licence"],
-        "views": len(cameras),
+        "licence": facts.licence,
         "faces": len(mesh.faces),
         "coverage": coverage,
         "load_s": round(loaded - started, 3),
         "total_s": round(time.perf_counter() - started, 3),
         "mb": round(folder_megabytes(folder), 3),
     }
+    return ItemRow(len(cameras), details=details).to_row()
 
 
 def asset_path(item: dict, config: ObjectsConfig) -> Path:
@@ -84,7 +86,14 @@ def object_light(config: ObjectsConfig, seed: list[int]) -> Light:
 
 
 def write_views(
-    mesh: Mesh, cameras, light: Light, config: ObjectsConfig, meta: dict, folder: Path, threads: int, whole: int
+    mesh: Mesh,
+    cameras,
+    light: Light,
+    config: ObjectsConfig,
+    facts: SampleFacts,
+    folder: Path,
+    threads: int,
+    whole: int,
 ) -> float:
     """Render, check and write a sample; returns the mean share of the image that the object covers.
 
@@ -95,8 +104,8 @@ def write_views(
     """
     pictures = render(mesh, cameras, light, config, threads)
     alphas = np.stack([picture[..., 3] for picture in pictures])
-    check_seen(alphas / np.float32(255), whole, str(meta["asset"]))
-    write_sample(folder, Sample(tuple(View(*pair, {}) for pair in zip(pictures, cameras)), meta))
+    check_seen(alphas / np.float32(255), whole, facts.asset)
+    write_sample(folder, Sample(tuple(View(*pair) for pair in zip(pictures, cameras)), facts), into=True)
     return round(float(alphas.mean() / 255), 4)
 
 

@@ -14,8 +14,11 @@ import numpy as np
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import ring
+from mousefacelift.core.records import ItemRow, SampleFacts
+from mousefacelift.core.samples import TRUTH_FILE
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.objects.batch import empty_row
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.inspect import inspect_asset
 from mousefacelift.objects.make import folder_megabytes, object_light, write_views
@@ -110,7 +113,7 @@ def render_scans(scan: Scan, out: Path, frames: range | None = None) -> dict:
 
         def make(name: str, frame: int, folder: Path) -> dict:
             row = run(make_scan, scan, frame, radius, folder)
-            return row if row["status"] == DONE else {"uid": f"{scan.name}/{name}", "frame": frame, "views": 0, **row}
+            return row if row["status"] == DONE else empty_row(row, f"{scan.name}/{name}", frame)
 
         key = config_hash(
             [
@@ -155,17 +158,15 @@ def make_scan(scan: Scan, frame: int, radius: float | None, folder: Path) -> dic
     similarity = Similarity(scale, np.eye(3), fitted.translation * scale / fitted.scale)
     mesh = transform_mesh(mesh, similarity)
     cameras = ring(config.scans.views, config.size, config.views.elevation, config.views.distance)
-    meta = {
-        "source": "scan",
-        **({} if scan.independent else {"recording": scan.name}),
-        "asset": scan.name,
-        "frame": frame,
-        "licence": sequence.meta.get("licence", "unknown"),
-        "collection": sequence.meta["form"],
-        "seed": scan.seed,
-        "backend": config.backend,
-        "truth": "truth.npz",
-        "config_hash": config_hash(
+    facts = SampleFacts(
+        "scan",
+        recording="" if scan.independent else scan.name,
+        asset=scan.name,
+        frame=frame,
+        time_s=None if sequence.time_s is None else float(sequence.time_s[frame]),
+        licence=sequence.meta.get("licence", "unknown"),
+        seed=scan.seed,
+        config_hash=config_hash(
             [
                 config.scans.views,
                 config.scans.extent,
@@ -176,22 +177,23 @@ def make_scan(scan: Scan, frame: int, radius: float | None, folder: Path) -> dic
                 config.backend,
             ]
         ),
-        "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
-    }
-    if sequence.time_s is not None:
-        meta["time_s"] = float(sequence.time_s[frame])
-    light = object_light(config, [scan.seed, 0])
-    coverage = write_views(mesh, cameras, light, config, meta, folder, scan.threads, whole=len(cameras))
-    np.savez_compressed(
-        folder / "truth.npz", vertices=mesh.vertices.astype(np.float32), faces=mesh.faces, normals=mesh.normals
+        details={
+            "collection": sequence.meta["form"],
+            "backend": config.backend,
+            "truth": TRUTH_FILE,
+            "similarity": {"scale": similarity.scale, "translation": similarity.translation.tolist()},
+        },
     )
-    return {
-        "status": "done",
+    light = object_light(config, [scan.seed, 0])
+    coverage = write_views(mesh, cameras, light, config, facts, folder, scan.threads, whole=len(cameras))
+    np.savez_compressed(
+        folder / TRUTH_FILE, vertices=mesh.vertices.astype(np.float32), faces=mesh.faces, normals=mesh.normals
+    )
+    details = {
         "uid": f"{scan.name}/{frame:06d}",
-        "frame": frame,
-        "views": len(cameras),
         "faces": len(mesh.faces),
         "coverage": coverage,
         "total_s": round(time.perf_counter() - started, 3),
         "mb": round(folder_megabytes(folder), 3),
     }
+    return ItemRow(len(cameras), frame, details=details).to_row()

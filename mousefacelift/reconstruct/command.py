@@ -62,7 +62,7 @@ def add_command(subparsers) -> None:
         "--library",
         type=Path,
         default=None,
-        help="library of filmed poses, to say whether this one was ever seen (default: results/distill/library)",
+        help="library of filmed poses: was this one ever seen? (default: results/distill/library, if any)",
     )
     parser.add_argument("--mask", type=Path, nargs="+", default=[], help="one mask per picture, white on the animal")
     parser.add_argument(
@@ -151,6 +151,7 @@ def _samples_of_folders(args: argparse.Namespace) -> Iterator[tuple[str, Sample]
 
 def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[str, Sample]]:
     """Pictures -> generated views. The command composes the two stages; the library modules do not know each other."""
+    from mousefacelift.core.records import SampleFacts
     from mousefacelift.core.samples import Sample
     from mousefacelift.distill.config import DistillConfig
     from mousefacelift.distill.load_generator import known_area, load_generator
@@ -172,15 +173,14 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
         view = frame_picture(rgba, 512, args.elevation, path.name, area)
         painted = generator.generate([view], [args.seed + number])[0]
         shown = [reframe(view, size), *(reframe(other, size) for other in painted)]
-        meta = {
-            "source": "distilled",
-            "picture": path.name,
-            "generator": generator.name,
-            "weights": generator.weights,
-            "licence": generator.licence,
-            "seed": args.seed + number,
-        } | _nearest_filmed(poses, rgba, path)
-        yield path.stem, Sample(_without_duplicates(shown), meta)
+        facts = SampleFacts(
+            generator=generator.name,
+            weight_files=generator.weights,
+            licence=generator.licence,
+            seed=args.seed + number,
+            details={"picture": path.name} | _nearest_filmed(poses, rgba, path),
+        )
+        yield path.stem, Sample(_without_duplicates(shown), facts)
 
 
 def _known_poses(folder: Path | None) -> Library | None:

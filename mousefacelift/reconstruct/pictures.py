@@ -92,7 +92,7 @@ def reframe(view: View, size: int) -> View:
     fx, fy, cx, cy = view.camera.fxfycxcy
     scale = wanted[0] / fx
     picture = _scale_about(view.rgba, scale, np.array([cx, cy]), size, aspect=(wanted[1] / fy) / scale)
-    return View(picture, Camera(view.camera.w2c, wanted, size, size), view.meta)
+    return View(picture, Camera(view.camera.w2c, wanted, size, size), view.facts)
 
 
 def _scale_about(rgba: np.ndarray, scale: float, middle: np.ndarray, size: int, aspect: float = 1.0) -> np.ndarray:

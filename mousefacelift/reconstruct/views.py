@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, project
-from mousefacelift.core.samples import Sample, View
+from mousefacelift.core.samples import Sample
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.errors import CameraError
 
@@ -49,5 +49,6 @@ def canonical_views(sample: Sample, name: str) -> tuple[Sample, float]:
         return sample, 1.0
     scale = CANONICAL_DISTANCE / mean
     grown = Similarity(scale)
-    views = tuple(View(view.rgba, grown.apply_camera(view.camera), view.meta) for view in sample.views)
-    return replace(sample, views=views, meta=sample.meta | {"world_scale": scale}), scale
+    views = tuple(replace(view, camera=grown.apply_camera(view.camera)) for view in sample.views)
+    facts = replace(sample.facts, details=sample.facts.details | {"world_scale": scale})
+    return replace(sample, views=views, facts=facts), scale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,7 @@ def write_reconstruction(
         )
     kept = gaussians.select(keep)
     out.mkdir(parents=True, exist_ok=True)
-    write_sample(out / "views", sample)
+    write_sample(out / "views", replace(sample, facts=replace(sample.facts, source="input")))
     write_ply(out / "gaussians.ply", kept, options.layout)
     if options.spz:
         write_spz(out / "gaussians.spz", kept)
@@ -88,7 +88,7 @@ def write_reconstruction(
         "filter": options.filter,
         "views": len(sample.views),
         **facts,
-        "input": sample.meta,
+        "input": sample.facts.to_json(),
     }
     write_text(out / "reconstruction.json", json.dumps(document, indent=1, default=str))
     return out

@@ -16,6 +16,11 @@ SHOWN = (
     ("iou", "IoU", 3),
     ("coverage", "coverage", 2),
 )
+GEOMETRY = {  # part of an entry -> title
+    "consistency": "silhouette consistency of the rendered views, and of the photos themselves",
+    "health": "health of the Gaussians (docs/metrics.md)",
+    "surface": "distance of the splat from the true surface, millimetres",
+}
 PROTOCOLS = {"A": "new time, seen cameras", "B": "held-out camera, training time", "C": "held-out camera, new time"}
 
 
@@ -59,7 +64,7 @@ def _arms(section: Section, path: Path) -> None:
 
 
 def _protocol(section: Section, arm: str, protocol: str, entry: dict) -> None:
-    collapse, consistency = entry["collapse"], entry["consistency"]
+    collapse = entry["collapse"]
     where = f"arm {arm}, protocol {protocol} ({PROTOCOLS.get(protocol, protocol)})"
     if not collapse["judged"]:
         section.add("text", text=f"{where}: collapse not judged, {collapse['why']}.")
@@ -102,10 +107,11 @@ def _protocol(section: Section, arm: str, protocol: str, entry: dict) -> None:
             title=f"{where}: collapse detectors ({collapse['frames']} frames)",
             rows=(tuple(name.replace("_", " ") for name, _ in metrics), tuple(number(value) for _, value in metrics)),
         )
-    numbers = [(name, value) for name, value in consistency.items() if name != "frames"]
-    if numbers:
-        section.add(
-            "table",
-            title=f"{where}: silhouette consistency of the rendered views, and of the photos themselves",
-            rows=(tuple(name.replace("_", " ") for name, _ in numbers), tuple(number(v, 3) for _, v in numbers)),
-        )
+    for name, title in GEOMETRY.items():
+        numbers = [(key, value) for key, value in entry[name].items() if key != "frames"]
+        if numbers:
+            section.add(
+                "table",
+                title=f"{where}: {title}",
+                rows=(tuple(key.replace("_", " ") for key, _ in numbers), tuple(number(v, 3) for _, v in numbers)),
+            )

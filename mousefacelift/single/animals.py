@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, canonical_fxfycxcy, orbit, ring
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.errors import ConfigError
@@ -109,16 +110,17 @@ def film_animal(model: Model, bed: str, number: int, config: SingleConfig, seed:
     ]
     to_mm = to_world.inverse()
     picture = _flawed(_paint(scene, to_mm.apply_camera(eye)), rng)
-    views = [View(picture, eye, {"picture": True})]
+    views = [View(picture, eye, ViewFacts(details={"picture": True}))]
     views += [View(_paint(scene, to_mm.apply_camera(camera)), camera) for camera in around]
-    meta = {
-        "source": "scan",
-        "asset": f"{bed}/{number:06d}",
-        "frame": number,
-        "truth": "truth.npz",
-        **asdict(model.animal),
-    }
-    write_sample(folder, Sample(tuple(views), meta))
+    facts = SampleFacts(
+        "scan",
+        asset=f"{bed}/{number:06d}",
+        frame=number,
+        seed=seed,
+        config_hash=config_hash(config),
+        details={"truth": "truth.npz", **asdict(model.animal)},
+    )
+    hashes = tuple(write_sample(folder, Sample(tuple(views), facts), into=True))
     vertices, labels = to_world.apply(model.vertices), part_labels(model.mesh)
     own = label_views(vertices, model.mesh.faces, labels, around)
     np.savez_compressed(
@@ -130,7 +132,8 @@ def film_animal(model: Model, bed: str, number: int, config: SingleConfig, seed:
         own=own,
         heading=_heading(vertices, labels, model.mesh),
     )
-    return {"subject": meta["asset"], "frame": number, "views": len(views), "coat": model.animal.coat}
+    details = {"subject": facts.asset, "coat": model.animal.coat}
+    return ItemRow(len(views), number, hashes=hashes, details=details).to_row()
 
 
 def _heading(vertices: np.ndarray, labels: np.ndarray, mesh: MouseMesh) -> np.ndarray:

@@ -19,7 +19,15 @@ from mousefacelift.chunks import read_index, run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.samples import Sample, read_document, read_sample
+from mousefacelift.core.records import ItemRow, SampleFacts
+from mousefacelift.core.samples import (
+    Sample,
+    read_document,
+    read_sample,
+    sample_facts,
+    seen_views,
+    view_facts,
+)
 from mousefacelift.core.splat_files import write_ply
 from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.splats.config import FitConfig
@@ -38,7 +46,7 @@ def fit_chunk(
     config: FitConfig,
     seed: int,
     limit: float,
-    held_out: int | None = None,
+    held_out: int | str | None = None,
     device: str = "cpu",
 ) -> dict:
     """Fit every sample of a capture chunk and write the chunk of fits.
@@ -46,13 +54,15 @@ def fit_chunk(
     Args:
         limit: error on its own cameras from which a fit is an outlier of the recording (`Trust.limit`); the same for
             all chunks, so that it matters neither how frames are cut into chunks nor in which order they are fitted.
-        held_out: index of a camera that no fit may see (the evaluation's), or None.
+        held_out: number or name of a camera that no fit may see (the evaluation's), or None.
     Raises:
         GateFailure: more than `config.max_failed` of the frames failed.
     """
     folder = Path(capture_index).parent
     items = [
-        (item["name"], folder / item["name"]) for item in read_index(capture_index)["items"] if not item.get("excluded")
+        (item["name"], folder / item["name"])
+        for item in read_index(capture_index)["items"]
+        if ItemRow.from_row(item, str(capture_index)).has_sample
     ]
     parents = [view["hash"] for _, sample in items for view in read_document(sample)["frames"]]
     key = config_hash(
@@ -95,7 +105,13 @@ class ChunkFitter:
     """Fits frames in batches as they are asked for one by one."""
 
     def __init__(
-        self, folders: Sequence[Path], config: FitConfig, seed: int, limit: float, held_out: int | None, device: str
+        self,
+        folders: Sequence[Path],
+        config: FitConfig,
+        seed: int,
+        limit: float,
+        held_out: int | str | None,
+        device: str,
     ):
         self.folders, self.config, self.seed, self.held_out, self.device = list(folders), config, seed, held_out, device
         self.limit = limit
@@ -106,14 +122,15 @@ class ChunkFitter:
     def make(self, name: str, sample_folder: Path, folder: Path) -> dict:
         """One item of `run_chunk`."""
         document = read_document(sample_folder)
-        base = {"frame": document.get("meta", {}).get("frame", name)}
+        facts = sample_facts(document, sample_folder)
+        base = {"frame": facts.frame}
         try:
             if sample_folder not in self.ready:
                 self._fit_batch(sample_folder)
             fit, how = self._settle(sample_folder, self.ready.pop(sample_folder))
         except DataError as error:
             fit, how = None, str(error)
-        record = self._record(name, document, fit)
+        record = self._record(sample_folder, document, facts, fit)
         if fit is None or fit.diverged:
             record["failed"] = fit.diverged if fit is not None else how
             (folder / "fit.json").write_text(json.dumps(record, indent=1))
@@ -128,7 +145,7 @@ class ChunkFitter:
 
     def _load(self, sample_folder: Path) -> FrameViews:
         sample: Sample = read_sample(sample_folder)
-        views = [v for v in range(len(sample.views)) if v != self.held_out]
+        views = seen_views([view.facts for view in sample.views], self.held_out, str(sample_folder))
         return frame_views(sample_folder.name, sample, self.config.size, views)
 
     def _fit_batch(self, first: Path) -> None:
@@ -176,14 +193,15 @@ class ChunkFitter:
         digits = "".join(c for c in frame.name if c.isdigit())
         return self.seed * 1_000_003 + int(digits or 0)
 
-    def _record(self, name: str, document: dict, fit: Fit | None) -> dict:
-        meta = document.get("meta", {})
-        kept = [frame for index, frame in enumerate(document["frames"]) if index != self.held_out]
-        record = {key: meta[key] for key in ("recording", "time_s", "segment", "licence") if key in meta}
-        record |= {
-            "name": name,
-            "frame": meta.get("frame", name),
-            "parents": [f["hash"] for f in kept if "hash" in f],
+    def _record(self, folder: Path, document: dict, facts: SampleFacts, fit: Fit | None) -> dict:
+        seen = seen_views(view_facts(document, folder), self.held_out, str(folder))
+        kept = [document["frames"][index] for index in seen]
+        record = {
+            "name": folder.name,
+            "frame": facts.frame,
+            "sample": facts.to_json(),
+            "seed": self.seed,
+            "parents": [f["hash"] for f in kept],
             "cameras": [Camera.from_frame(f).to_frame(f["file_path"]) for f in kept],
             "held_out": self.held_out,
         }

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from mousefacelift.commandline import add_config_argument, read_config, read_seed
-from mousefacelift.errors import DataError
+from mousefacelift.core.splits import Splits
 from mousefacelift.splats.config import SplatsConfig
 
 
@@ -64,16 +63,9 @@ def _start(args: argparse.Namespace) -> tuple[SplatsConfig, str]:
     return read_config(args, SplatsConfig, "splats"), "cuda" if args.gpus else "cpu"
 
 
-def read_held_out(path: Path | None) -> int | None:
+def read_held_out(path: Path | None) -> int | str | None:
     """The camera that the evaluation keeps unseen, from splits.json; None when there is none."""
-    if path is None:
-        return None
-    try:
-        return json.loads(path.read_text()).get("held_out_camera")
-    except (OSError, json.JSONDecodeError) as error:
-        raise DataError(
-            f"splits '{path}' cannot be read", got=str(error), hint="mousefacelift dataset split"
-        ) from error
+    return None if path is None else Splits.read(path).held_out_camera
 
 
 def run_fit(args: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import (
     CANONICAL_DISTANCE,
     RING_ELEVATION,
@@ -25,6 +26,7 @@ from mousefacelift.core.cameras import (
 from mousefacelift.core.cameras import ring as ring_cameras
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import write_bytes
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts, signed_degrees
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.splats.config import NovelConfig
 from mousefacelift.splats.score import render_views
@@ -101,39 +103,51 @@ def write_views(
     """Render the trusted ones of `planned` into a sample folder and return its index row.
 
     Args:
-        fit: the fit's record (`fit.json`): name, hash, error, parents (hashes of its photos), recording, frame, time_s.
+        fit: the fit's record (`fit.json`): name, hash, scores, parents (hashes of photos), its sample's facts, seed.
     """
     judged = [(view, *trust.judge(view.nearest_angle, fit["scores"]["error"], config.max_error)) for view in planned]
     chosen = [item for item in judged if item[1] <= config.max_error]
-    names = [(v, e) for v, e, _ in judged if e > config.max_error]
-    refused = [{"relative_azimuth": v.relative_azimuth, "kind": v.kind, "expected_error": e} for v, e in names]
-    row = {"frame": fit["frame"], "views": len(chosen), "refused": refused}
+    refused = [
+        {"relative_azimuth": view.relative_azimuth, "kind": view.kind, "expected_error": expected}
+        for view, expected, _ in judged
+        if expected > config.max_error
+    ]
     if not chosen:
-        return row | {"excluded": f"no view with an expected error of {config.max_error} or less"}
+        reason = f"no view with an expected error of {config.max_error} or less"
+        return ItemRow(0, fit["frame"], "refused", reason, details={"refused": refused}).to_row()
     rgba, depth = render_views(gaussians, [view.camera for view, _, _ in chosen], device)
-    views = []
-    for index, (view, expected, trusted) in enumerate(chosen):
-        azimuth, elevation, _ = azimuth_elevation(view.camera)
-        meta = {
-            "source": "splat",
-            "kind": view.kind,
-            "azimuth": azimuth,
-            "elevation": elevation,
-            "relative_azimuth": view.relative_azimuth,
-            "nearest_real_angle": view.nearest_angle,
-            "expected_error": expected,
-            "trust": trusted,
-            "parents": [fit["hash"]],
-        }
-        if config.depth:
-            meta |= {"depth": f"depth/cam_{index:03d}.png", "depth_unit": DEPTH_UNIT}
-        views.append(View(rgba[index], view.camera, meta))
-    facts = {key: fit[key] for key in ("recording", "frame", "time_s", "segment", "licence") if key in fit}
-    meta = {"source": "splat", "parents": [fit["hash"], *fit["parents"]], **facts}
-    hashes = write_sample(folder, Sample(tuple(views), meta))
+    views = tuple(
+        View(rgba[index], view.camera, _view_facts(index, view, expected, trusted, fit["hash"], config.depth))
+        for index, (view, expected, trusted) in enumerate(chosen)
+    )
+    facts = SampleFacts.from_json(fit["sample"], f"fit {fit['name']}").derive(
+        "splat", parents=(fit["hash"], *fit["parents"]), seed=fit["seed"], config_hash=config_hash(config)
+    )
+    hashes = write_sample(folder, Sample(views, facts), into=True)
     if config.depth:
         (folder / "depth").mkdir()
         for index, image in enumerate(depth):
             steps = np.rint(np.clip(image / DEPTH_UNIT, 0, 65535)).astype(np.uint16)
             write_bytes(folder / "depth" / f"cam_{index:03d}.png", cv2.imencode(".png", steps)[1].tobytes())
-    return row | {"hashes": hashes}
+    return ItemRow(len(hashes), fit["frame"], hashes=tuple(hashes), details={"refused": refused}).to_row()
+
+
+def _view_facts(
+    index: int, view: PlannedView, expected: float, trusted: float, parent: str, with_depth: bool
+) -> ViewFacts:
+    azimuth, elevation, _ = azimuth_elevation(view.camera)
+    details = {
+        "azimuth": azimuth,
+        "elevation": elevation,
+        "nearest_real_angle": view.nearest_angle,
+        "expected_error": expected,
+    }
+    if with_depth:
+        details |= {"depth": f"depth/cam_{index:03d}.png", "depth_unit": DEPTH_UNIT}
+    return ViewFacts(
+        kind=view.kind,
+        parents=(parent,),
+        offset=signed_degrees(view.relative_azimuth),
+        score=trusted,
+        details=details,
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from mousefacelift.chunks import read_index
 from mousefacelift.core.images import write_text
-from mousefacelift.core.samples import read_sample
+from mousefacelift.core.samples import read_sample, seen_views
 from mousefacelift.errors import DataError
 from mousefacelift.splats.config import SplatsConfig
 from mousefacelift.splats.frames import frame_views
@@ -22,7 +22,7 @@ def calibrate_recording(
     out: Path,
     config: SplatsConfig,
     seed: int,
-    held_out: int | None = None,
+    held_out: int | str | None = None,
     device: str = "cpu",
 ) -> dict:
     """Refit `config.trust.frames` frames spread over the recording and write the calibration with its evidence.
@@ -46,7 +46,7 @@ def calibrate_recording(
 
 
 def _first_rows(
-    items: Sequence[tuple[Path, str]], config: SplatsConfig, seed: int, held_out: int | None, device: str
+    items: Sequence[tuple[Path, str]], config: SplatsConfig, seed: int, held_out: int | str | None, device: str
 ) -> list[dict]:
     """The rows of the first of `items` that can be fitted; one broken frame must not cost the recording its
     calibration."""
@@ -54,7 +54,7 @@ def _first_rows(
     for index, name in items:
         try:
             sample = read_sample(Path(index).parent / name)
-            views = [v for v in range(len(sample.views)) if v != held_out]
+            views = seen_views([view.facts for view in sample.views], held_out, name)
             return held_out_rows(
                 frame_views(name, sample, config.fit.size, views), config.fit, config.trust.pairs, seed, device
             )

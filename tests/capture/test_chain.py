@@ -86,15 +86,15 @@ def test_world_is_canonical_and_no_view_is_clipped(toy_chunk):
     distances = []
     for item in document["items"]:
         sample = read_sample(index.parent / item["name"])
-        for view, row in zip(sample.views, item["views"]):
+        for view, row in zip(sample.views, item["quality"]):
             fx, fy, cx, cy = view.camera.fxfycxcy
             assert fx == fy and cx == cy == 64
             assert project(view.camera, np.zeros(3))[0] == pytest.approx([64, 64], abs=1e-6)
             assert view.camera.R[1] @ [0, 0, 1] < 0  # image down is world down
             assert row["border_share"] == 0 and row["hull_iou"] > 0.93
             distances.append(np.linalg.norm(view.camera.center))
-        assert sample.meta["source"] == "real" and sample.meta["recording"] == "toy"
-        assert sample.meta["licence"] == "CC0 toy" and len(sample.meta["config_hash"]) == 16
+        assert sample.facts.source == "real" and sample.facts.recording == "toy"
+        assert sample.facts.licence == "CC0 toy" and len(sample.facts.config_hash) == 16
     assert np.mean(distances) == pytest.approx(2.7, abs=0.02)
 
 

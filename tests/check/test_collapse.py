@@ -11,14 +11,10 @@ from mousefacelift.check.collapse import (
     collapse_metrics,
     diagnose,
     effective_rank,
-    gain_of_constant,
     input_swap,
     mean_image,
-    r2_of_gain,
     retrieval,
     sharpness_ratio,
-    skill_decomposition,
-    skill_over_mean,
     variance_ratio,
     view_copy,
     view_variance_ratio,
@@ -132,17 +128,6 @@ def test_retrieval_survives_blur_and_brightness(toy):
     )
 
 
-def test_murphys_decomposition_is_an_identity(toy):
-    target, _ = toy
-    prediction = 0.6 * target + 0.2 * target.roll(3, 0) + 0.1
-    parts = skill_decomposition(prediction, target, mean_image(target))
-    assert parts["r2"] == pytest.approx(2 * parts["r"] * parts["v"] ** 0.5 - parts["v"] - parts["bias"], abs=1e-5)
-    assert parts["bias"] >= -1e-5
-    assert r2_of_gain(
-        skill_over_mean(mean_image(target).expand_as(target), target, mean_image(target))
-    ) == pytest.approx(0, abs=1e-6)
-
-
 def test_anomalies_and_rank(toy):
     target, _ = toy
     assert anomaly_correlation(target, target) == pytest.approx(1) and variance_ratio(target, target) == pytest.approx(
@@ -151,7 +136,7 @@ def test_anomalies_and_rank(toy):
     assert anomaly_correlation(torch.ones_like(target), target) == 0
     assert effective_rank(target) > 5 and effective_rank(torch.ones_like(target)) == 0
     assert view_variance_ratio(target, target) == pytest.approx(1)
-    assert view_copy(target, target, target[:, 0].roll(5, 0)) < 0 and gain_of_constant(target) > 3
+    assert view_copy(target, target, target[:, 0].roll(5, 0)) < 0
 
 
 def test_one_frame_cannot_be_judged(toy):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mousefacelift.core.images import (
     unpremultiply,
     write_png,
 )
+from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_sample, view_hash, write_sample
 from mousefacelift.errors import CameraError, DataError
 
@@ -20,10 +22,10 @@ from mousefacelift.errors import CameraError, DataError
 def make_sample(rng, views=3, size=16):
     return Sample(
         tuple(
-            View(rng.random((size, size, 4)).astype(np.float32), camera, {"view": i})
+            View(rng.random((size, size, 4)).astype(np.float32), camera, ViewFacts(details={"view": i}))
             for i, camera in enumerate(ring(views, size))
         ),
-        {"source": "object", "frame": 7},
+        SampleFacts("object", asset="toy", frame=7, config_hash="toy"),
     )
 
 
@@ -31,7 +33,8 @@ def test_a_sample_survives_the_disk(tmp_path, rng):
     sample = make_sample(rng)
     hashes = write_sample(tmp_path / "s", sample)
     again = read_sample(tmp_path / "s")
-    assert again.meta == sample.meta and [v.meta for v in again.views] == [v.meta for v in sample.views]
+    assert replace(again.facts, code="", versions={}) == sample.facts
+    assert [v.facts for v in again.views] == [v.facts for v in sample.views]
     for old, new in zip(sample.views, again.views):
         assert np.abs(old.rgba - new.rgba).max() <= 0.5 / 255 + 1e-6
         assert np.array_equal(old.camera.w2c, new.camera.w2c)
@@ -49,7 +52,7 @@ def test_the_hash_sees_the_camera_and_the_image(rng):
 
 def test_chosen_views_are_read_in_the_order_asked(tmp_path, rng):
     write_sample(tmp_path / "s", make_sample(rng))
-    assert [v.meta["view"] for v in read_sample(tmp_path / "s", [2, 0]).views] == [2, 0]
+    assert [v.facts.details["view"] for v in read_sample(tmp_path / "s", [2, 0]).views] == [2, 0]
     with pytest.raises(DataError, match="fewer views"):
         read_sample(tmp_path / "s", [3])
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from mousefacelift.core.cameras import Camera, canonical_fxfycxcy, orbit, rays
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.core.splits import Splits
 
 RIG_AZIMUTHS = (217.1, 29.9, 96.1, 334.7, 160.0, 281.2)  # the real rig about the mean mouse position
 RIG_ELEVATIONS = (7.6, 22.1, 9.7, 8.0, 21.8, 23.9)
@@ -20,7 +22,7 @@ PARTS = (
 )
 
 
-def toy_view(camera: Camera, heading: float = 0.0, meta: dict | None = None) -> View:
+def toy_view(camera: Camera, heading: float = 0.0, facts: ViewFacts | None = None) -> View:
     """The toy mouse turned by `heading` degrees about +z, seen by `camera`: exact alpha, colour by surface point."""
     origin, directions = rays(camera)
     angle = np.radians(heading)
@@ -36,7 +38,7 @@ def toy_view(camera: Camera, heading: float = 0.0, meta: dict | None = None) -> 
     hit = np.isfinite(nearest)
     points = origin + directions * np.where(hit, nearest, 0)[..., None]
     colour = np.clip(0.35 + 0.3 * points, 0, 1) * hit[..., None]
-    return View(np.concatenate([colour, hit[..., None]], -1).astype(np.float32), camera, meta or {})
+    return View(np.concatenate([colour, hit[..., None]], -1).astype(np.float32), camera, facts or ViewFacts())
 
 
 def rig_cameras(size: int = 64) -> list[Camera]:
@@ -44,26 +46,29 @@ def rig_cameras(size: int = 64) -> list[Camera]:
     return [orbit(a, e, 2.7, canonical_fxfycxcy(size), size, size) for a, e in zip(RIG_AZIMUTHS, RIG_ELEVATIONS)]
 
 
-def toy_sample(cameras: list[Camera], heading: float = 0.0, **meta) -> Sample:
-    """A sample of the toy mouse; views are numbered as rig cameras when the source is real."""
-    meta = {"source": "real", "recording": "m1", "frame": 0, "time_s": 0.0, "licence": "CC0-1.0"} | meta
-    real = meta["source"] == "real"
-    views = [toy_view(camera, heading, {"camera": i} if real else {}) for i, camera in enumerate(cameras)]
-    return Sample(tuple(views), meta)
+def toy_sample(cameras: list[Camera], heading: float = 0.0, **changes) -> Sample:
+    """A sample of the toy mouse; views are numbered as rig cameras when the source is real, else believed."""
+    given = {"source": "real", "recording": "m1", "time_s": 0.0, "licence": "CC0-1.0", "config_hash": "toy"} | changes
+    facts = SampleFacts(**given)
+    known = [ViewFacts(camera=i) if facts.source == "real" else ViewFacts(score=1.0) for i in range(len(cameras))]
+    views = [toy_view(camera, heading, view) for camera, view in zip(cameras, known)]
+    return Sample(tuple(views), facts)
 
 
 def write_chunk(folder: Path, samples: dict[str, Sample]) -> Path:
     """A finished chunk as the stages write it: item folders and index.json; returns the index."""
+    items = []
     for name, sample in samples.items():
-        write_sample(folder / name, sample)
+        hashes = tuple(write_sample(folder / name, sample))
+        items.append({"name": name} | ItemRow(len(hashes), sample.facts.frame, hashes=hashes).to_row())
     index = folder / "index.json"
-    index.write_text(json.dumps({"key": "k", "header": {}, "items": [{"name": name} for name in samples]}))
+    index.write_text(json.dumps({"key": "k", "header": {}, "items": items}))
     return index
 
 
 @pytest.fixture(scope="session")
-def toy_chunks(tmp_path_factory) -> tuple[list[Path], dict]:
-    """Chunks of 24 real frames, 8 objects and 6 distilled frames at 32 px, and a splits document for them."""
+def toy_chunks(tmp_path_factory) -> tuple[list[Path], Splits]:
+    """Chunks of 24 real frames, 8 objects and 6 distilled frames at 32 px, and splits for them."""
     from mousefacelift.dataset.config import SplitConfig
     from mousefacelift.dataset.splits import split_recordings
 

@@ -16,10 +16,11 @@ from mousefacelift.chunks import read_index
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import read_document
+from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.build import build_dataset, expansion, writing
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
 from mousefacelift.dataset.manifest import Manifest
-from mousefacelift.dataset.splits import object_split, write_splits
+from mousefacelift.dataset.splits import object_split
 from mousefacelift.dataset.verify import verify_dataset
 from mousefacelift.errors import DataError
 from tests.dataset.conftest import rig_cameras, toy_sample, write_chunk
@@ -81,17 +82,17 @@ def test_scans_of_a_recording_follow_its_frames_whatever_their_name(toy_chunks, 
     manifest, _ = build_views(tmp_path, [write_chunk(tmp_path / "scans", scans)], splits)
     found = dict(zip(manifest.samples["frame"].tolist(), manifest.samples["split"]))
     assert found.pop(99) == "none"  # a frame that capture excluded is in no split
-    assert found == {int(frame): split for frame, split in splits["recordings"]["m1"].items()}
+    assert found == splits.recordings["m1"]
     assert {"train", "val", "test", "guard"} == set(found.values())
     rows = manifest.pool("scan", "train")[0]
-    assert [splits["recordings"]["m1"][str(f)] for f in manifest.samples["frame"].iloc[rows]] == ["train"] * len(rows)
+    assert [splits.of("m1", f) for f in manifest.samples["frame"].iloc[rows]] == ["train"] * len(rows)
 
 
 def test_a_scan_of_an_unknown_recording_is_refused_and_one_of_none_is_split_by_name(toy_chunks, ring_cameras, tmp_path):
     lost = write_chunk(tmp_path / "lost", {"0": toy_sample(ring_cameras, source="scan", recording="m2", asset="m2")})
     with pytest.raises(DataError, match="'m2', named by scan samples, has no split"):
         build_dataset([lost], toy_chunks[1], tmp_path / "lost", QUICK)
-    own = write_chunk(tmp_path / "own", {"0": toy_sample(ring_cameras, source="scan", recording=None, asset="mesh")})
+    own = write_chunk(tmp_path / "own", {"0": toy_sample(ring_cameras, source="scan", recording="", asset="mesh")})
     manifest, _ = build_views(tmp_path, [own], toy_chunks[1])
     assert manifest.samples["split"].tolist() == [object_split("mesh", QUICK.splits)]
 
@@ -101,10 +102,11 @@ def test_views_made_from_a_photo_of_the_held_out_camera_are_held_out(toy_chunks,
     indexes, splits = toy_chunks
     photos = [f["hash"] for f in read_document(indexes[0].parent / "000003")["frames"]]
     sample = toy_sample(
-        ring_cameras, 21.0, source="splat", frame=3, parents=["fit", *(photos if place == "sample" else photos[:5])]
+        ring_cameras, 21.0, source="splat", frame=3, parents=("fit", *(photos if place == "sample" else photos[:5]))
     )
     if place == "view":
-        views = [replace(v, meta={"parents": photos[5:] if i == 2 else photos[:1]}) for i, v in enumerate(sample.views)]
+        made_from = [photos[5:] if i == 2 else photos[:1] for i in range(len(sample.views))]
+        views = [replace(v, facts=replace(v.facts, parents=tuple(p))) for v, p in zip(sample.views, made_from)]
         sample = replace(sample, views=tuple(views))
     index = write_chunk(tmp_path / "splats", {"000003": sample})
     manifest, views = build_views(tmp_path, [indexes[0], index], splits)
@@ -116,10 +118,10 @@ def test_views_made_from_a_photo_of_the_held_out_camera_are_held_out(toy_chunks,
 
 def test_a_sample_made_from_photos_of_another_split_is_refused(toy_chunks, ring_cameras, tmp_path):
     indexes, splits = toy_chunks
-    test_frame = next(f for f, split in splits["recordings"]["m1"].items() if split == "test")
-    photo = read_document(indexes[0].parent / f"{int(test_frame):06d}")["frames"][0]["hash"]
+    test_frame = splits.frames("m1", "test")[0]
+    photo = read_document(indexes[0].parent / f"{test_frame:06d}")["frames"][0]["hash"]
     index = write_chunk(
-        tmp_path / "splats", {"000003": toy_sample(ring_cameras, 21.0, source="splat", frame=3, parents=[photo])}
+        tmp_path / "splats", {"000003": toy_sample(ring_cameras, 21.0, source="splat", frame=3, parents=(photo,))}
     )
     with pytest.raises(DataError, match="photos of another split.*\n.*train, photos of test"):
         build_dataset([indexes[0], index], splits, tmp_path / "dataset", QUICK)
@@ -324,6 +326,7 @@ def test_damaged_images_are_named_and_nothing_is_written(toy_chunks, tmp_path, f
 FULL_DISK = """
 import json, resource, signal, sys
 from pathlib import Path
+from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.build import build_dataset
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
 from mousefacelift.errors import DataError
@@ -332,7 +335,7 @@ indexes, splits, out, limit = json.loads(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the kernel then refuses to write on, in the middle of a file
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    build_dataset([Path(index) for index in indexes], json.loads(Path(splits).read_text()), Path(out),
+    build_dataset([Path(index) for index in indexes], Splits.read(splits), Path(out),
                   DatasetConfig(gate=GateConfig(mask_size=32)))
 except DataError as error:
     print(error)
@@ -343,7 +346,7 @@ except DataError as error:
 def build_limited(indexes, splits, out, limit):
     """The build in a process whose files cannot grow beyond `limit` bytes."""
     path = out.parent / "limited.json"
-    path.write_text(json.dumps(splits))
+    splits.write(path)
     arguments = json.dumps([[str(index) for index in indexes], str(path), str(out), limit])
     return subprocess.run([sys.executable, "-c", FULL_DISK, arguments], capture_output=True, text=True)
 
@@ -367,7 +370,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_leaves_the_old_dataset(bui
 
 
 def test_two_builds_at_once_end_with_one_whole_dataset(built, toy_chunks, tmp_path):
-    write_splits(tmp_path / "splits.json", toy_chunks[1])
+    toy_chunks[1].write(tmp_path / "splits.json")
     indexes = map(str, sorted(built.glob("*/*/index.json")))
     command = [
         sys.executable,
@@ -410,7 +413,7 @@ def test_commands_split_build_verify(toy_chunks, tmp_path, capsys):
         )
         == 0
     )
-    assert json.loads((out / "splits.json").read_text()) == splits
+    assert Splits.read(out / "splits.json") == splits
     assert (
         main(
             [
@@ -430,9 +433,8 @@ def test_commands_split_build_verify(toy_chunks, tmp_path, capsys):
     )
     assert main(["dataset", "verify", str(out)]) == 0
     assert "all as the manifest says" in capsys.readouterr().out
-    write_splits(
-        out / "splits.json", splits | {"recordings": {"m1": {str(i): ("train", "val")[i % 2] for i in range(24)}}}
-    )
+    shuffled = splits.to_json() | {"recordings": {"m1": {str(i): ("train", "val")[i % 2] for i in range(24)}}}
+    (out / "splits.json").write_text(json.dumps(shuffled))
     assert (
         main(
             ["dataset", "build", "--index", *map(str, indexes), "--splits", str(out / "splits.json"), "--out", str(out)]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import orbit
+from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import read_sample
 from mousefacelift.dataset.build import build_dataset
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
@@ -25,7 +26,7 @@ from mousefacelift.dataset.verify import verify_dataset
 from mousefacelift.errors import DataError
 from tests.dataset.conftest import toy_sample
 
-META = {"source": "object", "asset": "toy", "licence": "CC0-1.0"}
+FACTS = SampleFacts("object", asset="toy", licence="CC0-1.0")
 GATE = GateConfig(mask_size=48)
 
 
@@ -34,7 +35,9 @@ def ring():
     """Eight views with Zero123's field of view, which every format can hold."""
     focal = 24 / np.tan(ZERO123_FOV / 2)
     numbers = np.array([focal, focal, 24, 24])
-    return toy_sample([orbit(a, 20, 2.7, numbers, 48, 48) for a in range(0, 360, 45)], 20, **META)
+    return toy_sample(
+        [orbit(a, 20, 2.7, numbers, 48, 48) for a in range(0, 360, 45)], 20, source="object", asset="toy", recording=""
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +60,8 @@ def manifest(toy_chunks, tmp_path_factory):
 @pytest.mark.parametrize("name", sorted(set(WRITERS) & set(READERS)))
 def test_round_trip(ring, tmp_path, name):
     WRITERS[name](tmp_path / "toy", ring)
-    back = READERS[name](tmp_path / "toy", META)
-    assert len(back.views) == 8 and back.meta["licence"] == "CC0-1.0"
+    back = READERS[name](tmp_path / "toy", FACTS)
+    assert len(back.views) == 8 and back.facts.licence == "CC0-1.0"
     for before, after in zip(ring.views, back.views):
         np.testing.assert_allclose(after.camera.w2c, before.camera.w2c, atol=1e-6)
         np.testing.assert_allclose(after.camera.fxfycxcy, before.camera.fxfycxcy, atol=1e-6)
@@ -68,9 +71,9 @@ def test_round_trip(ring, tmp_path, name):
 @pytest.mark.parametrize("name", sorted(set(WRITERS) & set(READERS)))
 def test_an_import_goes_through_the_gate_into_a_chunk(ring, tmp_path, name):
     WRITERS[name](tmp_path / "toy", ring)
-    document = import_folders([tmp_path / "toy"], name, tmp_path / "chunk" / "index.json", META, GATE)
+    document = import_folders([tmp_path / "toy"], name, tmp_path / "chunk" / "index.json", FACTS, GATE)
     assert document["items"][0]["status"] == "done"
-    assert read_sample(tmp_path / "chunk" / "toy").meta["source"] == "object"
+    assert read_sample(tmp_path / "chunk" / "toy").facts.source == "object"
 
 
 def test_two_folders_of_one_name_are_refused_instead_of_one_never_read(ring, tmp_path):
@@ -78,7 +81,7 @@ def test_two_folders_of_one_name_are_refused_instead_of_one_never_read(ring, tmp
         WRITERS["openlrm"](tmp_path / place / "toy", ring)
     folders = [tmp_path / "a/toy", tmp_path / "b/toy"]
     with pytest.raises(DataError, match="two folders of this import are called 'toy'"):
-        import_folders(folders, "openlrm", tmp_path / "chunk/index.json", META, GATE)
+        import_folders(folders, "openlrm", tmp_path / "chunk/index.json", FACTS, GATE)
 
 
 def test_an_import_into_a_folder_of_the_users_keeps_it(ring, tmp_path):
@@ -86,7 +89,7 @@ def test_an_import_into_a_folder_of_the_users_keeps_it(ring, tmp_path):
     (tmp_path / "mydata").mkdir()
     (tmp_path / "mydata/thesis.txt").write_text("mine")
     with pytest.raises(DataError, match="thesis.txt"):
-        import_folders([tmp_path / "toy"], "openlrm", tmp_path / "mydata/index.json", META, GATE)
+        import_folders([tmp_path / "toy"], "openlrm", tmp_path / "mydata/index.json", FACTS, GATE)
     assert (tmp_path / "mydata/thesis.txt").read_text() == "mine"
 
 
@@ -96,7 +99,7 @@ def test_a_wrong_pose_convention_is_refused_at_import(ring, tmp_path):
         c2w = np.vstack([np.load(path), [0, 0, 0, 1]])
         np.save(path, np.linalg.inv(c2w)[:3])
     with pytest.raises(DataError, match="refuses every folder"):
-        import_folders([tmp_path / "toy"], "openlrm", tmp_path / "chunk" / "index.json", META, GATE)
+        import_folders([tmp_path / "toy"], "openlrm", tmp_path / "chunk" / "index.json", FACTS, GATE)
 
 
 def test_formats_refuse_what_they_cannot_hold(ring, tmp_path):
@@ -105,7 +108,7 @@ def test_formats_refuse_what_they_cannot_hold(ring, tmp_path):
     from mousefacelift.core.samples import Sample
 
     camera = replace(ring.views[0].camera, fxfycxcy=ring.views[0].camera.fxfycxcy + [0, 0, 3, 0])
-    shifted = Sample((replace(ring.views[0], camera=camera), *ring.views[1:]), ring.meta)
+    shifted = Sample((replace(ring.views[0], camera=camera), *ring.views[1:]), ring.facts)
     for name, message in (
         ("gobjaverse", "principal point"),
         ("zero123", "principal point"),
@@ -117,14 +120,14 @@ def test_formats_refuse_what_they_cannot_hold(ring, tmp_path):
     document = json.loads((tmp_path / "n" / "transforms.json").read_text())
     (tmp_path / "n" / "transforms.json").write_text(json.dumps(document | {"k1": 0.1}))
     with pytest.raises(DataError, match="distortion"):
-        READERS["nerfstudio"](tmp_path / "n", META)
+        READERS["nerfstudio"](tmp_path / "n", FACTS)
     WRITERS["colmap"](tmp_path / "c", ring)
     cameras = tmp_path / "c" / "sparse" / "0" / "cameras.txt"
     cameras.write_text(re.sub(r"PINHOLE(.*)", r"OPENCV\1 0.1 0 0 0", cameras.read_text()))
     with pytest.raises(DataError, match="distortion"):
-        READERS["colmap"](tmp_path / "c", META)
+        READERS["colmap"](tmp_path / "c", FACTS)
     with pytest.raises(DataError, match="no cameras"):
-        READERS["zero123"](tmp_path / "c", META)
+        READERS["zero123"](tmp_path / "c", FACTS)
 
 
 def test_facelift_lists_name_accepted_samples_and_guard_the_held_out_camera(manifest, tmp_path):
@@ -160,7 +163,7 @@ def test_long_lrm_scenes_have_a_name_rgb_pictures_and_a_list(manifest, tmp_path)
 def test_masks_of_a_nerfstudio_scene_become_alpha(ring, shared, tmp_path):
     folder = shared / "fixtures/real_files/b_nerfstudio_mask_path"
     for kind in ("masks", "rgba_masks"):
-        sample = READERS["nerfstudio"](folder / kind, META)
+        sample = READERS["nerfstudio"](folder / kind, FACTS)
         for view, frame in zip(sample.views, json.loads((folder / kind / "transforms.json").read_text())["frames"]):
             mask = np.asarray(Image.open(folder / kind / frame["mask_path"]).convert("L")) > 127
             np.testing.assert_array_equal(view.rgba[..., 3] > 0.5, mask)
@@ -171,7 +174,7 @@ def test_masks_of_a_nerfstudio_scene_become_alpha(ring, shared, tmp_path):
         frame.pop("fl_y")
         frame["camera_angle_x"] = angle
     (tmp_path / "s/transforms.json").write_text(json.dumps(document))
-    again = READERS["nerfstudio"](tmp_path / "s", META)
+    again = READERS["nerfstudio"](tmp_path / "s", FACTS)
     np.testing.assert_allclose(again.views[0].camera.fxfycxcy[:2], 178.42297578639528, rtol=1e-9)
 
 
@@ -184,13 +187,13 @@ def test_a_colmap_export_carries_points_on_the_animal_and_reads_as_binary_and_wi
     (tmp_path / "c/images/00003.png").rename(tmp_path / "c/images/view 3.png")
     text = (model / "images.txt").read_text().replace("00003.png", "view 3.png")
     (model / "images.txt").write_text(text)
-    assert len(READERS["colmap"](tmp_path / "c", META).views) == 8
+    assert len(READERS["colmap"](tmp_path / "c", FACTS).views) == 8
 
 
 def test_published_sample_is_imported(shared, tmp_path):
     folder = shared / "fixtures" / "facelift" / "gslrm_loader"
-    sample = facelift.read(facelift.read_list(folder / "list.txt")[0], META)
-    assert len(sample.views) == 5 and sample.meta["source"] == "object"
+    sample = facelift.read(facelift.read_list(folder / "list.txt")[0], FACTS)
+    assert len(sample.views) == 5 and sample.facts.source == "object"
 
 
 def test_exports_leave_out_the_held_out_camera(manifest, tmp_path):

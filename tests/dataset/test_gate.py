@@ -11,8 +11,8 @@ import pytest
 from mousefacelift.core.cameras import Camera, canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import Sample
 from mousefacelift.core.similarity import Similarity
-from mousefacelift.dataset.gate import check_sample, require
-from mousefacelift.errors import CameraError, GateFailure
+from mousefacelift.dataset.gate import check_sample
+from mousefacelift.errors import CameraError
 from tests.dataset.conftest import RIG_AZIMUTHS, RIG_ELEVATIONS, rig_cameras, toy_sample
 
 SIZE = 96
@@ -25,7 +25,7 @@ def true_sample():
 
 def changed(sample: Sample, **views) -> Sample:
     """`sample` with some views replaced: view=View keyed v0, v1, ..."""
-    return Sample(tuple(views.get(f"v{i}", view) for i, view in enumerate(sample.views)), sample.meta)
+    return Sample(tuple(views.get(f"v{i}", view) for i, view in enumerate(sample.views)), sample.facts)
 
 
 @pytest.mark.parametrize("heading", [0, 45, 110, 200, 290])
@@ -37,7 +37,9 @@ def test_true_samples_pass(heading):
 
 def test_a_similarity_of_the_world_changes_no_verdict(true_sample):
     turned = Similarity(1.05, np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]]))
-    moved = Sample(tuple(replace(v, camera=turned.apply_camera(v.camera)) for v in true_sample.views), true_sample.meta)
+    moved = Sample(
+        tuple(replace(v, camera=turned.apply_camera(v.camera)) for v in true_sample.views), true_sample.facts
+    )
     assert check_sample(moved).accepted
 
 
@@ -57,7 +59,7 @@ def test_distances_rescaled_per_camera_are_refused():
     ]
     sample = toy_sample(cameras, 30)
     assert check_sample(sample).accepted
-    forced = Sample(tuple(replace(v, camera=c) for v, c in zip(sample.views, rig_cameras(SIZE))), sample.meta)
+    forced = Sample(tuple(replace(v, camera=c) for v, c in zip(sample.views, rig_cameras(SIZE))), sample.facts)
     assert not check_sample(forced).accepted
 
 
@@ -66,7 +68,7 @@ def test_opengl_axes_are_refused(true_sample):
         return np.diag([1.0, -1, -1, 1]) @ camera.w2c
 
     views = [replace(v, camera=replace(v.camera, w2c=flipped(v.camera))) for v in true_sample.views]
-    assert any("OpenGL" in reason for reason in check_sample(Sample(tuple(views), true_sample.meta)).reasons)
+    assert any("OpenGL" in reason for reason in check_sample(Sample(tuple(views), true_sample.facts)).reasons)
     with pytest.raises(CameraError, match="det R"):
         replace(true_sample.views[0].camera, w2c=np.diag([1.0, 1, -1, 1]) @ true_sample.views[0].camera.w2c)
 
@@ -74,7 +76,7 @@ def test_opengl_axes_are_refused(true_sample):
 def test_millimetres_are_refused(true_sample):
     millimetres = Similarity(1 / 0.00844)
     views = [replace(v, camera=millimetres.apply_camera(v.camera)) for v in true_sample.views]
-    assert any("millimetres" in reason for reason in check_sample(Sample(tuple(views), true_sample.meta)).reasons)
+    assert any("millimetres" in reason for reason in check_sample(Sample(tuple(views), true_sample.facts)).reasons)
 
 
 @pytest.mark.parametrize("view", range(6))
@@ -93,7 +95,7 @@ def test_a_mirrored_image_is_refused(true_sample, view):
 
 def test_all_images_mirrored_are_refused(true_sample):
     views = [replace(v, rgba=v.rgba[:, ::-1]) for v in true_sample.views]
-    assert not check_sample(Sample(tuple(views), true_sample.meta)).accepted
+    assert not check_sample(Sample(tuple(views), true_sample.facts)).accepted
 
 
 def test_clipping_at_the_border_is_refused(true_sample):
@@ -113,8 +115,7 @@ def test_pixels_that_are_not_square_are_refused(true_sample):
 
 def test_an_empty_view_is_refused_and_require_raises(true_sample):
     empty = changed(true_sample, v1=replace(true_sample.views[1], rgba=np.zeros((SIZE, SIZE, 4), np.float32)))
-    with pytest.raises(GateFailure, match="no foreground in views"):
-        require(empty)
+    assert any("no foreground in views" in reason for reason in check_sample(empty).reasons)
 
 
 def test_distilled_views_are_judged_with_the_photos_of_their_frame(true_sample):

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mousefacelift.core.samples import SOURCES
+from mousefacelift.core.sources import SOURCES
 from mousefacelift.dataset.arms import mean_mouse_share, parse_arm, planned_steps, schedule
 from mousefacelift.dataset.config import ArmConfig, LoaderConfig, MixtureConfig, MouseShares, Phase
 from mousefacelift.dataset.mixture import MixtureSampler

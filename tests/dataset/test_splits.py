@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mousefacelift.dataset.config import SplitConfig
-from mousefacelift.dataset.splits import check_splits, object_split, protocol_of, split_recordings, split_time
+from mousefacelift.dataset.splits import object_split, protocol_of, split_recordings, split_time
 from mousefacelift.errors import ConfigError, DataError
 
 
@@ -24,7 +26,7 @@ def track(name="m1", frames=range(18000), fps=100.0, cuts=(5900, 11800, 17700), 
 
 def test_public_recording_is_split_into_guarded_blocks_that_end_at_its_cuts():
     document = split_recordings([track(frames=range(0, 18000, 5))], SplitConfig(blocks=2))
-    blocks = document["facts"]["m1"]["blocks"]
+    blocks = document.facts["m1"]["blocks"]
     for cut in (5900, 11800, 17700):
         assert not any(b["first"] < cut <= b["last"] for b in blocks)
     assert {"train", "val", "test", "guard"} == {b["split"] for b in blocks}
@@ -46,24 +48,22 @@ def test_frames_of_different_splits_are_never_nearer_than_the_guard(count, step,
 
 
 def test_guard_is_the_measured_correlation_time_when_that_is_longer():
-    assert split_recordings([track()], SplitConfig(guard_s=0.1))["facts"]["m1"]["guard_s"] == 0.8
-    assert split_recordings([track()], SplitConfig(guard_s=2.0))["facts"]["m1"]["guard_s"] == 2.0
+    assert split_recordings([track()], SplitConfig(guard_s=0.1)).facts["m1"]["guard_s"] == 0.8
+    assert split_recordings([track()], SplitConfig(guard_s=2.0)).facts["m1"]["guard_s"] == 2.0
 
 
 def test_a_shuffled_split_is_refused():
-    document = split_recordings([track(frames=range(0, 2000, 8), cuts=())], SplitConfig())
-    labels = document["recordings"]["m1"]
+    splits = split_recordings([track(frames=range(0, 2000, 8), cuts=())], SplitConfig())
+    labels = splits.recordings["m1"]
     shuffled = np.random.default_rng(42).permutation(list(labels.values()))
-    document["recordings"]["m1"] = dict(zip(labels, shuffled.tolist()))
     with pytest.raises(DataError, match="shuffled split"):
-        check_splits(document)
+        replace(splits, recordings={"m1": dict(zip(labels, shuffled.tolist()))})
 
 
 def test_adjacent_blocks_without_a_guard_are_refused():
-    document = split_recordings([track(frames=range(400), cuts=())], SplitConfig())
-    document["recordings"]["m1"] = {str(f): "train" if f < 300 else "val" for f in range(400)}
+    splits = split_recordings([track(frames=range(400), cuts=())], SplitConfig())
     with pytest.raises(DataError, match="without guard gaps"):
-        check_splits(document)
+        replace(splits, recordings={"m1": {f: "train" if f < 300 else "val" for f in range(400)}})
 
 
 def test_a_recording_too_short_for_its_guards_is_refused():
@@ -74,13 +74,13 @@ def test_a_recording_too_short_for_its_guards_is_refused():
 def test_recordings_and_animals_can_be_kept_apart():
     tracks = [track(name) for name in ("a1", "a2", "b1")]
     by_recording = split_recordings(tracks, SplitConfig(by="recording", test_names=("a2",)))
-    assert {r: set(s.values()) for r, s in by_recording["recordings"].items()} == {
+    assert {r: set(s.values()) for r, s in by_recording.recordings.items()} == {
         "a1": {"train"},
         "a2": {"test"},
         "b1": {"train"},
     }
     animals = SplitConfig(by="subject", test_names=("A",), subjects={"a1": "A", "a2": "A", "b1": "B"})
-    assert set(split_recordings(tracks, animals)["recordings"]["a1"].values()) == {"test"}
+    assert set(split_recordings(tracks, animals).recordings["a1"].values()) == {"test"}
     with pytest.raises(ConfigError, match="names that exist"):
         split_recordings(tracks, SplitConfig(by="recording", test_names=("zzz",)))
     with pytest.raises(DataError, match="listed twice"):

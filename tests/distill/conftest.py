@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit, project
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.core.splits import Splits
 
 RIG = ((-142.9, 8), (29.9, 22), (96.1, 10), (-25.3, 8), (160.0, 22), (-78.8, 24))
 
@@ -25,7 +27,7 @@ def toy_points(heading: float) -> tuple[np.ndarray, np.ndarray]:
     return body @ turn.T, colours
 
 
-def toy_view(camera, heading: float, meta: dict | None = None) -> View:
+def toy_view(camera, heading: float, facts: ViewFacts | None = None) -> View:
     """The toy animal as a view: far points first, each a square of 3 pixels."""
     points, colours = toy_points(heading)
     pixels, depth = project(camera, points)
@@ -34,13 +36,13 @@ def toy_view(camera, heading: float, meta: dict | None = None) -> View:
         x, y = np.floor(pixels[i]).astype(int)
         if 1 <= x < camera.width - 1 and 1 <= y < camera.height - 1:
             rgba[y - 1 : y + 2, x - 1 : x + 2] = [*colours[i], 1.0]
-    return View(rgba, camera, meta or {})
+    return View(rgba, camera, facts or ViewFacts())
 
 
 def toy_photos(heading: float, size: int = 64) -> list[View]:
     """Six photos of one instant."""
     return [
-        toy_view(orbit(az, el, 2.7, canonical_fxfycxcy(size), size, size), heading, {"camera": k})
+        toy_view(orbit(az, el, 2.7, canonical_fxfycxcy(size), size, size), heading, ViewFacts(k))
         for k, (az, el) in enumerate(RIG)
     ]
 
@@ -53,13 +55,14 @@ def toy_chunk(tmp_path_factory):
     for frame in range(10):
         sample = Sample(
             tuple(toy_photos(frame * 36.0)),
-            {"source": "real", "recording": "toy", "frame": frame, "time_s": frame / 10},
+            SampleFacts("real", "toy", frame=frame, time_s=frame / 10, config_hash="toy"),
         )
-        hashes = write_sample(root / "chunk" / f"{frame:06d}", sample)
-        items.append({"name": f"{frame:06d}", "frame": frame, "hashes": hashes})
+        hashes = tuple(write_sample(root / "chunk" / f"{frame:06d}", sample))
+        items.append({"name": f"{frame:06d}"} | ItemRow(len(hashes), frame, hashes=hashes).to_row())
     (root / "chunk/index.json").write_text(
         json.dumps({"key": "toy", "header": {"recording": "toy", "source": "real"}, "items": items})
     )
-    splits = {str(f): "train" if f < 6 else "guard" if f == 6 else "val" for f in range(10)}
-    (root / "splits.json").write_text(json.dumps({"version": 1, "held_out_camera": 5, "recordings": {"toy": splits}}))
+    labels = {f: "train" if f < 6 else "guard" if f == 6 else "val" for f in range(10)}
+    facts = {"toy": {"fps": 10.0, "guard_s": 0.1, "correlation_time_s": 0.1}}
+    Splits({"toy": labels}, held_out_camera=5, facts=facts).write(root / "splits.json")
     return root

@@ -12,10 +12,10 @@ from mousefacelift.distill.dedupe import (
     check_tolerance,
     circular_middle,
     cluster_angles,
+    consensus_scores,
     count_distinct,
     image_agreement,
     nearest_real,
-    pick_winner,
 )
 from mousefacelift.errors import ConfigError
 
@@ -157,10 +157,17 @@ def test_agreement_is_one_for_the_same_view_and_falls_with_shift_and_colour():
 def test_the_odd_one_out_never_wins():
     views = [disc(16, 0.4), disc(17, 0.42), disc(27, 0.9)]
     agreement = np.array([[image_agreement(a, b) for b in views] for a in views])
-    winner, scores = pick_winner(agreement, np.array([0.8, 0.8, 0.8]), np.full(3, 60.0), (1.0, 1.0, 0.25))
-    assert winner in (0, 1) and scores[2] == scores.min()
+    scores = consensus_scores(agreement, np.array([0.8, 0.8, 0.8]), np.full(3, 60.0), (1.0, 1.0, 0.25))
+    assert scores.argmin() == 2
 
 
 def test_closeness_to_the_input_decides_between_equals():
-    winner, _ = pick_winner(np.ones((2, 2)), np.array([0.8, 0.8]), np.array([90.0, 30.0]), (1.0, 1.0, 0.25))
-    assert winner == 1
+    scores = consensus_scores(np.ones((2, 2)), np.array([0.8, 0.8]), np.array([90.0, 30.0]), (1.0, 1.0, 0.25))
+    assert scores.argmax() == 1
+
+
+def test_a_consensus_is_a_share_whatever_its_weights_and_one_only_for_the_perfect_view():
+    perfect = consensus_scores(np.ones((2, 2)), np.ones(2), np.zeros(2), (1.0, 1.0, 0.25))
+    poor = consensus_scores(np.array([[1.0, 0.3], [0.3, 1.0]]), np.full(2, 0.4), np.full(2, 90.0), (1.0, 1.0, 0.25))
+    assert perfect == pytest.approx([1, 1]) and poor == pytest.approx([0.825 / 2.25] * 2)
+    assert consensus_scores(np.ones((1, 1)), np.ones(1), np.zeros(1), (1.0, 1.0, 0.25)) == pytest.approx([1.0])

@@ -127,7 +127,7 @@ def test_the_generator_shows_one_solid_from_all_sides(library):
     generator = NearestGenerator(library, wanted_views("sixty_between", (), None), CONFIG, {})
     photo = seen(toy_animal(FIVE[2]), 15.0, size=64)
     views = generator.generate([View(photo.rgba, photo.camera)], [3])[0]
-    assert len(views) == 6 and views[0].meta["pose"] == "m/2" and views[0].meta["seed"] == 3
+    assert len(views) == 6 and views[0].facts.details["pose"] == "m/2" and views[0].facts.seed == 3
     for view in views:
         truth = render_straight(toy_animal(FIVE[2]), [view.camera])[0]
         assert mask_iou(view.rgba[..., 3] > 0.5, truth[..., 3] > 0.5) > 0.75

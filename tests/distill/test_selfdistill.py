@@ -7,6 +7,7 @@ import pytest
 
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import azimuth_elevation, canonical_fxfycxcy, orbit
+from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import View, read_sample
 from mousefacelift.distill.config import DistillConfig, GateConfig
 from mousefacelift.distill.gate import FrameJudge, agreeing_frames, learn_thresholds, refusal
@@ -42,9 +43,9 @@ class TruthGenerator:
         ]
 
     def _paint(self, view, output, camera, seed):
-        heading = view.meta.get("heading", HEADING) + (90 if output == 1 else 0)
-        made = toy_view(camera, heading, {"seed": seed})
-        return View(made.rgba * 0, camera, made.meta) if output == 2 else made
+        heading = view.facts.details.get("heading", HEADING) + (90 if output == 1 else 0)
+        made = toy_view(camera, heading, ViewFacts(seed=seed))
+        return View(made.rgba * 0, camera, made.facts) if output == 2 else made
 
 
 HEADING = 0.0
@@ -91,7 +92,7 @@ def test_a_rig_with_one_camera_is_refused():
     from mousefacelift.core.samples import Sample
 
     with pytest.raises(DataError, match="two cameras"):
-        usable_views(Sample((toy_photos(0.0)[0],), {"source": "real"}), None)
+        usable_views(Sample((toy_photos(0.0)[0],), SampleFacts("real")), None)
     with pytest.raises(DataError, match="two cameras"):
         FrameJudge(toy_photos(0.0)[:1], GATE)
 
@@ -135,11 +136,12 @@ def test_a_chunk_is_written_with_true_cameras_and_provenance(toy_chunk, threshol
     document = distill_chunk(toy_chunk / "chunk/one.json", chunk / "index.json", distiller)
     row = document["items"][0]
     sample = read_sample(chunk / row["name"])
-    assert sample.meta["source"] == "distilled" and len(sample.views) == row["views"] == row["accepted"] > 0
+    assert sample.facts.source == "distilled" and len(sample.views) == row["views"] == row["accepted"] > 0
     for view in sample.views:
         truth = toy_view(view.camera, HEADING)
         assert ((view.rgba[..., 3] > 0.5) == (truth.rgba[..., 3] > 0.5)).mean() > 0.99
-        assert view.meta["input"] != 5 and view.meta["scores"]["containment"] > 0.8 and view.meta["parents"]
+        assert view.facts.details["input"] != 5 and view.facts.details["scores"]["containment"] > 0.8
+        assert view.facts.parents and 0 < view.facts.score <= 1
     record = json.loads((chunk / "candidates.json").read_text())
     assert record["summary"]["candidates"] == 30 and sum(record["summary"]["status"].values()) == 30
     assert not list(tmp_path.glob(".one.*"))

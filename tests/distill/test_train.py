@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
+from mousefacelift.core.splits import Splits
 from mousefacelift.distill.config import DistillConfig, GeneratorConfig, NetworkConfig, SamplerConfig, TrainingConfig
 from mousefacelift.distill.generators.pose import PoseGenerator
 from mousefacelift.distill.generators.pose_network import PoseNetwork, mirror_pose, pose_features
 from mousefacelift.distill.generators.protocol import view_seed
-from mousefacelift.distill.photos import FrameStore, Splits, choose_frames, list_frames
+from mousefacelift.distill.photos import FrameStore, choose_frames, list_frames
 from mousefacelift.distill.pose_training import PoseBatches, draw_condition_drop, min_snr_weight, pose_loss
 from mousefacelift.distill.selfdistill import Distiller
 from mousefacelift.distill.train import Average, learning_rate, train
@@ -148,8 +149,8 @@ def test_one_view_of_a_chunk_can_be_made_again_alone_and_identically(store, tmp_
     (tmp_path / "cache/02.npz").unlink()  # as if the job had been killed before this input
     again = distiller.candidates(item, photos, tmp_path / "cache")
     assert all(np.array_equal(a.view.rgba, b.view.rgba) for a, b in zip(whole, again, strict=True))
-    (views,) = generator.generate([photos[2]], [view_seed(7, item.recording, item.frame, photos[2].meta["camera"])])
-    for made, candidate in zip(views, [c for c in whole if c.row["input"] == photos[2].meta["camera"]], strict=True):
+    (views,) = generator.generate([photos[2]], [view_seed(7, item.recording, item.frame, photos[2].facts.camera)])
+    for made, candidate in zip(views, [c for c in whole if c.row["input"] == photos[2].facts.camera], strict=True):
         np.testing.assert_array_equal(np.rint(made.rgba * 255), np.rint(candidate.view.rgba * 255))
 
 

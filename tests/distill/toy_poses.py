@@ -7,7 +7,9 @@ import torch
 
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, canonical_fxfycxcy, orbit, ring
 from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.core.splits import Splits
 from mousefacelift.distill.generators.nearest import render_straight
 
 
@@ -49,14 +51,15 @@ def write_rings(folder, tails=TAILS, size=64, views=16):
         cameras = ring(views, size)
         images = render_straight(gaussians, cameras)
         sample = Sample(
-            tuple(View(rgba, camera) for rgba, camera in zip(images, cameras, strict=True)),
-            {"source": "splat", "recording": "m", "frame": frame},
+            tuple(View(rgba, camera, ViewFacts(score=1.0)) for rgba, camera in zip(images, cameras, strict=True)),
+            SampleFacts("splat", "m", frame=frame, config_hash="toy"),
         )
         (folder / "ring").mkdir(exist_ok=True)
         write_sample(folder / "ring" / name, sample)
-        items.append({"name": name})
+        items.append({"name": name, "views": views})
     index = {"key": "", "header": {"fits": str(folder / "fits")}, "items": items}
     (folder / "ring/index.json").write_text(json.dumps(index))
-    split = {str(frame): "train" for frame in range(len(tails) - 1)} | {str(len(tails) - 1): "test"}
-    (folder / "splits.json").write_text(json.dumps({"recordings": {"m": split}, "held_out_camera": None}))
+    labels = {frame: "train" for frame in range(len(tails) - 1)} | {len(tails) - 1: "test"}
+    facts = {"m": {"fps": 1.0, "guard_s": 0.5, "correlation_time_s": 0.5}}
+    Splits({"m": labels}, facts=facts).write(folder / "splits.json")
     return folder / "ring/index.json", folder / "splits.json"

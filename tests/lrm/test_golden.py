@@ -11,6 +11,7 @@ import torch
 
 from mousefacelift.core.cameras import ring
 from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.core.splat_files import read_ply, write_ply
 from mousefacelift.core.ssim import ssim
@@ -84,8 +85,8 @@ def test_ply_of_the_published_layout(tmp_path):
 
 
 def test_loader(tmp_path):
-    views = tuple(View(wave(48, 48, 4, step=0.05, phase=i).numpy(), camera, {}) for i, camera in enumerate(ring(3, 48)))
-    write_sample(tmp_path / "s", Sample(views, {"source": "object"}))
+    views = tuple(View(wave(48, 48, 4, step=0.05, phase=i).numpy(), camera) for i, camera in enumerate(ring(3, 48)))
+    write_sample(tmp_path / "s", Sample(views, SampleFacts("object", asset="wave", config_hash="toy")))
     found = load_views(tmp_path / "s", None, 32, (0.5,) * 3, True)
     got = [
         found["image"].mean().item(),

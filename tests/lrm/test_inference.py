@@ -1,6 +1,7 @@
 """Prediction and its inputs."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ SMALL = PredictConfig(max_frames=2, train_frames=1, splits=("test",), splats_kep
 
 def test_predictions_meet_their_truth_in_the_form_that_evaluation_reads(trained, toy_dataset, tmp_path):
     index = predict(trained, toy_dataset, tmp_path / "predictions", SMALL)
-    header, items = read_predictions(tmp_path / "predictions" / "index.json")
+    opened = read_predictions(tmp_path / "predictions" / "index.json")
+    header, items = opened.header, opened.items
     assert header["arm"] == "no-synthetic" and header["size"] == 32 and len(header["model_hash"]) == 64
+    assert header["render"]["alpha_max"] == 0.99 and all(item.health["count"] > 0 for item in items)
     assert sorted((item.protocol, item.kind) for item in items) == [
         ("A", "swap"),
         ("A", "swap"),
@@ -33,7 +36,8 @@ def test_predictions_meet_their_truth_in_the_form_that_evaluation_reads(trained,
         ("C", "target"),
     ]
     for item in items:
-        assert 5 not in item.input_cameras and len(item.inputs) == 4
+        assert 5 not in {shown.camera for shown in item.inputs} and len(item.inputs) == 4
+        assert not Path(item.targets[0].sample).is_absolute() and len(opened.load(item).truth) == len(item.targets)
         judged = [camera for camera, given in zip(item.cameras, item.is_input) if not given]
         assert judged == ([5] if item.protocol in "BC" else judged) and len(judged) == 1
         assert item.split == ("train" if item.protocol == "B" else "test")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mousefacelift.core.cameras import azimuth_elevation, canonical_fxfycxcy, orbit, rays, ring
+from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.dataset.schema import CAMERA_COLUMNS, SAMPLES, SCHEMA_VERSION, VIEWS
 
@@ -51,19 +52,26 @@ def build_toy_dataset(folder, size=32, frames=24, objects=6, with_objects=True, 
     for frame in range(frames):
         split = "train" if frame < frames // 2 else "val" if frame < frames - 4 else "test"
         images = [
-            View(cast_balls(c, 360 * frame / frames * 2.3, color), c, {"camera": i}) for i, c in enumerate(rig(size))
+            View(cast_balls(c, 360 * frame / frames * 2.3, color), c, ViewFacts(i)) for i, c in enumerate(rig(size))
         ]
         add_sample(folder, rows, views, f"real/{frame:06d}", "real", split, frame, images)
     for number in range(objects if with_objects else 0):
         heading, tint = rng.uniform(0, 360), rng.random(3)
-        images = [View(cast_balls(c, heading, tint), c, {}) for c in ring(8, size)]
+        images = [View(cast_balls(c, heading, tint), c) for c in ring(8, size)]
         add_sample(folder, rows, views, f"objects/{number:04d}", "object", "train", 0, images)
     write_tables(folder, rows, views)
     return folder
 
 
 def add_sample(folder, rows, views, name, source, split, frame, images):
-    hashes = write_sample(folder / name, Sample(tuple(images), {"source": source}))
+    facts = SampleFacts(source, "toy", frame=frame, config_hash="toy")
+    view_rows(
+        rows, views, name, source, split, frame, images, write_sample(folder / name, Sample(tuple(images), facts))
+    )
+
+
+def view_rows(rows, views, name, source, split, frame, images, hashes):
+    """Append the rows of one sample that is written."""
     rows.append(
         {
             "folder": name,
@@ -83,7 +91,7 @@ def add_sample(folder, rows, views, name, source, split, frame, images):
     )
     for index, (view, digest) in enumerate(zip(images, hashes)):
         azimuth, elevation, distance = azimuth_elevation(view.camera)
-        camera = view.meta.get("camera", -1)
+        camera = -1 if view.facts.camera is None else view.facts.camera
         numbers = [view.camera.width, view.camera.height, *view.camera.fxfycxcy, *view.camera.w2c[:3].ravel()]
         held = camera == HELD_OUT
         protocol = {"train": "B" if held else "train", "guard": "none"}.get(split, "C" if held else "A")

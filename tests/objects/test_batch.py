@@ -146,7 +146,7 @@ def test_bad_assets_are_rows_with_reasons_and_good_ones_samples(tmp_path):
         assert row["status"] == "refused" and reason in row["reason"] and row["views"] == 0
     assert describe(index).startswith("1 done, 6 refused, 0 failed, 0 missing")
     sample = read_sample(tmp_path / "out/000000-000006" / rows["good.glb"]["name"])
-    assert sample.meta["asset"] == "good.glb" and sample.meta["licence"] == "unknown"
+    assert sample.facts.asset == "good.glb" and sample.facts.licence == "unknown"
     assert len(sample.views) == 4 and sample.views[0].rgba[..., 3].max() == 1
 
 

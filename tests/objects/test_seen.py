@@ -76,13 +76,15 @@ def test_the_dataset_counts_what_the_renderer_refused(tmp_path):
 
     import pandas as pd
 
+    from mousefacelift.core.records import ItemRow
     from mousefacelift.dataset.build import _check_refused, refused_when_made
     from mousefacelift.dataset.config import DatasetConfig
     from mousefacelift.errors import GateFailure
 
-    items = [{"name": f"{k}", "status": "refused", "kind": "nothing of the object is seen"} for k in range(3)]
+    refused = ItemRow(0, status="refused", reason="all", details={"kind": "nothing of the object is seen"}).to_row()
+    items = [{"name": f"{k}"} | refused for k in range(3)]
     items.append({"name": "3", "status": "done", "views": 4})
-    (tmp_path / "index.json").write_text(json.dumps({"source": "object", "items": items}))
+    (tmp_path / "index.json").write_text(json.dumps({"key": "k", "header": {"source": "object"}, "items": items}))
     made = refused_when_made([tmp_path / "index.json"])
     assert made == {"object": ["nothing of the object is seen"] * 3}
     samples = pd.DataFrame({"source": ["object"], "decision": ["accepted"], "reason": [""]})

@@ -111,7 +111,7 @@ def test_several_pictures_share_one_load_of_each_network(trained, tmp_path, load
     for name in "abc":
         facts = json.loads((tmp_path / "out" / name / "reconstruction.json").read_text())
         assert (
-            facts["views"] == 4 and facts["input"]["picture"] == f"{name}.png"
+            facts["views"] == 4 and facts["input"]["details"]["picture"] == f"{name}.png"
         )  # the repainted angle gave way to the picture
         assert read_ply(tmp_path / "out" / name / "gaussians.ply").count == facts["gaussians"] > 50
 
@@ -130,7 +130,7 @@ def test_a_picture_is_compared_with_what_was_filmed(trained, tmp_path, loads, ca
     assert main([*command, str(tmp_path / "library")]) == 0
     warned = capsys.readouterr().err
     assert "strange.png: this pose is unlike anything filmed" in warned and "seen.png: this pose" not in warned
-    facts = json.loads((tmp_path / "out/seen/reconstruction.json").read_text())["input"]["nearest_filmed"]
+    facts = json.loads((tmp_path / "out/seen/reconstruction.json").read_text())["input"]["details"]["nearest_filmed"]
     assert facts["frame"] == 1 and facts["usual"] < 1
     assert main([*command, str(tmp_path / "nowhere")]) == 2 and "distill library" in capsys.readouterr().err
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mousefacelift.core.cameras import Camera, project
+from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View
 from mousefacelift.errors import CameraError
 from mousefacelift.reconstruct.views import canonical_views
@@ -20,13 +21,13 @@ def sample(unit=1.0, shift=(0.0, 0.0, 0.0)):
         w2c = camera.w2c.copy()
         w2c[:3, 3] = unit * (camera.t - camera.R @ np.array(shift))
         views.append(View(np.zeros((32, 32, 4), np.float32), Camera(w2c, camera.fxfycxcy, 32, 32)))
-    return Sample(tuple(views), {"source": "real"})
+    return Sample(tuple(views), SampleFacts("real"))
 
 
 @pytest.mark.parametrize("unit", [1000 / 9, 1 / 9, 5.0])
 def test_views_in_another_unit_come_to_the_canonical_distance_and_keep_their_pixels(unit):
     scaled, factor = canonical_views(sample(unit), "a")
-    assert factor == pytest.approx(1 / unit) and scaled.meta["world_scale"] == factor
+    assert factor == pytest.approx(1 / unit) and scaled.facts.details["world_scale"] == factor
     for mended, camera in zip(scaled.cameras, rig(32), strict=True):
         np.testing.assert_allclose(mended.center, camera.center, atol=1e-9)
         np.testing.assert_allclose(
@@ -48,4 +49,4 @@ def test_a_world_that_is_not_centred_on_the_animal_is_refused():
     camera = dataclasses.replace(behind.cameras[1], w2c=turned)
     views = (behind.views[0], dataclasses.replace(behind.views[1], camera=camera))
     with pytest.raises(CameraError, match="behind a camera"):
-        canonical_views(Sample(views, behind.meta), "a")
+        canonical_views(Sample(views, behind.facts), "a")

@@ -8,6 +8,7 @@ import pytest
 from mousefacelift.check.table import compare_arms
 from mousefacelift.core.cameras import ring
 from mousefacelift.core.images import contact_sheet, shared_crop
+from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.errors import DataError
 from mousefacelift.report.build import build_report
@@ -49,7 +50,7 @@ def results(tmp_path):
     capture, distill = tmp_path / "results/capture/m", tmp_path / "results/distill"
     (capture / "samples/c").mkdir(parents=True)
     (capture / "rig.json").write_text(json.dumps(RIG))
-    views = tuple(View(spot(), camera, {}) for camera in ring(3, 32))
+    views = tuple(View(spot(), camera, ViewFacts(i)) for i, camera in enumerate(ring(3, 32)))
     candidates = [
         {"cluster": c, "status": s, "reason": r}
         for c, s, r in [
@@ -60,7 +61,7 @@ def results(tmp_path):
         ]
     ]
     for folder, name in ((capture / "samples/c", "000003"), (distill / "m/samples/c", "000003")):
-        write_sample(folder / name, Sample(views, {"source": "real"}))
+        write_sample(folder / name, Sample(views, SampleFacts("real", "m", frame=3, config_hash="toy")))
         row = {"name": name, "frame": 3, "time_s": 0.3, "accepted": 1, "scores": {"psnr": 25.5}}
         (folder / "index.json").write_text(json.dumps({"key": "k", "header": {}, "items": [row]}))
     (distill / "m/samples/c/000003/candidates.json").write_text(json.dumps({"frame": 3, "candidates": candidates}))
@@ -98,6 +99,8 @@ def test_the_sweep_is_a_table_of_its_arms_and_a_single_run_claims_no_spread(resu
         "held_out": {"model": numbers},
         "inputs": {},
         "consistency": {},
+        "health": {"needle_share": 0.25},
+        "surface": {"chamfer_mm": 1.5},
         "cameras": [5],
         "collapse": {"judged": True, "findings": ["mean_image"], "frames": 5, "metrics": {}},
     }
@@ -111,6 +114,7 @@ def test_the_sweep_is_a_table_of_its_arms_and_a_single_run_claims_no_spread(resu
     compare_arms(runs, results / "evaluate/sweep_arms.csv")
     page = build(results)
     assert "the arms of the sweep" in page and "17.50 ± 0.71" in page and "12.25<" in page
+    assert "needle share" in page and "chamfer mm" in page and "1.500<" in page
     assert "arm 80-20.seed1, protocol C" in page and "collapse found: mean_image" in page
 
 
@@ -137,6 +141,8 @@ def test_a_collapse_finding_is_an_alarm_above_everything(results):
                         "held_out": {},
                         "inputs": {},
                         "consistency": {},
+                        "health": {"needle_share": 0.25},
+                        "surface": {"chamfer_mm": 1.5},
                         "collapse": {"judged": True, "findings": ["white_out"], "metrics": {}, "frames": 6},
                     }
                 },

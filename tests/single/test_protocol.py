@@ -58,7 +58,7 @@ def test_every_camera_in_turn_is_the_picture_and_all_others_judge(toy_dataset):
 
 def test_test_animals_are_filmed_once_and_carry_their_truth(animals):
     sample = read_sample(animals.parent / "000001")
-    assert len(sample.views) == 1 + CONFIG.views and sample.meta["coat"] == "agouti"
+    assert len(sample.views) == 1 + CONFIG.views and sample.facts.details["coat"] == "agouti"
     areas = [float((view.rgba[..., 3] > 0.5).mean()) for view in sample.views]
     assert min(areas) > 0.02 and max(areas) < 0.5
     with np.load(animals.parent / "000001/truth.npz") as truth:

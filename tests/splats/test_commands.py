@@ -8,8 +8,10 @@ import pytest
 from conftest import toy_frame
 
 from mousefacelift.cli import main
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 from mousefacelift.core.splat_files import read_ply, read_spz
+from mousefacelift.core.splits import Splits
 
 CONFIG = {
     "splats": {
@@ -31,11 +33,11 @@ def write_chunk(folder, frames):
     items = []
     for number, frame in enumerate(frames):
         views = tuple(
-            View(image, camera, {"camera": k}) for k, (image, camera) in enumerate(zip(frame.rgba, frame.cameras))
+            View(image, camera, ViewFacts(k)) for k, (image, camera) in enumerate(zip(frame.rgba, frame.cameras))
         )
-        meta = {"source": "real", "recording": "toy", "frame": number, "time_s": number / 10}
-        hashes = write_sample(folder / f"{number:06d}", Sample(views, meta))
-        items.append({"name": f"{number:06d}", "frame": number, "hashes": hashes})
+        facts = SampleFacts("real", "toy", frame=number, time_s=number / 10, config_hash="toy")
+        hashes = tuple(write_sample(folder / f"{number:06d}", Sample(views, facts)))
+        items.append({"name": f"{number:06d}"} | ItemRow(len(views), number, hashes=hashes).to_row())
     (folder / "index.json").write_text(json.dumps({"key": "x", "header": {}, "items": items}))
     return folder / "index.json"
 
@@ -66,7 +68,7 @@ def test_every_frame_has_a_splat_with_its_record(results):
         record = json.loads((chunk / item["name"] / "fit.json").read_text())
         assert (chunk / item["name"] / "splat.npz").exists()
         assert len(record["cameras"]) == len(record["parents"]) == 6
-        assert record["hash"] == item["hash"] and record["recording"] == "toy"
+        assert record["hash"] == item["hash"] and record["sample"]["recording"] == "toy"
 
 
 def test_rendered_views_carry_camera_angle_trust_depth_and_parents(results):
@@ -74,14 +76,15 @@ def test_rendered_views_carry_camera_angle_trust_depth_and_parents(results):
     item = json.loads((chunk / "index.json").read_text())["items"][0]
     sample = read_sample(chunk / item["name"])
     fits = json.loads((results / "fits" / "000000-000002" / "index.json").read_text())["items"]
-    assert sample.meta["source"] == "splat" and sample.meta["recording"] == "toy"
+    assert sample.facts.source == "splat" and sample.facts.recording == "toy"
     assert len(sample.views) == item["views"] == 12
     for view in sample.views:
-        assert view.meta["parents"] == [fits[0]["hash"]]
-        assert 0 < view.meta["nearest_real_angle"] < 60 and 0 <= view.meta["trust"] <= 1
+        assert view.facts.parents == (fits[0]["hash"],) and -180 < view.facts.offset <= 180
+        assert 0 < view.facts.details["nearest_real_angle"] < 60 and 0 <= view.facts.score <= 1
         assert (view.rgba[..., 3] > 0.5).sum() > 20
         depth = (
-            cv2.imread(str(chunk / item["name"] / view.meta["depth"]), cv2.IMREAD_UNCHANGED) * view.meta["depth_unit"]
+            cv2.imread(str(chunk / item["name"] / view.facts.details["depth"]), cv2.IMREAD_UNCHANGED)
+            * view.facts.details["depth_unit"]
         )
         solid = view.rgba[..., 3] > 0.9
         assert 1.5 < np.median(depth[solid]) < 3.6
@@ -114,12 +117,12 @@ def test_views_above_the_allowed_error_are_not_written(results, tmp_path):
         == 0
     )
     items = json.loads(out.read_text())["items"]
-    assert all(item["views"] == 0 and len(item["refused"]) == 12 and "excluded" in item for item in items)
+    assert all(item["views"] == 0 and len(item["refused"]) == 12 and item["status"] == "refused" for item in items)
     assert not list(out.parent.glob("*/images/*"))
 
 
 def test_the_evaluations_camera_is_kept_out_of_the_fits(results, tmp_path):
-    (tmp_path / "splits.json").write_text(json.dumps({"held_out_camera": 5}))
+    Splits({}, held_out_camera=5).write(tmp_path / "splits.json")
     samples = results / "capture" / "000000-000002" / "index.json"
     out = tmp_path / "fits" / "index.json"
     assert (

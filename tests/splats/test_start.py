@@ -7,6 +7,7 @@ import pytest
 from conftest import toy_cameras, toy_frame
 
 from mousefacelift.core.cameras import project
+from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View
 from mousefacelift.errors import DataError
 from mousefacelift.splats.config import HullConfig
@@ -17,7 +18,7 @@ from mousefacelift.splats.warm import warm_start
 
 
 def sample_of(frame):
-    return Sample(tuple(View(image, camera) for image, camera in zip(frame.rgba, frame.cameras)), {"source": "real"})
+    return Sample(tuple(View(image, camera) for image, camera in zip(frame.rgba, frame.cameras)), SampleFacts("real"))
 
 
 def test_the_start_lies_on_the_hull_in_the_colours_of_the_views(frame):

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.core.images import read_rgba, write_png
+from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View
 from mousefacelift.dataset.formats.hull_points import hull_points
+from mousefacelift.dataset.formats.naming import name_view
 from mousefacelift.dataset.formats.pinhole import pinhole_of, raw_of
 from mousefacelift.errors import DataError
 from mousefacelift.formats.colmap import is_model, read_images, write_model
@@ -30,8 +32,8 @@ def write(folder: Path, sample: Sample) -> None:
     write_model(folder / "sparse" / "0", images, points=points, colors=np.rint(255 * colors).astype(np.uint8))
 
 
-def read(folder: Path, meta: dict) -> Sample:
-    """The sample of a COLMAP model, text or binary, in sparse/0, sparse or the folder itself; `meta` names source,
+def read(folder: Path, facts: SampleFacts) -> Sample:
+    """The sample of a COLMAP model, text or binary, in sparse/0, sparse or the folder itself; `facts` name source,
     asset or recording, and licence.
 
     Raises:
@@ -44,7 +46,8 @@ def read(folder: Path, meta: dict) -> Sample:
     views = []
     for image in sorted(read_images(model), key=lambda image: natural_key(image.name)):
         rgba = read_rgba(folder / "images" / image.name)
-        views.append(View(rgba, pinhole_of(image.camera, f"image {image.name} of {model}", "colmap image_undistorter")))
+        camera = pinhole_of(image.camera, f"image {image.name} of {model}", "colmap image_undistorter")
+        views.append(name_view(View(rgba, camera), image.name))
     if not views:
         raise DataError(f"model {model} has no images")
-    return Sample(tuple(views), dict(meta))
+    return Sample(tuple(views), facts)

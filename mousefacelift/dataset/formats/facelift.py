@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 
 from mousefacelift.core.images import write_text
-from mousefacelift.core.samples import Sample, View, read_sample
+from mousefacelift.core.records import SampleFacts
+from mousefacelift.core.samples import Sample, read_document, read_sample
+from mousefacelift.dataset.formats.naming import name_view
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 
@@ -67,7 +69,11 @@ def read_list(path: Path) -> list[Path]:
     return folders
 
 
-def read(folder: Path, meta: dict) -> Sample:
-    """A FaceLift sample folder with provenance added; 16-bit images become 8-bit as the published loader reads them."""
-    sample = read_sample(folder)
-    return Sample(tuple(View(v.rgba, v.camera, v.meta) for v in sample.views), sample.meta | meta)
+def read(folder: Path, facts: SampleFacts) -> Sample:
+    """A FaceLift sample folder with `facts` about it; 16-bit images become 8-bit as the published loader reads them.
+
+    A view that does not name its camera gets the name of its file.
+    """
+    sample, frames = read_sample(folder), read_document(folder)["frames"]
+    views = tuple(name_view(v, f["file_path"]) for v, f in zip(sample.views, frames))
+    return Sample(views, facts.over(sample.facts.to_json(), str(folder)))

@@ -12,7 +12,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mousefacelift.core.images import read_rgba, write_png, write_text
+from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View
+from mousefacelift.dataset.formats.naming import name_view
 from mousefacelift.dataset.formats.pinhole import pinhole_of, raw_of
 from mousefacelift.errors import DataError
 from mousefacelift.formats.nerfstudio import Frame, frame_of, read_frames
@@ -24,18 +26,18 @@ def write(folder: Path, sample: Sample) -> None:
     for index, view in enumerate(sample.views):
         name = f"images/frame_{index:05d}.png"
         write_png(folder / name, view.rgba)
-        frames.append(frame_of(raw_of(view.camera, name), name) | {"mousefacelift_meta": view.meta})
+        frames.append(frame_of(raw_of(view.camera, name), name) | {"mousefacelift_meta": view.facts.to_json()})
     document = {
         "camera_model": "OPENCV",
         "orientation_override": "none",
         "frames": frames,
-        "mousefacelift_meta": sample.meta,
+        "mousefacelift_meta": sample.facts.to_json(),
     }
     write_text(folder / "transforms.json", json.dumps(document, indent=1))
 
 
-def read(folder: Path, meta: dict) -> Sample:
-    """The sample of a nerfstudio folder; `meta` names source, asset or recording, and licence where the file does not.
+def read(folder: Path, facts: SampleFacts) -> Sample:
+    """The sample of a nerfstudio folder; `facts` name source, asset or recording, and licence where the file does not.
 
     Raises:
         DataError: a lens model with distortion, a frame without intrinsics, a picture without alpha and mask.
@@ -46,8 +48,9 @@ def read(folder: Path, meta: dict) -> Sample:
         rgba = _picture(folder, frame)
         where = f"frame {frame.file_path} of {folder}"
         camera = pinhole_of(frame.camera, where, "undistort the images first", (rgba.shape[1], rgba.shape[0]))
-        views.append(View(rgba, camera, frame.values.get("mousefacelift_meta", {})))
-    return Sample(tuple(views), document.get("mousefacelift_meta", {}) | meta)
+        known = ViewFacts.from_json(frame.values.get("mousefacelift_meta", {}), where)
+        views.append(name_view(View(rgba, camera, known), frame.file_path))
+    return Sample(tuple(views), facts.over(document.get("mousefacelift_meta", {}), str(folder)))
 
 
 def _picture(folder: Path, frame: Frame) -> np.ndarray:

@@ -21,6 +21,7 @@ import numpy as np
 
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import read_rgba, write_png, write_text
+from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View
 from mousefacelift.errors import DataError
 from mousefacelift.formats.axes import FLIP, opengl_c2w, orthonormal, w2c_of_opengl
@@ -46,7 +47,7 @@ def write_gobjaverse(folder: Path, sample: Sample) -> None:
         write_text(folder / name / f"{name}.json", json.dumps(camera))
 
 
-def read_gobjaverse(folder: Path, meta: dict) -> Sample:
+def read_gobjaverse(folder: Path, facts: SampleFacts) -> Sample:
     """The sample of a G-objaverse object folder."""
     views = []
     for path in _listed(folder.glob("[0-9]*/[0-9]*.json"), folder):
@@ -58,7 +59,7 @@ def read_gobjaverse(folder: Path, meta: dict) -> Sample:
                 rgba, orthonormal(np.linalg.inv(c2w)), (camera["x_fov"], camera.get("y_fov", camera["x_fov"]))
             )
         )
-    return Sample(tuple(views), dict(meta))
+    return Sample(tuple(views), facts)
 
 
 def write_zero123(folder: Path, sample: Sample) -> None:
@@ -78,13 +79,13 @@ def write_zero123(folder: Path, sample: Sample) -> None:
         np.save(folder / f"{index:03d}.npy", (FLIP @ view.camera.w2c)[:3])
 
 
-def read_zero123(folder: Path, meta: dict) -> Sample:
+def read_zero123(folder: Path, facts: SampleFacts) -> Sample:
     """The sample of a Zero123 object folder."""
     views = []
     for path in _listed(folder.glob("[0-9]*.npy"), folder):
         w2c = FLIP @ np.vstack([np.load(path, allow_pickle=False)[:3], [0, 0, 0, 1]])
         views.append(_centred_view(read_rgba(path.with_suffix(".png")), orthonormal(w2c), (ZERO123_FOV, ZERO123_FOV)))
-    return Sample(tuple(views), dict(meta))
+    return Sample(tuple(views), facts)
 
 
 def write_openlrm(folder: Path, sample: Sample) -> None:
@@ -105,7 +106,7 @@ def write_openlrm(folder: Path, sample: Sample) -> None:
     )
 
 
-def read_openlrm(folder: Path, meta: dict) -> Sample:
+def read_openlrm(folder: Path, facts: SampleFacts) -> Sample:
     """The sample of an OpenLRM object folder."""
     try:
         (fx, fy), (cx, cy), (width, height) = np.load(folder / "intrinsics.npy", allow_pickle=False)
@@ -117,7 +118,7 @@ def read_openlrm(folder: Path, meta: dict) -> Sample:
             w2c_of_opengl(np.load(path, allow_pickle=False)), np.array([fx, fy, cx, cy]), int(width), int(height)
         )
         views.append(View(read_rgba(folder / "rgba" / f"{path.stem}.png"), camera))
-    return Sample(tuple(views), dict(meta))
+    return Sample(tuple(views), facts)
 
 
 def _centred_view(rgba: np.ndarray, w2c: np.ndarray, fov: tuple[float, float]) -> View:

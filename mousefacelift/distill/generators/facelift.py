@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mousefacelift.core.cameras import Camera, azimuth_elevation, circular_difference
 from mousefacelift.core.images import composite
+from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import SamplerConfig
 from mousefacelift.distill.generators.facelift_attention import SparseViewAttention, set_view_attention
@@ -171,7 +172,7 @@ class FaceLiftGenerator:
         )
         return [
             [
-                View(matte(images[b, v], 1.0), row[v], {"generator": self.name, "seed": seeds[b]})
+                View(matte(images[b, v], 1.0), row[v], ViewFacts(generator=self.name, seed=seeds[b]))
                 for v in range(extra, len(row))
             ]
             for b, row in enumerate(cameras)

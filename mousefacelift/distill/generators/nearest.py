@@ -17,7 +17,8 @@ import torch
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.render import RenderConfig, render
+from mousefacelift.core.records import ViewFacts
+from mousefacelift.core.render import published_render, render
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NearestConfig
 from mousefacelift.distill.generators.protocol import check_foreground, hash_files, require_files
@@ -26,7 +27,6 @@ from mousefacelift.distill.nearest.library import FILES, Library
 from mousefacelift.distill.view_sets import ViewSet
 
 HINT = "mousefacelift distill library --rings INDEX.json ... --splits SPLITS.json --out FOLDER"
-RENDER = RenderConfig(near=0.2)
 
 
 class NearestGenerator:
@@ -68,21 +68,22 @@ class NearestGenerator:
         for photo, cameras, seed in zip(inputs, wanted, seeds, strict=True):
             answer = find_nearest(self.library, photo.rgba, photo.camera, self.config)
             targets = [self.own_camera(camera) for camera in cameras]
-            meta = {
-                "generator": self.name,
-                "seed": seed,
+            details = {
                 "pose": f"{answer.pose.recording}/{answer.pose.frame}",
                 "residual": round(answer.fit.residual, 4),
                 "usual": round(answer.usual, 3),
             }
+            facts = ViewFacts(generator=self.name, seed=seed, details=details)
             images = render_straight(answer.gaussians, targets)
-            views.append([View(rgba, camera, meta) for rgba, camera in zip(images, targets, strict=True)])
+            views.append([View(rgba, camera, facts) for rgba, camera in zip(images, targets, strict=True)])
         return views
 
 
 @torch.no_grad()
 def render_straight(gaussians: Gaussians, cameras: Sequence[Camera]) -> np.ndarray:
     """Straight-alpha renders [V, H, W, 4] of Gaussians [N] from cameras of one size."""
-    out = render(gaussians, CameraTensors.from_cameras(list(cameras)), RENDER, torch.zeros(3))
+    out = render(
+        gaussians, CameraTensors.from_cameras(list(cameras)), published_render(gaussians.means.device), torch.zeros(3)
+    )
     alpha = out.alpha[..., None]
     return torch.cat([(out.rgb / alpha.clamp(min=1e-4)).clamp(0, 1), alpha.clamp(0, 1)], -1).numpy()

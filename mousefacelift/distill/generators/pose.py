@@ -19,6 +19,7 @@ from torch import Tensor
 from mousefacelift.config import load
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import premultiply, unpremultiply
+from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NetworkConfig, SamplerConfig
 from mousefacelift.distill.generators.pose_network import PoseNetwork, pose_features
@@ -151,7 +152,7 @@ class PoseGenerator:
         images = sample_ddim(self.network, pictures, pose, noise, self.sampler, draws)
         return [
             [
-                View(to_rgba(images[b * views + v]), camera, {"generator": self.name, "seed": seeds[b]})
+                View(to_rgba(images[b * views + v]), camera, ViewFacts(generator=self.name, seed=seeds[b]))
                 for v, camera in enumerate(cameras)
             ]
             for b, cameras in enumerate(targets)

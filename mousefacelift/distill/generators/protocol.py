@@ -91,7 +91,7 @@ def check_foreground(inputs: Sequence[View]) -> None:
         if not (view.rgba[..., 3] > 0.5).any():
             raise DataError(
                 "input photo has no foreground",
-                where=f"input {index}, {view.meta}",
+                where=f"input {index}, camera {view.facts.camera}",
                 likely="the animal is outside the frame or the mask was lost",
                 hint="exclude the frame",
             )

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mousefacelift.core.images import composite
+from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import SamplerConfig
 from mousefacelift.distill.generators.facelift import clip_pixels
@@ -160,7 +161,7 @@ class Zero123PlusGenerator:
             cameras = self.view_set.cameras(view.camera, self.resolution)
             made.append(
                 [
-                    View(matte(tile, 0.5), camera, {"generator": self.name, "seed": seed})
+                    View(matte(tile, 0.5), camera, ViewFacts(generator=self.name, seed=seed))
                     for tile, camera in zip(split_tiles(picture, self.resolution), cameras, strict=True)
                 ]
             )

@@ -13,9 +13,10 @@ import numpy as np
 
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import azimuth_elevation
-from mousefacelift.core.samples import CAMERAS_FILE, read_sample
+from mousefacelift.core.records import ItemRow
+from mousefacelift.core.samples import read_document, read_sample, sample_facts
+from mousefacelift.core.splits import Splits
 from mousefacelift.distill.nearest.library import Library, Pose, build_library
-from mousefacelift.distill.photos import FrameItem, Splits
 from mousefacelift.errors import DataError
 
 SPLAT = "splat.npz"
@@ -36,12 +37,11 @@ def library_of_rings(rings: Sequence[Path], splits_path: Path, out: Path) -> Lib
         fits = Path(document["header"].get("fits", Path(index).parent))
         for row in document["items"]:
             folder = Path(index).parent / row["name"]
-            if not (folder / CAMERAS_FILE).is_file():
+            if not ItemRow.from_row(row, str(index)).has_sample:
                 continue
-            meta = read_sample(folder, [0]).meta
-            item = FrameItem(meta["recording"], int(meta["frame"]), folder)
-            if splits.of(item) == "train":
-                poses.append(Pose(str((fits / row["name"] / SPLAT).resolve()), item.recording, item.frame))
+            facts = sample_facts(read_document(folder), folder)
+            if splits.of(facts.recording, facts.frame) == "train":
+                poses.append(Pose(str((fits / row["name"] / SPLAT).resolve()), facts.recording, facts.frame))
                 folders.append(folder)
     if not folders:
         raise DataError("no ring shows a train frame", got=f"{len(rings)} chunks", hint="mousefacelift splats ring")

@@ -19,7 +19,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera, azimuth_elevation
 from mousefacelift.core.gaussians import SH_C0, Gaussians
 from mousefacelift.core.images import mask_bbox, mask_iou, premultiply
-from mousefacelift.core.render import RenderConfig, render
+from mousefacelift.core.render import published_render, render
 from mousefacelift.errors import DataError
 
 SIZE = 64  # pixels of the crop in which pictures are compared
@@ -30,7 +30,6 @@ STEPS = np.array([2.0, 0.02, 0.01, 0.01, 2.0])  # finite differences of turn, lo
 TRUST = np.array([10.0, 0.12, 0.06, 0.06, 8.0])  # largest change in one Gauss-Newton step
 GUESSES = (-24.0, -12.0, 0.0, 12.0, 24.0)  # degrees of turn about the library view's own that are tried first
 GAINS = (0.2, 5.0)  # smallest and largest colour gain
-RENDER = RenderConfig(near=0.2)
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Target:
         """Premultiplied rgba [K, S, S, 4] of the splat moved by K rows of (turn, log scale, shift, shift, tilt)."""
         cameras = CameraTensors.from_cameras([moved_camera(self.camera, *row) for row in parameters])
         with torch.no_grad():
-            out = render(gaussians, cameras, RENDER, torch.zeros(3))
+            out = render(gaussians, cameras, published_render(gaussians.means.device), torch.zeros(3))
         return _blurred(torch.cat([out.rgb, out.alpha[..., None]], -1).clamp(0, 1).numpy())
 
     def gain(self, image: np.ndarray) -> np.ndarray:

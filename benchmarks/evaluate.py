@@ -1,0 +1,120 @@
+"""Peak memory and time of an evaluation: toy predictions of many frames, six views each, with swaps.
+
+    python benchmarks/evaluate.py [--frames 200] [--size 512] [--distinct 20]
+
+Writes a dataset of toy photos and a predictions folder (the renders are the photos themselves; files of equal content
+are links), runs `check evaluate` on it in a process of its own, and prints the peak of its resident memory, what
+of it the imports alone take, and the seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mousefacelift.check.predictions import Item, Reference
+from mousefacelift.core.records import SampleFacts, ViewFacts
+from mousefacelift.core.samples import CAMERAS_FILE, Sample, View, read_document, write_sample
+from tests.lrm.toy import cast_balls, rig, view_rows, write_tables
+
+INPUTS, JUDGED = (0, 2, 4), (1, 3, 5)
+RUN = """
+import resource, sys, time
+from pathlib import Path
+from mousefacelift.check.config import EvaluateConfig
+from mousefacelift.check.evaluate import evaluate_arm
+imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = time.perf_counter()
+if sys.argv[1:]:
+    root = Path(sys.argv[1])
+    evaluate_arm(root / "predictions/index.json", root / "dataset", root / "out", EvaluateConfig(bootstrap=100))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(f"{imported / 1e6:.2f} GB after the imports, peak {peak / 1e6:.2f} GB, {time.perf_counter() - start:.0f} s")
+"""
+
+
+def write_frames(folder: Path, frames: int, size: int, distinct: int) -> list[list[str]]:
+    """Photos of `frames` training and as many test frames; returns the hashes of the test frames' views."""
+    rows, views, hashes, first = [], [], [], []
+    for frame in range(2 * frames):
+        target = folder / f"real/{frame:06d}"
+        if frame < distinct:
+            cameras = rig(size)
+            images = [
+                View(cast_balls(c, 360 * frame / distinct, (0.8, 0.3, 0.2)), c, ViewFacts(i))
+                for i, c in enumerate(cameras)
+            ]
+            facts = SampleFacts("real", "toy", frame=frame, config_hash="benchmark")
+            first.append((images, write_sample(target, Sample(tuple(images), facts))))
+        else:
+            link_sample(folder / f"real/{frame % distinct:06d}", target, range(6))
+        images, known = first[frame % distinct]
+        split = "train" if frame < frames else "test"
+        view_rows(rows, views, f"real/{frame:06d}", "real", split, frame, images, known)
+        if split == "test":
+            hashes.append(known)
+    write_tables(folder, rows, views)
+    return hashes
+
+
+def link_sample(source: Path, target: Path, views) -> None:
+    """The chosen views of a sample as another sample folder, images as links."""
+    document = read_document(source)
+    (target / "images").mkdir(parents=True)
+    chosen = []
+    for place, view in enumerate(views):
+        frame = document["frames"][view] | {"file_path": f"images/cam_{place:03d}.png"}
+        os.link(source / document["frames"][view]["file_path"], target / frame["file_path"])
+        chosen.append(frame)
+    (target / CAMERAS_FILE).write_text(json.dumps(document | {"frames": chosen}))
+
+
+def write_predictions(root: Path, hashes: list[list[str]]) -> None:
+    """A prediction and a swap of every test frame, protocol A."""
+    items, count = [], len(hashes)
+    for number in range(count):
+        for other in (number, (number + count // 2) % count):
+            frame, swap = count + number, count + other
+            name = f"A-toy-{frame:06d}" + ("" if other == number else f"-swap-{swap:06d}")
+            link_sample(root / f"dataset/real/{swap:06d}", root / "predictions" / name, (*INPUTS, *JUDGED))
+
+            def refer(of: int, view: int, is_input: bool = False) -> Reference:
+                return Reference(f"../dataset/real/{of:06d}", view, view, hashes[of - count][view], is_input)
+
+            targets = (*(refer(frame, i, True) for i in INPUTS), *(refer(frame, i) for i in JUDGED))
+            kind, shown = ("target", None) if other == number else ("swap", swap)
+            inputs = tuple(refer(swap, i) for i in INPUTS)
+            item = Item(name, kind, "A", "test", "toy", frame, shown, inputs, targets, {})
+            items.append({"name": name} | item.to_row())
+    header = {"arm": "toy", "seed": 0, "size": 0, "background": "alpha"}
+    (root / "predictions/index.json").write_text(json.dumps({"key": "k", "header": header, "items": items}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--distinct", type=int, default=20, help="frames that differ; the others are links to them")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root, start = Path(folder), time.perf_counter()
+        hashes = write_frames(root / "dataset", args.frames, args.size, min(args.distinct, args.frames))
+        write_predictions(root, hashes)
+        index = root / "predictions/index.json"
+        document = json.loads(index.read_text())
+        index.write_text(json.dumps(document | {"header": document["header"] | {"size": args.size}}))
+        written = time.perf_counter() - start
+        print(f"{args.frames} frames x 6 views of {args.size} px and swaps, written in {written:.0f} s")
+        subprocess.run([sys.executable, "-c", RUN, folder], check=True)
+
+
+if __name__ == "__main__":
+    main()

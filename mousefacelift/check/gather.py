@@ -1,0 +1,167 @@
+"""What the detectors of a whole protocol need, gathered one prediction at a time.
+
+Collapse, consistency, health and Chamfer distance look at many frames together. Kept of each is only what they need:
+small images of the views that were not shown (collapse is about poses, which 128 px show), sums, and a few numbers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from mousefacelift.check import ladder
+from mousefacelift.check.collapse import collapse_metrics, diagnose, laplacian_energy
+from mousefacelift.check.consistency import chamfer, silhouette_consistency
+from mousefacelift.check.health import ALIVE_OPACITY, alpha_entropy, floater_share
+from mousefacelift.check.predictions import Item, Prediction
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.images import composite, resize_rgba
+
+COLLAPSE_SIZE = 128  # px at most of the images that collapse is judged on
+
+Frame = tuple[str, int]
+
+
+@dataclass
+class CollapseGatherer:
+    """Collapse of one protocol: metrics and findings on the targets that were not inputs."""
+
+    background: float
+    mean_of: Callable[[str, int], np.ndarray]  # (recording, camera) -> rgba
+    frames: dict[Frame, dict[str, torch.Tensor]] = field(default_factory=dict)
+    cameras: dict[Frame, tuple[int, ...]] = field(default_factory=dict)
+    swaps: list[tuple[Item, dict[int, torch.Tensor]]] = field(default_factory=list)
+    energy: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def add(self, prediction: Prediction) -> None:
+        """Keep the small images of one judged prediction."""
+        item = prediction.item
+        unseen = [i for i in range(len(item.targets)) if not item.is_input[i]]
+        rendered = [prediction.rendered.views[i].rgba for i in unseen]
+        truth = [prediction.truth[i] for i in unseen]
+        if not unseen:
+            return
+        nearest = [ladder.nearest_input(prediction.inputs, view.camera) for view in truth]
+        masks = torch.from_numpy(np.stack([view.rgba[..., 3] for view in truth]))
+        full = (stack(images, self.background) for images in (rendered, [view.rgba for view in truth]))
+        self.energy += [laplacian_energy(images, masks > 0.5) for images in full]
+        shown = [shrink(view.rgba) for view in truth]
+        small = [shrink(rgba) for rgba in rendered]
+        key = (item.recording, item.frame)
+        self.cameras[key] = tuple(item.cameras[i] for i in unseen)
+        self.frames[key] = {
+            "predicted": stack(small, self.background),
+            "target": stack(shown, self.background),
+            "mask": torch.from_numpy(np.stack([rgba[..., 3] for rgba in shown])),
+            "alpha": torch.from_numpy(np.stack([rgba[..., 3] for rgba in small])),
+            "nearest": stack([shrink(rgba) for rgba in nearest], self.background),
+        }
+
+    def add_swap(self, item: Item, images: list[np.ndarray]) -> None:
+        """Keep the small images [T] of a swap: inputs of another frame, cameras of this one."""
+        unseen = [i for i in range(len(item.targets)) if not item.is_input[i]]
+        self.swaps.append((item, {item.cameras[i]: stack([shrink(images[i])], self.background)[0] for i in unseen}))
+
+    def summary(self) -> dict:
+        """Metrics and findings; what could not be judged says why."""
+        sets = list(self.cameras.values())
+        common = max(set(sets), key=sets.count) if sets else ()
+        chosen = [key for key, cameras in self.cameras.items() if cameras == common]
+        if len(chosen) < 2:
+            return {"judged": False, "why": f"{len(chosen)} frames with the same held-out views; at least 2 are needed"}
+        parts = {name: torch.stack([self.frames[key][name] for key in chosen]) for name in self.frames[chosen[0]]}
+        mean = stack([shrink(self.mean_of(chosen[0][0], camera)) for camera in common], self.background)
+        swapped = self._swapped(set(chosen), common)
+        values = collapse_metrics(
+            parts["predicted"],
+            parts["target"],
+            parts["mask"],
+            parts["alpha"],
+            mean,
+            input_image=parts["nearest"],
+            swapped=swapped,
+        )
+        values["sharpness_ratio"] = float(self.energy[0] / max(self.energy[1], 1e-12))  # at full size
+        return {
+            "judged": True,
+            "frames": len(chosen),
+            "cameras": list(common),
+            "pixels": parts["predicted"].shape[-1],
+            "metrics": values,
+            "findings": list(diagnose(values)),
+        }
+
+    def _swapped(self, frames: set[Frame], common: tuple[int, ...]):
+        """(swapped renders, truth of the input's frame, truth of the camera's frame), each [N, V, 3, H, W], or None."""
+        known = [(images, (i.recording, i.swap_frame), (i.recording, i.frame)) for i, images in self.swaps]
+        chosen = [entry for entry in known if {*entry[1:]} <= frames and set(common) <= set(entry[0])]
+        if not chosen:
+            return None
+        renders = torch.stack([torch.stack([images[camera] for camera in common]) for images, _, _ in chosen])
+        of_input = torch.stack([self.frames[shown]["target"] for _, shown, _ in chosen])
+        return renders, of_input, torch.stack([self.frames[at]["target"] for _, _, at in chosen])
+
+
+@dataclass
+class GeometryGatherer:
+    """Are the rendered views one body, of which surface, and are its Gaussians well? Means over the predictions."""
+
+    values: dict[str, dict[str, list[float]]] = field(
+        default_factory=lambda: {part: defaultdict(list) for part in ("consistency", "health", "surface")}
+    )
+    measured: int = 0
+
+    def add_views(self, prediction: Prediction) -> None:
+        """Silhouettes of the rendered views, and for comparison those of the true ones, against their hull."""
+        self.measured += 1
+        for name, views in (("model", prediction.rendered.views), ("truth", prediction.truth)):
+            masks = [view.rgba[..., 3] > 0.5 for view in views]
+            if len(masks) < 3 or not all(mask.any() for mask in masks):
+                self.values["consistency"][f"{name}_empty"].append(1.0)
+                continue
+            scores = silhouette_consistency(masks, [view.camera for view in views], ladder.HALF_EXTENT)
+            for key, value in scores.items():
+                self.values["consistency"][f"{name}_{key}"].append(value)
+
+    def add_health(self, prediction: Prediction) -> None:
+        """Shape of the Gaussians as predicted, and fog and floaters of the renders."""
+        alpha = np.stack([view.rgba[..., 3] for view in prediction.rendered.views])
+        masks = np.stack([view.rgba[..., 3] for view in prediction.truth])
+        health = prediction.item.health | {
+            "alpha_entropy": alpha_entropy(alpha),
+            "floater_share": floater_share(alpha, masks),
+        }
+        for name, value in health.items():
+            if np.isfinite(value):
+                self.values["health"][name].append(value)
+
+    def add_surface(self, gaussians: Gaussians, surface: np.ndarray, mm: float) -> None:
+        """Distances between the centres of visible Gaussians and points of the true surface; `mm` per unit."""
+        centers = gaussians.means[gaussians.opacities > ALIVE_OPACITY].double().numpy()
+        if not len(centers):
+            self.values["surface"]["splats_empty"].append(1.0)
+            return
+        for name, value in chamfer(centers, surface).items():
+            self.values["surface"][f"{name}_mm"].append(value * mm)
+
+    def summary(self, part: str) -> dict[str, float]:
+        """Means of the numbers of a part (consistency, health or surface), and counts of what was empty."""
+        return {
+            name: float(np.sum(values) if name.endswith("_empty") else np.mean(values))
+            for name, values in self.values[part].items()
+        }
+
+
+def stack(images: list[np.ndarray], background: float) -> torch.Tensor:
+    """[V, 3, H, W] of rgba images over a grey background."""
+    flat = np.stack([composite(image, (background,) * 3) for image in images])
+    return torch.from_numpy(flat.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+
+
+def shrink(rgba: np.ndarray) -> np.ndarray:
+    """`rgba` at most COLLAPSE_SIZE px wide."""
+    return rgba if rgba.shape[1] <= COLLAPSE_SIZE else resize_rgba(rgba, COLLAPSE_SIZE, COLLAPSE_SIZE)

@@ -1,0 +1,112 @@
+"""Evaluation of a predictions folder: the truth is best, what changed since is refused, memory holds one prediction."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mousefacelift.check.config import EvaluateConfig
+from mousefacelift.check.evaluate import evaluate_arm
+from mousefacelift.check.predictions import Item, Reference, read_predictions
+from mousefacelift.core.records import SampleFacts, ViewFacts
+from mousefacelift.core.samples import Sample, View, read_document, read_sample, write_sample
+from mousefacelift.errors import DataError
+from tests.lrm.toy import HELD_OUT, build_toy_dataset
+
+CONFIG = EvaluateConfig(bootstrap=20, consistency_frames=1, sheet_rows=2)
+INPUTS, TEST = (0, 2, 4), (20, 21, 22, 23)
+
+
+def write_predictions(root, dataset, paint):
+    """A predictions folder of protocols A and C and their swaps, in which `paint(views)` stands for the network."""
+    items = []
+    for frame in TEST:
+        for protocol, judged in (("A", (1, 3)), ("C", (HELD_OUT,))):
+            for other in (frame, TEST[(TEST.index(frame) + 2) % 4]):
+                items.append(prediction(root, dataset, protocol, frame, other, judged, paint))
+    header = {"arm": "toy", "seed": 0, "size": 32, "background": "alpha"}
+    (root / "index.json").write_text(json.dumps({"key": "k", "header": header, "items": items}))
+    return root / "index.json"
+
+
+def prediction(root, dataset, protocol, frame, other, judged, paint):
+    name = f"{protocol}-toy-{frame:06d}" + ("" if other == frame else f"-swap-{other:06d}")
+    at, shown = (dataset / f"real/{f:06d}" for f in (frame, other))
+    cameras, photos = read_sample(at, [*INPUTS, *judged]), read_sample(shown, [*INPUTS, *judged])
+    views = [
+        View(rgba, view.camera, ViewFacts(camera))
+        for rgba, view, camera in zip(paint([v.rgba for v in photos.views]), cameras.views, [*INPUTS, *judged])
+    ]
+    write_sample(root / name, Sample(tuple(views), SampleFacts("prediction", "toy", frame=frame)))
+
+    def refer(folder, view, is_input=False):
+        relative = f"../dataset/real/{folder.name}"
+        return Reference(relative, view, view, read_document(folder)["frames"][view]["hash"], is_input)
+
+    targets = (*(refer(at, i, True) for i in INPUTS), *(refer(at, i) for i in judged))
+    kind, swap = ("target", None) if other == frame else ("swap", other)
+    inputs = tuple(refer(shown, i) for i in INPUTS)
+    return {"name": name} | Item(
+        name, kind, protocol, "test", "toy", frame, swap, inputs, targets, {"alive": 9.0}
+    ).to_row()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate")
+    build_toy_dataset(folder / "dataset", with_objects=False)
+    return folder
+
+
+def test_the_truth_beats_every_rung_and_shows_no_collapse(root):
+    index = write_predictions(root / "good", root / "dataset", lambda images: images)
+    summary = evaluate_arm(index, root / "dataset", root / "out", CONFIG)
+    for protocol, cameras in (("A", [1, 3]), ("C", [HELD_OUT])):
+        entry = summary["protocols"][protocol]
+        scores = {method: values["fg_psnr"]["mean"] for method, values in entry["held_out"].items()}
+        assert max(scores, key=scores.get) == "model" and scores["model"] > 60 and entry["cameras"] == cameras
+        assert entry["collapse"]["judged"] and entry["collapse"]["frames"] == 4 and entry["collapse"]["findings"] == []
+        assert entry["collapse"]["metrics"]["input_swap"] > 0
+        assert entry["collapse"]["metrics"]["sharpness_ratio"] == pytest.approx(1, abs=1e-3)
+        consistency = entry["consistency"]
+        assert consistency["model_containment_mean"] == pytest.approx(consistency["truth_containment_mean"], abs=1e-6)
+        assert entry["health"]["alive"] == 9 and entry["health"]["floater_share"] == 0 and entry["surface"] == {}
+    table = pd.read_parquet(root / "out/metrics.parquet")
+    assert len(table) == 5 * 4 * (5 + 4) and (root / "out/sheet.png").is_file()
+
+
+def test_a_network_that_ignores_its_input_is_found_out(root):
+    frozen = [view.rgba for view in read_sample(root / "dataset/real/000020", [*INPUTS, 1, 3]).views]
+    index = write_predictions(root / "frozen", root / "dataset", lambda images: frozen[: len(images)])
+    summary = evaluate_arm(index, root / "dataset", root / "out2", CONFIG)
+    assert "mean_image" in summary["protocols"]["A"]["collapse"]["findings"]
+
+
+def test_a_photo_that_was_made_again_is_refused_by_its_hash(root, tmp_path):
+    shutil.copytree(root / "dataset", tmp_path / "dataset")
+    index = write_predictions(tmp_path / "predictions", tmp_path / "dataset", lambda images: images)
+    sample = read_sample(tmp_path / "dataset/real/000021")
+    darker = tuple(
+        replace(view, rgba=np.clip(view.rgba * [0.9, 1, 1, 1], 0, 1).astype(np.float32)) for view in sample.views
+    )
+    write_sample(tmp_path / "dataset/real/000021", replace(sample, views=darker))
+    with pytest.raises(DataError, match="A-toy-000021 cannot be judged.*not the one that is meant"):
+        evaluate_arm(index, tmp_path / "dataset", tmp_path / "out", CONFIG)
+
+
+def test_predictions_can_be_moved_together_with_their_dataset_and_read_from_anywhere(root, tmp_path, monkeypatch):
+    write_predictions(root / "moved", root / "dataset", lambda images: images)
+    shutil.copytree(root, tmp_path / "elsewhere")
+    monkeypatch.chdir("/")
+    opened = read_predictions(tmp_path / "elsewhere/moved/index.json")
+    assert opened.load(opened.items[0]).truth[0].rgba.shape == (32, 32, 4)
+
+
+def test_a_row_of_another_version_is_named(root, tmp_path):
+    document = {"key": "k", "header": {}, "items": [{"name": "a", "kind": "target"}]}
+    (tmp_path / "index.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="lacks a field"):
+        read_predictions(tmp_path / "index.json")
