@@ -19,7 +19,8 @@ from scipy.spatial.transform import Rotation
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.virtual import coat, loft
 from mousefacelift.virtual.anatomy import Animal
-from mousefacelift.virtual.mesh import BARE, EYE, FUR, MouseMesh
+from mousefacelift.virtual.body_parts import BARE, EYE, FUR
+from mousefacelift.virtual.mesh import MouseMesh
 from mousefacelift.virtual.skin import Pose
 
 FILES = (

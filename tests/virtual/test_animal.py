@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from mousefacelift.virtual import anatomy, mesh, motion, pose
+from mousefacelift.virtual import anatomy, body_parts, mesh, motion, pose
 from mousefacelift.virtual.skin import Pose, Skinner
 
 
@@ -29,7 +29,7 @@ def test_every_piece_is_closed_and_faces_outward(mouse):
 
 def test_vertex_count_labels_and_charts_are_those_of_a_mouse_mesh(mouse):
     assert 8_000 <= len(mouse.vertices) <= 16_000
-    assert set(np.unique(mouse.region)) == {mesh.FUR, mesh.BARE, mesh.EYE}
+    assert set(np.unique(mouse.region)) == {body_parts.FUR, body_parts.BARE, body_parts.EYE}
     assert mouse.uv.min() >= 0 and mouse.uv.max() <= 1 and mouse.faces_uv.shape == mouse.faces.shape
     assert np.allclose(mouse.weights.sum(1), 1) and mouse.weights.min() >= 0
     assert np.allclose(mouse.keypoints.sum(1), 1)
