@@ -47,6 +47,8 @@ class View:
     facts: ViewFacts = ViewFacts()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.facts, ViewFacts):
+            raise TypeError(f"facts of a view are {type(self.facts).__name__}, not ViewFacts")
         expected = (self.camera.height, self.camera.width, 4)
         if self.rgba.shape != expected:
             raise DataError(
@@ -63,6 +65,10 @@ class Sample:
 
     views: tuple[View, ...]
     facts: SampleFacts = SampleFacts()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.facts, SampleFacts):
+            raise TypeError(f"facts of a sample are {type(self.facts).__name__}, not SampleFacts")
 
     @property
     def cameras(self) -> list[Camera]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, canonical_fxfycxcy, orbit
 from mousefacelift.core.images import mask_bbox, premultiply, unpremultiply
+from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
 from mousefacelift.errors import DataError
 from mousefacelift.reconstruct.pixels import open_picture, own_alpha, read_colours, read_mask
@@ -83,7 +84,7 @@ def frame_picture(rgba: np.ndarray, size: int, elevation: float, name: str, area
     reach = 2 * max(middle[0] - x0, x1 - middle[0], middle[1] - y0, y1 - middle[1])
     scale = min(size * float(np.sqrt(area / alpha.sum())), LARGEST * size / reach)
     camera = orbit(0.0, elevation, CANONICAL_DISTANCE, canonical_fxfycxcy(size), size, size)
-    return View(_scale_about(rgba, scale, middle, size), camera, {"picture": name, "scale": scale})
+    return View(_scale_about(rgba, scale, middle, size), camera, ViewFacts(details={"picture": name, "scale": scale}))
 
 
 def reframe(view: View, size: int) -> View:

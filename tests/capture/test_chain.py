@@ -111,11 +111,11 @@ def test_a_killed_chunk_goes_on_where_it_stopped(toy_rig, toy_track, toy_chunk, 
 
     calls, real = [], normalise.write_sample
 
-    def dying(folder, sample, compression):
+    def dying(folder, sample, compression, into):
         calls.append(folder)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(folder, sample, compression)
+        return real(folder, sample, compression, into=into)
 
     index, config = tmp_path / "000000-000011" / "index.json", CaptureConfig(size=128)
     monkeypatch.setattr(normalise, "write_sample", dying)

@@ -31,6 +31,10 @@ def test_a_misspelt_field_is_an_error_at_the_writer_and_at_the_reader():
         ViewFacts.from_json({"consensus": 0.5}, "view 3")
     with pytest.raises(DataError, match="details hold a field"):
         ViewFacts(details={"score": 0.5})
+    with pytest.raises(TypeError, match="dict, not ViewFacts"):
+        View(np.zeros((8, 8, 4), np.float32), ring(2, 8)[0], {"camera": 0})
+    with pytest.raises(TypeError, match="dict, not SampleFacts"):
+        Sample((), {"source": "real"})
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_sequence_becomes_samples_whose_truth_mesh_is_what_the_cameras_see(tmp
     index = render_scans(scan(tmp_path / "ball.npz", "ball"), tmp_path / "out/index.json", range(0, 5, 4))
     assert [row["frame"] for row in index["items"]] == [0, 4]
     sample = read_sample(tmp_path / "out/000004")
-    assert sample.meta["source"] == "scan" and sample.meta["time_s"] == 0.4 and sample.meta["licence"] == "CC0"
+    assert sample.facts.source == "scan" and sample.facts.time_s == 0.4 and sample.facts.licence == "CC0"
     with np.load(tmp_path / "out/000004/truth.npz") as truth:
         vertices = truth["vertices"]
     for view in sample.views:
@@ -130,8 +130,8 @@ def test_only_an_independent_sequence_names_no_recording(tmp_path):
         render_scans(
             scan(tmp_path / "ball.npz", "m1", independent), tmp_path / f"{independent}/index.json", range(4, 5)
         )
-    meta = [read_sample(tmp_path / name / "000004").meta for name in ("False", "True")]
-    assert [(m.get("recording"), m["asset"], m["frame"]) for m in meta] == [("m1", "m1", 4), (None, "m1", 4)]
+    facts = [read_sample(tmp_path / name / "000004").facts for name in ("False", "True")]
+    assert [(f.recording, f.asset, f.frame) for f in facts] == [("m1", "m1", 4), ("", "m1", 4)]
 
 
 def test_vertex_colours_and_textures_are_seen(tmp_path):
