@@ -23,6 +23,7 @@ GROWTH_ROUNDS = 3
 GROWTH_STEP = (
     0.6  # of the outlines' difference: a shrunk mask loses its thin tips, which moves its outline by more than its edge
 )
+MAX_GROWTH = 3.5 / 1152  # of the image width: masks that are off by more lack parts or hold others
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def align(read: Callable[[np.ndarray], Silhouettes], poses: Poses, config: Audit
             break
         step = GROWTH_STEP * best.correction.border
         # where a tail is as thin as a pixel, shrinking a mask may break it off; growing the thin ones alone never does
-        trials = (_align(read, poses, config, width, best.growth + change) for change in (step, np.maximum(step, 0)))
+        limit_px = MAX_GROWTH * width
+        changed = (np.clip(best.growth + change, -limit_px, limit_px) for change in (step, np.maximum(step, 0)))
+        trials = (_align(read, poses, config, width, growth) for growth in changed)
         limit = MIN_GAIN * _disagreement(best, poses)
         better = next((trial for trial in trials if _disagreement(trial, poses) < limit), None)
         if better is None:

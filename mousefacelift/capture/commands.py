@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.commandline import add_config_argument, config_mapping, parse_frames, read_config
 from mousefacelift.config import load
-from mousefacelift.errors import ConfigError
+from mousefacelift.errors import CalibrationError, ConfigError, DataError
+
+WHOLE = 10**9  # frames: all that there are
 
 
 def add_commands(subparsers) -> None:
@@ -22,9 +26,11 @@ def add_commands(subparsers) -> None:
 
 
 def _add_audit(subparsers) -> None:
-    parser = subparsers.add_parser("audit", help="prove the cameras from the silhouettes; writes rig.json and rig.png")
+    parser = subparsers.add_parser(
+        "audit", help="are these cameras true? proven from the silhouettes; writes rig.json, .png, .html"
+    )
     _add_recording(parser)
-    parser.add_argument("--out", required=True, type=Path, metavar="RIG.json")
+    parser.add_argument("--out", type=Path, metavar="RIG.json", help="default: NAME_audit/rig.json")
     add_config_argument(parser)
     parser.set_defaults(run=run_audit)
 
@@ -79,20 +85,39 @@ def run_readers(args: argparse.Namespace) -> None:
 
 
 def run_audit(args: argparse.Namespace) -> None:
-    """Audit a recording."""
+    """Audit a recording; a refusal is drawn beside where its rig would be."""
     from mousefacelift.capture.audit import audit
-    from mousefacelift.capture.drawing import describe_rig, draw_rig
+    from mousefacelift.capture.drawing import describe_rig, draw_rig, encode_png, page, say_rig
+    from mousefacelift.capture.evidence import Evidence, draw_evidence
     from mousefacelift.capture.make_masks import ensure_masks
     from mousefacelift.capture.recording import open_recording
-    from mousefacelift.core.images import write_bytes
+    from mousefacelift.core.images import write_bytes, write_text
 
     config = read_config(args, CaptureConfig, "capture")
     name, source = read_source(args)
-    recording = ensure_masks(open_recording(name, args.folder, source), config, args.out.parent / "masks")
-    rig = audit(recording, source, config.audit)
+    if "recordings" not in config_mapping(args):
+        source = replace(source, frames=(0, WHOLE))
+    args.out = args.out or Path(f"{name}_audit") / "rig.json"
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    refused, evidence = args.out.with_suffix(".refused.png"), Evidence()
+    try:
+        recording = ensure_masks(open_recording(name, args.folder, source), config, args.out.parent / "masks")
+        rig = audit(recording, source, config.audit, evidence)
+    except (CalibrationError, DataError) as error:
+        drawn = draw_evidence(evidence)
+        picture = None if drawn is None else encode_png(drawn)
+        if picture:
+            write_bytes(refused, picture)
+            print(f"what disagrees is drawn in {refused}", file=sys.stderr)
+        text = f"These cameras are not proven: {error.what}."
+        write_text(args.out.with_suffix(".html"), page(name, text, str(error), picture))
+        raise
+    refused.unlink(missing_ok=True)
+    picture, table = draw_rig(rig, evidence), describe_rig(rig)
     rig.write(args.out, args.folder)
-    write_bytes(args.out.with_suffix(".png"), draw_rig(rig))
-    print(describe_rig(rig))
+    write_bytes(args.out.with_suffix(".png"), picture)
+    write_text(args.out.with_suffix(".html"), page(name, say_rig(rig), table, picture))
+    print(f"{table}\n{say_rig(rig)}")
 
 
 def run_locate(args: argparse.Namespace) -> None:

@@ -74,6 +74,8 @@ class AuditConfig:
     block_frames: int = 40
     animal_length_mm: tuple[float, float] = (40.0, 400.0)
     """smallest and largest plausible length, nose to tail tip; tells mm from cm from m"""
+    animal_volume_cm3: tuple[float, float] = (4.0, 150.0)
+    """smallest and largest plausible volume of its visual hull (a mouse: 15 to 50; a rat: 250 to 600)"""
     max_tangency: float = 0.012
     """largest median epipolar disagreement of silhouettes, as a share of the image width"""
     min_containment: float = 0.85
@@ -85,7 +87,8 @@ class AuditConfig:
     refine: Literal["auto", "off", "principal_point", "orientation"] = "auto"
     """auto corrects the masks' growth, principal points or small rotations when held-out frames improve"""
     max_shift: float = 0.04
-    """largest principal-point correction, as a share of the image width; beyond it a camera is named bad"""
+    """largest correction of a camera, as a share of the image width: beyond it a camera is named bad, and a rig that
+    needs it is refused"""
 
 
 @section

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 
+import cv2
 import numpy as np
 
+from mousefacelift.capture.evidence import Evidence, draw_evidence
 from mousefacelift.capture.rig import Rig
+
+FEW_POSES = 6  # below it a recording proves little
 
 
 def describe_rig(rig: Rig) -> str:
@@ -40,6 +46,16 @@ def describe_rig(rig: Rig) -> str:
     lines.append(
         f"ring order {', '.join(report['ring_order'])}; gaps {', '.join(f'{gap:.0f}' for gap in gaps)} degrees"
     )
+    common = report["refinement"].get("common_movement_mm")
+    if refinement["kind"] in ("principal_point", "orientation"):
+        own = ", ".join(f"{row['name']} {np.hypot(*row['shift_px']):.1f}" for row in report["cameras"])
+        lines.append(f"cameras corrected by (px): {own}; and all together by {common:.1f} mm, which nobody can see")
+    lines += [f"camera {row['name']}: {row['masks']}" for row in report["cameras"] if row.get("masks")]
+    if report.get("distinct_poses", FEW_POSES) < FEW_POSES:
+        lines.append(
+            f"only {report['distinct_poses']} distinct poses in {report['frames_used']} frames: the animal rests, or "
+            "frames are copies; corrections are not tested on them"
+        )
     animal = report["animal"]
     lines.append(
         f"animal {animal['length_mm']:.0f} mm long, hull {animal['hull_volume_cm3']:.1f} cm3, "
@@ -48,8 +64,21 @@ def describe_rig(rig: Rig) -> str:
     return "\n".join(lines)
 
 
-def draw_rig(rig: Rig) -> bytes:
-    """PNG: the rig from above and from the side about the animal, and the tangency of every pair of cameras."""
+def say_rig(rig: Rig) -> str:
+    """The audit's answer in one sentence."""
+    report = rig.report
+    worst = min(report["cameras"], key=lambda row: row["containment"])
+    faults = [row["name"] for row in report["cameras"] if row.get("masks")]
+    return (
+        f"These {len(rig.cameras)} cameras are true: their silhouettes touch within {report['tangency']:.2%} of the "
+        f"picture's width, each mask is covered by the others to {worst['containment']:.0%} or more"
+        + (f"; but look at the masks of {', '.join(faults)}." if faults else ".")
+    )
+
+
+def draw_rig(rig: Rig, evidence: Evidence | None = None) -> bytes:
+    """PNG: the rig from above and about the animal, the tangency of every pair of cameras, and below what the
+    silhouettes and pictures show when `evidence` is given."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.4), layout="constrained")
@@ -79,4 +108,28 @@ def draw_rig(rig: Rig) -> bytes:
     figure.suptitle(f"{rig.recording}: {rig.report['convention']}, {rig.report['unit']}")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=90)
-    return stream.getvalue()
+    below = draw_evidence(evidence) if evidence else None
+    if below is None:
+        return stream.getvalue()
+    above = cv2.imdecode(np.frombuffer(stream.getvalue(), np.uint8), cv2.IMREAD_COLOR)
+    width = max(above.shape[1], below.shape[1])
+    padded = [
+        cv2.copyMakeBorder(p, 0, 0, 0, width - p.shape[1], cv2.BORDER_CONSTANT, value=(255,) * 3)
+        for p in (above, below)
+    ]
+    return encode_png(np.concatenate(padded))
+
+
+def encode_png(bgr: np.ndarray) -> bytes:
+    """PNG of a picture uint8 [H, W, 3] in OpenCV's channel order."""
+    return cv2.imencode(".png", bgr)[1].tobytes()
+
+
+def page(title: str, sentence: str, table: str, picture: bytes | None) -> str:
+    """One HTML page that needs nothing beside it: the sentence, the picture, the table."""
+    image = f'<img src="data:image/png;base64,{base64.b64encode(picture).decode()}">' if picture else ""
+    return (
+        f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        "<style>body{font:16px sans-serif;margin:2em}img{max-width:100%}pre{overflow-x:auto;font-size:13px}</style>"
+        f"<h1>{html.escape(title)}</h1><p><b>{html.escape(sentence)}</b></p>{image}<pre>{html.escape(table)}</pre>\n"
+    )

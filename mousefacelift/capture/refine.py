@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mousefacelift.capture.distinct import distinct_frames
 from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.tangency import Poses, tangency
 
@@ -75,9 +76,12 @@ def refine(
 
 
 def split_frames(silhouettes: Silhouettes) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the frames to fit (about 2/3) and to test: whole runs of neighbouring frames, not every third
-    one."""
-    good = np.flatnonzero(silhouettes.usable.sum(1) >= 2)
+    """Positions of the frames to fit (about 2/3) and to test: whole runs of neighbouring frames, not every third one.
+
+    Only distinct poses count: a resting animal, or copies of one frame, would test a correction on what it was fitted
+    to.
+    """
+    good = distinct_frames(silhouettes, np.flatnonzero(silhouettes.usable.sum(1) >= 2))
     if len(good) > MAX_FRAMES:
         good = good[np.linspace(0, len(good) - 1, MAX_FRAMES).round().astype(int)]
     parts = np.array_split(good, 6) if len(good) >= 12 else np.array_split(good, 3)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.ndimage import label, maximum
 
 from mousefacelift.core.cameras import Camera, project
-from mousefacelift.core.hull_kernels import cast_votes, count_votes, draw_squares, find_near, find_surface
+from mousefacelift.core.hull_kernels import cast_depth, cast_votes, count_votes, draw_squares, find_near, find_surface
 from mousefacelift.errors import DataError
 
 MAX_VIEWS = 63  # one bit per view in an int64
@@ -87,10 +87,10 @@ class Votes:
     voxel: float
     limit: int
 
-    def hull(self, tolerance: int, min_views: int, leave_out: int | None = None) -> Hull:
-        """The voxels that at least `min_views` views see and at most `tolerance` of those miss, without the view
+    def hull(self, tolerance: int, min_views: int, leave_out: Sequence[int] = ()) -> Hull:
+        """The voxels that at least `min_views` views see and at most `tolerance` of those miss, without the views
         `leave_out`."""
-        keep = ~np.int64(0) if leave_out is None else ~np.int64(1 << leave_out)
+        keep = ~np.int64(sum(1 << view for view in set(leave_out)))
         occupied = count_votes(self.seen, self.missed, keep, tolerance, min_views)
         return Hull(occupied, self.origin, self.voxel)
 
@@ -195,8 +195,24 @@ def project_hull(hull: Hull, camera: Camera) -> np.ndarray:
 
 
 def hull_depth(hull: Hull, camera: Camera) -> np.ndarray:
-    """Depth (camera z) of the nearest surface voxel at each pixel, float64 [H, W]; infinity where there is none."""
-    return _draw_depth(hull.surface_points() if not hull.empty else np.zeros((0, 3)), hull.voxel, camera)
+    """Depth (camera z) of the nearest surface voxel at each pixel, float64 [H, W]; infinity where there is none.
+
+    Voxels are drawn as squares, which keeps what is thinner than a pixel; where squares seen from a corner leave a gap,
+    a ray through the grid closes it.
+    """
+    if hull.empty:
+        return np.full((camera.height, camera.width), np.inf)
+    depth = _draw_depth(hull.surface_points(), hull.voxel, camera)
+    cast_depth(
+        hull.occupancy,
+        np.asarray(hull.origin, np.float64),
+        float(hull.voxel),
+        np.ascontiguousarray(camera.R, np.float64),
+        np.asarray(camera.center, np.float64),
+        np.asarray(camera.fxfycxcy, np.float64),
+        depth,
+    )
+    return depth
 
 
 def _draw_depth(points: np.ndarray, voxel: float, camera: Camera) -> np.ndarray:

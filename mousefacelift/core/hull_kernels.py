@@ -235,3 +235,52 @@ def find_surface(seen, missed, seen_count, missed_count, near, leave_out, tolera
 def _kept(seen, missed, seen_count, missed_count, i, j, k, bit, tolerance, min_views):
     misses = missed_count[i, j, k] - ((missed[i, j, k] & bit) != 0)
     return misses <= tolerance and seen_count[i, j, k] - ((seen[i, j, k] & bit) != 0) >= min_views
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def cast_depth(occupancy, origin, voxel, rotation, center, fxfycxcy, depth):
+    """Lower `depth` [H, W], where it is infinite, to where the ray of the pixel's centre is half a voxel into the body.
+
+    The ray goes from voxel to voxel (Amanatides and Woo 1987), so no gap between voxels is ever seen.
+
+    Args:
+        rotation, center: of the camera, w2c and world.
+    """
+    size = np.array(occupancy.shape)
+    height, width = depth.shape
+    start = (center - origin) / voxel
+    step, cell = np.empty(3, np.int64), np.empty(3, np.int64)
+    ray, reach, stride = np.empty(3), np.empty(3), np.empty(3)
+    for row in range(height):
+        for column in range(width):
+            if depth[row, column] < np.inf:
+                continue
+            a = (column + 0.5 - fxfycxcy[2]) / fxfycxcy[0]
+            b = (row + 0.5 - fxfycxcy[3]) / fxfycxcy[1]
+            near, far = 0.0, np.inf
+            for k in range(3):  # per unit of camera depth, so the parameter of the ray is the depth in voxels
+                ray[k] = rotation[0, k] * a + rotation[1, k] * b + rotation[2, k]
+                if abs(ray[k]) < 1e-12:
+                    ray[k] = 1e-12
+                first, last = -start[k] / ray[k], (size[k] - start[k]) / ray[k]
+                near, far = max(near, min(first, last)), min(far, max(first, last))
+            if near >= far:
+                continue
+            for k in range(3):
+                at = start[k] + near * ray[k]
+                cell[k] = min(max(int(np.floor(at)), 0), size[k] - 1)
+                step[k] = 1 if ray[k] > 0 else -1
+                stride[k] = abs(1 / ray[k])
+                reach[k] = (cell[k] + (1 if step[k] > 0 else 0) - start[k]) / ray[k]
+            here = near
+            while True:
+                if occupancy[cell[0], cell[1], cell[2]]:
+                    depth[row, column] = (here + 0.5) * voxel
+                    break
+                axis = 0 if reach[0] < reach[1] else 1
+                axis = axis if reach[axis] < reach[2] else 2
+                here = reach[axis]
+                cell[axis] += step[axis]
+                reach[axis] += stride[axis]
+                if cell[axis] < 0 or cell[axis] >= size[axis]:
+                    break

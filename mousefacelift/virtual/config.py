@@ -12,10 +12,11 @@ from mousefacelift.config import section
 class Degradations:
     """Defects written into the recording, never into its truth."""
 
-    principal_point_px: tuple[float, float] = (2.0, 13.0)
-    """smallest and largest shift of each written principal point, at 1152 px width (real: 2-13)"""
-    extrinsic_jitter_deg: tuple[float, float] = (0.2, 1.0)
-    """smallest and largest rotation of each written camera (real: 0.2-1)"""
+    principal_point_px: tuple[float, float] = (1.0, 6.5)
+    """smallest and largest shift of each written principal point, at 1152 px width (real: 4.1 rms, without the common
+    movement of the world)"""
+    extrinsic_jitter_deg: tuple[float, float] = (0.0, 0.1)
+    """smallest and largest rotation of each written camera (real: below 0.1)"""
     mask_change_px: tuple[float, float] = (1.0, 3.0)
     """smallest and largest erosion or dilation of each camera's mask, at 1152 px width (real: 1-3)"""
     mask_crf: int = 20
@@ -30,9 +31,25 @@ class Degradations:
     """the animal jumps 110 mm between two frames in the middle"""
     exposure_drift: float = 0.05
     """relative amplitude of a slow drift of each camera's gain (real: about 0.05)"""
+    colour_offset: float = 0.04
+    """largest offset of a camera's red, green and blue from the scene's, of full range (real: 0.06-0.08 between two)"""
+    distorted_matrix: bool = False
+    """the undistorted videos come with K of the distorted ones, the most likely mistake of all"""
+    bedding: bool = False
+    """a heap of bedding lies in the arena and in all masks"""
+    second_animal: bool = False
+    """another animal, a half turn away, in all masks"""
+    resting: bool = False
+    """the animal never moves"""
+    floor_mirror_camera: int = -1
+    """camera whose masks hold the reflection of the animal in the floor; -1 for none"""
+    glass_reflection_camera: int = -1
+    """camera whose masks hold the reflection of the animal in the wall behind it; -1 for none"""
+    occluder_camera: int = -1
+    """camera with a post in front of the animal; -1 for none"""
 
 
-NO_DEFECTS = Degradations((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), 0, 0.0, -1, -1, False, 0.0)
+NO_DEFECTS = Degradations((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), 0, 0.0, -1, -1, False, 0.0, 0.0)
 
 
 @section
@@ -48,6 +65,9 @@ class VirtualConfig:
     rig: Literal["markerless_mouse", "ring"] = "markerless_mouse"
     """the six real cameras, or a regular ring of `cameras` cameras with mild lens distortion"""
     cameras: int = 6
+    distance_mm: float = 0.0
+    """mean distance of the cameras from the arena's middle, which keeps its size in the pictures; 0 takes the rig's own
+    (about 310; telephoto lenses stand 1,500 off)"""
     variants: Literal["undistorted", "distorted", "both"] = "undistorted"
     """which of the undistorted and the distorted videos, masks and calibrations are written"""
     coat: Literal["by_seed", "black", "agouti", "white", "hooded"] = "by_seed"

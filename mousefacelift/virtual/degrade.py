@@ -35,6 +35,11 @@ def _spoil_lens(lens: Lens, degradations: Degradations, rng: np.random.Generator
     return replace(shifted, rotation=rotation, translation=-rotation @ lens.center)
 
 
+def with_matrix_of(lenses: list[Lens], others: list[Lens]) -> list[Lens]:
+    """The lenses with the focal lengths and principal points of others, as when the wrong K is written."""
+    return [replace(lens, intrinsics=np.append(other.intrinsics[:4], 0.0)) for lens, other in zip(lenses, others)]
+
+
 def mask_changes(degradations: Degradations, cameras: int, width: int, seed: int) -> np.ndarray:
     """[cameras] pixels by which each camera's mask grows (negative: shrinks)."""
     rng = np.random.default_rng([seed, 52])
@@ -60,9 +65,17 @@ def gain_at(time_s: float, camera: int, amplitude: float) -> float:
     return 1.0 + amplitude * np.sin(2 * np.pi * (time_s / DRIFT_PERIOD_S + 0.37 * camera))
 
 
-def sense(image: np.ndarray, gain: float, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """8-bit rgb [H, W, 3] of a display image [0, 1] through a sensor with noise of `noise` levels."""
-    levels = image * np.float32(255.0 * gain)
+def colour_offset(camera: int, largest: float, seed: int) -> np.ndarray:
+    """[3] offset of a camera's red, green and blue, of full range: grey for the most part, as exposures differ."""
+    rng = np.random.default_rng([seed, 54, camera])
+    return np.clip(0.7 * rng.uniform(-1, 1) + 0.3 * rng.uniform(-1, 1, 3), -1, 1) * largest
+
+
+def sense(
+    image: np.ndarray, gain: float, noise: float, rng: np.random.Generator, offset: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """8-bit rgb [H, W, 3] of a display image [0, 1] through a sensor with noise of `noise` levels and an offset."""
+    levels = image * np.float32(255.0 * gain) + np.float32(255.0) * np.float32(offset)
     if noise > 0:
         levels += np.float32(noise) * rng.standard_normal(image.shape, np.float32)
     return np.clip(levels + 0.5, 0, 255).astype(np.uint8)

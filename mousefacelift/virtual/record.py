@@ -25,6 +25,7 @@ from mousefacelift.errors import DataError
 from mousefacelift.formats.raw_camera import RawCamera
 from mousefacelift.virtual import arena, degrade
 from mousefacelift.virtual.config import VirtualConfig
+from mousefacelift.virtual.disturb import disturb
 from mousefacelift.virtual.painter import Scene, paint
 from mousefacelift.virtual.rig import Lens
 from mousefacelift.virtual.stage import Stage, build_stage, mix_seed
@@ -50,9 +51,7 @@ def write_recording(
     (folder / "truth").mkdir(parents=True, exist_ok=True)
     (folder / "recording.json").unlink(missing_ok=True)
     variants = [v for v in _FOLDERS if config.variants in (v, "both")]
-    written = {
-        v: degrade.spoil_calibration(_lenses(stage, v), config.degradations, mix_seed(name, seed)) for v in variants
-    }
+    written = {v: _written_lenses(stage, v) for v in variants}
     shots = [_Shot(folder, stage, v, c) for v in variants for c in range(config.cameras)]
     truth = TruthWriter(folder / "truth", stage)
     try:
@@ -84,6 +83,14 @@ def _lenses(stage: Stage, variant: str) -> list[Lens]:
     return stage.undistorted if variant == "undistorted" else stage.distorted
 
 
+def _written_lenses(stage: Stage, variant: str) -> list[Lens]:
+    """The lenses as the calibration file states them."""
+    lenses, spoil = _lenses(stage, variant), stage.config.degradations
+    if spoil.distorted_matrix and variant == "undistorted":
+        lenses = degrade.with_matrix_of(lenses, stage.distorted)
+    return degrade.spoil_calibration(lenses, spoil, mix_seed(stage.name, stage.seed))
+
+
 def _film(stage: Stage, shots: list[_Shot], truth: TruthWriter, workers: int) -> None:
     """Frame by frame: pose and light once, then every camera of every variant in parallel."""
     with ThreadPoolExecutor(workers) as pool:
@@ -111,6 +118,7 @@ class _Shot:
         seed = mix_seed(stage.name, stage.seed)
         self._seed = [seed, 53, camera, variant == "distorted"]
         self._mask_change = float(degrade.mask_changes(spoil, config.cameras, config.width, seed)[camera])
+        self._offset = degrade.colour_offset(camera, spoil.colour_offset, seed)
         drops = spoil.dropped_frame_camera == camera and config.frames > 2
         self._dropped = config.frames // 2 if drops else -1
         videos, masks = (folder / sub / f"{camera}.mp4" for sub in _FOLDERS[variant])
@@ -133,10 +141,12 @@ class _Shot:
         window += patch[..., :3]
         alpha = np.zeros(image.shape[:2], np.float32)
         alpha[y : y + patch.shape[0], x : x + patch.shape[1]] = patch[..., 3]
+        body = (scene.vertices, scene.mesh.faces)
+        image, alpha = disturb(image, alpha, body, self._lens, self._camera, config.degradations)
         alpha = degrade.change_mask(alpha, self._mask_change)
         gain = degrade.gain_at(frame / config.fps, self._camera, config.degradations.exposure_drift)
         rng = np.random.Generator(np.random.SFC64([*self._seed, frame]))
-        self._colour.put(degrade.sense(image, gain, config.noise, rng))
+        self._colour.put(degrade.sense(image, gain, config.noise, rng, self._offset))
         self._mask.put(np.repeat(np.round(alpha * 255).astype(np.uint8)[..., None], 3, -1))
 
     def close(self) -> None:

@@ -232,6 +232,24 @@ def build_rig(name: str, count: int, width: int, height: int) -> list[Lens]:
     return [_real_lens(*row).scaled_to(width, height) for row in REAL_RIG]
 
 
+def move_back(lenses: list[Lens], distance_mm: float) -> list[Lens]:
+    """The rig at another mean distance from the arena's middle, with longer lenses: the middle keeps its pixel and its
+    size."""
+    middle = np.array([*ARENA_CENTER, 20.0])
+    factor = distance_mm / np.mean([np.linalg.norm(lens.center - middle) for lens in lenses])
+    moved = []
+    for lens in lenses:
+        center = middle + factor * (lens.center - middle)
+        fx, fy, cx, cy, skew = lens.intrinsics
+        seen = lens.rotation @ (middle - lens.center)
+        # about the pixel of the middle, so that what is off the axis stays where it is
+        x, y = seen[:2] / seen[2]
+        shift = (1 - factor) * np.array([fx * x + skew * y, fy * y])
+        longer = np.array([fx * factor, fy * factor, cx + shift[0], cy + shift[1], skew * factor])
+        moved.append(replace(lens, translation=-lens.rotation @ center, intrinsics=longer, distortion=np.zeros(5)))
+    return moved
+
+
 def undistorted_rig(lenses: list[Lens]) -> list[Lens]:
     """The pinhole lenses of the undistorted videos; the real rig's have the focal lengths of its `new_cam.pkl`."""
     return [_undistorted(lens, i) for i, lens in enumerate(lenses)]

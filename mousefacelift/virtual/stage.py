@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Stage:
 
     def pose(self, frame: int) -> Pose:
         """Joint transforms of a video frame."""
-        return self.puppet.pose(int(self.steps[frame]))
+        return self.puppet.pose(int(self.steps[0 if self.config.degradations.resting else frame]))
 
     def vertices(self, pose: Pose) -> np.ndarray:
         """[N, 3] mm posed vertices; what would sink into the floor lies flat on it, as flesh does."""
@@ -66,6 +66,8 @@ def build_stage(config: VirtualConfig, name: str, seed: int) -> Stage:
     puppet, steps = _cast(config, animal, mixed)
     body = puppet.mesh
     distorted = rig.build_rig(config.rig, config.cameras, config.width, config.height)
+    if config.distance_mm:
+        distorted = rig.move_back(distorted, config.distance_mm)
     return Stage(
         config,
         name,
@@ -131,7 +133,7 @@ def check_config(config: VirtualConfig) -> None:
             got=f"virtual.mesh: {config.mesh}",
             likely="a stored motion has no other stretch to jump to",
         )
-    for key in ("dropped_frame_camera", "copied_calibration_camera"):
+    for key in [field.name for field in fields(spoil) if field.name.endswith("_camera")]:
         if not -1 <= getattr(spoil, key) < config.cameras:
             raise ConfigError(
                 f"virtual.degradations.{key} names no camera",
@@ -142,8 +144,10 @@ def check_config(config: VirtualConfig) -> None:
         low, high = getattr(spoil, key)
         if not 0 <= low <= high:
             raise ConfigError(f"virtual.degradations.{key} must be [smallest, largest]", got=f"[{low}, {high}]")
-    if not (0 <= spoil.acrylic_band <= 1 and 0 <= spoil.exposure_drift < 1):
+    if not (0 <= spoil.acrylic_band <= 1 and 0 <= spoil.exposure_drift < 1 and 0 <= spoil.colour_offset < 0.5):
         raise ConfigError(
-            "virtual.degradations.acrylic_band and exposure_drift must lie in [0, 1]",
-            got=f"{spoil.acrylic_band}, {spoil.exposure_drift}",
+            "virtual.degradations.acrylic_band and exposure_drift must lie in [0, 1], colour_offset in [0, 0.5)",
+            got=f"{spoil.acrylic_band}, {spoil.exposure_drift}, {spoil.colour_offset}",
         )
+    if config.distance_mm and not 150 <= config.distance_mm <= 5000:
+        raise ConfigError("virtual.distance_mm must be 0 or 150 to 5000", got=config.distance_mm)

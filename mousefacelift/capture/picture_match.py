@@ -1,0 +1,256 @@
+"""Do the colour pictures belong to their masks? Told by what changes in a picture, and where its edges are.
+
+The cameras are proven from the silhouettes alone, so a colour file that is turned, mirrored, another camera's, late or
+of another recording passes every other check. Here each mask is laid over the picture it should belong to, and over the
+ones a mix-up would have put there. A mask is at home where strong edges lie along its outline and where its inside
+differs from the camera's median picture; both are ranks within their own picture, so light and contrast of a camera do
+not matter, and edges of the arena and animals that rest are each outvoted by the other. Part of the audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+
+from mousefacelift.capture.silhouettes import clean_mask
+from mousefacelift.capture.sources import open_source
+from mousefacelift.capture.timeline import Runs, offset_at
+
+WIDTH = 400  # px, at which pictures are compared
+REACH = 2  # px by which the edge may lie beside the outline: masks are a few pixels fat or thin
+POINTS = 160  # of an outline, and of the inside of a mask
+SHIFTS = 24  # displaced masks that say what chance is worth
+CLEAR = 0.08  # of the fit (0 to 1) by which another reading must beat the one the files state
+CLEAR_IN_TIME = 0.015  # the same among pictures of one camera, which differ by the animal alone
+CLEAR_DEVIATIONS = 3.0  # and by that many standard errors over the frames
+CHANCE = 0.05  # masks that beat displaced ones by less than this are laid over chance
+MOVED = 0.3  # of a mask's length, by which it must have moved for the picture of another time to be a wrong one
+WRONG_TIMES = 8  # pictures of other times that each mask is compared with
+OWN_TIME = 0.03  # masks that fit pictures of other times as well as their own, but for this, are not of this recording
+TURNS = {
+    "turned by 180 degrees": (-1, -1),
+    "mirrored left to right": (-1, 1),
+    "mirrored top to bottom": (1, -1),
+}
+
+
+@dataclass(frozen=True)
+class PictureMatch:
+    """How well one camera's pictures fit its masks.
+
+    Attributes:
+        fit: mean rank (0 to 1) of the edges under the outlines and of the change under the masks; 1 is best.
+        chance: the fit that 9 in 10 displacements of the masks stay below.
+        reading: what the pictures are instead ("turned by 180 degrees"), or "" when they are what the files state.
+        other_fit: under that reading, or under the best other one. frames: masks compared.
+        other_camera: the camera whose pictures they are, or None. late: frames by which they are late (negative:
+            early). signs: of x and y by which the masks must be turned to fit.
+    """
+
+    fit: float
+    chance: float
+    reading: str
+    other_fit: float
+    frames: int
+    other_camera: int | None = None
+    late: int = 0
+    signs: tuple[int, int] = (1, 1)
+
+
+@dataclass
+class Film:
+    """One camera at the frames read, on the WIDTH grid of `size` (w, h); None where there is no mask or picture.
+
+    Attributes:
+        outlines, insides: points [P, 2] (x, y) along and within the mask.
+        edges, changes: uint8 [h, w] ranks within the picture. pictures: uint8 [h, w] luma.
+    """
+
+    size: tuple[int, int]
+    outlines: list[np.ndarray | None] = field(default_factory=list)
+    insides: list[np.ndarray | None] = field(default_factory=list)
+    pictures: list[np.ndarray | None] = field(default_factory=list)
+    edges: list[np.ndarray | None] = field(default_factory=list)
+    changes: list[np.ndarray | None] = field(default_factory=list)
+
+
+def match_pictures(
+    videos: Sequence[str],
+    masks: Sequence[str],
+    frames: np.ndarray,
+    max_late: int,
+    offsets: Sequence[Runs] = (),
+    threads: int = 2,
+) -> tuple[list[PictureMatch], list[Film]]:
+    """One verdict per camera, and what was looked at.
+
+    Args:
+        frames: rising frame numbers in runs of neighbours; lateness can be told within a run.
+        max_late: frames by which pictures may be late or early.
+        offsets: [V] runs that map `frames` to frames of each camera's files; none means that they are the same.
+    """
+    runs = offsets or [[[0, 0]]] * len(videos)
+    numbers = [[int(f) + offset_at(own, int(f)) for f in frames] for own in runs]
+    with ThreadPoolExecutor(threads) as pool:
+        films = list(pool.map(lambda job: _read_film(*job), zip(videos, masks, numbers)))
+    return [judge_pictures(films, view, frames, max_late) for view in range(len(films))], films
+
+
+def judge_pictures(films: Sequence[Film], view: int, frames: np.ndarray, max_late: int) -> PictureMatch:
+    """The reading of one camera's pictures under which its masks are at home."""
+    film = films[view]
+    have = [t for t in range(len(frames)) if film.outlines[t] is not None and film.edges[t] is not None]
+    if len(have) < 3:
+        return PictureMatch(np.nan, np.nan, "", np.nan, len(have))
+    stated = np.array([_fit(film, t, film, t) for t in have])
+    fit, chance, own_time = float(stated.mean()), _chance(film, have), _own_time_gain(film, have, stated)
+    readings = _readings(films, view, have, frames, max_late)
+    clear = [r for r in readings if _is_clear(r[1], stated, CLEAR_IN_TIME if r[0].late else CLEAR)]
+    best = max((float(np.nanmean(f)) for _, f in readings if np.isfinite(f).sum() >= 3), default=np.nan)
+    if clear:
+        reading, fits = max(clear, key=lambda r: np.nanmean(r[1]))
+        return replace(reading, fit=fit, chance=chance, other_fit=float(np.nanmean(fits)))
+    strange = fit - chance < CHANCE or own_time < OWN_TIME
+    reading = "of another recording or scene" if strange else ""
+    return PictureMatch(fit, chance, reading, best, len(have))
+
+
+def _readings(films, view, have, frames, max_late) -> list[tuple[PictureMatch, np.ndarray]]:
+    """What the pictures may be instead, and how the masks fit them frame by frame."""
+    film, place, out = films[view], {int(f): t for t, f in enumerate(frames)}, []
+
+    def add(name: str, fits: list[float], **facts) -> None:
+        out.append((PictureMatch(np.nan, np.nan, name, np.nan, len(have), **facts), np.array(fits)))
+
+    for name, signs in TURNS.items():
+        add(name, [_fit(film, t, film, t, signs) for t in have], signs=signs)
+    for other, elsewhere in enumerate(films):
+        if other != view and elsewhere.size == film.size:
+            add("pictures of another camera", [_fit(film, t, elsewhere, t) for t in have], other_camera=other)
+    for late in [n for n in range(-max_late, max_late + 1) if n]:
+        name = f"late by {late} frames" if late > 0 else f"early by {-late} frames"
+        add(name, [_fit(film, t, film, place.get(int(frames[t]) + late)) for t in have], late=late)
+    return out
+
+
+def _is_clear(other: np.ndarray, stated: np.ndarray, by: float) -> bool:
+    """Whether a reading beats the stated one by much, and in frame after frame."""
+    gain = (other - stated)[np.isfinite(other)]
+    if len(gain) < 3:
+        return False
+    error = gain.std(ddof=1) / np.sqrt(len(gain))
+    return bool(gain.mean() > by and gain.mean() > CLEAR_DEVIATIONS * error)
+
+
+def _fit(film: Film, here: int, pictures: Film, there: int | None, signs: tuple[int, int] = (1, 1)) -> float:
+    """Fit of the mask of one frame with a picture, NaN when there is none."""
+    if there is None or pictures.edges[there] is None:
+        return np.nan
+    last = np.array(film.size) - 1.0
+    rim, inside = (np.where(np.array(signs) < 0, last - p, p) for p in (film.outlines[here], film.insides[here]))
+    return 0.5 * (_mean_rank(pictures.edges[there], rim) + _mean_rank(pictures.changes[there], inside))
+
+
+def _mean_rank(ranks: np.ndarray, points: np.ndarray) -> float:
+    columns, rows = np.rint(points).astype(int).T
+    height, width = ranks.shape
+    return float(ranks[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)].mean()) / 255
+
+
+def _chance(film: Film, have: Sequence[int]) -> float:
+    """The fit that 9 in 10 displacements of the masks stay below, each the mean over the frames."""
+    rng, means = np.random.default_rng(0), []
+    for spot in rng.random((SHIFTS, 2)):
+        fits = []
+        for t in have:
+            low, high = film.outlines[t].min(0), film.outlines[t].max(0)
+            move = spot * np.maximum(np.array(film.size) - 1.0 - (high - low), 0) - low
+            fits.append(
+                0.5
+                * (
+                    _mean_rank(film.edges[t], film.outlines[t] + move)
+                    + _mean_rank(film.changes[t], film.insides[t] + move)
+                )
+            )
+        means.append(np.mean(fits))
+    return float(np.quantile(means, 0.9))
+
+
+def _own_time_gain(film: Film, have: Sequence[int], stated: np.ndarray) -> float:
+    """By how much the masks fit pictures of their own time better than of times when the animal was elsewhere.
+
+    Infinite when the animal never was elsewhere.
+    """
+    rng, gains = np.random.default_rng(1), []
+    centers = np.stack([film.insides[t].mean(0) for t in have])
+    for k, t in enumerate(have):
+        length = np.ptp(film.outlines[t], axis=0).max()
+        away = np.flatnonzero(np.linalg.norm(centers - centers[k], axis=1) > MOVED * length)
+        if len(away):
+            picked = rng.choice(away, min(WRONG_TIMES, len(away)), replace=False)
+            gains.append(stated[k] - np.mean([_fit(film, t, film, have[other]) for other in picked]))
+    return float(np.mean(gains)) if len(gains) >= 3 else np.inf
+
+
+def _read_film(video: str, mask: str, numbers: Sequence[int]) -> Film:
+    pictures, silhouettes = open_source(video), open_source(mask)
+    width = min(WIDTH, pictures.width)
+    film = Film((width, max(1, round(pictures.height * width / pictures.width))))
+    try:
+        for frame in numbers:
+            seen, filled = 0 <= frame < pictures.frames, 0 <= frame < silhouettes.frames
+            film.pictures.append(_shrunk(pictures.read(frame).luma(), film.size) if seen else None)
+            small = _shrunk(clean_mask(silhouettes.read(frame)) * np.uint8(255), film.size) if filled else None
+            rim, inside = (None, None) if small is None else points_of(small)
+            film.outlines.append(rim)
+            film.insides.append(inside)
+    finally:
+        pictures.close()
+        silhouettes.close()
+    usual = np.median([p for p in film.pictures if p is not None], axis=0)
+    for picture in film.pictures:
+        film.edges.append(None if picture is None else edge_ranks(picture))
+        film.changes.append(None if picture is None else change_ranks(picture, usual))
+    return film
+
+
+def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def edge_ranks(luma: np.ndarray) -> np.ndarray:
+    """uint8 [h, w]: rank within its own picture of the strongest edge within REACH of each pixel."""
+    smooth = cv2.GaussianBlur(luma, (0, 0), 1.2)
+    strength = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    return _ranks(cv2.dilate(strength, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)))
+
+
+def change_ranks(luma: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """uint8 [h, w]: rank within its own picture of each pixel's difference from the camera's usual picture."""
+    return _ranks(cv2.GaussianBlur(np.abs(luma.astype(np.float32) - usual.astype(np.float32)), (0, 0), 1.2) * 4)
+
+
+def _ranks(strength: np.ndarray) -> np.ndarray:
+    levels = np.minimum(strength, 1023).astype(np.uint16)
+    counts = np.bincount(levels.ravel(), minlength=1024)
+    return np.rint(255 * (np.cumsum(counts) - 0.5 * counts) / levels.size).astype(np.uint8)[levels]
+
+
+def points_of(mask: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Up to POINTS points (x, y) along the outline of the largest part of a grey mask, and within it; None without
+    one."""
+    filled = (mask > 127).astype(np.uint8)
+    contours, _ = cv2.findContours(filled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        return None, None
+    rim = max(contours, key=len)[:, 0].astype(np.float64)
+    rim = rim[((rim > 0) & (rim < np.array(mask.shape[::-1]) - 1)).all(1)]  # what the picture cuts has no edge there
+    if len(rim) < 12:
+        return None, None
+    rows, columns = np.nonzero(filled)
+    inside = np.stack([columns, rows], 1).astype(np.float64)
+    return tuple(p[np.linspace(0, len(p) - 1, min(POINTS, len(p))).round().astype(int)] for p in (rim, inside))
