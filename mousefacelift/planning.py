@@ -72,6 +72,43 @@ def refuse_outputs(config: dict, runs: list[str]) -> None:
             )
 
 
+def refuse_cameras(config: dict) -> None:
+    """Raise ConfigError when keys name or ask for more cameras than a recording will have.
+
+    Only virtual recordings tell their number of cameras before anything is read; of the others the audit and the
+    dataset do. Without this, a rig of four is noticed by the last stage, after the training.
+    """
+    cameras, held_out = config["virtual"]["cameras"], config["dataset"]["splits"]["held_out_camera"]
+    virtual = [
+        (name, cameras - len(recording.get("drop_cameras", ())))
+        for name, recording in config["recordings"].items()
+        if recording.get("path", "virtual") == "virtual"
+    ]
+    for name, count in virtual:
+        if isinstance(held_out, int) and held_out >= cameras:
+            raise ConfigError(
+                f"dataset.splits.held_out_camera names no camera of recording '{name}'",
+                got=held_out,
+                expected=f"0 to {cameras - 1}, or null for none",
+                hint="hold out a camera that there is: protocols B and C are judged on it",
+            )
+        seen = count - (held_out is not None)
+        asked = {
+            "predict.inputs": config["predict"]["inputs"] + 1,
+            "loader.inputs": config["loader"]["inputs"][0] + config["loader"]["unseen_targets"],
+        }
+        for key, needed in asked.items():
+            if needed > seen:
+                raise ConfigError(
+                    f"{key} asks for more cameras than recording '{name}' has",
+                    got=f"{needed} seen cameras, those that are judged included",
+                    expected=f"at most {seen}: {count} cameras"
+                    + ("" if held_out is None else f" without the held-out camera {held_out}"),
+                    hint=f"lower {key}; a rig of {count} shows the animal from fewer sides, so expect less (see "
+                    "docs/capture.md)",
+                )
+
+
 def _texts(node: object, where: str) -> Iterator[tuple[str, str]]:
     """(dotted key, text) of every text in the configuration."""
     if isinstance(node, str):

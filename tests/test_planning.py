@@ -3,7 +3,7 @@ import os
 import pytest
 
 from mousefacelift.errors import ConfigError
-from mousefacelift.planning import refuse_outputs
+from mousefacelift.planning import refuse_cameras, refuse_outputs
 
 CONFIG = {
     "recordings": {"m1": {"path": "virtual"}, "own": {"path": "data/own"}},
@@ -69,3 +69,36 @@ def test_a_symbolic_link_to_a_result_is_refused(tmp_path, monkeypatch):
 def test_other_paths_are_none_of_its_business(tmp_path, monkeypatch, key, value):
     monkeypatch.chdir(tmp_path)
     refuse_outputs(with_value(key, value), RUNS)
+
+
+def rig(cameras, **keys):
+    sections = {
+        "virtual": {"cameras": cameras},
+        "recordings": {"m1": {"path": "virtual"}, "own": {"path": "data/own"}},
+        "dataset": {"splits": {"held_out_camera": keys.get("held_out", 5)}},
+        "predict": {"inputs": keys.get("inputs", 4)},
+        "loader": {"inputs": [keys.get("least", 3), 5], "unseen_targets": 1},
+    }
+    return sections
+
+
+@pytest.mark.parametrize(
+    "config, key",
+    [
+        (rig(4), "held_out_camera"),
+        (rig(4, held_out=3), "predict.inputs"),
+        (rig(4, held_out=3, inputs=2), "loader.inputs"),
+        (rig(5, held_out=None, inputs=5), "predict.inputs"),
+    ],
+)
+def test_a_rig_of_fewer_cameras_than_the_keys_need_is_refused_before_any_job(config, key):
+    with pytest.raises(ConfigError, match=key):
+        refuse_cameras(config)
+
+
+def test_a_rig_that_fits_its_keys_is_planned():
+    refuse_cameras(rig(6))
+    refuse_cameras(rig(4, held_out=3, inputs=2, least=2))
+    refuse_cameras(rig(3, held_out=None, inputs=2, least=2))
+    only_own = rig(3) | {"recordings": {"own": {"path": "data/own"}}}
+    refuse_cameras(only_own)

@@ -115,7 +115,12 @@ def _match_pictures(
 
 
 def _rig(
-    recording: Recording, source: RecordingSource, films: tuple[Clip, int], cameras: list[RigCamera], offsets: list, report: dict
+    recording: Recording,
+    source: RecordingSource,
+    films: tuple[Clip, int],
+    cameras: list[RigCamera],
+    offsets: list,
+    report: dict,
 ) -> Rig:
     clip, total = films
     frames = min(total, *(n - runs[-1][1] for n, runs in zip(clip.frames, offsets)))

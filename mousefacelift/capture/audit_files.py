@@ -1,4 +1,4 @@
-"""What an audit looks at before it judges: cameras left out, frames, time stamps, a resized video. Part of the audit."""
+"""What an audit reads before it judges: cameras left out, frames, time stamps, a resized video. Part of the audit."""
 
 from __future__ import annotations
 

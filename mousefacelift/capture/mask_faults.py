@@ -98,7 +98,9 @@ def _ask_frame(cameras: Sequence[Camera], masks: np.ndarray, plane_centers: np.n
     blamed = np.array([np.delete(missing[:, v], v).mean() for v in range(views)])
     excess = (left & ~explained).sum((1, 2)) / area
     if views < 4 or blamed.max() <= 0.5 * TELLING:
-        excess = left.sum((1, 2)) / area  # nobody is blamed by the others together, so each keeps what it holds too much of
+        excess = (
+            left.sum((1, 2)) / area
+        )  # nobody is blamed by the others together, so each keeps what it holds too much of
         blamed = np.zeros(views)
     hull = votes.hull(0, min(3, views))
     sizes = np.sort(np.bincount(label(hull.occupancy, np.ones((3, 3, 3)))[0].ravel())[1:])[::-1]

@@ -25,8 +25,11 @@ REACH = 2  # px by which the edge may lie beside the outline: masks are a few pi
 POINTS = 160  # of an outline, and of the inside of a mask
 SHIFTS = 24  # displaced masks that say what chance is worth
 CLEAR = 0.08  # of the fit (0 to 1) by which another reading must beat the one the files state
-CLEAR_IN_TIME = 0.015  # the same among pictures of one camera, which differ by the animal alone
+CLEAR_IN_TIME = 0.008  # the same among pictures of one camera, which differ by the animal alone
 CLEAR_DEVIATIONS = 3.0  # and by that many standard errors over the frames
+BELIEVED = (
+    0.82  # fit that another reading must reach to be named; true pairs of real and virtual videos have 0.85 to 0.97
+)
 CHANCE = 0.05  # masks that beat displaced ones by less than this are laid over chance
 MOVED = 0.3  # of a mask's length, by which it must have moved for the picture of another time to be a wrong one
 WRONG_TIMES = 8  # pictures of other times that each mask is compared with
@@ -111,10 +114,12 @@ def judge_pictures(films: Sequence[Film], view: int, frames: np.ndarray, max_lat
     readings = _readings(films, view, have, frames, max_late)
     clear = [r for r in readings if _is_clear(r[1], stated, CLEAR_IN_TIME if r[0].late else CLEAR)]
     best = max((float(np.nanmean(f)) for _, f in readings if np.isfinite(f).sum() >= 3), default=np.nan)
-    if clear:
-        reading, fits = max(clear, key=lambda r: np.nanmean(r[1]))
+    believed = [r for r in clear if np.nanmean(r[1]) > BELIEVED]
+    unclear = not believed and any(not r[0].late for r in clear)  # some reading is better, and none of them is right
+    if believed:
+        reading, fits = max(believed, key=lambda r: np.nanmean(r[1]))
         return replace(reading, fit=fit, chance=chance, other_fit=float(np.nanmean(fits)))
-    strange = fit - chance < CHANCE or own_time < OWN_TIME
+    strange = unclear or fit - chance < CHANCE or own_time < OWN_TIME
     reading = "of another recording or scene" if strange else ""
     return PictureMatch(fit, chance, reading, best, len(have))
 
@@ -132,7 +137,7 @@ def _readings(films, view, have, frames, max_late) -> list[tuple[PictureMatch, n
         if other != view and elsewhere.size == film.size:
             add("pictures of another camera", [_fit(film, t, elsewhere, t) for t in have], other_camera=other)
     for late in [n for n in range(-max_late, max_late + 1) if n]:
-        name = f"late by {late} frames" if late > 0 else f"early by {-late} frames"
+        name = f"late by about {late} frames" if late > 0 else f"early by about {-late} frames"
         add(name, [_fit(film, t, film, place.get(int(frames[t]) + late)) for t in have], late=late)
     return out
 

@@ -190,27 +190,33 @@ def carve_hull_tight(
 
 def project_hull(hull: Hull, camera: Camera) -> np.ndarray:
     """Silhouette of the hull in `camera`, bool [H, W]: each surface voxel is drawn as a square of its size at its
-    depth."""
-    return np.isfinite(hull_depth(hull, camera))
+    depth, as in `silhouette_scores` (gaps between squares stay open; `hull_depth` closes them)."""
+    return np.isfinite(_draw_depth(hull.surface_points(), hull.voxel, camera))
 
 
 def hull_depth(hull: Hull, camera: Camera) -> np.ndarray:
     """Depth (camera z) of the nearest surface voxel at each pixel, float64 [H, W]; infinity where there is none.
 
     Voxels are drawn as squares, which keeps what is thinner than a pixel; where squares seen from a corner leave a gap,
-    a ray through the grid closes it.
+    through which the far side would show, a ray through the grid closes it.
     """
     if hull.empty:
         return np.full((camera.height, camera.width), np.inf)
     depth = _draw_depth(hull.surface_points(), hull.voxel, camera)
+    drawn = np.isfinite(depth)
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    if not len(rows):
+        return depth
+    index = np.argwhere(hull.occupancy)
+    low, high = index.min(0), index.max(0) + 1
     cast_depth(
-        hull.occupancy,
-        np.asarray(hull.origin, np.float64),
+        np.ascontiguousarray(hull.occupancy[tuple(map(slice, low, high))]),
+        np.asarray(hull.origin, np.float64) + low * hull.voxel,
         float(hull.voxel),
         np.ascontiguousarray(camera.R, np.float64),
         np.asarray(camera.center, np.float64),
-        np.asarray(camera.fxfycxcy, np.float64),
-        depth,
+        np.asarray(camera.fxfycxcy - [0, 0, columns[0], rows[0]], np.float64),
+        depth[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1],
     )
     return depth
 

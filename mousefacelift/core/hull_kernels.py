@@ -239,7 +239,7 @@ def _kept(seen, missed, seen_count, missed_count, i, j, k, bit, tolerance, min_v
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def cast_depth(occupancy, origin, voxel, rotation, center, fxfycxcy, depth):
-    """Lower `depth` [H, W], where it is infinite, to where the ray of the pixel's centre is half a voxel into the body.
+    """Lower `depth` [H, W] to where the ray of the pixel's centre is half a voxel into the body.
 
     The ray goes from voxel to voxel (Amanatides and Woo 1987), so no gap between voxels is ever seen.
 
@@ -253,8 +253,6 @@ def cast_depth(occupancy, origin, voxel, rotation, center, fxfycxcy, depth):
     ray, reach, stride = np.empty(3), np.empty(3), np.empty(3)
     for row in range(height):
         for column in range(width):
-            if depth[row, column] < np.inf:
-                continue
             a = (column + 0.5 - fxfycxcy[2]) / fxfycxcy[0]
             b = (row + 0.5 - fxfycxcy[3]) / fxfycxcy[1]
             near, far = 0.0, np.inf
@@ -275,7 +273,7 @@ def cast_depth(occupancy, origin, voxel, rotation, center, fxfycxcy, depth):
             here = near
             while True:
                 if occupancy[cell[0], cell[1], cell[2]]:
-                    depth[row, column] = (here + 0.5) * voxel
+                    depth[row, column] = min(depth[row, column], (here + 0.5) * voxel)
                     break
                 axis = 0 if reach[0] < reach[1] else 1
                 axis = axis if reach[axis] < reach[2] else 2

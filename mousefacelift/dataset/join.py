@@ -152,7 +152,8 @@ def _held_out(samples: pd.DataFrame, views: pd.DataFrame, camera: int | str | No
     sample."""
     if camera is None:
         return np.zeros(len(views), bool)
-    own = (views["camera" if isinstance(camera, int) else "camera_name"] == camera).to_numpy()
+    column = "camera" if isinstance(camera, int) else "camera_name"
+    own = (views[column] == camera).to_numpy()
     photos = {digest.hex() for digest in views["hash"][own]}
     own = own | _name_any(views["parents"].to_numpy(), photos)
     return own | _name_any(samples["parents"].to_numpy(), photos)[views["sample"].to_numpy()]

@@ -230,3 +230,21 @@ def test_bad_silhouettes_are_named(change, words):
     masks, cameras = change(*sphere_scene(8))
     with pytest.raises(DataError, match=words):
         carve_hull(masks, cameras, (0, 0, 0), 1.0, 16)
+
+
+def test_a_body_seen_from_its_voxels_corners_has_no_pinholes():
+    """Squares of neighbouring voxels leave gaps there: many pixels a voxel, and every face seen obliquely."""
+    camera = orbit(45.0, 35.0, 2.7, tuple(4 * k for k in FXFYCXCY), 4 * SIZE, 4 * SIZE)
+    grid = np.stack(np.meshgrid(*[np.arange(24) - 11.5] * 3, indexing="ij"), -1)
+    ball = Hull(np.linalg.norm(grid, axis=-1) < 11, np.full(3, -0.6), 0.05)
+    depth = hull_depth(ball, camera)
+    seen = np.isfinite(depth).astype(np.uint8)
+    contours, _ = cv2.findContours(seen, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    assert np.array_equal(seen, cv2.drawContours(np.zeros_like(seen), contours, -1, 1, cv2.FILLED))
+    inside = depth[seen > 0]
+    assert inside.min() == pytest.approx(2.7 - 0.55, abs=0.06) and inside.max() < 2.7 + 0.1
+    ring = Hull(
+        ball.occupancy & (np.abs(grid[..., 2]) < 2) & (np.linalg.norm(grid[..., :2], axis=-1) > 6), ball.origin, 0.05
+    )
+    above = orbit(0.0, 89.0, 2.7, tuple(4 * k for k in FXFYCXCY), 4 * SIZE, 4 * SIZE)
+    assert np.isinf(hull_depth(ring, above)[2 * SIZE, 2 * SIZE])  # a true hole stays one
