@@ -86,15 +86,17 @@ def require_no_suspect(silhouettes, poses, width, config, recording, faults: Mas
         return
     name = recording.cameras[suspect.camera].name
     twin = "" if suspect.twin is None else f" of camera {recording.cameras[suspect.twin].name}'s"
-    masks = faults.says[suspect.camera]
+    masks, reason = faults.says[suspect.camera], suspect.reason + twin
+    if masks:
+        reason = f"{reason}; or not the camera but {masks}" if suspect.shifted else f"{masks}; if not, {reason}"
     raise CalibrationError(
         f"camera {name} of '{recording.name}' contradicts the other cameras",
         got=(
             f"tangency {suspect.disagreement:.1f} px with the others, {suspect.without:.1f} px among the others "
             "without it"
         ),
-        likely=suspect.reason + twin + (f"; or not the camera but {masks}" if masks else ""),
-        hint=f"correct its calibration, or set drop_cameras: ['{name}'] for this recording",
+        likely=reason,
+        hint=f"correct its {'masks or ' if masks else ''}calibration, or leave it out: drop_cameras: ['{name}']",
     )
 
 

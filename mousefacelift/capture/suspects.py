@@ -16,13 +16,15 @@ FLOOR = 0.002  # of the image width: below it nothing is suspicious (2.3 px of 1
 
 @dataclass(frozen=True)
 class Suspect:
-    """A camera that contradicts the others, and why; `twin` is the camera of which it is a copy."""
+    """A camera that contradicts the others, and why; `twin` is the camera of which it is a copy, `shifted` whether one
+    shift of its pictures explains it all."""
 
     camera: int
     reason: str
     disagreement: float
     without: float
     twin: int | None = None
+    shifted: bool = False
 
 
 def find_copies(poses: Poses, silhouettes: Silhouettes) -> list[tuple[int, int, str]]:
@@ -90,7 +92,7 @@ def _explain(silhouettes, poses, width, max_shift, view, own, rest) -> Suspect |
         )
     else:
         reason = "no shift of its pictures explains it: another camera's calibration or video, or rolled or moved"
-    return Suspect(view, reason, own, rest)
+    return Suspect(view, reason, own, rest, shifted=bool(after < 0.4 * own))
 
 
 def _best_shift(silhouettes, poses, width, view) -> tuple[np.ndarray, float]:
