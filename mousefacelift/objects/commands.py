@@ -1,4 +1,4 @@
-"""Commands of the objects stage: select, download, render, scans, plan, pack."""
+"""Commands of the objects stage: survey, select, download, render, scans, plan, pack."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from mousefacelift.objects.config import ObjectsConfig
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
+    parser = subparsers.add_parser("survey", help="a collection's features, licences, refusals and cost, from headers")
+    parser.add_argument("source", metavar="FOLDER_OR_LIST", help="folder of mesh files, or a list of rows folder,uid")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write survey.json and survey.png there")
+    add_config_argument(parser)
+    parser.set_defaults(run=run_survey)
+
     parser = subparsers.add_parser("select", help="which objects: writes selection.json")
     parser.add_argument("--out", required=True, type=Path, metavar="SELECTION.json")
     add_config_argument(parser)
@@ -64,6 +70,17 @@ def add_commands(subparsers) -> None:
     parser.add_argument("index", type=Path, metavar="INDEX.json")
     parser.add_argument("--out", required=True, type=Path, metavar="CHUNK.tar")
     parser.set_defaults(run=run_pack)
+
+
+def run_survey(args: argparse.Namespace) -> None:
+    """Print a collection's audit."""
+    from mousefacelift.objects.survey import describe_survey, survey_objects, write_survey
+
+    survey = survey_objects(args.source, read_config(args, ObjectsConfig, "objects"))
+    print(describe_survey(survey))
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_survey(survey, args.out)
 
 
 def run_select(args: argparse.Namespace) -> None:

@@ -119,28 +119,16 @@ def is_cut_out(faces, corners, materials, texels, levels, f, b1, b2, i0, i1, i2)
 
 
 @numba.njit(**KERNEL)
-def row_span(start1, step1, start2, step2, last):
-    """First and last column of 0 .. last that may lie inside a face, where barycentrics are start + column * step.
+def narrow_span(start, step, inverse, low, high):
+    """The columns between `low` and `high` where start + column * step may be 0 or more; `inverse` is 1 / step.
 
-    A column too many at either end for the sake of rounding: the caller tests each.
+    A column too many at the end for the sake of rounding: the caller tests each.
     """
-    low, high = 0.0, float(last)
-    for k in range(3):
-        if k == 0:
-            start, step = start1, step1
-        elif k == 1:
-            start, step = start2, step2
-        else:
-            start, step = 1.0 - start1 - start2, -step1 - step2
-        if step > 0.0:
-            low = max(low, -start / step - 1.0)
-        elif step < 0.0:
-            high = min(high, -start / step + 1.0)
-        elif start < 0.0:
-            return 0, -1
-    if not (low <= last and high >= 0.0):  # also true of the NaN of a sliver without measurable area
-        return 0, -1
-    return int(low), int(high)
+    if step > 0.0:
+        return max(low, -start * inverse - 1.0), high
+    if step < 0.0:
+        return low, min(high, 1.0 - start * inverse)
+    return low, high if start >= 0.0 else -1.0
 
 
 @numba.njit(**KERNEL)
@@ -161,11 +149,19 @@ def draw_face(
     right = min(columns - 1, int(math.floor(x0 + max(0.0, x1, x2) - 0.5)))
     top = max(0, int(math.ceil(y0 + min(0.0, y1, y2) - 0.5)) - first_row)
     bottom = min(rows - 1, int(math.floor(y0 + max(0.0, y1, y2) - 0.5)) - first_row)
-    step1, step2 = y2 / area, -y1 / area
+    scale = 1.0 / area
+    step1, step2 = y2 * scale, -y1 * scale
+    step0 = -step1 - step2
+    inverse1, inverse2, inverse0 = 1.0 / step1, 1.0 / step2, 1.0 / step0
     for row in range(top, bottom + 1):
         dx, dy = left + 0.5 - x0, row + first_row + 0.5 - y0
-        start1, start2 = (dx * y2 - x2 * dy) / area, (x1 * dy - dx * y1) / area
-        first, last = row_span(start1, step1, start2, step2, right - left)
+        start1, start2 = (dx * y2 - x2 * dy) * scale, (x1 * dy - dx * y1) * scale
+        low, high = narrow_span(start1, step1, inverse1, 0.0, float(right - left))
+        low, high = narrow_span(start2, step2, inverse2, low, high)
+        low, high = narrow_span(1.0 - start1 - start2, step0, inverse0, low, high)
+        if not (low <= high and low <= right - left and high >= 0.0):  # also true of the NaN of a sliver without area
+            continue
+        first, last = int(low), int(high)
         for column in range(left + first, left + last + 1):
             b1 = start1 + (column - left) * step1
             b2 = start2 + (column - left) * step2

@@ -196,4 +196,14 @@ def render_views(
 
 def to_levels(picture: MeshRender) -> np.ndarray:
     """[H, W, 4] uint8 of a picture: what a sample stores."""
-    return np.rint(np.clip(picture.rgba, 0, 1) * np.float32(255)).astype(np.uint8)
+    return quantise(picture.rgba)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def quantise(values):
+    """uint8 nearest to 255 times values in [0, 1]; clipped."""
+    levels = np.empty(values.shape, np.uint8)
+    flat, out = values.reshape(-1), levels.reshape(-1)
+    for k in range(flat.shape[0]):
+        out[k] = np.uint8(min(max(flat[k], np.float32(0)), np.float32(1)) * np.float32(255) + np.float32(0.5))
+    return levels

@@ -151,7 +151,7 @@ def shade_face(
     y,
     out,
 ):
-    """Colour of face f at sample (x, y): out [8] = linear r, g, b, alpha, normal x, y, z, inverse depth."""
+    """Colour of face f at sample (x, y): out [8] = linear r, g, b, alpha, normal x, y, z, depth."""
     slot = f & (SLOTS - 1)
     if recent_face[slot] != f:
         remember_face(recent_face, planes, place, side, level, faces, corners, materials, levels, screen, eye, f)
@@ -191,7 +191,7 @@ def shade_face(
     out[1] = min(1.0, green + glow_green)
     out[2] = min(1.0, blue + glow_blue)
     out[3] = 1.0 if int(materials[m, MODE]) != BLEND else min(1.0, max(0.0, alpha))
-    out[4], out[5], out[6], out[7] = nx, ny, nz, inverse
+    out[4], out[5], out[6], out[7] = nx, ny, nz, depth
 
 
 @numba.njit(**KERNEL)
@@ -208,7 +208,7 @@ def add_sample(total, color, share):
 def add_geometry(total, color):
     """total [9] += the nearest surface's coverage, depth and normal."""
     total[4] += 1.0
-    total[5] += 1.0 / color[7]
+    total[5] += color[7]
     total[6] += color[4]
     total[7] += color[5]
     total[8] += color[6]

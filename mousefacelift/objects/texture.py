@@ -24,7 +24,7 @@ BASE_TEXTURE, GLOW_TEXTURE, MODE, CUTOFF, WRAP_U, WRAP_V, GLOW_WRAP_U, GLOW_WRAP
 SHARP, GLOW_SHARP, TWO_SIDED, UNLIT = 15, 16, 17, 18
 # How the rasteriser's inner functions are compiled. They own no memory: without reference counting (`_nrt`) a call that
 # passes twenty arrays costs nothing, with it two atomic operations per array and call, half of all rendering time.
-KERNEL = {"nogil": True, "error_model": "numpy", "_nrt": False}
+KERNEL = {"nogil": True, "error_model": "numpy", "_nrt": False, "fastmath": {"contract", "arcp", "nsz"}}
 FARTHEST_UV = 1e6  # float32 coordinates beyond this no longer tell texels apart
 
 
