@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +22,14 @@ from mousefacelift.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from mousefacelift.core.samples import Sample
+    from mousefacelift.core.records import SampleFacts
+    from mousefacelift.core.samples import Sample, View
     from mousefacelift.distill.nearest.library import Library
+    from mousefacelift.reconstruct.write import WriteOptions
 
 LIBRARY = Path("results/distill/library")
+ASSUMED_ELEVATION = 15.0  # degrees, of a picture that nobody says it of, where the generator cannot estimate it
+SHEET = 256  # pixels of a picture in the sheet of a generator's own body
 
 
 def add_command(subparsers) -> None:
@@ -72,7 +77,10 @@ def add_command(subparsers) -> None:
         "--white", type=float, default=None, help="value of white in pictures of more than 8 bits, for instance 4095"
     )
     parser.add_argument(
-        "--elevation", type=float, default=15.0, help="degrees the picture was taken from above the horizon"
+        "--elevation",
+        type=float,
+        default=None,
+        help="degrees the picture was taken from above the horizon (default: estimated, or 15 where it cannot be)",
     )
     parser.add_argument(
         "--filter",
@@ -101,15 +109,21 @@ def _run(args: argparse.Namespace) -> None:
     devices.acquire(args.gpus)
     from tqdm import tqdm
 
+    from mousefacelift.distill.generators.protocol import has_solid
     from mousefacelift.lrm.weights import read_model
     from mousefacelift.reconstruct.write import WriteOptions, reconstruct_views
 
-    model, sizes = read_model(args.model, "cuda" if args.gpus else "cpu")
     options = WriteOptions(args.filter, args.layout, args.spz, args.frames, args.size)
-    inputs = _samples_of_folders(args) if args.views else _samples_of_pictures(args, sizes.image_size)
+    generator = None if args.views else _generator(args)
+    if generator is not None and has_solid(generator):
+        jobs = _solids_of_pictures(args, generator, options)
+    else:
+        model, sizes = read_model(args.model, "cuda" if args.gpus else "cpu")
+        size = sizes.image_size
+        inputs = _samples_of_folders(args) if args.views else _samples_of_pictures(args, generator, size)
+        jobs = (reconstruct_views(model.eval(), size, sample, args.out / name, options) for name, sample in inputs)
     total = len(args.views) or len(args.images)
-    for name, sample in tqdm(inputs, total=total, desc="reconstruct", unit="scene", file=sys.stderr):
-        folder = reconstruct_views(model.eval(), sizes.image_size, sample, args.out / name, options)
+    for folder in tqdm(jobs, total=total, desc="reconstruct", unit="scene", file=sys.stderr):
         tqdm.write(f"{folder}/gaussians.ply")
 
 
@@ -149,30 +163,27 @@ def _samples_of_folders(args: argparse.Namespace) -> Iterator[tuple[str, Sample]
         yield folder.resolve().name, sample
 
 
-def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[str, Sample]]:
-    """Pictures -> generated views. The command composes the two stages; the library modules do not know each other."""
-    from mousefacelift.core.records import SampleFacts
-    from mousefacelift.core.samples import Sample
+def _generator(args: argparse.Namespace):
     from mousefacelift.distill.config import DistillConfig
-    from mousefacelift.distill.load_generator import known_area, load_generator
+    from mousefacelift.distill.load_generator import load_generator
     from mousefacelift.distill.view_sets import wanted_views
-    from mousefacelift.reconstruct.pictures import frame_picture, read_picture, reframe
 
     config = read_config(args, DistillConfig, "distill")
-    generator = load_generator(
-        args.generator,
-        config.generator,
-        wanted_views(config.views.view_set, config.views.azimuths, config.views.elevation),
-        config.nearest,
-    )
-    area = known_area(args.generator)
+    wanted = wanted_views(config.views.view_set, config.views.azimuths, config.views.elevation)
+    return load_generator(args.generator, config.generator, wanted, config.nearest)
+
+
+def _pictures(args: argparse.Namespace, generator) -> Iterator[tuple[Path, View, SampleFacts]]:
+    """Every picture: its file, framed as the generator knows animals, and what is to be written down about it."""
+    from mousefacelift.core.records import SampleFacts
+    from mousefacelift.distill.load_generator import known_area
+    from mousefacelift.reconstruct.pictures import frame_picture, read_picture
+
+    area, elevation = known_area(args.generator), ASSUMED_ELEVATION if args.elevation is None else args.elevation
     matting = _matting(args) if args.matting == "auto" else None
     masks, poses = args.mask or [None] * len(args.images), _known_poses(args.library)
     for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
         rgba = read_picture(path, mask, matting, args.white)
-        view = frame_picture(rgba, 512, args.elevation, path.name, area)
-        painted = generator.generate([view], [args.seed + number])[0]
-        shown = [reframe(view, size), *(reframe(other, size) for other in painted)]
         facts = SampleFacts(
             generator=generator.name,
             weight_files=generator.weights,
@@ -180,7 +191,34 @@ def _samples_of_pictures(args: argparse.Namespace, size: int) -> Iterator[tuple[
             seed=args.seed + number,
             details={"picture": path.name} | _nearest_filmed(poses, rgba, path),
         )
+        yield path, frame_picture(rgba, 512, elevation, path.name, area), facts
+
+
+def _samples_of_pictures(args: argparse.Namespace, generator, size: int) -> Iterator[tuple[str, Sample]]:
+    """Pictures -> generated views. The command composes the two stages; the library modules do not know each other."""
+    from mousefacelift.core.samples import Sample
+    from mousefacelift.reconstruct.pictures import reframe
+
+    for path, view, facts in _pictures(args, generator):
+        painted = generator.generate([view], [facts.seed])[0]
+        shown = [reframe(view, size), *(reframe(other, size) for other in painted)]
         yield path.stem, Sample(_without_duplicates(shown), facts)
+
+
+def _solids_of_pictures(args: argparse.Namespace, generator, options: WriteOptions) -> Iterator[Path]:
+    """Pictures -> bodies of a generator that has them, written; each yields its folder."""
+    from mousefacelift.core.cameras import azimuth_elevation
+    from mousefacelift.core.samples import Sample, View
+    from mousefacelift.reconstruct.write import write_reconstruction
+
+    for path, view, facts in _pictures(args, generator):
+        started = time.perf_counter()
+        solid = generator.solid(view, False, args.elevation)
+        seconds = round(time.perf_counter() - started, 3)
+        shown = View(view.rgba, solid.camera, view.facts)
+        found = {"seconds": seconds, "elevation": round(azimuth_elevation(solid.camera)[1], 1), **solid.facts}
+        folder = args.out / path.stem
+        yield write_reconstruction(folder, solid.gaussians, Sample((shown,), facts), SHEET, options, found)
 
 
 def _known_poses(folder: Path | None) -> Library | None:

@@ -98,7 +98,8 @@ def write_sheet(path: Path, sample: Sample, gaussians: Gaussians, size: int) -> 
     """Picture: the input views, the splat from the same cameras, and from as many new ones."""
     shown = list(sample.views)[:8]
     cameras = [view.camera.scaled_to(size, size) for view in shown]
-    between = turntable_cameras(len(shown), size, 30.0)
+    columns = max(len(shown), 3)
+    between = turntable_cameras(columns if len(shown) >= columns else 2 * columns - 2 * len(shown), size, 30.0)
     rows = [resize_rgba(view.rgba, size, size) for view in shown]
     rows += [*render_rgba(gaussians, cameras), *render_rgba(gaussians, between)]
-    write_png(path, contact_sheet([composite(rgba) for rgba in rows], len(shown)))
+    write_png(path, contact_sheet([composite(rgba) for rgba in rows], columns))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from mousefacelift.config import config_hash
 from mousefacelift.distill.config import DistillConfig
-from mousefacelift.distill.generators.protocol import hash_files
+from mousefacelift.distill.generators.protocol import has_solid, hash_files
 from mousefacelift.distill.load_generator import known_area, load_generator
 from mousefacelift.distill.nearest.library import FILES, Library
 from mousefacelift.distill.view_sets import wanted_views
 from mousefacelift.lrm.weights import file_hash, read_model
-from mousefacelift.single.methods import GeneratedViews, NearestPoses, Reconstructor
+from mousefacelift.single.methods import GeneratedViews, NearestPoses, Reconstructor, SolidModel
 from mousefacelift.single.predict import Methods
 
 
@@ -29,6 +29,5 @@ def load_methods(model: Path, generator: Path, library: Path, config: DistillCon
     poses = Library.read(library)
     weights = [file_hash(Path(model) / "model.safetensors"), painter.weights, hash_files(Path(library), FILES)]
     key = config_hash([weights, config.nearest, asdict(views), config.generator.sampler])
-    return Methods(
-        GeneratedViews(painter, reconstructor, area), NearestPoses(poses, config.nearest, area), reconstructor, key
-    )
+    model = SolidModel(painter, area) if has_solid(painter) else GeneratedViews(painter, reconstructor, area)
+    return Methods(model, NearestPoses(poses, config.nearest, area), reconstructor, key)

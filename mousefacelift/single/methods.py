@@ -16,7 +16,7 @@ from mousefacelift.core.cameras import Camera, angle_between
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NearestConfig
-from mousefacelift.distill.generators.protocol import Generator, change_camera
+from mousefacelift.distill.generators.protocol import Generator, SolidGenerator, change_camera
 from mousefacelift.distill.nearest.find import find_nearest
 from mousefacelift.distill.nearest.library import Library
 from mousefacelift.lrm.filters import FILTERS, rows_to_keep
@@ -75,6 +75,20 @@ class GeneratedViews:
         return Answer(self.reconstructor.answer(views), shown.camera, {"views": len(views)})
 
 
+@dataclass(frozen=True)
+class SolidModel:
+    """Picture -> the generator's own body of it; no reconstructor is needed."""
+
+    generator: SolidGenerator
+    area: float
+
+    def answer(self, picture: View, knows_camera: bool, seed: int) -> Answer:
+        """Gaussians of one picture; the seed changes nothing."""
+        shown = picture if knows_camera else frame_picture(picture.rgba, 512, ASSUMED_ELEVATION, "", self.area)
+        solid = self.generator.solid(shown, knows_camera)
+        return Answer(solid.gaussians, solid.camera, solid.facts)
+
+
 def _through(view: View, lens: Camera) -> View:
     """The view through the intrinsics and size of `lens`."""
     camera = replace(lens, w2c=view.camera.w2c)
@@ -93,13 +107,7 @@ class NearestPoses:
         """Gaussians of one picture; the seed changes nothing."""
         shown = picture if knows_camera else frame_picture(picture.rgba, 128, ASSUMED_ELEVATION, "", self.area)
         found = find_nearest(self.library, shown.rgba, shown.camera, self.config, knows_camera)
-        facts = {
-            "pose": f"{found.pose.recording}/{found.pose.frame}",
-            "residual": round(found.fit.residual, 4),
-            "iou": round(found.fit.iou, 4),
-            "usual": round(found.usual, 3),
-        }
-        return Answer(found.gaussians, found.camera, facts)
+        return Answer(found.gaussians, found.camera, found.facts)
 
 
 def spread_views(views: Sequence[View], count: int) -> list[View]:

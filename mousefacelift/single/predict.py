@@ -19,7 +19,15 @@ from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.samples import read_document, read_sample
 from mousefacelift.single.config import SingleConfig
-from mousefacelift.single.methods import OTHERS, Answer, GeneratedViews, NearestPoses, Reconstructor, spread_views
+from mousefacelift.single.methods import (
+    OTHERS,
+    Answer,
+    GeneratedViews,
+    NearestPoses,
+    Reconstructor,
+    SolidModel,
+    spread_views,
+)
 from mousefacelift.single.plan import Question
 
 
@@ -27,7 +35,7 @@ from mousefacelift.single.plan import Question
 class Methods:
     """What answers: the model and its rungs, and a hash of all their weights."""
 
-    model: GeneratedViews
+    model: GeneratedViews | SolidModel
     nearest: NearestPoses
     reconstructor: Reconstructor
     key: str

@@ -244,3 +244,31 @@ def test_reconstruct_says_what_is_missing(trained, toy_dataset, tmp_path, capsys
     assert "MissingWeights" in capsys.readouterr().err
     assert main(["reconstruct", "--out", str(tmp_path), "--model", str(trained)]) == 2
     assert main(["reconstruct", *views, "a.png", "--model", str(trained)]) == 2
+
+
+def test_a_generator_that_has_the_body_itself_needs_no_reconstructor(tmp_path, capsys):
+    index, splits = write_rings(tmp_path)
+    library_of_rings([index], splits, tmp_path / "library")
+    (tmp_path / "gen").mkdir()
+    facts = {"kind": "nearest", "library": "../library", "weights": {}, "photo_area": 0.05}
+    (tmp_path / "gen/generator.json").write_text(json.dumps(facts))
+    view = orbit(70.0, 35.0, 2.7, canonical_fxfycxcy(96), 96, 96)
+    rgba = render_straight(toy_animal(TAILS[2]), [view])[0]
+    Image.fromarray((rgba * 255).round().astype(np.uint8)).save(tmp_path / "mouse.png")
+    config = {"distill": {"generator": {"kind": "nearest"}}}
+    command = ["reconstruct", str(tmp_path / "mouse.png"), "--generator", str(tmp_path / "gen"), "--frames", "0"]
+    command += [
+        "--out",
+        str(tmp_path / "out"),
+        "--model",
+        str(tmp_path / "nowhere"),
+        "--config-json",
+        json.dumps(config),
+    ]
+    assert main(command) == 0
+    facts = json.loads((tmp_path / "out/mouse/reconstruction.json").read_text())
+    assert facts["pose"] == "m/2" and facts["residual"] < 0.3 and facts["elevation"] == pytest.approx(35, abs=8)
+    assert (tmp_path / "out/mouse/sheet.png").exists() and facts["views"] == 1
+    assert main([*command, "--elevation", "20"]) == 0
+    facts = json.loads((tmp_path / "out/mouse/reconstruction.json").read_text())
+    assert facts["elevation"] == pytest.approx(20, abs=0.1)

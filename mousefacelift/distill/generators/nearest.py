@@ -21,7 +21,7 @@ from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.render import published_render, render
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NearestConfig
-from mousefacelift.distill.generators.protocol import check_foreground, hash_files, require_files
+from mousefacelift.distill.generators.protocol import Solid, check_foreground, hash_files, require_files
 from mousefacelift.distill.nearest.find import find_nearest
 from mousefacelift.distill.nearest.library import FILES, Library
 from mousefacelift.distill.view_sets import ViewSet
@@ -59,6 +59,13 @@ class NearestGenerator:
         wanted = [self.view_set.cameras(view.camera, self.resolution) for view in inputs]
         return self.generate_at(inputs, wanted, seeds)
 
+    def solid(self, view: View, knows_camera: bool, elevation: float | None = None) -> Solid:
+        """The pose itself; see `SolidGenerator.solid`."""
+        check_foreground([view])
+        knows = knows_camera or elevation is not None
+        found = find_nearest(self.library, view.rgba, view.camera, self.config, knows)
+        return Solid(found.gaussians, found.camera, found.facts)
+
     def generate_at(
         self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]
     ) -> list[list[View]]:
@@ -68,12 +75,7 @@ class NearestGenerator:
         for photo, cameras, seed in zip(inputs, wanted, seeds, strict=True):
             answer = find_nearest(self.library, photo.rgba, photo.camera, self.config)
             targets = [self.own_camera(camera) for camera in cameras]
-            details = {
-                "pose": f"{answer.pose.recording}/{answer.pose.frame}",
-                "residual": round(answer.fit.residual, 4),
-                "usual": round(answer.usual, 3),
-            }
-            facts = ViewFacts(generator=self.name, seed=seed, details=details)
+            facts = ViewFacts(generator=self.name, seed=seed, details=answer.facts)
             images = render_straight(answer.gaussians, targets)
             views.append([View(rgba, camera, facts) for rgba, camera in zip(images, targets, strict=True)])
         return views

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import premultiply, unpremultiply
 from mousefacelift.core.samples import View
 from mousefacelift.distill.view_sets import ViewSet
@@ -41,6 +43,38 @@ class Generator(Protocol):
             DataError: an input without foreground.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Solid:
+    """One body that explains a picture.
+
+    Args:
+        gaussians: [N], in the world of `camera`. camera: the picture's own, or the estimated one.
+        facts: JSON-able: residual and what else the generator knows about its answer.
+    """
+
+    gaussians: Gaussians
+    camera: Camera
+    facts: dict
+
+
+class SolidGenerator(Generator, Protocol):
+    """A generator whose views of one picture are renders of one body, which it can hand out."""
+
+    def solid(self, view: View, knows_camera: bool, elevation: float | None = None) -> Solid:
+        """The body of one picture.
+
+        Args:
+            view: the picture; where `knows_camera` is False its camera is an assumption (azimuth 0, canonical lens).
+            elevation: degrees of an unknown camera, when somebody knows it; None estimates it.
+        """
+        ...
+
+
+def has_solid(generator: Generator) -> bool:
+    """Whether a generator is a `SolidGenerator`: then no reconstructor is needed behind it."""
+    return hasattr(generator, "solid")
 
 
 def view_seed(seed: int, recording: str, frame: int, view: int) -> int:

@@ -42,6 +42,16 @@ class NearestPose:
     distance: float
     usual: float
 
+    @property
+    def facts(self) -> dict:
+        """What is worth writing down, JSON-able."""
+        return {
+            "pose": f"{self.pose.recording}/{self.pose.frame}",
+            "residual": round(self.fit.residual, 4),
+            "iou": round(self.fit.iou, 4),
+            "usual": round(self.usual, 3),
+        }
+
 
 def find_nearest(
     library: Library, rgba: np.ndarray, camera: Camera, config: NearestConfig, knows_camera: bool = True
