@@ -66,6 +66,7 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig, ev
     poses = Poses.of(w2c, [lens.fxfycxcy[:2].mean() for lens in lenses])
     faults = _faults(_corrected(recording, lenses, w2c, None, clip), silhouettes, evidence)
     gates.require_nothing_static(faults, recording)
+    gates.require_one_body(faults, recording)
     found = align(read, poses, config, width)
     silhouettes, correction = found.silhouettes, found.correction
     offsets = [compose(runs, inner) for runs, inner in zip(found.offsets, stamped)]
@@ -74,7 +75,6 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig, ev
 
     cameras = _corrected(recording, lenses, w2c, found, clip)
     faults = _faults(cameras, silhouettes, evidence)
-    gates.require_one_body(faults, recording)
     volume = describe_volume(cameras, silhouettes)
     stated, kind = recording.cameras[0].unit, recording.calibration_format
     unit, size = choose_unit(volume["length"], config.animal_length_mm, stated, source, kind)

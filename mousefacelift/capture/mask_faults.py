@@ -29,7 +29,8 @@ ALWAYS = 0.98  # of the frames in which a pixel is foreground that never moves
 STATIC = 0.08  # of a mask's area that never moves, while the rest goes elsewhere
 SPREAD = 1.4  # times its own area that a thing which never moves may cover in one frame
 ALONE = 0.15  # of the frames in which it stands apart from the animal
-SECOND_BODY = 0.25  # of the volume of the largest body
+SECOND_BODY = 0.25  # of the largest body, in volume or in the picture
+IN_PIECES = 0.3  # of the masks in two large pieces when there are two animals; wrong cameras break the hull alone
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class MaskFaults:
         excess, missing, static: [V] share of the mask that no other view allows; that the others claim and this one
             lacks (relative to their masks); that never moves while the rest does.
         says: per view what that means, or "".
-        bodies: number of separate bodies that all views agree on, median over the frames.
+        bodies: number of separate bodies that all views agree on, median over the frames; 1 where most masks are in one
+            piece.
         poses: distinct poses among the frames.
         claims: {position: [V] bool pictures or None}, what the other views claim, for drawing.
     """
@@ -74,7 +76,8 @@ def find_mask_faults(cameras: Sequence[Camera], silhouettes: Silhouettes) -> Mas
             says[view] = _name_missing(view, found, silhouettes)
         if not says[view] and excess[view] > TELLING:
             says[view] = _name_excess(view, found, silhouettes)
-    bodies = int(np.median([row["bodies"] for row in found.values()]))
+    pieces = np.mean([[_pieces(mask) > 1 for mask in silhouettes.masks[t]] for t in found])
+    bodies = int(np.median([row["bodies"] for row in found.values()])) if pieces > IN_PIECES else 1
     claims = {t: row["claims"] for t, row in found.items()}
     return MaskFaults(excess, missing, static, says, bodies, len(poses), claims)
 
@@ -106,6 +109,12 @@ def _ask_frame(cameras: Sequence[Camera], masks: np.ndarray, plane_centers: np.n
     sizes = np.sort(np.bincount(label(hull.occupancy, np.ones((3, 3, 3)))[0].ravel())[1:])[::-1]
     bodies = int((sizes > SECOND_BODY * sizes[0]).sum()) if len(sizes) else 0
     return {"excess": excess, "missing": blamed, "claims": claims, "bodies": bodies, "left": left}
+
+
+def _pieces(mask: np.ndarray) -> int:
+    """Parts of a mask that are at least SECOND_BODY of the largest."""
+    sizes = np.bincount(label(mask, np.ones((3, 3)))[0].ravel())[1:]
+    return int((sizes >= SECOND_BODY * sizes.max(initial=1)).sum())
 
 
 def _claim(votes: Votes, cameras: Sequence[Camera], view: int, without: Sequence[int]) -> np.ndarray:
