@@ -11,20 +11,22 @@ lists its files, so that a chunk is known as one even after its index is gone (S
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from mousefacelift.core.images import write_text
-from mousefacelift.core.samples import replace_folder
+from mousefacelift.codehash import code_version
+from mousefacelift.config import config_hash
+from mousefacelift.core.files import read_json, replace_folder, sync, sync_tree, write_text
 from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.locks import one_writer
 
 INDEX, ROW = "index.json", ".row.json"
 LITTER = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+")  # file managers and NFS leave these
@@ -38,17 +40,21 @@ def run_chunk(
     header: dict,
     label: str = "items",
     extra: Mapping[str, Callable[[Path, list[dict]], str]] | None = None,
+    sources: object = None,
 ) -> dict:
     """Make every item of a chunk, keeping those that an earlier, killed run with the same key finished.
 
     Args:
         index: the chunk's `index.json`; item folders are made beside it.
-        key: hash of all that decides the result (configuration, inputs, code version).
+        key: hash of what decides the result besides the code (configuration, inputs); the version of the code of
+            `make` and all that it imports is added here.
         items: (name, argument) pairs; names are folder names.
         make: called with (name, argument, folder); fills `folder` (which exists) and returns a JSON-able row.
         header: JSON-able facts about the whole chunk, written into the index.
         label: what the progress bar counts.
         extra: {file name: text of (folder of the finished items, rows)}, files that lie beside the index.
+        sources: sizes and times of files that the items are made from. Unfinished work of other ones is not used; they
+            are no part of the key, so that the same content under another time gives the same index.
     Returns:
         The index: {"key", "header", "items": [{"name", **row}]}.
     Raises:
@@ -57,13 +63,12 @@ def run_chunk(
             holds files that no chunk of ours wrote; nothing is removed then.
     """
     chunk, items, extra = chunk_folder(index), list(items), dict(extra or {})
+    key = config_hash([key, code_of(make)])
     _check_names([name for name, _ in items], {INDEX, *extra}, chunk)
     refuse_foreign(chunk, {INDEX, *extra})
-    work = chunk.with_name(f".{chunk.name}.{key}.work")
+    work = chunk.with_name(f".{chunk.name}.{key if sources is None else config_hash([key, sources])}.work")
     work.mkdir(parents=True, exist_ok=True)
-    lock_path = chunk.with_name(f".{chunk.name}.lock")
-    with open(lock_path, "a") as lock:
-        _lock(lock, chunk)
+    with one_writer(chunk / INDEX):
         rows = [
             _item(work, name, argument, make)
             for name, argument in tqdm(items, desc=chunk.name, unit=label.rstrip("s"), file=sys.stderr, mininterval=1.0)
@@ -79,8 +84,15 @@ def run_chunk(
         replace_folder(work, chunk)
         for stale in _stale_work(chunk):
             shutil.rmtree(stale, ignore_errors=True)
-        lock_path.unlink(missing_ok=True)
     return document
+
+
+def code_of(make: Callable) -> str:
+    """Version of the code that a function of this package is made of; "" for functions from elsewhere."""
+    while isinstance(make, partial):
+        make = make.func
+    module = getattr(make, "__module__", "")
+    return code_version((module,)) if module.startswith("mousefacelift.") else ""
 
 
 def chunk_folder(index: str | Path) -> Path:
@@ -196,17 +208,6 @@ def _strange_files(folder: Path) -> list[str]:
     return [f"{folder.name}/{name}" for name in extra]
 
 
-def _lock(stream, chunk: Path) -> None:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise DataError(
-            f"chunk {chunk} is being written by another process",
-            likely="two runs in one results folder",
-            hint="wait for it, or stop it",
-        ) from error
-
-
 def _item(work: Path, name: str, argument: Any, make: Callable) -> dict:
     folder, row_file = work / name, work / name / ROW
     if row_file.exists():
@@ -218,7 +219,9 @@ def _item(work: Path, name: str, argument: Any, make: Callable) -> dict:
     row = {"name": name, **make(name, argument, making)}
     files = sorted(p.relative_to(making).as_posix() for p in making.rglob("*") if not p.is_dir())
     (making / ROW).write_text(json.dumps({"row": row, "files": files}))
+    sync_tree(making)
     making.rename(folder)
+    sync(work)
     return row
 
 
@@ -228,15 +231,8 @@ def read_index(index: str | Path) -> dict:
     Raises:
         DataError: unreadable, not an index, or an item whose name is no folder name.
     """
-    try:
-        document = json.loads(Path(index).read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"chunk index {index} cannot be read", got=str(error), hint="rerun the stage that makes it"
-        ) from error
-    items = document.get("items") if isinstance(document, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise DataError(f"chunk index {index} is no index", expected='{"key", "header", "items": [{"name", ...}]}')
+    document = read_json(index, {"key": str, "header": dict, "items": [{"name": str}]}, "chunk index")
+    items = document["items"]
     for item in items:
         check_name(item.get("name"), index)
     return document

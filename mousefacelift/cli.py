@@ -31,6 +31,7 @@ GROUPS = {
 SINGLE = {
     "reconstruct": ("mousefacelift.reconstruct.command", "one picture -> Gaussians, turntable"),
     "show": ("mousefacelift.report.show", "a splat as a picture, turntable or page"),
+    "status": ("mousefacelift.status", "how far a run is: jobs, items, rates, time left, retries"),
     "doctor": ("mousefacelift.doctor", "what this machine has, and what is missing"),
     "schema": ("mousefacelift.schema", "the JSON schema of config.yaml, made from the dataclasses"),
 }

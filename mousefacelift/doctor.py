@@ -9,6 +9,8 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
+from functools import partial
 
 REQUIRED = (
     "torch",
@@ -39,19 +41,31 @@ def run() -> None:
 
 def findings() -> list[str]:
     """Lines of the form 'ok ...', 'note ...' or 'bad ... -> remedy'."""
-    lines = [f"ok    Python {platform.python_version()} on {os.cpu_count()} cores"]
-    lines += [_package(name) for name in REQUIRED]
-    lines += [
-        _torchvision(),
-        _gpu(),
-        _tool("sbatch", "SLURM jobs: snakemake --profile workflow/profiles/slurm"),
-        _tool("nvcc", "gsplat compiles its kernels on first use and needs the CUDA toolkit"),
+    checks = [(name, partial(_package, name)) for name in REQUIRED]
+    checks += [
+        ("torchvision", _torchvision),
+        ("GPU", _gpu),
+        ("sbatch", partial(_tool, "sbatch", "SLURM jobs: snakemake --profile workflow/profiles/slurm")),
+        ("nvcc", partial(_tool, "nvcc", "gsplat compiles its kernels on first use and needs the CUDA toolkit")),
     ]
-    return [line for line in lines if line]
+    first = f"ok    Python {platform.python_version()} on {os.cpu_count()} cores"
+    return [first, *(_line(name, check) for name, check in checks)]
+
+
+def _line(name: str, check: Callable[[], str]) -> str:
+    """One finding; a check that fails is a finding itself and does not keep the others from being told."""
+    try:
+        return check()
+    except Exception as error:
+        return f"bad   {name} cannot be checked: {type(error).__name__}: {error}"
+
+
+def _is_installed(name: str) -> bool:
+    return name in sys.modules or importlib.util.find_spec(name) is not None
 
 
 def _package(name: str) -> str:
-    if importlib.util.find_spec(name) is None:
+    if not _is_installed(name):
         return f"bad   {name} is not installed -> pip install -c constraints.txt -e ."
     try:
         importlib.import_module(name)
@@ -65,7 +79,7 @@ def _package(name: str) -> str:
 
 
 def _torchvision() -> str:
-    if importlib.util.find_spec("torchvision") is None:
+    if not _is_installed("torchvision"):
         return "ok    torchvision is not installed (nothing here needs it)"
     try:
         importlib.import_module("torchvision")
@@ -78,8 +92,10 @@ def _torchvision() -> str:
 
 
 def _gpu() -> str:
-    import torch
-
+    try:
+        import torch
+    except Exception:  # the line of torch says why
+        return "note  CUDA cannot be asked for without torch"
     if not torch.cuda.is_available():
         return "note  no CUDA device: every stage runs on the CPU (jobs.gpus: 0)"
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

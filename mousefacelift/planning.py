@@ -14,8 +14,14 @@ from mousefacelift.errors import ConfigError
 def refuse_repeated_keys(paths: list[str]) -> None:
     """Raise ConfigError where a YAML file gives one key twice: YAML keeps the last, so of two recordings of one name
     one is lost."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster
     for path in paths:
-        pending = [(yaml.compose(Path(path).read_text()), "")]
+        try:
+            pending = [(yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=loader), "")]
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+            raise ConfigError(
+                f"configuration {path} cannot be read", got=" ".join(str(error).split())[:300], expected="YAML in UTF-8"
+            ) from error
         while pending:
             node, where = pending.pop()
             if isinstance(node, yaml.SequenceNode):

@@ -166,7 +166,7 @@ def _run(args) -> None:
     import yaml
 
     from mousefacelift.config_file import write_config
-    from mousefacelift.core.images import write_text
+    from mousefacelift.core.files import write_text
 
     if args.out:
         text = "# Made by `mousefacelift schema` from the dataclasses of the stages; change those.\n"

@@ -6,14 +6,13 @@ Snakemake.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
+
+from mousefacelift.codehash import code_version
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -65,66 +64,6 @@ def stage_params(config: dict, keys: Iterable[str], modules: Iterable[str]) -> d
     return {"config": json.dumps(chosen, sort_keys=True), "code": code_version(tuple(modules)) if follow else "off"}
 
 
-@cache
-def code_version(modules: tuple[str, ...]) -> str:
-    """12 hexadecimal digits of the code (comments, docstrings and layout left out) of modules and all they import
-    here."""
-    seen: dict[str, str] = {}
-    pending = list(modules)
-    while pending:
-        module = pending.pop()
-        if module in seen:
-            continue
-        seen[module], imported = _read_module(module)
-        pending += imported
-    text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@cache
-def _read_module(module: str) -> tuple[str, list[str]]:
-    path = _module_path(module)
-    if path is None:
-        raise FileNotFoundError(f"rule names module {module}, which does not exist")
-    tree = ast.parse(path.read_text())
-    imported = sorted({name for node in ast.walk(tree) for name in _imports(node, module, path)})
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            body[0] = ast.Pass()
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imported
-
-
-def _imports(node: ast.AST, module: str, path: Path) -> list[str]:
-    if isinstance(node, ast.Import):
-        names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        base = node.module or ""
-        if node.level:
-            parts = module.split(".")
-            keep = len(parts) - node.level + (path.name == "__init__.py")
-            base = ".".join(parts[:keep] + ([node.module] if node.module else []))
-        names = [base] + [f"{base}.{alias.name}" for alias in node.names]
-    else:
-        return []
-    return [
-        name for name in names if name.startswith("mousefacelift") and name != "mousefacelift" and _module_path(name)
-    ]
-
-
-def _module_path(module: str) -> Path | None:
-    base = PACKAGE.parent.joinpath(*module.split("."))
-    if base.with_suffix(".py").is_file():
-        return base.with_suffix(".py")
-    return base / "__init__.py" if (base / "__init__.py").is_file() else None
-
-
 def frame_numbers(frames: list[int]) -> range:
     """range of a recording's `frames: [start, stop]` or `[start, stop, step]`."""
     return range(frames[0], frames[1], frames[2] if len(frames) == 3 else 1)
@@ -155,6 +94,13 @@ def arm_and_seed(config: dict, run: str) -> dict:
     """{"arm", "seed"} of a training run by its name."""
     arm, _, seed = run.partition(".seed")
     return {"arm": arm, "seed": int(seed) if seed else config["seed"]}
+
+
+def gpus(config: dict, step: str) -> dict[str, int]:
+    """What a step asks of a scheduler, `gpu`, and what its command is told, `node_gpus`: a cluster that takes no --gpus
+    gets `gres` and `gpu: 0` in its profile, and the job still knows its devices."""
+    count = config["jobs"]["gpus"][step]
+    return {"gpu": count, "node_gpus": count}
 
 
 def training_resources(config: dict) -> dict:

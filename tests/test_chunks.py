@@ -2,11 +2,12 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import pytest
 
-from mousefacelift.chunks import frame_chunks, read_index, run_chunk
+from mousefacelift.chunks import code_of, frame_chunks, read_index, run_chunk
 from mousefacelift.errors import ConfigError, DataError
 
 
@@ -57,7 +58,7 @@ def test_another_key_makes_everything_anew(tmp_path):
 
 
 def test_a_failing_item_keeps_the_others_and_the_old_chunk(tmp_path):
-    run_chunk(tmp_path / "a/index.json", "k1", items(), write_item, {})
+    before = run_chunk(tmp_path / "a/index.json", "k1", items(), write_item, {})
 
     def fail(name, argument, folder):
         if argument == 3:
@@ -66,20 +67,29 @@ def test_a_failing_item_keeps_the_others_and_the_old_chunk(tmp_path):
 
     with pytest.raises(ValueError):
         run_chunk(tmp_path / "a/index.json", "k2", items(), fail, {})
-    assert json.loads((tmp_path / "a/index.json").read_text())["key"] == "k1"
-    assert sorted(p.name for p in (tmp_path / ".a.k2.work").iterdir() if not p.name.startswith(".")) == [
-        "000",
-        "001",
-        "002",
-    ]
+    assert read_index(tmp_path / "a/index.json") == before
+    (work,) = tmp_path.glob(".a.*.work")
+    assert sorted(p.name for p in work.iterdir() if not p.name.startswith(".")) == ["000", "001", "002"]
 
 
-def test_two_writers_of_one_chunk_are_refused(tmp_path):
+def test_two_writers_of_one_chunk_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("mousefacelift.locks.WAIT_S", 0.1)
+    found = []
+
     def again(name, argument, folder):
-        run_chunk(tmp_path / "a/index.json", "k", items(1), write_item, {})
+        def other():
+            try:
+                run_chunk(tmp_path / "a/index.json", "k", items(1), write_item, {})
+            except DataError as error:
+                found.append(error)
 
-    with pytest.raises(DataError, match="another process"):
-        run_chunk(tmp_path / "a/index.json", "k", items(1), again, {})
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        return write_item(name, argument, folder)
+
+    run_chunk(tmp_path / "a/index.json", "k", items(1), again, {})
+    assert len(found) == 1 and "being written by another process" in str(found[0])
 
 
 def test_frame_chunks_cover_every_frame_once():
@@ -180,3 +190,46 @@ def test_a_chunk_behind_a_symbolic_link_is_replaced_where_it_lies(tmp_path):
     run_chunk(tmp_path / "a/index.json", "k", items(3), write_item, {})
     assert (tmp_path / "a").is_symlink() and len(read_index(tmp_path / "disk/a/index.json")["items"]) == 3
     assert sorted(p.name for p in (tmp_path / "disk").iterdir()) == ["a"]
+
+
+def test_what_another_version_of_the_code_left_unfinished_is_not_used(tmp_path, monkeypatch):
+    def die(name, argument, folder):
+        if argument == 2:
+            raise KeyboardInterrupt
+        return write_item(name, argument, folder) | {"by": "old"}
+
+    def fresh(name, argument, folder):
+        return write_item(name, argument, folder)
+
+    for version, make in (("old", die), ("new", fresh)):
+        monkeypatch.setattr("mousefacelift.chunks.code_version", lambda modules, version=version: version)
+        make.__module__ = "mousefacelift.somewhere"
+        try:
+            run_chunk(tmp_path / "a/index.json", "k", items(), make, {})
+        except KeyboardInterrupt:
+            continue
+    assert not any("by" in row for row in read_index(tmp_path / "a/index.json")["items"])
+
+
+def test_the_code_of_a_chunk_is_that_of_the_function_that_makes_its_items():
+    from functools import partial
+
+    from mousefacelift.codehash import code_version
+    from mousefacelift.lrm.predict import make_prediction
+
+    version = code_version(("mousefacelift.lrm.predict",))
+    assert code_of(partial(make_prediction, size=3)) == version != code_version(("mousefacelift.chunks",))
+
+
+def test_unfinished_work_from_a_file_that_was_replaced_is_not_used_and_the_key_knows_no_times(tmp_path):
+    def die(name, argument, folder):
+        if argument == 2:
+            raise KeyboardInterrupt
+        return write_item(name, argument, folder) | {"by": "old"}
+
+    with pytest.raises(KeyboardInterrupt):
+        run_chunk(tmp_path / "a/index.json", "k", items(), die, {}, sources={"video.mp4": "3 bytes, 12:00"})
+    with_times = run_chunk(tmp_path / "a/index.json", "k", items(), write_item, {}, sources={"video.mp4": "4 bytes"})
+    assert not any("by" in row for row in with_times["items"])
+    assert with_times == run_chunk(tmp_path / "b/index.json", "k", items(), write_item, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]

@@ -1,10 +1,11 @@
-"""Leases are tested with fake device names: the mechanism is file locks and never touches CUDA."""
+"""Leases are tested with fake device names: the mechanism is names of sockets and never touches CUDA."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ HOLD = (
 @pytest.fixture
 def environment(tmp_path):
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "MFL_", "CUDA_"))}
-    return clean | {"MFL_LOCK_DIR": str(tmp_path), "MFL_GPUS": "0,1"}
+    return clean | {"MFL_LEASES": tmp_path.name, "MFL_GPUS": "0,1"}
 
 
 def hold(environment, count, seconds):
@@ -100,7 +101,7 @@ def test_what_slurm_gave_is_kept_and_nothing_else(environment, monkeypatch):
 
 
 def test_no_device_says_so(monkeypatch, tmp_path):
-    monkeypatch.setenv("MFL_LOCK_DIR", str(tmp_path))
+    monkeypatch.setenv("MFL_LEASES", tmp_path.name)
     monkeypatch.setenv("MFL_GPUS", "")
     with pytest.raises(ConfigError, match="gpu: 0"):
         devices.acquire(1)
@@ -134,3 +135,73 @@ def test_the_wrapper_keeps_the_lease_through_exec(environment):
     other = hold(only, 1, 0)
     assert other.stdout.readline().strip() == "0" and time.monotonic() - started > 0.5
     wrapped.wait(), other.wait()
+
+
+def test_no_file_can_be_deleted_under_a_lease(environment, tmp_path):
+    """Cleaners of /tmp once deleted lock files, and a device was leased twice."""
+    first = hold(environment | {"MFL_GPUS": "0", "TMPDIR": str(tmp_path)}, 1, 60)
+    assert first.stdout.readline().strip() == "0"
+    opened = [os.readlink(link) for link in Path(f"/proc/{first.pid}/fd").iterdir()]
+    assert not [path for path in opened if "mousefacelift" in path or "lock" in path]
+    second = hold(environment | {"MFL_GPUS": "0"}, 1, 0)
+    time.sleep(0.5)
+    assert second.poll() is None
+    first.kill(), first.wait(), second.wait()
+
+
+def test_one_device_by_number_and_by_uuid_is_one_device(environment, tmp_path):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho '0, GPU-aaaa-1'\necho '1, GPU-bbbb-2'\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    environment = environment | {"PATH": f"{tmp_path}:{environment['PATH']}"}
+    first = hold(environment | {"MFL_GPUS": "1"}, 1, 60)
+    assert first.stdout.readline().strip() == "1"
+    second = hold(environment | {"MFL_GPUS": "GPU-bbbb"}, 1, 0)
+    other = hold(environment | {"MFL_GPUS": "GPU-aaaa-1"}, 1, 0)
+    assert other.stdout.readline().strip() == "GPU-aaaa-1"
+    assert second.poll() is None  # waits for device 1
+    first.kill()
+    assert second.stdout.readline().strip() == "GPU-bbbb"
+    for names in ("1,GPU-bbbb", "GPU-cccc", "GPU-"):
+        refused = hold(environment | {"MFL_GPUS": names}, 1, 0)
+        assert "ConfigError" in refused.communicate()[1]
+    first.wait(), second.wait(), other.wait()
+
+
+@pytest.mark.parametrize("names", ["0,0", "0,00", "a", "0;1", "0 1", "-2", "1e3", "../x", "0,1,0"])
+def test_names_that_are_no_devices_or_twice_are_refused(monkeypatch, names):
+    for variable in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("MFL_GPUS", names)
+    with pytest.raises(ConfigError, match="MFL_GPUS names"):
+        devices.acquire(1)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "two", "1.5", "100"])
+def test_a_number_of_jobs_per_device_that_is_none_is_refused(monkeypatch, tmp_path, text):
+    for name, value in (("MFL_GPUS", "0,1"), ("MFL_JOBS_PER_GPU", text), ("MFL_LEASES", tmp_path.name)):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="MFL_JOBS_PER_GPU"):
+        devices.acquire(1)
+
+
+def test_a_time_out_names_who_holds_the_devices(environment, monkeypatch):
+    first = hold(environment, 2, 60)
+    first.stdout.readline()
+    for name in ("MFL_LEASES", "MFL_GPUS"):
+        monkeypatch.setenv(name, environment[name])
+    with pytest.raises(ConfigError, match="no 1 free GPU") as error:
+        devices.acquire(1, timeout_s=0.2)
+    assert f"gpu0-slot0: process {first.pid} " in str(error.value) and "gpu1-slot0" in str(error.value)
+    first.kill(), first.wait()
+
+
+def test_two_jobs_share_a_device_where_that_is_said(environment):
+    shared = environment | {"MFL_GPUS": "0", "MFL_JOBS_PER_GPU": "2"}
+    jobs = [hold(shared, 1, 60) for _ in range(2)]
+    assert [job.stdout.readline().strip() for job in jobs] == ["0", "0"]
+    third = hold(shared, 1, 0)
+    time.sleep(0.3)
+    assert third.poll() is None
+    for job in jobs:
+        job.kill(), job.wait()
+    third.wait()

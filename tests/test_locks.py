@@ -16,12 +16,6 @@ HOLD = (
 )
 
 
-@pytest.fixture(autouse=True)
-def lock_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("MFL_LOCK_DIR", str(tmp_path / "locks"))
-    return tmp_path / "locks"
-
-
 def holder(out):
     process = subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "mine\n"
@@ -51,11 +45,37 @@ def test_an_output_has_one_lock_whatever_the_working_folder(tmp_path, monkeypatc
     first.kill(), first.wait()
 
 
-def test_nothing_is_left_in_the_lock_folder(tmp_path, lock_folder):
+def test_nothing_is_left_beside_the_output(tmp_path):
     with pytest.raises(ValueError):
         with one_writer(tmp_path / "out.json"):
+            assert os.listdir(tmp_path) == [".out.json.lock"]
             raise ValueError
-    assert os.listdir(lock_folder) == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_chunk_its_index_and_a_link_to_it_have_one_lock(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "chunk")
+    first = holder(tmp_path / "chunk/index.json")
+    for other in ("chunk", "link", "link/index.json"):
+        with pytest.raises(DataError):
+            with one_writer(tmp_path / other, wait_s=0):
+                pass
+    first.kill(), first.wait()
+
+
+def test_the_holder_may_ask_again(tmp_path):
+    with one_writer(tmp_path / "out"), one_writer(tmp_path / "out", wait_s=0):
+        pass
+    with one_writer(tmp_path / "out", wait_s=0):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_told(tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(DataError, match="cannot be written"):
+        with one_writer(tmp_path / "out"):
+            pass
 
 
 def _write(out, log):

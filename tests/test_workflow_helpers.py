@@ -2,7 +2,7 @@ import textwrap
 
 import pytest
 
-from mousefacelift import planning, workflow
+from mousefacelift import codehash, planning, workflow
 from mousefacelift.chunks import frame_chunks
 from mousefacelift.errors import ConfigError
 
@@ -20,14 +20,14 @@ def package(tmp_path, monkeypatch):
         "stage": '"""Doc."""\nfrom mousefacelift.core.base import X\ndef f():\n    """D."""\n    return X\n',
     }.items():
         (root / f"{name}.py").write_text(textwrap.dedent(text))
-    monkeypatch.setattr(workflow, "PACKAGE", root)
+    monkeypatch.setattr(codehash, "PACKAGE", root)
     return root
 
 
 def version():
-    workflow.code_version.cache_clear()
-    workflow._read_module.cache_clear()
-    return workflow.code_version(("mousefacelift.stage",))
+    codehash.code_version.cache_clear()
+    codehash._read_module.cache_clear()
+    return codehash.code_version(("mousefacelift.stage",))
 
 
 def test_comments_docstrings_and_other_modules_change_nothing(package):
@@ -50,7 +50,7 @@ def test_code_here_and_in_what_is_imported_changes_it(package):
 
 def test_a_rule_that_names_a_missing_module_is_refused(package):
     with pytest.raises(FileNotFoundError, match="mousefacelift.nothing"):
-        workflow.code_version(("mousefacelift.nothing",))
+        codehash.code_version(("mousefacelift.nothing",))
 
 
 def test_only_the_named_sections_reach_a_rule(package):

@@ -91,7 +91,7 @@ def run_audit(args: argparse.Namespace) -> None:
     from mousefacelift.capture.evidence import Evidence, draw_evidence
     from mousefacelift.capture.make_masks import ensure_masks
     from mousefacelift.capture.recording import open_recording
-    from mousefacelift.core.images import write_bytes, write_text
+    from mousefacelift.core.files import write_bytes, write_text
 
     config = read_config(args, CaptureConfig, "capture")
     name, source = read_source(args)

@@ -31,6 +31,7 @@ from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, aim_at, canon
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.errors import GateFailure
+from mousefacelift.inputs import describe
 
 GATE = 0.75  # median hull IoU of a chunk's stored images under their stored cameras; below it nothing is kept
 
@@ -180,6 +181,8 @@ def normalise_chunk(
         "png_compression": config.png_compression,
         "excluded": {str(f): track.excluded[f] for f in frames if f in track.excluded},
     }
+    sources = {path.rsplit("#", 1)[0] for path in (*rig.videos, *rig.masks) if path}
+    files = {path: describe([Path(path)]) for path in sorted(sources)}
     key = config_hash(
         [header, rig.to_key(), [(f, track.centers[np.searchsorted(track.frames, f)].tolist()) for f in wanted]]
     )
@@ -193,7 +196,9 @@ def normalise_chunk(
         return ItemRow(len(hashes), frame, hashes=hashes, details=details).to_row()
 
     try:
-        document = run_chunk(index, key, [(f"{frame:06d}", frame) for frame in wanted], make, header, label="frames")
+        document = run_chunk(
+            index, key, [(f"{frame:06d}", frame) for frame in wanted], make, header, "frames", sources=files
+        )
     finally:
         normaliser.close()
     _gate(document, rig, index)

@@ -19,7 +19,7 @@ from mousefacelift.capture.agreement import silhouette_agreement
 from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.images import write_bytes, write_text
+from mousefacelift.core.files import write_bytes, write_text
 from mousefacelift.errors import DataError
 
 AGREEMENT_SIZE = 256  # px; larger images are halved before their silhouettes are compared

@@ -14,10 +14,22 @@ import numpy as np
 
 from mousefacelift.capture.lens import Lens
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import read_json, readable, write_text
 from mousefacelift.errors import DataError
 
 RIG_VERSION = 2
+SHAPE = {
+    "recording": str,
+    "cameras": [dict],
+    "videos": [str],
+    "masks": [str],
+    "frames": int,
+    "fps": float,
+    "offsets": [[[float]]],
+    "up": [float],
+    "licence": str,
+    "report": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -156,10 +168,7 @@ class Rig:
         Raises:
             DataError: missing or broken file, or one written by another version.
         """
-        try:
-            document = json.loads(Path(path).read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise DataError(f"rig {path} cannot be read", got=str(error), hint="mousefacelift capture audit") from error
+        document = read_json(path, dict, "rig")
         if document.get("version") != RIG_VERSION:
             raise DataError(
                 f"rig {path} was written by another version",
@@ -167,16 +176,18 @@ class Rig:
                 expected=RIG_VERSION,
                 hint="mousefacelift capture audit",
             )
+        document = read_json(path, SHAPE, "rig")
         videos, masks = (tuple(str(Path(folder) / p) for p in document[key]) for key in ("videos", "masks"))
-        return cls(
-            document["recording"],
-            tuple(RigCamera.from_json(c) for c in document["cameras"]),
-            videos,
-            masks,
-            document["frames"],
-            document["fps"],
-            tuple(document["offsets"]),
-            np.array(document["up"]),
-            document["licence"],
-            document["report"],
-        )
+        with readable(path, "rig"):
+            return cls(
+                document["recording"],
+                tuple(RigCamera.from_json(c) for c in document["cameras"]),
+                videos,
+                masks,
+                document["frames"],
+                document["fps"],
+                tuple(document["offsets"]),
+                np.array(document["up"], np.float64).reshape(3),
+                document["licence"],
+                document["report"],
+            )

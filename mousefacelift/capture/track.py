@@ -17,7 +17,7 @@ from mousefacelift.capture.config import LocateConfig, RecordingSource
 from mousefacelift.capture.place import Place
 from mousefacelift.capture.rig import Rig
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL_512, look_at
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import read_json, readable, write_text
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.errors import DataError
 
@@ -30,6 +30,22 @@ CUT_GAP = (
 ZOOM_STEP = 0.05
 MIN_FRAMES = 8  # fewer do not tell what is usual
 MIN_DROP = 0.08  # of hull IoU or containment: less is never an outlier, however alike the other frames are
+
+
+SHAPE = {
+    "recording": str,
+    "fps": float,
+    "frames": [int],
+    "centers_raw": [[float]],
+    "centers": [[float]],
+    "excluded": dict,
+    "cuts": [int],
+    "scale": float,
+    "rotation": [[float]],
+    "zoom": float,
+    "correlation_time_s": float,
+    "views?": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -85,19 +101,16 @@ class Track:
         Raises:
             DataError: missing or broken, or written by another version.
         """
-        try:
-            document = json.loads(Path(path).read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise DataError(
-                f"track {path} cannot be read", got=str(error), hint="mousefacelift capture locate"
-            ) from error
+        document = read_json(path, dict, "track")
         if document.pop("version", None) != TRACK_VERSION:
             raise DataError(f"track {path} was written by another version", hint="mousefacelift capture locate")
-        for key in ("centers_raw", "centers", "rotation"):
-            document[key] = np.asarray(document[key], np.float64)
-        document["frames"] = np.asarray(document["frames"], np.int64)
-        document["excluded"] = {int(frame): reason for frame, reason in document["excluded"].items()}
-        return cls(**document)
+        read_json(path, SHAPE, "track")
+        with readable(path, "track"):
+            frames = document["frames"] = np.asarray(document["frames"], np.int64)
+            for key, count in (("centers_raw", len(frames)), ("centers", len(frames)), ("rotation", 3)):
+                document[key] = np.asarray(document[key], np.float64).reshape(count, 3)
+            document["excluded"] = {int(frame): reason for frame, reason in document["excluded"].items()}
+            return cls(**document)
 
 
 def make_track(rig: Rig, places: Sequence[Place], source: RecordingSource, config: LocateConfig) -> Track:

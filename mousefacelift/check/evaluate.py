@@ -31,7 +31,8 @@ from mousefacelift.check.gather import CollapseGatherer, GeometryGatherer, stack
 from mousefacelift.check.predictions import Item, Prediction, Predictions, read_predictions
 from mousefacelift.check.statistics import describe
 from mousefacelift.check.truth_mesh import TruthMeshes
-from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_png, write_text
+from mousefacelift.core.files import write_text
+from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_png
 from mousefacelift.core.samples import read_document, read_sample, sample_facts
 from mousefacelift.core.splat_files import read_ply
 from mousefacelift.dataset.manifest import Manifest

@@ -31,8 +31,9 @@ from mousefacelift.check.solid import part_recall, surface_points, surface_score
 from mousefacelift.chunks import read_index
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import angle_between, azimuth_elevation, circular_difference
+from mousefacelift.core.files import write_text
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.images import composite, write_png, write_text
+from mousefacelift.core.images import composite, write_png
 from mousefacelift.core.lpips import load_lpips
 from mousefacelift.core.render import published_render, render
 from mousefacelift.core.samples import read_sample

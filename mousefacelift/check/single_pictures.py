@@ -20,7 +20,8 @@ from mousefacelift.core.cameras import (
     canonical_fxfycxcy,
     orbit,
 )
-from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_bytes
+from mousefacelift.core.files import write_bytes
+from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop
 from mousefacelift.core.render import published_render, render
 
 COLUMNS = ("picture", "truth", "model", "nearest", "others", "one_silhouette", "mean_image")

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from statistics import fmean, stdev
 
-from mousefacelift.core.images import write_text
-from mousefacelift.errors import DataError
+from mousefacelift.core.files import read_json, write_text
 
 SHOWN = ("fg_psnr", "full_psnr", "fg_ssim", "iou", "coverage")
 
@@ -65,12 +63,8 @@ def compare_runs(summaries: list[Path], out: Path) -> list[dict]:
     """One row per (run, protocol, method) of several summary.json files, written as CSV."""
     rows = []
     for path in summaries:
-        try:
-            summary = json.loads(path.read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise DataError(
-                f"evaluation {path} cannot be read", got=str(error), hint="rerun the evaluate rule"
-            ) from error
+        shape = {"arm": str, "predictions": dict, "protocols": dict}
+        summary = read_json(path, shape, "evaluation")
         for protocol, entry in summary["protocols"].items():
             for method, values in entry["held_out"].items():
                 row = {

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.images import write_bytes
+from mousefacelift.core.files import read_npz, readable, write_bytes
 from mousefacelift.errors import DataError
 
 SH_C0 = 0.28209479177387814
@@ -89,13 +89,18 @@ class Gaussians:
     @classmethod
     def read(cls, path: str | Path) -> Gaussians:
         """Gaussians of a file written by `save`."""
-        try:
-            with np.load(path) as data:
-                return cls(*(torch.from_numpy(data[f.name]) for f in fields(cls)))
-        except (OSError, KeyError, ValueError) as error:
-            raise DataError(
-                f"splat {path} cannot be read", got=str(error), hint="rerun the stage that made it"
-            ) from error
+        shapes = {
+            "means": (None, 3),
+            "quats": (None, 4),
+            "scales": (None, 3),
+            "opacities": (None,),
+            "sh": (None, None, 3),
+        }
+        arrays = read_npz(path, shapes, "splat")
+        with readable(path, "splat"):
+            if len({len(array) for array in arrays.values()}) > 1:
+                raise ValueError(f"arrays of {sorted({len(a) for a in arrays.values()})} rows")
+            return cls(*(torch.from_numpy(arrays[f.name].astype(np.float32, copy=False)) for f in fields(cls)))
 
 
 def gaussian_colors(gaussians: Gaussians, cameras: CameraTensors) -> torch.Tensor:

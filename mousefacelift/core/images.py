@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
+from mousefacelift.core.files import read
+from mousefacelift.core.files import write_bytes as write_bytes
+from mousefacelift.core.files import write_text as write_text
 from mousefacelift.core.png import png_bytes
 from mousefacelift.errors import DataError
 
@@ -33,7 +35,7 @@ def decode_rgba(data: bytes, where: str) -> np.ndarray:
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # decoders of broken images raise anything; too many pixels are refused by Pillow
         raise DataError(
             f"image {where} cannot be read",
             got=str(error),
@@ -53,41 +55,11 @@ def decode_rgba(data: bytes, where: str) -> np.ndarray:
 def read_rgba(path: str | Path) -> np.ndarray:
     """float32 [H, W, 4] in [0, 1] of an RGBA image file (16-bit PNGs are read as 8-bit, as the published loader
     does)."""
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"image {path} cannot be read", got=str(error)) from error
-    return decode_rgba(data, str(path))
-
-
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part (rename within the folder)."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(
-            f"file {path} cannot be written",
-            got=str(error),
-            likely="a full disk or a read-only folder",
-            hint="free space and rerun; what was there before is untouched",
-        ) from error
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Atomic UTF-8 text file; makes the folder."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, text.encode())
+    return read(path, lambda data: decode_rgba(data, str(path)), "image")
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
-    """Atomic 8-bit PNG of a float image [H, W, C] or [H, W]; makes the folder."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    """8-bit PNG of a float image [H, W, C] or [H, W], written whole or not at all; makes the folder."""
     write_bytes(path, encode_png(image))
 
 

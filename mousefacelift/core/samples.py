@@ -23,6 +23,7 @@ import numpy as np
 
 from mousefacelift.config import canonical_json
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.files import read, read_json, readable, replace_folder
 from mousefacelift.core.images import decode_rgba, encode_png
 from mousefacelift.core.provenance import code_hash, tool_versions
 from mousefacelift.core.records import SampleFacts, ViewFacts, check_writable
@@ -146,15 +147,6 @@ def _refuse_foreign(folder: Path) -> None:
         )
 
 
-def replace_folder(new: Path, target: Path) -> None:
-    """Move the folder `new` to `target`, taking the place of what is there."""
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.exists():
-        os.replace(target, old)
-    os.replace(new, target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def read_document(folder: str | Path) -> dict:
     """The parsed `opencv_cameras.json` of a sample folder.
 
@@ -162,13 +154,8 @@ def read_document(folder: str | Path) -> dict:
         DataError: missing, not JSON, or without frames.
     """
     path = Path(folder) / CAMERAS_FILE
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"cameras {path} cannot be read", got=str(error), hint="rerun the stage that made this sample"
-        ) from error
-    if not isinstance(document, dict) or not document.get("frames"):
+    document = read_json(path, {"frames?": [dict], "meta?": dict}, "cameras")
+    if not document.get("frames"):
         raise DataError(
             f"cameras {path} hold no frames", expected='{"frames": [{w, h, fx, fy, cx, cy, w2c, file_path}]}'
         )
@@ -231,11 +218,8 @@ def seen_views(facts: Sequence[ViewFacts], held_out_camera: int | str | None, wh
 
 
 def _view(folder: Path, index: int, frame: dict, expected: str | None) -> View:
-    path = folder / frame["file_path"]
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"image {path} cannot be read", got=str(error)) from error
+    path = image_path(folder, frame)
+    data = read(path, bytes, "image")
     if expected is not None and view_hash(data, frame) != expected:
         raise DataError(
             f"image {path} or its camera is not the one that is meant",
@@ -246,9 +230,27 @@ def _view(folder: Path, index: int, frame: dict, expected: str | None) -> View:
     return View(decode_rgba(data, str(path)), _camera(folder, index, frame), _frame_facts(folder, index, frame))
 
 
+def image_path(folder: str | Path, frame: dict) -> Path:
+    """The image file of a frame of `opencv_cameras.json`.
+
+    Raises:
+        DataError: none is named, or one outside the sample's folder.
+    """
+    name = frame.get("file_path")
+    if not isinstance(name, str) or not name or os.path.isabs(name) or ".." in Path(name).parts or "\0" in name:
+        raise DataError(
+            f"a view of {Path(folder) / CAMERAS_FILE} names no image inside the sample's folder",
+            got=repr(name)[:200],
+            expected="images/cam_000.png",
+            likely="an edited file, or a sample from elsewhere",
+        )
+    return Path(folder) / name
+
+
 def _camera(folder: str | Path, index: int, frame: dict) -> Camera:
     try:
-        return Camera.from_frame(frame)
+        with readable(Path(folder) / CAMERAS_FILE, f"camera {index} of"):
+            return Camera.from_frame(frame)
     except CameraError as error:
         raise CameraError(
             f"camera {index} of {Path(folder) / CAMERAS_FILE}: {error.what}",

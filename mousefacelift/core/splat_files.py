@@ -9,22 +9,23 @@ inside the row and no normals, which many readers misread.
 from __future__ import annotations
 
 import gzip
-import os
+import re
 import struct
-import zlib
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-import zstandard
-from plyfile import PlyData, PlyElement, PlyParseError
+from plyfile import PlyData, PlyElement
 
+from mousefacelift.core.files import readable, via
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.errors import DataError
 
 MAX_LOGIT = 16.0  # opacities of exactly 0 or 1 have no finite logit
 SPZ_FRACTIONAL_BITS = 14  # 24-bit fixed point: +-512 units in steps of 6e-5; the animal is two units long
+SPZ_BYTES = 92  # per point, unpacked, at most: degree 4
+SPZ_POINTS = 50_000_000  # no scene has more
 REST = 15  # coefficients above the DC, per channel: degree 3
 
 
@@ -61,13 +62,21 @@ def write_ply(path: Path, gaussians: Gaussians, layout: Literal["inria", "faceli
 
 def read_ply(path: Path) -> Gaussians:
     """Gaussians [N, ...] of a splat PLY of either layout; columns of higher bands that are all zero are dropped."""
-    path = Path(path)
-    try:
-        table = PlyData.read(str(path))["vertex"].data
-    except (OSError, KeyError, PlyParseError) as error:
-        raise DataError(
-            f"splat '{path}' cannot be read", got=str(error), expected="a PLY file with a vertex element"
-        ) from error
+    with readable(path, "splat"):
+        return _gaussians_of(read_vertices(Path(path)), path)
+
+
+def read_vertices(path: Path) -> np.ndarray:
+    """The vertex table of a PLY file, if its header does not promise more than the file holds."""
+    with open(path, "rb") as stream:
+        header = stream.read(1 << 16).split(b"end_header", 1)[0]
+    counts = [int(n) for n in re.findall(rb"^element\s+\S+\s+(\d+)", header, re.M)]
+    if not header.startswith(b"ply") or not counts or sum(counts) > path.stat().st_size:
+        raise ValueError(f"a header of {sum(counts)} rows in {path.stat().st_size} bytes, expected a splat PLY")
+    return PlyData.read(str(path))["vertex"].data
+
+
+def _gaussians_of(table: np.ndarray, path: Path) -> Gaussians:
     names = table.dtype.names
     needed = [
         *"xyz",
@@ -147,19 +156,27 @@ def read_spz(path: Path) -> Gaussians:
     """Gaussians [N, ...] of an SPZ file, versions 1 to 4."""
     from gsply import read_spz as read
 
-    try:
+    with readable(path, "splat"):
+        refuse_bomb(Path(path))
         data = read(str(path))
-    except SPZ_ERRORS as error:
-        got = f"{type(error).__name__}: {error}"
-        raise DataError(f"splat '{path}' cannot be read", got=got, expected="an SPZ file") from error
-    sh = np.asarray(data.sh0, np.float32)[:, None]
-    if data.shN is not None and np.size(data.shN):
-        sh = np.concatenate([sh, np.asarray(data.shN, np.float32)], 1)
-    return _activated(data.means, data.quats, data.scales, np.asarray(data.opacities).reshape(-1), sh)
+        sh = np.asarray(data.sh0, np.float32)[:, None]
+        if data.shN is not None and np.size(data.shN):
+            sh = np.concatenate([sh, np.asarray(data.shN, np.float32)], 1)
+        return _activated(data.means, data.quats, data.scales, np.asarray(data.opacities).reshape(-1), sh)
 
 
-# what gsply, gzip, zlib, struct and zstandard raise on a broken file
-SPZ_ERRORS = (OSError, ValueError, EOFError, struct.error, zlib.error, zstandard.ZstdError, IndexError, OverflowError)
+def refuse_bomb(path: Path) -> None:
+    """Raise ValueError for a gzipped SPZ that unpacks to more than its own header's points can fill, or to too many."""
+    with open(path, "rb") as stream:
+        if stream.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as stream:
+        points = struct.unpack("<III", stream.read(12))[2]
+        most, size = 16 + min(points, SPZ_POINTS) * SPZ_BYTES, 12
+        while size <= most and (block := stream.read(1 << 20)):
+            size += len(block)
+    if size > most:
+        raise ValueError(f"more than the {most} bytes of {points} points")
 
 
 def _stored(gaussians: Gaussians) -> dict[str, np.ndarray]:
@@ -191,16 +208,6 @@ def _activated(means, quats, log_scales, logits, sh) -> Gaussians:
 
 
 def _write_atomically(path: Path, write) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with via(path, "splat") as part:
         write(str(part))
-        os.replace(part, path)
-    except OSError as error:
-        raise DataError(
-            f"splat '{path}' cannot be written", got=str(error), likely="a full disk or a read-only folder"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return Path(path)

@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import read_json, readable, write_text
 from mousefacelift.errors import DataError
 
 VERSION = 1
@@ -86,14 +86,8 @@ class Splits:
         Raises:
             DataError: not readable as such, or a split that leaks.
         """
-        try:
-            document = json.loads(Path(path).read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise DataError(f"splits {path} cannot be read", got=str(error), hint=HINT) from error
-        try:
-            return cls.from_json(document)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise DataError(f"splits {path} are not splits", got=repr(error), hint=HINT) from error
+        with readable(path, "splits"):
+            return cls.from_json(read_json(path, {"recordings": dict, "facts": dict}, "splits"))
 
     def write(self, path: str | Path) -> None:
         """Write `splits.json` in one rename."""

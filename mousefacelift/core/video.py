@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mousefacelift.core.files import unwritable, via
 from mousefacelift.errors import DataError
 
 
@@ -83,34 +83,24 @@ def write_mp4(
     """Write rgb uint8 [H, W, 3] frames (even sizes) as H.264 in one rename and return their number."""
     import av
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp.mp4")
-    count, stream = 0, None
-    try:
-        with av.open(str(temporary), "w") as container:
-            for rgb in frames:
-                if stream is None:
-                    stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-                    stream.height, stream.width = rgb.shape[:2]
-                    stream.pix_fmt = "yuv420p"
-                    stream.options = {"crf": str(crf), "preset": preset, "threads": "1"} | (
-                        {"g": str(gop)} if gop else {}
-                    )
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")))
-                count += 1
-            if stream is not None:
-                container.mux(stream.encode())
+    path, count, stream = Path(path), 0, None
+    with via(path, "video") as temporary:
+        try:
+            with av.open(str(temporary), "w") as container:
+                for rgb in frames:
+                    if stream is None:
+                        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
+                        stream.height, stream.width = rgb.shape[:2]
+                        stream.pix_fmt = "yuv420p"
+                        stream.options = {"crf": str(crf), "preset": preset, "threads": "1"} | (
+                            {"g": str(gop)} if gop else {}
+                        )
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")))
+                    count += 1
+                if stream is not None:
+                    container.mux(stream.encode())
+        except av.error.FFmpegError as error:
+            raise unwritable("video", path, error) from error
         if count == 0:
             raise DataError(f"video {path} would have no frames")
-        os.replace(temporary, path)
-    except (OSError, av.error.FFmpegError) as error:
-        raise DataError(
-            f"video {path} cannot be written",
-            got=str(error),
-            likely="a full disk or a read-only folder",
-            hint="free space and rerun; what was there before is untouched",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return count

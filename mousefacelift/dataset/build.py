@@ -7,13 +7,12 @@ into one folder (`mousefacelift dataset build`). What is refused stays in `sampl
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import platform
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -26,7 +25,7 @@ from tqdm import tqdm
 
 from mousefacelift.chunks import read_index
 from mousefacelift.config import config_hash
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import via, write_text
 from mousefacelift.core.records import ItemRow
 from mousefacelift.core.samples import read_document, sample_facts
 from mousefacelift.core.sources import GENERATED_SOURCES, MOUSE_SOURCES, SOURCES
@@ -37,6 +36,7 @@ from mousefacelift.dataset.manifest import HEADER_FILE, SAMPLES_FILE, VIEWS_FILE
 from mousefacelift.dataset.rows import Scan, part_key, real_folders_of, scan_index
 from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
 from mousefacelift.errors import DataError, GateFailure
+from mousefacelift.locks import one_writer
 
 ROW_GROUP = 262_144
 PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "torch")
@@ -50,21 +50,16 @@ def build_dataset(indexes: Sequence[Path], splits: Splits, out: Path, config: Da
         splits: of every recording.
         jobs: processes that scan.
     Raises:
-        DataError: damaged samples, a frame twice, a leak through the held-out camera, two writers, a full disk.
+        DataError: more than `refuse_share_max` of the samples are damaged (fewer are left out and listed in the
+            header), a frame twice, a leak through the held-out camera, two writers, a full disk.
         GateFailure: the gate refused more than `refuse_share_max` of a source.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with writing(out):
+    with one_writer(out):
         rows = scan_all(indexes, config.gate, out / "parts", jobs)
-        if rows.damaged:
-            shown = "\n  ".join(rows.damaged[:10])
-            raise DataError(
-                f"{len(rows.damaged)} samples are damaged",
-                got=f"\n  {shown}",
-                hint="rerun the stages that made them; nothing was written",
-            )
+        _check_damaged(rows, config)
         samples, views = assemble(rows, splits, config, out)
-        header = _header(samples, views, splits, config, len(indexes))
+        header = _header(samples, views, splits, config, len(indexes)) | {"damaged": rows.damaged}
         write_manifest(out, samples, views, header)
         _check_refused(samples, refused_when_made(indexes), config)
     return header
@@ -122,43 +117,14 @@ def _scan_cached(index: Path, gate: GateConfig, folders: dict, parts: Path, cont
 def write_manifest(out: Path, samples: pd.DataFrame, views: pd.DataFrame, header: dict) -> None:
     """Write the three files: tables first under other names, then renamed, the header last."""
     tables = {SAMPLES_FILE: (samples, SAMPLES), VIEWS_FILE: (views, VIEWS)}
-    made = []
-    try:
+    with ExitStack() as stack:  # both tables are whole before either is renamed
         for name, (frame, schema) in tables.items():
-            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(
-                schema.metadata
+            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+            temporary = stack.enter_context(via(out / name, "manifest"))
+            pq.write_table(
+                table.replace_schema_metadata(schema.metadata), temporary, row_group_size=ROW_GROUP, compression="lz4"
             )
-            temporary = out / f".{name}.{os.getpid()}.tmp"
-            made.append((temporary, out / name))
-            pq.write_table(table, temporary, row_group_size=ROW_GROUP, compression="lz4")
-        for temporary, final in made:
-            os.replace(temporary, final)
-    except OSError as error:
-        raise DataError(
-            f"manifest {out} cannot be written",
-            got=str(error),
-            likely="a full disk or a read-only folder",
-            hint="free space and rerun; the manifest that was there is untouched",
-        ) from error
-    finally:
-        for temporary, _ in made:
-            temporary.unlink(missing_ok=True)
     write_text(out / HEADER_FILE, json.dumps(header, indent=1))
-
-
-@contextmanager
-def writing(folder: Path):
-    """Hold the folder for one writer; DataError when another process has it."""
-    with open(folder / ".lock", "a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DataError(
-                f"dataset {folder} is being written by another process",
-                likely="two runs in one results folder",
-                hint="wait for it, or stop it",
-            ) from error
-        yield
 
 
 def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: DatasetConfig, chunks: int) -> dict:
@@ -231,6 +197,19 @@ def refused_when_made(indexes: Sequence[Path]) -> dict[str, list[str]]:
         if found and source in SOURCES and source not in GENERATED_SOURCES:  # generated ones are refused view by view
             reasons.setdefault(source, []).extend(found)
     return reasons
+
+
+def _check_damaged(rows: Rows, config: DatasetConfig) -> None:
+    """Name samples that cannot be read, which are left out; fail where they are more than may be refused."""
+    if len(rows.damaged) > config.refuse_share_max * (len(rows.samples) + len(rows.damaged)):
+        shown = "\n  ".join(rows.damaged[:10])
+        raise DataError(
+            f"{len(rows.damaged)} samples are damaged",
+            got=f"\n  {shown}",
+            hint="rerun the stages that made them; nothing was written",
+        )
+    for message in rows.damaged:
+        print(f"refused, damaged: {message}", file=sys.stderr)
 
 
 def _check_refused(samples: pd.DataFrame, made: dict[str, list[str]], config: DatasetConfig) -> None:

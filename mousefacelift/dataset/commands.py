@@ -161,11 +161,6 @@ def run_pack(args: argparse.Namespace) -> None:
 
 
 def _read_track(path: Path) -> dict:
-    import json
+    from mousefacelift.core.files import read_json
 
-    from mousefacelift.errors import DataError
-
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"track {path} cannot be read", got=str(error), hint="mousefacelift capture locate") from error
+    return read_json(path, {"recording": str, "frames": [int], "fps": float}, "track")

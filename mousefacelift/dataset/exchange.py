@@ -13,6 +13,7 @@ import numpy as np
 
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
+from mousefacelift.core.files import readable
 from mousefacelift.core.records import ItemRow, SampleFacts
 from mousefacelift.core.samples import CAMERAS_FILE, Sample, read_sample, write_sample
 from mousefacelift.core.sources import GENERATED_SOURCES
@@ -116,6 +117,12 @@ def import_folders(
             likely="another axis or pose convention than the format's name says",
         )
     return document
+
+
+def read_folder(name: str, folder: Path, meta: dict) -> Sample:
+    """The sample in a folder of the format `name`; whatever is wrong with its files is a DataError that names it."""
+    with readable(folder, f"{name} folder"):
+        return READERS[name](folder, meta)
 
 
 def _refuse_equal_names(items: Sequence[tuple[str, Path]]) -> None:

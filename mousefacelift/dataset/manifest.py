@@ -8,7 +8,6 @@ views = manifest.views_of(rows[0])
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mousefacelift.core.files import read_json, readable
 from mousefacelift.core.sources import SOURCES
 from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
 from mousefacelift.errors import DataError
@@ -65,8 +65,9 @@ class Manifest:
         """
         folder = Path(folder)
         header = read_header(folder)
-        samples = _read_table(folder / SAMPLES_FILE, SAMPLES, None).to_pandas()
-        views = _columns(_read_table(folder / VIEWS_FILE, VIEWS, HOT_COLUMNS))
+        with readable(folder, "manifest"):
+            samples = _read_table(folder / SAMPLES_FILE, SAMPLES, None).to_pandas()
+            views = _columns(_read_table(folder / VIEWS_FILE, VIEWS, HOT_COLUMNS))
         if len(samples) != header["counts"]["samples"] or len(views["owner"]) != header["counts"]["view_rows"]:
             raise DataError(
                 f"manifest {folder} is not of one build",
@@ -81,7 +82,7 @@ class Manifest:
         """The manifest in `folder`, if `mousefacelift dataset verify` has passed exactly this build."""
         folder = Path(folder)
         header = read_header(folder)
-        verdict = _read_json(folder / VERIFY_FILE, "mousefacelift dataset verify")
+        verdict = read_json(folder / VERIFY_FILE, {"build?": str, "problems?": [str]}, "verdict")
         if verdict.get("build") != header["build"]:
             raise DataError(
                 f"dataset {folder} was verified before its last build",
@@ -144,7 +145,8 @@ class Manifest:
 
 def read_header(folder: str | Path) -> dict:
     """The parsed `dataset.json`; DataError when it is missing or of another schema version."""
-    header = _read_json(Path(folder) / HEADER_FILE, "mousefacelift dataset build")
+    path = Path(folder) / HEADER_FILE
+    header = read_json(path, dict, "manifest")
     if header.get("schema") != SCHEMA_VERSION:
         raise DataError(
             f"manifest {folder} has another schema version",
@@ -153,18 +155,11 @@ def read_header(folder: str | Path) -> dict:
             likely="written by another version of mousefacelift",
             hint="mousefacelift dataset build",
         )
-    return header
-
-
-def _read_json(path: Path, hint: str) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"{path} cannot be read", got=str(error), hint=hint) from error
+    return read_json(path, {"build": str, "counts": {"samples": int, "view_rows": int}}, "manifest")
 
 
 def _read_table(path: Path, schema: pa.Schema, columns) -> pa.Table:
-    try:
+    with readable(path, "table"):
         found = pq.read_schema(path)
         version = (found.metadata or {}).get(b"mousefacelift_schema", b"none").decode()
         missing = [name for name in schema.names if name not in found.names]
@@ -175,14 +170,9 @@ def _read_table(path: Path, schema: pa.Schema, columns) -> pa.Table:
                 expected=f"version {SCHEMA_VERSION}",
                 hint="mousefacelift dataset build",
             )
-        return pq.read_table(path, columns=None if columns is None else list(columns), memory_map=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"table {path} cannot be read",
-            got=str(error),
-            likely="missing or cut short",
-            hint="mousefacelift dataset build",
-        ) from error
+        table = pq.read_table(path, columns=None if columns is None else list(columns), memory_map=True)
+        table.validate(full=True)
+        return table
 
 
 def _columns(table: pa.Table) -> dict[str, np.ndarray]:

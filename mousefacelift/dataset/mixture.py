@@ -92,7 +92,7 @@ class MixtureSampler:
             have.
         unseen_targets: views of a sample that are kept for targets.
         min_views: usable views that a sample needs to be drawn at all.
-        rank, world_size: this process takes the slots `rank, rank + world_size, ...`.
+        rank, world_size: this process takes the rank-th of `world_size` equal runs of slots.
     Raises:
         ConfigError: the arm is not a mixture.
         DataError: a source with a share has no sample in this split.
@@ -213,5 +213,7 @@ class StepRange:
         return max(self.sampler.steps - self.start, 0)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for step in range(self.start, self.sampler.steps):
-            yield self.sampler.draw(step)[self.sampler.rank :: self.sampler.world_size]
+        sampler = self.sampler
+        first, stop = (sampler.batch_size * r // sampler.world_size for r in (sampler.rank, sampler.rank + 1))
+        for step in range(self.start, sampler.steps):
+            yield sampler.draw(step)[first:stop]

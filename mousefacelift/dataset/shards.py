@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.files import sync, via
 from mousefacelift.core.images import decode_rgba
 from mousefacelift.core.samples import CAMERAS_FILE, Sample, View, sample_facts, view_facts, view_hash
-from mousefacelift.dataset.build import writing
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.store import INDEX_FILE, SHARDS_FOLDER
 from mousefacelift.errors import DataError
+from mousefacelift.locks import one_writer
 
 MAX_BYTES = 1_000_000_000
 
@@ -41,7 +42,7 @@ def write_shards(manifest: Manifest, splits: Sequence[str] = ("train",), max_byt
     if not len(rows):
         raise DataError(f"splits {', '.join(splits)} have no accepted sample to pack")
     out.mkdir(parents=True, exist_ok=True)
-    with writing(out):
+    with one_writer(out):
         return _write(manifest, rows, list(splits), out, max_bytes)
 
 
@@ -59,9 +60,10 @@ def _write(manifest: Manifest, rows: np.ndarray, splits: list[str], out: Path, m
         paths = [out / path.name[1:].removesuffix(".tmp") for path in made]
         index = _index([path.name for path in paths], made, manifest.header["build"], splits)
         for path, final in zip(made, paths):
+            sync(path)
             path.replace(final)
-        pq.write_table(index, out / f".{INDEX_FILE}.tmp")
-        (out / f".{INDEX_FILE}.tmp").replace(out / INDEX_FILE)
+        with via(out / INDEX_FILE) as temporary:
+            pq.write_table(index, temporary)
     except OSError as error:
         raise DataError(
             f"shards {out} cannot be written",
@@ -79,8 +81,7 @@ def _write(manifest: Manifest, rows: np.ndarray, splits: list[str], out: Path, m
 
 def _own(folder: Path, suffix: str) -> list[Path]:
     """Files of `folder` that a pack wrote, whole (`suffix` "") or in parts ("tmp"); others are nobody's to remove."""
-    parts = rf"\.([0-9a-f]+-\d{{6}}\.tar|{re.escape(INDEX_FILE)})\.tmp"
-    pattern = re.compile(parts if suffix else r"[0-9a-f]+-\d{6}\.tar")
+    pattern = re.compile(r"\.[0-9a-f]+-\d{6}\.tar\.tmp" if suffix else r"[0-9a-f]+-\d{6}\.tar")
     return [path for path in folder.iterdir() if pattern.fullmatch(path.name)]
 
 

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import write_text
 from mousefacelift.core.samples import CAMERAS_FILE, view_hash
 from mousefacelift.dataset.manifest import VERIFY_FILE, VIEWS_FILE, Manifest
 from mousefacelift.dataset.schema import CAMERA_COLUMNS

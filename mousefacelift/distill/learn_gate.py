@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import write_text
 from mousefacelift.core.splits import Splits
 from mousefacelift.distill.config import GateConfig
 from mousefacelift.distill.gate import Thresholds, learn_thresholds

@@ -9,8 +9,8 @@ are kept view by view beside the chunk while it is being made, so a killed job r
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.chunks import run_chunk
+from mousefacelift.codehash import code_version
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera, angle_between, azimuth_elevation
-from mousefacelift.core.images import write_png, write_text
+from mousefacelift.core.files import write_bytes, write_text
+from mousefacelift.core.images import write_png
 from mousefacelift.core.records import ItemRow, ViewFacts, signed_degrees
 from mousefacelift.core.samples import Sample, View, read_document, read_sample, write_sample
 from mousefacelift.distill.candidate_sheet import candidate_sheet
@@ -154,14 +156,13 @@ class Distiller:
 
 def save_views(path: Path, views: Sequence[View]) -> None:
     """Generated views in one atomic file, 8 bits per channel as they would be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as stream:
-        np.savez(
-            stream,
-            rgba=np.stack([np.rint(view.rgba * 255).astype(np.uint8) for view in views]),
-            frames=json.dumps([view.camera.to_frame("") | {"meta": view.facts.to_json()} for view in views]),
-        )
-    os.replace(temporary, path)
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        rgba=np.stack([np.rint(view.rgba * 255).astype(np.uint8) for view in views]),
+        frames=json.dumps([view.camera.to_frame("") | {"meta": view.facts.to_json()} for view in views]),
+    )
+    write_bytes(path, buffer.getvalue())
 
 
 def load_views(path: Path) -> list[View]:
@@ -193,7 +194,8 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
     }
     config = distiller.config
     settings = [config.generator.sampler, replace(config.views, batch_inputs=1), config.gate]
-    key = config_hash([facts, settings, json.loads(Path(frames).read_text())["key"]])
+    code = code_version((__name__,))  # the cache of candidates has this key too
+    key = config_hash([code, facts, settings, json.loads(Path(frames).read_text())["key"]])
     header = {"recording": items[0].recording, "source": "distilled", **facts}
     cache = index.parent.with_name(f".{index.parent.name}.{key}.candidates")
 

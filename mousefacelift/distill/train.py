@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import pickle
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mousefacelift.core.files import via
 from mousefacelift.distill.config import TrainingConfig
 from mousefacelift.errors import DataError
 
@@ -157,20 +157,16 @@ def _update(
 
 
 def _save(path: Path, key: str, module: nn.Module, optimizer, average: Average, state: TrainingState) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
     trainable = {name: p.detach().cpu() for name, p in module.named_parameters() if p.requires_grad}
-    torch.save(
-        {
-            "key": key,
-            "module": trainable,
-            "optimizer": optimizer.state_dict(),
-            "average": average.values,
-            "state": vars(state),
-        },
-        temporary,
-    )
-    os.replace(temporary, path)
+    document = {
+        "key": key,
+        "module": trainable,
+        "optimizer": optimizer.state_dict(),
+        "average": average.values,
+        "state": vars(state),
+    }
+    with via(path, "checkpoint") as temporary:
+        torch.save(document, temporary)
 
 
 def _resume(path: Path, key: str, module: nn.Module, optimizer, average: Average) -> TrainingState:

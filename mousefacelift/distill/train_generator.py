@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mousefacelift.config import config_hash
-from mousefacelift.core.images import composite, contact_sheet, write_png, write_text
+from mousefacelift.core.files import write_text
+from mousefacelift.core.images import composite, contact_sheet, write_png
 from mousefacelift.core.splits import Splits
 from mousefacelift.distill.config import GeneratorConfig, NearestConfig
 from mousefacelift.distill.generators.protocol import change_camera

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import unwritable, via, write_text
 from mousefacelift.errors import DataError, MissingWeights
 from mousefacelift.lrm.lgm import importer as lgm
 from mousefacelift.lrm.model_config import ModelConfig
@@ -175,10 +175,8 @@ def _licence_text(path: Path, licence: Path | None, facts: dict, notice: str) ->
 
 
 def _save(state: dict[str, torch.Tensor], path: Path) -> None:
-    work = path.with_name(f".{path.name}.tmp")
-    try:
-        save_file({name: value.contiguous() for name, value in state.items()}, work)
-        work.replace(path)
-    except (OSError, SafetensorError) as error:
-        work.unlink(missing_ok=True)
-        raise DataError(f"file {path} cannot be written", got=str(error), likely="a full disk") from error
+    with via(path, "weights") as work:
+        try:
+            save_file({name: value.contiguous() for name, value in state.items()}, work)
+        except SafetensorError as error:
+            raise unwritable("weights", path, error) from error

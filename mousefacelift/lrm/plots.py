@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mousefacelift.core.images import write_bytes
+from mousefacelift.core.files import write_bytes
 from mousefacelift.core.sources import SOURCES, TABLE
 from mousefacelift.dataset.mixture import MixtureSampler
 from mousefacelift.lrm.runlog import RunTable

@@ -115,7 +115,7 @@ def prepare(request: TrainRequest) -> Run:
         validation,
         extra_terms(config.loss, accelerator.device),
         checkpoints,
-        RunState(run_key(request, manifest, sampler)),
+        first_state(request, manifest, sampler),
     )
     resume(run)
     return run
@@ -231,9 +231,28 @@ def check_image_size(size: int, sizes: Sizes) -> int:
     return size
 
 
+def first_state(request: TrainRequest, manifest: Manifest, sampler: MixtureSampler) -> RunState:
+    """The state of a run before its first step, on this number of processes and threads."""
+    return RunState(
+        run_key(request, manifest, sampler),
+        settings=settings_key(request, manifest, sampler),
+        batch=sampler.batch_size,
+        processes=sampler.world_size,
+        threads=torch.get_num_threads(),
+    )
+
+
+def settings_key(request: TrainRequest, manifest: Manifest, sampler: MixtureSampler) -> str:
+    """As `run_key`, without the sizes of batches, steps and launch: runs that differ in these alone share it."""
+    sizes = dataclasses.replace(request.train.optimizer, batch=1, accumulate=1)
+    alike = dataclasses.replace(request, train=dataclasses.replace(request.train, optimizer=sizes))
+    return run_key(alike, manifest, make_sampler(alike, manifest))
+
+
 def run_key(request: TrainRequest, manifest: Manifest, sampler: MixtureSampler) -> str:
     """16 hexadecimal digits of everything that decides what is learnt; a checkpoint of another key is not resumed."""
     settings = {k: v for k, v in dataclasses.asdict(request.train).items() if k not in OPERATIONAL}
+    del settings["optimizer"]["accumulate"]  # the sampler's fingerprint has the samples of a step
     start = file_hash(Path(request.train.init) / "model.safetensors") if request.train.init else ""
     return config_hash(
         [settings, dataclasses.asdict(request.loader), sampler.fingerprint(), manifest.header["build"], start]
@@ -244,10 +263,13 @@ def resume(run: Run) -> None:
     """Load the newest checkpoint of this configuration into `run`, if there is one."""
     with run.accelerator.main_process_first():  # it may set the checkpoints of another configuration aside
         Path(run.request.out).mkdir(parents=True, exist_ok=True)
-        found = run.checkpoints.resume(run.state.key)
+        found = run.checkpoints.resume(run.state)
     if found is None:
         return
-    run.state, tensors = found
+    now, (run.state, tensors) = run.state, found
+    if run.state.threads and run.state.threads != now.threads:
+        torch.set_num_threads(run.state.threads)
+        print(f"{run.state.threads} threads as when the run began (not {now.threads})", file=sys.stderr)
     run.accelerator.unwrap_model(run.model).load_state_dict(tensors["model"])
     run.optimizer.load_state_dict(tensors["optimizer"])
     if run.accelerator.scaler is not None and tensors.get("scaler"):

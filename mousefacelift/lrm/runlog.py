@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import write_text
 from mousefacelift.errors import DataError
 
 

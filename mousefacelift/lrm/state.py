@@ -13,13 +13,14 @@ import json
 import os
 import pickle
 import shutil
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
-from mousefacelift.core.samples import replace_folder
-from mousefacelift.errors import DataError
+from mousefacelift.core.files import replace_folder
+from mousefacelift.errors import ConfigError, DataError
 
 
 @dataclass
@@ -38,6 +39,10 @@ class RunState:
     best_value: float = float("-inf")
     alarms: list[dict] = field(default_factory=list)
     validation: dict = field(default_factory=dict)
+    settings: str = ""  # key of everything but the sizes of batches
+    batch: int = 0  # samples of a step, over all processes
+    processes: int = 0  # that shared the step when the run began
+    threads: int = 0  # of each process when the run began: other numbers round otherwise
 
     @property
     def applied_ratio(self) -> float:
@@ -97,24 +102,43 @@ class Checkpoints:
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise self._damaged(step, error) from error
 
-    def resume(self, key: str) -> tuple[RunState, dict] | None:
-        """The newest checkpoint, or None when there is none of this configuration.
+    def resume(self, wanted: RunState) -> tuple[RunState, dict] | None:
+        """The newest whole checkpoint, or None when there is none of the configuration of `wanted`.
 
         Checkpoints of another configuration are set aside as `checkpoints-KEY` and taken up again when that
         configuration comes back; they are never mixed in and never deleted. What a killed process left half-written is
         removed.
+
+        Raises:
+            ConfigError: the same run on another number of processes would have steps of another size.
+            DataError: not one checkpoint can be read.
         """
         for rest in self.folder.glob(".step_*"):
             shutil.rmtree(rest, ignore_errors=True)
-        steps = self.steps()
-        other = self._state(steps[-1]).key if steps else key
-        if other != key:
+        found = self._newest()
+        if found is not None and found[0].key != wanted.key:
+            refuse_other_batch(found[0], wanted)
+            other = found[0].key
             self._rename(self.folder, self._aside(other))
-            print(f"the configuration changed ({other} -> {key}): old checkpoints are in {self._aside(other)}")
-        if self._aside(key).is_dir() and not self.steps():
-            self._rename(self._aside(key), self.folder)
-        steps = self.steps()
-        return self.load(steps[-1]) if steps else None
+            print(f"the configuration changed ({other} -> {wanted.key}): old checkpoints are in {self._aside(other)}")
+            found = None
+        if self._aside(wanted.key).is_dir() and not self.steps():
+            self._rename(self._aside(wanted.key), self.folder)
+            found = self._newest()
+        return found
+
+    def _newest(self) -> tuple[RunState, dict] | None:
+        """The newest checkpoint that can be read; a damaged one is named and passed over, unless there is no other."""
+        problem: DataError | None = None
+        for step in reversed(self.steps()):
+            try:
+                return self.load(step)
+            except DataError as error:
+                problem = error
+                print(f"passed over: {error.what} ({error.got})", file=sys.stderr)
+        if problem is not None:
+            raise problem
+        return None
 
     def _aside(self, key: str) -> Path:
         return self.folder.with_name(f"{self.folder.name}-{key}")
@@ -141,5 +165,19 @@ class Checkpoints:
             f"checkpoint {self.path(step)} cannot be read",
             got=(str(error) or type(error).__name__).splitlines()[0],
             likely="a damaged file",
-            hint=f"delete {self.path(step)}: the run goes on from the one before",
+            hint=f"delete {self.folder} to start the run anew",
         )
+
+
+def refuse_other_batch(found: RunState, wanted: RunState) -> None:
+    """Raise ConfigError when a run would restart at step 0 only because it was started on more or fewer processes."""
+    if found.settings != wanted.settings or found.processes == wanted.processes or not found.processes:
+        return
+    raise ConfigError(
+        f"this run is at step {found.step} and was trained with steps of another size",
+        got=f"{wanted.batch} samples a step on {wanted.processes} processes",
+        expected=f"{found.batch} samples a step in batches as on {found.processes} processes",
+        likely="another number of processes with the same train.optimizer",
+        hint="keep train.optimizer.batch and set accumulate so that batch x accumulate x processes is "
+        f"{found.batch}; or give --out another folder",
+    )

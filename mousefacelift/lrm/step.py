@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.render import published_render, render
 from mousefacelift.lrm.config import OptimizerConfig
+from mousefacelift.lrm.gradients import StepGradients
 from mousefacelift.lrm.losses import foreground_psnr, render_loss
 from mousefacelift.lrm.run import Run
 
@@ -27,18 +27,21 @@ def take_step(run: Run, batch: dict) -> None:
     """One optimiser step: gradients over all batches of the step, guards, update. The step counts even when it is
     skipped."""
     config, accelerator, state = run.request.train.optimizer, run.accelerator, run.state
+    processes, rank = accelerator.num_processes, accelerator.process_index
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step, run.steps)
     count = len(batch["image"])
     parts = [slice(i, i + config.batch) for i in range(0, count, config.batch)]
+    gradients = StepGradients(list(run.model.parameters()), rank * len(parts), len(parts), processes)
     for part in parts:
-        quiet = nullcontext() if part is parts[-1] else accelerator.no_sync(run.model)
-        with quiet:
+        with accelerator.no_sync(run.model):
             loss, terms = batch_loss(run, {k: v[part] for k, v in batch.items()})
             share = (min(part.stop, count) - part.start) / count
-            accelerator.backward(loss * share)
+            accelerator.backward(loss * (config.batch / run.sampler.batch_size))
+        gradients.took()
         for name, value in terms.items():
             run.add(name, value * share)
+    gradients.finish()
     accelerator.unscale_gradients(run.optimizer)
     norm = float(
         torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.grad is not None], config.clip_norm)

@@ -20,7 +20,8 @@ import torch
 from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 
-from mousefacelift.core.images import write_png, write_text
+from mousefacelift.core.files import write_text
+from mousefacelift.core.images import write_png
 from mousefacelift.core.render import published_render
 from mousefacelift.dataset.arms import schedule
 from mousefacelift.dataset.loader import make_loader

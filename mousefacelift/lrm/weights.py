@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from mousefacelift.config import load
-from mousefacelift.core.images import write_bytes, write_text
+from mousefacelift.core.files import write_bytes, write_text
 from mousefacelift.errors import ConfigError, MissingWeights
 from mousefacelift.lrm.models import Sizes, build, kind_of, reconstructor
 

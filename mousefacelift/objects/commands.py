@@ -85,7 +85,7 @@ def run_survey(args: argparse.Namespace) -> None:
 
 def run_select(args: argparse.Namespace) -> None:
     """Write the selection."""
-    from mousefacelift.core.images import write_text
+    from mousefacelift.core.files import write_text
     from mousefacelift.objects.select import select_objects
 
     selection = select_objects(read_config(args, ObjectsConfig, "objects"), read_seed(args))

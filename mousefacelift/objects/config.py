@@ -13,7 +13,7 @@ class DownloadConfig:
     """Fetching of listed objects."""
 
     endpoint: str = "https://huggingface.co"
-    """hub address; the environment variable HF_ENDPOINT goes first, HF_TOKEN is sent when set"""
+    """hub address; the environment variable HF_ENDPOINT goes first, HF_TOKEN is sent to its own host only"""
     folder: str = "data/objaverse"
     """where the files are kept, `<folder>/glbs/<group>/<uid>.glb`; a machine without a network uses what is there"""
     requests_per_s: float = 4.0
@@ -23,7 +23,7 @@ class DownloadConfig:
     timeout_s: float = 60.0
     """per request"""
     largest_mb: float = 200.0
-    """a file larger than this is refused before it is fetched"""
+    """a file larger than this is refused, at the latest while it is fetched"""
 
 
 @section

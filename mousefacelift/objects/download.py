@@ -12,9 +12,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.parse import quote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from mousefacelift.core.images import write_text
+from mousefacelift.chunks import check_name
+from mousefacelift.core.files import sync, write_text
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import DownloadConfig
 
@@ -23,14 +25,36 @@ WORKERS = 4
 
 
 def local_path(item: dict, config: DownloadConfig) -> Path:
-    """Where a listed object lies or will lie."""
-    return Path(config.folder) / "glbs" / item["group"] / f"{item['uid']}.glb"
+    """Where a listed object lies or will lie.
+
+    Raises:
+        DataError: a name of the list that would lead out of the download folder.
+    """
+    group, uid = (check_name(item[key], "the object list") for key in ("group", "uid"))
+    return Path(config.folder) / "glbs" / group / f"{uid}.glb"
 
 
 def object_url(item: dict, config: DownloadConfig) -> str:
     """Address of a listed object; HF_ENDPOINT goes before the configured endpoint."""
     endpoint = os.environ.get("HF_ENDPOINT") or config.endpoint
-    return f"{endpoint.rstrip('/')}/{REPOSITORY}/glbs/{item['group']}/{item['uid']}.glb"
+    return f"{endpoint.rstrip('/')}/{REPOSITORY}/glbs/{quote(item['group'])}/{quote(item['uid'])}.glb"
+
+
+def may_see_token(url: str) -> bool:
+    """Whether HF_TOKEN belongs to the host of `url`: that of HF_ENDPOINT, else huggingface.co; never in the clear."""
+    home, place = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co"), urlsplit(url)
+    is_hidden = place.scheme == "https" or place.hostname in ("127.0.0.1", "localhost", "::1")
+    return is_hidden and (place.scheme, place.hostname, place.port) == (home.scheme, home.hostname, home.port)
+
+
+class _KeepTokenHome(HTTPRedirectHandler):
+    """Follows redirects, to storage hosts too, without telling them the token (urllib would pass it on)."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if request is not None and not may_see_token(newurl):
+            request.remove_header("Authorization")
+        return request
 
 
 class RateLimiter:
@@ -104,22 +128,31 @@ def fetch_rest(url: str, part: Path, config: DownloadConfig) -> str | None:
     """Append what `part` still lacks; returns the sha256 that the hub states, if it does."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "mousefacelift"} | ({"Range": f"bytes={have}-"} if have else {})
-    if os.environ.get("HF_TOKEN"):
+    if os.environ.get("HF_TOKEN") and may_see_token(url):
         headers["Authorization"] = f"Bearer {os.environ['HF_TOKEN']}"
-    with urlopen(Request(url, headers=headers), timeout=config.timeout_s) as response:
+    with build_opener(_KeepTokenHome).open(Request(url, headers=headers), timeout=config.timeout_s) as response:
         resumed = response.status == 206
         total = int(response.headers.get("Content-Length") or 0) + (have if resumed else 0)
-        if total > config.largest_mb * 1e6:
-            raise DataError(
-                "the object is too large", where=url, got=f"{total / 1e6:.0f} MB", expected=f"{config.largest_mb:g} MB"
-            )
+        refuse_large(total, url, config)
         with open(part, "ab" if resumed else "wb") as stream:
             while block := response.read(1 << 20):
                 stream.write(block)
+                refuse_large(stream.tell(), url, config, part)  # whatever the length that was stated, if any
         if part.stat().st_size < total:
             raise URLError(f"connection closed after {part.stat().st_size} of {total} bytes")
         etag = (response.headers.get("X-Linked-Etag") or response.headers.get("ETag") or "").strip('"')
     return etag if len(etag) == 64 else None
+
+
+def refuse_large(size: int, url: str, config: DownloadConfig, part: Path | None = None) -> None:
+    """Raise DataError for more bytes than `largest_mb`; what was fetched of them is removed."""
+    if size <= config.largest_mb * 1e6:
+        return
+    if part is not None:
+        part.unlink(missing_ok=True)
+    raise DataError(
+        "the object is too large", where=url, got=f"{size / 1e6:.0f} MB", expected=f"{config.largest_mb:g} MB"
+    )
 
 
 def accept(part: Path, target: Path, expected: str | None, url: str) -> dict:
@@ -138,5 +171,6 @@ def accept(part: Path, target: Path, expected: str | None, url: str) -> dict:
             got=f"first bytes {data[:4]!r}, sha256 {digest[:12]}",
             expected=f"b'glTF', sha256 {(expected or 'not stated')[:12]}",
         )
+    sync(part)
     os.replace(part, target)
     return {"sha256": digest, "bytes": len(data)}

@@ -5,11 +5,11 @@ samples' files stand together in order, and equal chunks give equal bytes (owner
 restores the chunk.
 """
 
-import os
 import tarfile
 from pathlib import Path
 
 from mousefacelift.chunks import read_index
+from mousefacelift.core.files import via
 
 
 def pack_chunk(index: Path, out: Path) -> int:
@@ -17,13 +17,10 @@ def pack_chunk(index: Path, out: Path) -> int:
     chunk = Path(index).parent
     folders = [chunk / item["name"] for item in read_index(index)["items"]]
     files = [Path(index)] + [p for folder in folders for p in sorted(folder.rglob("*")) if p.is_file()]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
+    with via(out, "archive") as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
         for path in files:
             member = tarfile.TarInfo(str(path.relative_to(chunk)))
             member.size, member.mode = path.stat().st_size, 0o644
             with open(path, "rb") as stream:
                 archive.addfile(member, stream)
-    os.replace(part, out)
     return len(files)

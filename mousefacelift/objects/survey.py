@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import write_text
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.download import local_path

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from mousefacelift.core.files import write_text
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png, write_text
+from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png
 from mousefacelift.core.samples import Sample, write_sample
 from mousefacelift.core.splat_files import write_ply, write_spz
 from mousefacelift.core.turntable import turntable, turntable_cameras

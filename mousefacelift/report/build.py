@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from mousefacelift import __version__
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import write_text
 from mousefacelift.errors import DataError
 from mousefacelift.report import data_sections, distill_section, evaluation_section, single_section, source_sections
 from mousefacelift.report.config import ReportConfig

@@ -9,6 +9,7 @@ splat.html (self-contained, WebGL 2, no network).
 from __future__ import annotations
 
 import base64
+import html
 from pathlib import Path
 
 from mousefacelift.errors import DataError
@@ -28,7 +29,7 @@ def add_command(subparsers) -> None:
 
 def run(args) -> None:
     """Write splat.png, turntable.mp4 and splat.html."""
-    from mousefacelift.core.images import write_text
+    from mousefacelift.core.files import write_text
     from mousefacelift.core.turntable import turntable
 
     gaussians = read_splat(args.splat)
@@ -114,4 +115,9 @@ def page(gaussians, title: str) -> str:
     rows = torch.cat([g.means, six, colour, g.opacities.unsqueeze(-1)], -1).float().contiguous()
     data = base64.b64encode(rows.numpy().tobytes()).decode()
     zoom = f"{fitting_zoom(gaussians):.4g}"
-    return TEMPLATE.read_text().replace("{{title}}", title).replace("{{zoom}}", zoom).replace("{{data}}", data)
+    return (
+        TEMPLATE.read_text()
+        .replace("{{title}}", html.escape(title))
+        .replace("{{zoom}}", zoom)
+        .replace("{{data}}", data)
+    )

@@ -18,6 +18,7 @@ import numpy as np
 from mousefacelift.chunks import read_index, run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.files import read_json, readable
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.records import ItemRow, SampleFacts
 from mousefacelift.core.samples import (
@@ -35,7 +36,6 @@ from mousefacelift.splats.fit import Fit, fit_frames
 from mousefacelift.splats.frames import FrameViews, frame_views
 from mousefacelift.splats.start import carve_body, carve_frame, hull_start
 from mousefacelift.splats.warm import warm_start
-from mousefacelift.workflow import code_version
 
 OUTSIDE = 0.005  # share of a fit's alpha outside the dilated silhouettes that counts as none
 
@@ -67,7 +67,6 @@ def fit_chunk(
     parents = [view["hash"] for _, sample in items for view in read_document(sample)["frames"]]
     key = config_hash(
         {
-            "code": code_version((__name__,)),
             "config": asdict(config),
             "seed": seed,
             "limit": limit,
@@ -102,7 +101,11 @@ def fit_chunk(
 
 
 class ChunkFitter:
-    """Fits frames in batches as they are asked for one by one."""
+    """Fits frames in batches as they are asked for one by one.
+
+    Batches stand at fixed places of the chunk, and a warm start is read from the stored fit before it: a run that was
+    killed inside a batch fits that batch again, whole, and so ends with the same bits as one that was not.
+    """
 
     def __init__(
         self,
@@ -115,9 +118,8 @@ class ChunkFitter:
     ):
         self.folders, self.config, self.seed, self.held_out, self.device = list(folders), config, seed, held_out, device
         self.limit = limit
-        self.ready: dict[Path, Fit] = {}
-        self.before: Gaussians | None = None
-        self.since_cold = 0
+        self.ready: dict[Path, Fit | DataError] = {}
+        self.warmth = 0  # fits since the last cold start, the one at work included
 
     def make(self, name: str, sample_folder: Path, folder: Path) -> dict:
         """One item of `run_chunk`."""
@@ -126,11 +128,14 @@ class ChunkFitter:
         base = {"frame": facts.frame}
         try:
             if sample_folder not in self.ready:
-                self._fit_batch(sample_folder)
-            fit, how = self._settle(sample_folder, self.ready.pop(sample_folder))
+                self._fit_batch(sample_folder, folder.parent)
+            fitted = self.ready.pop(sample_folder)
+            if isinstance(fitted, DataError):
+                raise fitted
+            fit, how = self._settle(sample_folder, fitted)
         except DataError as error:
             fit, how = None, str(error)
-        record = self._record(sample_folder, document, facts, fit)
+        record = self._record(sample_folder, document, facts, fit) | {"warmth": self.warmth}
         if fit is None or fit.diverged:
             record["failed"] = fit.diverged if fit is not None else how
             (folder / "fit.json").write_text(json.dumps(record, indent=1))
@@ -148,27 +153,35 @@ class ChunkFitter:
         views = seen_views([view.facts for view in sample.views], self.held_out, str(sample_folder))
         return frame_views(sample_folder.name, sample, self.config.size, views)
 
-    def _fit_batch(self, first: Path) -> None:
-        start = self.folders.index(first)
-        batch = [self._load(path) for path in self.folders[start : start + 1]]
-        for path in self.folders[start + 1 : start + self.config.batch]:
-            try:  # a bad neighbour is reported when its own turn comes
-                other = self._load(path)
-                if other.rgba.shape == batch[0].rgba.shape:
-                    carve_frame(other, self.config.hull)
-                    batch.append(other)
-            except DataError:
-                continue
-        fits = fit_frames(batch, self.config, self._seed(batch[0]), self.device, self._warm(batch))
-        self.ready = {path: fit for path in self.folders for fit in fits if fit.name == path.name}
+    def _fit_batch(self, wanted: Path, done: Path) -> None:
+        """Fit the whole batch in which `wanted` stands; frames of other image sizes are fitted apart."""
+        start = self.folders.index(wanted) // self.config.batch * self.config.batch
+        sizes: dict[tuple[int, ...], list[tuple[Path, FrameViews]]] = {}
+        self.ready, self.warmth = {}, 0
+        for path in self.folders[start : start + self.config.batch]:
+            try:  # a bad frame is reported when its own turn comes
+                frame = self._load(path)
+                carve_frame(frame, self.config.hull)
+                sizes.setdefault(frame.rgba.shape, []).append((path, frame))
+            except DataError as error:
+                self.ready[path] = error
+        for batch in sizes.values():
+            frames = [frame for _, frame in batch]
+            starts = self._warm(frames[0], self.folders[start - 1] if start else None, done)
+            fits = fit_frames(frames, self.config, self._seed(frames[0]), self.device, starts)
+            self.ready |= {path: fit for (path, _), fit in zip(batch, fits, strict=True)}
 
-    def _warm(self, batch: list[FrameViews]) -> list[Gaussians] | None:
-        if self.config.start != "warm" or self.before is None or self.since_cold >= self.config.cold_every:
-            self.since_cold = 0
+    def _warm(self, frame: FrameViews, previous: Path | None, done: Path) -> list[Gaussians] | None:
+        """The start from the fit of the frame before, read from its finished item in `done`; None for a cold one."""
+        if self.config.start != "warm" or previous is None:
             return None
-        self.since_cold += 1
-        hull = carve_body(batch[0], self.config.hull)
-        return [warm_start(self.before, batch[0], hull, np.random.default_rng(self._seed(batch[0])))]
+        before, record = done / previous.name, read_json(done / previous.name / "fit.json", {"warmth": int}, "fit")
+        if record["warmth"] >= self.config.cold_every or not (before / "splat.npz").exists():
+            return None
+        self.warmth = record["warmth"] + 1
+        hull = carve_body(frame, self.config.hull)
+        rng = np.random.default_rng(self._seed(frame))
+        return [warm_start(Gaussians.read(before / "splat.npz"), frame, hull, rng)]
 
     def _settle(self, path: Path, fit: Fit) -> tuple[Fit, str]:
         """The fit, or a second, longer one from a fresh hull when the first is an outlier of the recording."""
@@ -185,8 +198,6 @@ class ChunkFitter:
                 fit, how = again, "refitted"
             if not fit.diverged and fit.scores["error"] > self.limit:
                 how = "flagged"
-        if not fit.diverged:
-            self.before = fit.gaussians
         return fit, how
 
     def _seed(self, frame: FrameViews) -> int:
@@ -218,5 +229,7 @@ def _is_better(new: dict[str, float], old: dict[str, float]) -> bool:
 
 def read_fit(folder: Path) -> tuple[Gaussians, dict, list[Camera]]:
     """Gaussians, record and fitted cameras of an item folder."""
-    record = json.loads((Path(folder) / "fit.json").read_text())
-    return Gaussians.read(Path(folder) / "splat.npz"), record, [Camera.from_frame(frame) for frame in record["cameras"]]
+    record = read_json(Path(folder) / "fit.json", {"cameras": [dict], "parents": [str]}, "fit")
+    with readable(Path(folder) / "fit.json", "fit"):
+        cameras = [Camera.from_frame(frame) for frame in record["cameras"]]
+    return Gaussians.read(Path(folder) / "splat.npz"), record, cameras

@@ -24,8 +24,8 @@ from mousefacelift.core.cameras import (
     orbit,
 )
 from mousefacelift.core.cameras import ring as ring_cameras
+from mousefacelift.core.files import write_bytes
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.images import write_bytes
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts, signed_degrees
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.splats.config import NovelConfig

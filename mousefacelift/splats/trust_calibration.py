@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.chunks import read_index
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import read_json, readable, write_text
 from mousefacelift.core.samples import read_sample, seen_views
 from mousefacelift.errors import DataError
 from mousefacelift.splats.config import SplatsConfig
@@ -70,7 +70,6 @@ def spread(total: int, wanted: int) -> list[int]:
 
 def read_trust(path: Path) -> Trust:
     """The calibration of trust.json."""
-    try:
-        return Trust.from_dict(json.loads(Path(path).read_text())["trust"])
-    except (OSError, KeyError, json.JSONDecodeError) as error:
-        raise DataError(f"trust '{path}' cannot be read", got=str(error), hint="mousefacelift splats trust") from error
+    document = read_json(path, {"trust": dict}, "trust")
+    with readable(path, "trust"):
+        return Trust.from_dict(document["trust"])

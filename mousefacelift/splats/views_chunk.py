@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from mousefacelift.chunks import read_index, run_chunk
 from mousefacelift.config import config_hash
+from mousefacelift.core.files import read_json
 from mousefacelift.errors import DataError
 from mousefacelift.splats.chunk import read_fit
 from mousefacelift.splats.config import NovelConfig
@@ -67,7 +67,7 @@ def _why_not(item: dict) -> str | None:
 def _check_parents(entries: list[dict], folder: Path, samples: Path) -> None:
     known = {item["name"]: set(item.get("hashes", [])) for item in read_index(samples)["items"]}
     for item in entries:
-        parents = json.loads((folder / item["name"] / "fit.json").read_text())["parents"]
+        parents = read_json(folder / item["name"] / "fit.json", {"parents": [str]}, "fit")["parents"]
         if known.get(item["name"]) and not set(parents) <= known[item["name"]]:
             raise DataError(
                 f"the fit of frame '{item['name']}' was made from other images than {samples.parent} holds",

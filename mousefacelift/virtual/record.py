@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mousefacelift.capture.readers import dannce_mat, mammal_pickle
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import write_text
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError
 from mousefacelift.formats.raw_camera import RawCamera

@@ -21,7 +21,7 @@ import numpy as np
 
 from mousefacelift.config import load
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import write_text
 from mousefacelift.errors import DataError
 from mousefacelift.virtual.anatomy import KEYPOINTS
 from mousefacelift.virtual.config import VirtualConfig

@@ -17,7 +17,7 @@ from mousefacelift.cli import main
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import read_document
 from mousefacelift.core.splits import Splits
-from mousefacelift.dataset.build import build_dataset, expansion, writing
+from mousefacelift.dataset.build import build_dataset, expansion
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.splits import object_split
@@ -250,19 +250,19 @@ def test_a_table_of_an_older_schema_or_cut_short_is_refused(built, tmp_path):
         Manifest.open(tmp_path / "old")
 
 
-def test_two_writers_at_once_are_refused(built, toy_chunks):
-    with writing(built / "dataset"):
-        pass
+def test_two_writers_at_once_are_refused(toy_chunks, tmp_path, monkeypatch):
+    monkeypatch.setattr("mousefacelift.locks.WAIT_S", 0.1)
+    indexes, splits = toy_chunks
     code = (
-        "import sys; from pathlib import Path; from mousefacelift.dataset.build import writing\n"
-        "with writing(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import sys; from mousefacelift.locks import one_writer\n"
+        "with one_writer(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(built / "dataset")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path / "d")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline().strip() == "held"
-        with pytest.raises(DataError, match="being written by another process"), writing(built / "dataset"):
-            pass
+        with pytest.raises(DataError, match="being written by another process"):
+            build_dataset(indexes, splits, tmp_path / "d", QUICK)
         other.stdin.close()
 
 
@@ -271,6 +271,19 @@ def test_the_same_frame_twice_is_refused(toy_chunks, tmp_path):
     again = write_chunk(tmp_path / "again", {"000003": toy_sample(rig_cameras(32), frame=3)})
     with pytest.raises(DataError, match="twice"):
         build_dataset([indexes[0], again], splits, tmp_path / "dataset", QUICK)
+
+
+@pytest.mark.parametrize("fault", ["zeros", "text", "bytes"])
+def test_one_damaged_sample_is_refused_by_name_and_the_others_are_listed(toy_chunks, tmp_path, fault, capsys):
+    indexes, splits = toy_chunks
+    chunk = tmp_path / "real" / "000000-000023"
+    shutil.copytree(indexes[0].parent, chunk)
+    broken = chunk / "000004/opencv_cameras.json"
+    broken.write_bytes({"zeros": bytes(500), "text": b"{", "bytes": b"\xff\xfe"}[fault])
+    header = build_dataset([chunk / "index.json"], splits, tmp_path / "dataset", QUICK)
+    assert header["counts"]["samples"] == 23 and len(header["damaged"]) == 1
+    assert str(broken) in header["damaged"][0] and str(broken) in capsys.readouterr().err
+    assert Manifest.open(tmp_path / "dataset").header["damaged"] == header["damaged"]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ LEASED = (
 
 
 def test_a_lease_of_one_device_shows_torch_one_device_and_a_cpu_job_none(device, tmp_path):
-    environment = os.environ | {"MFL_LOCK_DIR": str(tmp_path)}
+    environment = os.environ | {"MFL_LEASES": tmp_path.name}
     for count in (1, 0) if device == "cuda" else (0,):
         command = [sys.executable, "-c", LEASED, str(count)]
         shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout

@@ -4,6 +4,7 @@ together."""
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +153,38 @@ def test_a_gate_that_stops_several_processes_keeps_its_exit_code(toy_dataset, tm
     )
     done = start([sys.executable, "-m", "mousefacelift", *arguments])
     assert done.returncode == 3 and "only 0 of 2 training steps could be applied" in done.stderr
+
+
+def run_of(dataset, out, processes, batch, accumulate):
+    settings = {"optimizer": {"batch": batch, "accumulate": accumulate}, "launch": {"cpu_processes": processes}}
+    return [sys.executable, "-m", "mousefacelift", *train_arguments(dataset, out, **settings)]
+
+
+def stopped_at_step_3(toy_dataset, tmp_path, processes, batch, accumulate):
+    """A run whose newest checkpoint is that of step 3, as after a kill."""
+    done = start(run_of(toy_dataset, tmp_path, processes, batch, accumulate), OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    whole = load_file(tmp_path / "model.safetensors")
+    shutil.rmtree(tmp_path / "checkpoints/step_00000005")
+    (tmp_path / "model.safetensors").unlink()
+    return whole
+
+
+def test_a_run_goes_on_bit_for_bit_on_another_number_of_processes(toy_dataset, tmp_path):
+    whole = stopped_at_step_3(toy_dataset, tmp_path / "run", 1, 1, 4)
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    for out, processes, accumulate in (("run", 2, 2), ("again", 4, 1)):
+        done = start(run_of(toy_dataset, tmp_path / out, processes, 1, accumulate), OMP_NUM_THREADS="1")
+        assert done.returncode == 0 and "resumed at step" in done.stderr, done.stderr
+        got = load_file(tmp_path / out / "model.safetensors")
+        assert [name for name in whole if not torch.equal(whole[name], got[name])] == []
+
+
+def test_a_run_with_another_global_batch_stops_and_never_starts_anew(toy_dataset, tmp_path):
+    stopped_at_step_3(toy_dataset, tmp_path / "run", 1, 1, 2)
+    before = sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir())
+    for batch, accumulate in ((1, 2), (2, 1)):
+        done = start(run_of(toy_dataset, tmp_path / "run", 2, batch, accumulate))
+        assert done.returncode == 2 and "steps of another size" in done.stderr, done.stderr
+        assert "4 samples a step on 2 processes" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir()) == before

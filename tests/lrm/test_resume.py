@@ -205,17 +205,57 @@ def test_the_best_checkpoint_and_the_last_ones_are_kept(request_for, monkeypatch
     assert json.loads((best.out / "config.json").read_text())["step"] == state["best_step"]
 
 
-def test_a_damaged_checkpoint_is_named_with_the_way_out(request_for):
+@pytest.mark.parametrize("damage", ["state.json", "training.pt", "zeros"])
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_with_a_word(
+    request_for, trained, monkeypatch, capsys, damage
+):
+    request = request_for()
+    with monkeypatch.context() as patch:
+        kill_after(patch, 5)
+        with pytest.raises(Killed):
+            train(request)
+    newest = request.out / "checkpoints" / "step_00000004"
+    path = newest / ("training.pt" if damage == "zeros" else damage)
+    data = path.read_bytes()
+    path.write_bytes(bytes(len(data)) if damage == "zeros" else data[: len(data) // 2])
+    train(request)
+    told = capsys.readouterr().err
+    assert "passed over" in told and str(newest) in told and "resumed at step 3 of 6" in told
+    assert_same_run(trained, request.out, 6)
+
+
+def test_a_run_without_a_whole_checkpoint_stops_with_the_way_out(request_for):
     request = request_for(steps=3, validate_every=3)
     train(request)
-    newest = request.out / "checkpoints" / "step_00000003"
-    (newest / "training.pt").write_bytes((newest / "training.pt").read_bytes()[:5000])
-    with pytest.raises(DataError, match="step_00000003 cannot be read") as caught:
+    for path in (request.out / "checkpoints").glob("*/training.pt"):
+        path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match="cannot be read") as caught:
         train(request)
-    assert f"delete {newest}" in str(caught.value)
-    (newest / "state.json").write_text('{"key": 1')
-    with pytest.raises(DataError, match="step_00000003 cannot be read"):
+    assert f"delete {request.out / 'checkpoints'}" in str(caught.value)
+
+
+def test_a_run_goes_on_with_the_threads_it_began_with(request_for, trained, monkeypatch, capsys):
+    """Another number of threads adds in another order and gives other bits."""
+    began = torch.get_num_threads()
+    request = request_for()
+    with monkeypatch.context() as patch:
+        kill_after(patch, 3)
+        with pytest.raises(Killed):
+            train(request)
+    torch.set_num_threads(began + 1)
+    try:
         train(request)
+        assert torch.get_num_threads() == began
+    finally:
+        torch.set_num_threads(began)
+    assert f"{began} threads as when the run began" in capsys.readouterr().err
+    assert_same_run(trained, request.out, 6)
+
+
+def test_more_samples_a_step_by_choice_is_another_configuration(request_for, capsys):
+    train(request_for(steps=1))
+    train(request_for(steps=1, optimizer=OptimizerConfig(accumulate=3)))
+    assert "the configuration changed" in capsys.readouterr().out
 
 
 def test_a_full_disk_under_a_table_is_told_and_a_torn_row_is_dropped(tmp_path):

@@ -2,11 +2,13 @@
 
 import hashlib
 import http.server
+import os
 import threading
 from types import SimpleNamespace
 
 import pytest
 
+from mousefacelift.errors import DataError
 from mousefacelift.objects.config import DownloadConfig
 from mousefacelift.objects.download import RateLimiter, download_objects, local_path
 
@@ -16,18 +18,29 @@ BODY = b"glTF" + bytes(range(256)) * 20
 @pytest.fixture
 def hub(monkeypatch):
     """A server with objects of several tempers; `state.requests` lists what was asked."""
-    state = SimpleNamespace(requests=[], broken_once=True)
+    state = SimpleNamespace(requests=[], tokens=[], broken_once=True)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             name = self.path.rsplit("/", 1)[1].removesuffix(".glb")
             state.requests.append((name, self.headers.get("Range")))
+            state.tokens.append((self.headers.get("Host").split(":")[0], self.headers.get("Authorization")))
             if name == "gone":
                 return self.send_error(404)
             if name == "busy" and state.broken_once:
                 state.broken_once = False
                 return self.send_error(503)
             body = b"<html>" + BODY if name == "page" else BODY
+            if name == "moved":
+                self.send_response(302)
+                self.send_header("Location", f"http://localhost:{self.server.server_port}/elsewhere/good.glb")
+                return self.end_headers()
+            if name == "endless":  # states no length and never ends
+                self.send_response(200)
+                self.end_headers()
+                for _ in range(200):
+                    self.wfile.write(BODY * 100)
+                return None
             start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(10**12 if name == "large" else len(body) - start))
@@ -92,3 +105,29 @@ def test_the_rate_is_kept():
     for _ in range(6):
         limiter.wait()
     assert time.monotonic() - started >= 0.1
+
+
+def test_the_token_is_told_to_its_own_host_only(tmp_path, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    config = DownloadConfig(folder=str(tmp_path), requests_per_s=200, retries=0)
+    assert set(download_objects([{"uid": "moved", "group": "a"}], config)["done"]) == {"moved"}
+    assert hub.tokens == [("127.0.0.1", "Bearer secret"), ("localhost", None)]
+    hub.tokens.clear()
+    other = DownloadConfig(endpoint=os.environ["HF_ENDPOINT"], folder=str(tmp_path), requests_per_s=200, retries=0)
+    monkeypatch.delenv("HF_ENDPOINT")
+    download_objects([{"uid": "good", "group": "a"}], other)
+    assert hub.tokens == [("127.0.0.1", None)]
+
+
+@pytest.mark.parametrize("row", [("..", "x"), ("a/../../b", "x"), ("/tmp", "x"), ("a", "../x"), ("", "x")])
+def test_a_row_of_a_list_cannot_leave_the_download_folder(tmp_path, row):
+    with pytest.raises(DataError, match="no folder name"):
+        local_path({"group": row[0], "uid": row[1]}, DownloadConfig(folder=str(tmp_path)))
+
+
+def test_a_file_without_a_stated_length_is_cut_at_the_largest_size(tmp_path, hub):
+    config = DownloadConfig(folder=str(tmp_path), requests_per_s=200, retries=0, largest_mb=1.0)
+    record = download_objects([{"uid": "endless", "group": "a"}], config)
+    assert "too large" in record["failed"]["endless"]
+    assert [p for p in (tmp_path / "glbs").rglob("*") if p.is_file()] == []

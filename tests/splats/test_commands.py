@@ -212,3 +212,44 @@ def test_a_fit_that_diverges_leaves_no_splat(results, tmp_path, capsys):
     words = capsys.readouterr().err
     assert failed and all("at step" in item["failed"] and item["name"] in words for item in failed)
     assert not any(list((out.parent / item["name"]).glob("splat.*")) for item in failed)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("start, batch", [("hull", 3), ("warm", 1)])
+@pytest.mark.parametrize("after", [1, 2, 4])
+def test_fits_killed_inside_a_batch_or_a_warm_chain_end_with_the_same_bits(
+    results, tmp_path, monkeypatch, start, batch, after
+):
+    from mousefacelift.splats.chunk import ChunkFitter
+
+    frames = [toy_frame(48, turn=10.0 * k) for k in range(5)]
+    samples = write_chunk(tmp_path / "capture/000000-000004", frames)
+    config = json.loads(json.dumps(CONFIG))
+    config["splats"]["fit"] |= {"start": start, "batch": batch, "cold_every": 3, "count": 120}
+    config["splats"]["fit"]["optimise"]["steps"] = 4
+
+    def fit(name):
+        out = tmp_path / name / "000000-000004/index.json"
+        run("fit", samples, "--trust", results / "trust.json", "--out", out, "--threads", 1, config=config)
+        return {
+            item["name"]: ((out.parent / item["name"] / "splat.npz").read_bytes(), item)
+            for item in json.loads(out.read_text())["items"]
+        }
+
+    real, made = ChunkFitter.make, []
+
+    def make_or_die(self, name, sample, folder):
+        if len(made) == after:
+            raise Killed
+        made.append(name)
+        return real(self, name, sample, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChunkFitter, "make", make_or_die)
+        with pytest.raises(Killed):
+            fit("killed")
+    whole, killed = fit("whole"), fit("killed")
+    assert [name for name in whole if whole[name] != killed[name]] == []

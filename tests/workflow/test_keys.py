@@ -9,6 +9,7 @@ import copy
 import pytest
 import yaml
 
+from mousefacelift import codehash
 from mousefacelift import workflow as flow
 from mousefacelift.schema import complete
 from tests.rules import ROOT, declared_stages
@@ -172,7 +173,7 @@ def closure(module):
         name = pending.pop()
         if name not in seen:
             seen.add(name)
-            pending += flow._read_module(name)[1]
+            pending += codehash._read_module(name)[1]
     return seen
 
 

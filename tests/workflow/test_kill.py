@@ -57,16 +57,16 @@ def kill(run, how):
     run.wait()
 
 
-def finished(folder):
-    """Jobs that ended in the folder's runs so far."""
-    return (folder / "run.log").read_text().count("Finished jobid")
+def begun(folder):
+    """Rules of the jobs that began in the folder's runs so far."""
+    return re.findall(r"^(?:local)?rule (\w+):$", (folder / "run.log").read_text(), re.M)
 
 
 def ends_before(run, folder, jobs, delay_s):
-    """Whether the run ends before `jobs` more of its jobs have ended and `delay_s` more have gone by. Jobs, because the
-    number of kills then does not hang on the speed of the machine."""
-    goal = finished(folder) + jobs
-    while run.poll() is None and finished(folder) < goal:
+    """Whether the run ends before `jobs` more of its jobs have begun and `delay_s` more have gone by: a moment inside a
+    job, so that the number of kills does not hang on the speed of the machine."""
+    goal = len(begun(folder)) + jobs
+    while run.poll() is None and len(begun(folder)) < goal:
         time.sleep(0.05)
     try:
         run.wait(timeout=delay_s)
@@ -119,23 +119,37 @@ def fingerprints(results):
     }
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_a_run_killed_at_random_moments_ends_in_the_same_result(tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+def kill_and_compare(folder, most):
+    """Kill a run `most` times, let it end, compare it with an undisturbed one; the rule begun last before each kill."""
+    whole, killed = folder / "whole", folder / "killed"
     whole.mkdir(), killed.mkdir()
     assert start(whole).wait() == 0, (whole / "run.log").read_text()[-3000:]
-    draw, kills = random.Random(0), 0
+    draw, hit = random.Random(0), []
     ways = ["alone", "power cut", "interrupt", "terminate"]
     while True:
         run = start(killed)
-        if ends_before(run, killed, draw.randint(1, 3), draw.uniform(0, 2.5)):
+        if len(hit) == most:
+            run.wait()
+        if len(hit) == most or ends_before(run, killed, draw.randint(1, 2), draw.uniform(0, 4)):
             assert run.returncode == 0, (killed / "run.log").read_text()[-3000:]
             break
-        kill(run, ways[kills % len(ways)])
-        kills += 1
+        kill(run, ways[len(hit) % len(ways)])
+        hit.append(begun(killed)[-1])
         unlock(killed)
-    assert kills >= 4
     expected, got = fingerprints(whole / "results"), fingerprints(killed / "results")
     assert set(got) == set(expected)
     assert [name for name in expected if got[name] != expected[name]] == []
+    return hit
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_run_killed_at_twelve_random_moments_ends_in_the_same_result(tmp_path):
+    assert len(kill_and_compare(tmp_path, 12)) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_a_run_killed_at_thirty_random_moments_in_jobs_of_many_kinds_ends_in_the_same_result(tmp_path):
+    hit = kill_and_compare(tmp_path, 30)
+    assert len(hit) == 30 and len(set(hit)) >= 8, hit

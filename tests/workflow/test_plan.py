@@ -1,6 +1,7 @@
 """What a change reruns, over dry runs on a finished run whose result files are stand-ins (only names and times matter
 here)."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -63,6 +64,12 @@ def write_config(folder, change=()):
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     write_config(folder)
+    finish(folder)
+    return folder
+
+
+def finish(folder):
+    """Make every output of a run, as stand-ins that Snakemake knows as its own."""
     summary = snakemake(folder, "--summary")
     assert summary.returncode == 0, summary.stderr
     for line in summary.stdout.splitlines()[1:]:
@@ -72,7 +79,6 @@ def finished(tmp_path_factory):
             path.write_text(path.name)
     touched = snakemake(folder, "--touch", "--forceall")
     assert touched.returncode == 0, touched.stderr
-    return folder
 
 
 def plan(folder, *targets):
@@ -194,6 +200,44 @@ def test_a_wrong_config_is_refused_when_the_snakefile_loads(tmp_path, change, wo
     )
     for word in words:
         assert word in run.stderr
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory):
+    """A finished run with a recording of the user's own beside the virtual one."""
+    folder = tmp_path_factory.mktemp("filmed")
+    for name in ("videos/0.mp4", "masks/0.mp4", "calibration.toml"):
+        (folder / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "mine" / name).write_bytes(b"123")
+    virtual = yaml.safe_load((ROOT / "config.yaml").read_text())["recordings"]["mouse1"]
+    write_config(folder, [("recordings", {"mouse1": virtual, "mine": {"path": "mine", "frames": [0, 20]}})])
+    finish(folder)
+    assert plan(folder) == {}
+    return folder
+
+
+@pytest.mark.parametrize("name", ["videos/0.mp4", "masks/0.mp4", "calibration.toml"])
+def test_a_replaced_file_of_the_users_recording_reruns_it_and_the_dry_run_says_which(filmed, tmp_path, name):
+    folder = tmp_path / "run"
+    shutil.copytree(filmed, folder, copy_function=shutil.copy2)
+    path = folder / "mine" / name
+    time = path.stat().st_mtime_ns
+    path.write_bytes(b"1234")
+    os.utime(path, ns=(time, time))  # as `cp -p` and rsync leave it: no newer than the results
+    run = snakemake(folder, "-n")
+    assert re.search(rf"{name}': '4 bytes", run.stdout), run.stdout[-3000:]
+    jobs = plan(folder)
+    assert jobs["audit_rig"] == jobs["locate_animal"] == jobs["normalise_frames"] == 1
+    assert "virtual_recording" not in jobs and "render_objects" not in jobs
+
+
+def test_a_cluster_that_takes_gres_alone_gets_it_and_the_job_knows_its_devices(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder, copy_function=shutil.copy2)
+    write_config(folder, [("jobs.gpus.splats", 2)])
+    alone = ["--set-resources", "fit_splats:gres=gpu:2", "fit_splats:gpu=0"]
+    shown = snakemake(folder, "-n", "-p", "-R", "fit_splats", "--until", "fit_splats", *alone).stdout
+    assert "--gpus 2" in shown and "--gpus 0" not in shown and "gres=gpu:2" in shown and "gpu=2" not in shown
 
 
 @pytest.mark.parametrize("value", ["results/train/80-20", "results/train/90-10.seed2"])

@@ -29,6 +29,7 @@ rule audit_rig:
             " length_mm up fps exclude licence drop_cameras",
         ),
         folder=recording_folder,
+        files=recording_files,
     shell:
         "python -m mousefacelift capture audit {params.folder:q} --recording {wildcards.recording} --out {output.rig:q}"
         " --config-json {params.config:q} >>{log:q} 2>&1"
@@ -57,6 +58,7 @@ rule locate_animal:
             recording="frames cuts include exclude up",
         ),
         folder=recording_folder,
+        files=recording_files,
     shell:
         "python -m mousefacelift capture locate {params.folder:q} --recording {wildcards.recording} --rig {input.rig:q}"
         " --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
@@ -85,6 +87,7 @@ rule normalise_frames:
             "capture.normalise",
         ),
         folder=recording_folder,
+        files=recording_files,
         frames=lambda wildcards: FRAMES[wildcards.recording][wildcards.chunk],
     shell:
         "python -m mousefacelift capture normalise {params.folder:q} --recording {wildcards.recording}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
-from mousefacelift import planning, schema, workflow as flow
+from mousefacelift import inputs, planning, schema, workflow as flow
 from mousefacelift.errors import ConfigError
 
 flow.use_checkout()
@@ -81,6 +81,12 @@ def recording_folder(wildcards):
     """Folder of a recording: made by virtual_recording, or the user's own."""
     path = RECORDINGS[wildcards.recording]["path"]
     return f"results/recordings/{wildcards.recording}" if path == "virtual" else path
+
+
+def recording_files(wildcards):
+    """Sizes and times of the user's own videos, masks and calibration: a replaced one reruns its recording."""
+    path = RECORDINGS[wildcards.recording]["path"]
+    return {} if path == "virtual" else inputs.recording_files(path)
 
 
 def recording_made(wildcards):

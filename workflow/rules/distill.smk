@@ -16,9 +16,9 @@ rule train_generator:
         "../../envs/gpu.yaml"
     threads: 2
     resources:
+        **flow.gpus(config, "generator"),
         mem_mb=4000,
         runtime=720,
-        gpu=config["jobs"]["gpus"]["generator"],
     params:
         **stage("seed distill.generator", "distill.train_generator"),
         library=lambda wildcards, input: (
@@ -27,7 +27,7 @@ rule train_generator:
     shell:
         "python -m mousefacelift distill train --frames {input.indexes:q} --splits {input.splits:q} --out $(dirname {output:q})"
         " {params.library}"
-        " --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        " --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule learn_gate:
@@ -71,9 +71,9 @@ rule distill_views:
         "../../envs/gpu.yaml"
     threads: 2
     resources:
+        **flow.gpus(config, "views"),
         mem_mb=4000,
         runtime=240,
-        gpu=config["jobs"]["gpus"]["views"],
     params:
         **stage(
             "seed distill.generator.{kind,weights,prompt_embeddings,precision,sampler} distill.views"
@@ -83,7 +83,7 @@ rule distill_views:
     shell:
         "python -m mousefacelift distill views --frames {input.index:q} --generator $(dirname {input.generator:q})"
         " --gate {input.gate:q}"
-        " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        " --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule build_library:

@@ -15,14 +15,14 @@ rule predict_arm:
         "../../envs/gpu.yaml"
     threads: 2
     resources:
+        **flow.gpus(config, "predict"),
         mem_mb=4000,
         runtime=120,
-        gpu=config["jobs"]["gpus"]["predict"],
     params:
         **stage("predict", "lrm.predict"),
     shell:
         "python -m mousefacelift lrm predict --model $(dirname {input.model:q}) --dataset results/dataset"
-        " --out $(dirname {output:q}) --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        " --out $(dirname {output:q}) --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule evaluate_arm:

@@ -16,13 +16,13 @@ rule fit_splats:
         "../../envs/gpu.yaml"
     threads: 2
     resources:
+        **flow.gpus(config, "splats"),
         mem_mb=3000,
         runtime=240,
-        gpu=config["jobs"]["gpus"]["splats"],
     params:
         **stage("seed splats.fit", "splats.chunk"),
     shell:
-        "python -m mousefacelift splats fit {input.index:q} --trust {input.trust:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift splats fit {input.index:q} --trust {input.trust:q} --splits {input.splits:q} --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule calibrate_trust:
@@ -42,16 +42,16 @@ rule calibrate_trust:
         "../../envs/gpu.yaml"
     threads: 2
     resources:
+        **flow.gpus(config, "splats"),
         mem_mb=3000,
         runtime=120,
-        gpu=config["jobs"]["gpus"]["splats"],
     params:
         **stage(
             "seed splats.fit.{size,count,batch,hull,optimise,cameras} splats.trust",
             "splats.trust_calibration",
         ),
     shell:
-        "python -m mousefacelift splats trust {input.indexes:q} --splits {input.splits:q} --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift splats trust {input.indexes:q} --splits {input.splits:q} --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule render_novel:
@@ -69,9 +69,9 @@ rule render_novel:
         "../../envs/gpu.yaml"
     threads: 2
     resources:
+        **flow.gpus(config, "splats"),
         mem_mb=3000,
         runtime=60,
-        gpu=config["jobs"]["gpus"]["splats"],
     params:
         **stage(
             "splats.novel.{mode,relative_azimuths,elevations,size,max_error,depth}",
@@ -79,7 +79,7 @@ rule render_novel:
         ),
     shell:
         "python -m mousefacelift splats novel {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
-        " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        " --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule render_ring:
@@ -97,9 +97,9 @@ rule render_ring:
         "../../envs/gpu.yaml"
     threads: 2
     resources:
+        **flow.gpus(config, "splats"),
         mem_mb=3000,
         runtime=60,
-        gpu=config["jobs"]["gpus"]["splats"],
     params:
         **stage(
             "splats.novel.{ring_views,size,max_error,depth}",
@@ -107,4 +107,4 @@ rule render_ring:
         ),
     shell:
         "python -m mousefacelift splats ring {input.fits:q} --samples {input.samples:q} --trust {input.trust:q}"
-        " --out {output:q} --gpus {resources.gpu} --config-json {params.config:q} >>{log:q} 2>&1"
+        " --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"

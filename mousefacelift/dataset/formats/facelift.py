@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mousefacelift.core.images import write_text
+from mousefacelift.core.files import write_text
 from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, read_document, read_sample
 from mousefacelift.dataset.formats.naming import name_view

@@ -9,7 +9,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mousefacelift.core.images import composite, write_png, write_text
+from mousefacelift.core.files import write_text
+from mousefacelift.core.images import composite, write_png
 from mousefacelift.core.samples import Sample
 from mousefacelift.dataset.formats.pinhole import raw_of
 from mousefacelift.formats.facelift_json import frame_of

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mousefacelift.core.images import read_rgba, write_png, write_text
+from mousefacelift.core.files import write_text
+from mousefacelift.core.images import read_rgba, write_png
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View
 from mousefacelift.dataset.formats.naming import name_view

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.images import read_rgba, write_png, write_text
+from mousefacelift.core.files import write_text
+from mousefacelift.core.images import read_rgba, write_png
 from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View
 from mousefacelift.errors import DataError

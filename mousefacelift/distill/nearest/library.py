@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mousefacelift.core.files import write_bytes, write_text
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.images import write_bytes, write_text
 from mousefacelift.distill.nearest.descriptor import describe_picture
 from mousefacelift.errors import DataError
 

@@ -1,0 +1,157 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mousefacelift.core import files
+from mousefacelift.core.files import (
+    read_json,
+    read_npz,
+    read_parquet,
+    read_safetensors,
+    replace_folder,
+    via,
+    write_text,
+)
+from mousefacelift.core.remake import remake_hint
+from mousefacelift.errors import DataError
+
+SHAPE = {"name": str, "count": int, "score": float, "rows": [{"id": int, "note?": (str, None)}], "more": ...}
+GOOD = {"name": "a", "count": 2, "score": 1, "rows": [{"id": 1}, {"id": 2, "note": None}], "more": [1]}
+
+
+def test_a_file_of_the_right_shape_is_read(tmp_path):
+    write_text(tmp_path / "new/a.json", json.dumps(GOOD))
+    assert read_json(tmp_path / "new/a.json", SHAPE) == GOOD
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"name": 3}, "'name' is 3, expected str"),
+        ({"count": True}, "'count' is true, expected int"),
+        ({"score": float("nan")}, "'score' is NaN, expected float"),
+        ({"rows": {}}, "'rows' is {}, expected a list"),
+        ({"rows": [{"id": 1}, {}]}, "key 'rows[1].id' is missing"),
+        ({"rows": [{"id": 1, "note": 4}]}, "'rows[0].note' is 4, expected str"),
+    ],
+)
+def test_another_shape_is_named_at_its_place(tmp_path, change, words):
+    write_text(tmp_path / "a.json", json.dumps(GOOD | change))
+    with pytest.raises(DataError) as error:
+        read_json(tmp_path / "a.json", SHAPE, "index")
+    assert words in str(error.value) and str(error.value).startswith(f"index {tmp_path / 'a.json'} cannot be read")
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 99, b'{"name": ', b"\xff\xfe{}", b"[" * 100_000])
+def test_damaged_files_of_every_kind_are_data_errors(tmp_path, data):
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    for reader in (read_json, lambda p: read_npz(p, {"x": (3,)}), read_parquet, read_safetensors):
+        with pytest.raises(DataError, match="cannot be read"):
+            reader(path)
+    with pytest.raises(DataError, match="no such file"):
+        read_json(tmp_path / "none.json")
+
+
+def test_arrays_tables_and_weights_are_read_and_their_faults_named(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((4, 3)), y=np.array([1.0, np.nan]), z=np.array([{}], object))
+    assert read_npz(tmp_path / "a.npz", {"x": (None, 3)})["x"].shape == (4, 3)
+    for shapes, words in (({"x": (4, 2)}, "'x' is float64"), ({"y": (2,)}, "not finite"), ({"z": (1,)}, "pickle")):
+        with pytest.raises(DataError, match=words):
+            read_npz(tmp_path / "a.npz", shapes)
+    with pytest.raises(DataError, match="w is not a file"):
+        read_npz(tmp_path / "a.npz", {"w": (1,)})
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet", ["a"]).num_rows == 1
+    with pytest.raises(DataError, match="column 'b' is missing"):
+        read_parquet(tmp_path / "t.parquet", ["b"])
+    save_file({"w": torch.ones(3)}, tmp_path / "w.safetensors")
+    assert read_safetensors(tmp_path / "w.safetensors")["w"].sum() == 3
+    data = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(data[:-4])
+    with pytest.raises(DataError, match="w.safetensors cannot be read"):
+        read_safetensors(tmp_path / "w.safetensors")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(DataError, match="cannot be written"):
+        with via(tmp_path / "a.txt") as temporary:
+            temporary.write_text("new")
+            raise OSError("disk full")
+    with pytest.raises(KeyError):
+        with via(tmp_path / "a.txt") as temporary:
+            raise KeyError
+    assert (tmp_path / "a.txt").read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_one_is_let_alone(tmp_path):
+    code = (
+        "import sys, time; from mousefacelift.core.files import via\n"
+        "with via(sys.argv[1]) as p: p.write_text('half'); print('x', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a.txt")], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    write_text(tmp_path / "a.txt", "mine")
+    assert len(os.listdir(tmp_path)) == 2
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    write_text(tmp_path / "a.txt", "mine")
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_everything_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    """A power cut after the rename must not leave an empty file: every file and folder is forced to disk before."""
+    order, real_sync, real_replace = [], os.fsync, os.replace
+
+    def note_sync(descriptor):
+        order.append(("sync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        real_sync(descriptor)
+
+    def note_replace(old, new):
+        order.append(("rename", str(old)))
+        real_replace(old, new)
+
+    monkeypatch.setattr(files.os, "fsync", note_sync)
+    monkeypatch.setattr(files.os, "replace", note_replace)
+    write_text(tmp_path / "a.txt", "text")
+    assert [kind for kind, _ in order] == ["sync", "rename", "sync"] and order[0][1] == order[1][1]
+    (tmp_path / "new/inner").mkdir(parents=True)
+    (tmp_path / "new/inner/b.txt").write_text("text")
+    order.clear()
+    replace_folder(tmp_path / "new", tmp_path / "target")
+    rename = order.index(("rename", str(tmp_path / "new")))
+    assert {("sync", str(tmp_path / "new/inner/b.txt")), ("sync", str(tmp_path / "new/inner"))} <= set(order[:rename])
+
+
+@pytest.mark.parametrize(
+    "path, command",
+    [
+        ("results/splats/m/fits/000000-000015/000003/splat.npz", "results/splats/m/fits/000000-000015/index.json"),
+        ("results/objects/scans/m/000000-000015/index.json", "results/objects/scans/m/000000-000015/index.json"),
+        ("results/train/80-20/config.json", "results/train/80-20/model.safetensors"),
+        ("results/distill/generator/gate.json", "results/distill/generator/generator.json"),
+        ("results/dataset/views.parquet", "results/dataset/dataset.json"),
+        ("results/dataset/splits.json", "results/dataset/splits.json"),
+        (
+            "results/evaluate/80-20/predictions/A-m-000003/images/cam_000.png",
+            "results/evaluate/80-20/predictions/index",
+        ),
+        ("results/capture/m/rig.json", "results/capture/m/rig.json"),
+    ],
+)
+def test_the_hint_asks_for_the_output_that_stands_for_a_file(path, command):
+    assert f"-f {command}" in remake_hint(path)
+    assert f"-d /data/run -f {command}" in remake_hint(f"/data/run/{path}")
+
+
+def test_a_file_outside_results_has_no_rule():
+    assert "snakemake" not in remake_hint("shown/splat.npz")

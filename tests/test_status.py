@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+from mousefacelift.cli import main
+
+BEGIN = """Job stats:
+job                 count
+----------------  -------
+fit_splats              3
+train_lrm               1
+all                     1
+total                   5
+
+Select jobs to execute...
+"""
+JOB = """[Sun Nov 29 10:{start:02d}:00 2026]
+localrule {rule}:
+    input: a, b
+    output: {output}
+    log: results/logs/{rule}/{name}.log
+    jobid: {id}
+    reason: Missing output files: {output}
+"""
+DONE = "[Sun Nov 29 10:{end:02d}:00 2026]\nFinished jobid: {id} (Rule: {rule})\n1 of 5 steps (20%) done\n"
+FAILED = """[Sun Nov 29 10:{end:02d}:00 2026]
+Error in rule {rule}:
+    message: None
+    jobid: {id}
+    output: {output}
+    log: results/logs/{rule}/{name}.log (check log file(s) for error details)
+Trying to restart job {id}.
+"""
+
+
+def fit(number, **times):
+    name = f"{number * 10:06d}-{number * 10 + 9:06d}"
+    return {
+        "rule": "fit_splats",
+        "id": number,
+        "name": name,
+        "output": f"results/splats/m/fits/{name}/index.json",
+        **times,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run in which one chunk is done, one failed and runs again with 3 of 10 items, and one waits."""
+    first, second = fit(0, start=0, end=10), fit(1, start=2, end=4)
+    text = BEGIN + JOB.format(**first) + JOB.format(**second) + FAILED.format(**second)
+    text += JOB.format(**second | {"start": 5}) + DONE.format(**first)
+    (tmp_path / ".snakemake/log").mkdir(parents=True)
+    (tmp_path / ".snakemake/log/2026-11-29T100000.snakemake.log").write_text(text)
+    (tmp_path / ".snakemake/log/2026-11-29T110000.snakemake.log").write_text("Building DAG of jobs...\n")  # a dry run
+    done = tmp_path / "results/splats/m/fits/000000-000009"
+    for name in range(10):
+        (done / f"{name:06d}").mkdir(parents=True)
+    (done / "index.json").write_text(json.dumps({}))
+    for name in ("000010", "000011", "000012", ".000013.making"):
+        (done.parent / ".000010-000019.key.work" / name).mkdir(parents=True)
+    log = tmp_path / "results/logs/fit_splats/000010-000019.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("DataError: the fit of frame '000011' diverged\n  likely: x\n\r 30%|###   | 3/10 [00:09<00:21]")
+    return tmp_path
+
+
+def test_jobs_items_rates_time_left_and_retries_are_told(folder, capsys):
+    assert main(["status", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "run of 2026-11-29 10:00:00: 1 of 4 jobs done (25 %), about 0:30:00 left"
+    assert lines[2].split() == ["fit_splats", "1", "of", "3", "1", "13", "of", "20", "0.02"]
+    assert lines[3].split() == ["train_lrm", "0", "of", "1", "0"]
+    assert lines[4] == "slow: 0:10:00 fit_splats results/splats/m/fits/000000-000009/index.json"
+    assert lines[5].startswith("failed 1x: fit_splats") and "DataError: the fit of frame '000011' diverged" in lines[5]
+
+
+def test_a_folder_without_a_run_says_so(tmp_path, capsys):
+    assert main(["status", str(tmp_path)]) == 2
+    assert "no run of the pipeline" in capsys.readouterr().err
