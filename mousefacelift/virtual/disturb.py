@@ -17,7 +17,7 @@ from mousefacelift.virtual.rig import ARENA_CENTER, Lens, project
 HEAP = (np.array([-62.0, -38.0, 0.0]), np.array([26.0, 20.0, 18.0]))  # mm from the arena's centre: place, radii
 HEAP_COLOUR, POST_COLOUR = (0.78, 0.68, 0.48), (0.35, 0.36, 0.38)
 POST_WIDTH = 0.035  # of the picture's width
-SECOND = np.array([0.0, 75.0])  # mm from the arena's centre: the point about which the second animal is a half turn
+SECOND = np.array([0.0, 45.0])  # mm from the arena's centre: the point about which the second animal is a half turn
 DIM = 0.55  # of the animal's brightness in its reflection
 _FAR = np.float32(1e9)
 
