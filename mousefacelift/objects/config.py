@@ -138,6 +138,14 @@ class ObjectsConfig:
     """the list (file or URL) or the folder; null for procedural"""
     count: int = 40
     """N objects: the first N of a seeded order, so that N + 1 extends N"""
+    ingredients: tuple[Literal["composition", "cuts", "heights", "wires"], ...] = (
+        "composition",
+        "cuts",
+        "heights",
+        "wires",
+    )
+    """of procedural objects: every fifth one is a random composition, one with boolean cuts, with height fields, or a
+    wire frame, in turn; empty for the eighteen families alone"""
     lvis: str | None = None
     """annotation file {category: [uid]}; with `categories`, keeps those categories of the list"""
     categories: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ def make_object(item: dict, config: ObjectsConfig, seed: int, folder: Path, thre
     """
     started = time.perf_counter()
     if "number" in item:
-        mesh = procedural_object(seed, item["number"])
+        mesh = procedural_object(seed, item["number"], config.ingredients)
     else:
         path = asset_path(item, config)
         inspect_asset(path, config.limits)

@@ -9,6 +9,7 @@ procedural`; nobody should take them for Objaverse.
 import numpy as np
 
 from mousefacelift.objects.families_built import crystal, furniture, tower
+from mousefacelift.objects.families_composed import carved, composition, relief, wireframe
 from mousefacelift.objects.families_implicit import blob, creature, gear, lattice, tree
 from mousefacelift.objects.families_sheets import (
     chain,
@@ -48,10 +49,26 @@ FAMILIES = (
 )
 
 
-def procedural_object(seed: int, number: int) -> Mesh:
-    """Object `number` of the collection `seed`, in a random upright orientation, Z up."""
+INGREDIENTS = {"composition": composition, "cuts": carved, "heights": relief, "wires": wireframe}
+EVERY = 5  # with ingredients, each of so many objects in turn is made of one of them
+
+
+def choose_family(number: int, ingredients: tuple[str, ...]):
+    """The family of object `number`: the eighteen in turn, and every EVERY-th object one of the ingredients in turn."""
+    if ingredients and number % EVERY == EVERY - 1:
+        return INGREDIENTS[ingredients[number // EVERY % len(ingredients)]]
+    kept = number - number // EVERY if ingredients else number
+    return FAMILIES[kept % len(FAMILIES)]
+
+
+def procedural_object(seed: int, number: int, ingredients: tuple[str, ...] = ()) -> Mesh:
+    """Object `number` of the collection `seed`, in a random upright orientation, Z up.
+
+    Args:
+        ingredients: names of INGREDIENTS that are mixed in; the object depends on nothing else.
+    """
     random = np.random.default_rng([seed, number])
-    family = FAMILIES[number % len(FAMILIES)]
+    family = choose_family(number, ingredients)
     turn = random.uniform(0, 2 * np.pi)
     rotation = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1.0]])
     mesh = join_parts(family(random), rotation)

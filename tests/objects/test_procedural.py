@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mousefacelift.objects.mesh import check_mesh, normalise
-from mousefacelift.objects.procedural import FAMILIES, procedural_object
+from mousefacelift.objects.procedural import EVERY, FAMILIES, INGREDIENTS, choose_family, procedural_object
 
 
 @pytest.mark.parametrize("number", range(len(FAMILIES)))
@@ -16,6 +16,43 @@ def test_each_family_makes_a_sound_mesh_that_depends_on_nothing_but_its_seed(num
     assert np.isfinite(mesh.normals).all() and np.isfinite(mesh.uv).all()
     moved, _ = normalise(mesh)
     assert np.ptp(moved.vertices, axis=0).max() > 1.0
+
+
+@pytest.mark.parametrize("name", INGREDIENTS)
+@pytest.mark.parametrize("turn", range(3))
+def test_each_ingredient_makes_sound_meshes_that_depend_on_nothing_but_their_seed(name, turn):
+    number = EVERY * (turn + 1) - 1
+    mesh, again = procedural_object(7, number, (name,)), procedural_object(7, number, (name,))
+    assert mesh.meta["family"] == INGREDIENTS[name].__name__
+    check_mesh(mesh, name)
+    assert np.array_equal(mesh.vertices, again.vertices) and np.array_equal(mesh.colors, again.colors)
+    assert 300 < len(mesh.faces) < 200_000 and np.isfinite(mesh.normals).all()
+    assert not np.array_equal(mesh.vertices, procedural_object(8, number, (name,)).vertices)
+
+
+def test_ingredients_take_every_fifth_object_in_turn_and_the_families_the_rest():
+    names = [choose_family(k, tuple(INGREDIENTS)).__name__ for k in range(20)]
+    assert names[4::5] == [family.__name__ for family in INGREDIENTS.values()]
+    kept = [name for k, name in enumerate(names) if k % 5 != 4]
+    assert kept == [family.__name__ for family in FAMILIES[:16]]
+    assert choose_family(4, ()) is FAMILIES[4]
+
+
+def test_cuts_take_volume_away():
+    from mousefacelift.objects.families_composed import make_solid
+    from mousefacelift.objects.surfaces import implicit
+
+    def measures(field):
+        part = implicit(field, lambda p: np.ones((*p.shape[:-1], 3)), 48)
+        corners = part["vertices"][part["faces"]]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        volume = np.einsum("fi,fi->", corners.mean(axis=1), normals) / 6
+        return abs(volume)
+
+    random = np.random.default_rng(3)
+    body, tool = make_solid(random, 0.8), make_solid(random, 0.5)
+    whole, cut = measures(body), measures(lambda p: np.maximum(body(p), -tool(p)))
+    assert 0.2 * whole < cut < 0.95 * whole
 
 
 def euler_characteristic(mesh) -> int:

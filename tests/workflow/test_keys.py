@@ -82,6 +82,7 @@ READ_BY = {  # the longest name that a key begins with decides
     "objects.categories": {"select_objects"},
     "objects.annotations": {"select_objects"},
     "objects.licenses": {"select_objects"},
+    "objects.ingredients": {"render_objects"},  # scans are no procedural objects
     "objects.views": {"render_objects"},
     "objects.views.elevation": IMAGES,
     "objects.views.distance": IMAGES,

@@ -39,7 +39,7 @@ rule render_objects:
         runtime=240,
     params:
         **stage(
-            "objects.{size,supersampling,backend,views,light,limits,blender,download.folder}",
+            "objects.{ingredients,size,supersampling,backend,views,light,limits,blender,download.folder}",
             "objects.batch",
         ),
         objects=lambda wildcards: OBJECTS[wildcards.chunk],

@@ -59,6 +59,9 @@ def read_obj(path: Path) -> list[dict]:
         raise DataError("a material that the asset names is missing", where=str(path), got=", ".join(unknown)[:100])
     vertices = to_array(rows["v"], 3, path)
     table = np.array(corners, np.int64)
+    for column, word in ((1, "vt"), (2, "vn")):
+        if not rows[word]:  # numbers of coordinates or normals in a file that holds none
+            table[:, column] = -1
     check_corners(table, [len(rows[k]) for k in ("v", "vt", "vn")], path)
     faces, owner = split_polygons(np.array(sizes), np.array(owners))
     colors = to_array([row[:6] for row in rows["v"]], 6, path)[:, 3:] if all(len(r) >= 6 for r in rows["v"]) else None
@@ -169,7 +172,7 @@ def make_material(group: dict[str, str], path: Path) -> Material:
     """
     try:
         color = [float(v) for v in group["kd"].split()[:3]] if "kd" in group else [1.0, 1.0, 1.0]
-        opacity = float(group["d"].split()[-1]) if "d" in group else 1.0 - float(group.get("tr", "0").split()[-1])
+        opacity = read_opacity(group)
         glow = [float(v) for v in group.get("ke", "0 0 0").split()[:3]]
     except ValueError as error:
         raise DataError("a material statement is not numbers", where=str(path), got=str(error)) from error
@@ -192,6 +195,14 @@ def make_material(group: dict[str, str], path: Path) -> Material:
     return (
         material if opacity >= 1 else replace(material, base=(*material.base[:3], max(opacity, 0.0)), alpha_mode=BLEND)
     )
+
+
+def read_opacity(group: dict[str, str]) -> float:
+    """`d`, or 1 - `Tr`; `Tr 1` without `d` is opaque, which is what MeshLab means by it."""
+    if "d" in group:
+        return float(group["d"].split()[-1])
+    transparency = float(group.get("tr", "0").split()[-1])
+    return 1.0 if transparency >= 1 else 1.0 - transparency
 
 
 def cut_out(material: Material, mask: np.ndarray) -> Material:

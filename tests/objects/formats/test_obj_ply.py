@@ -46,6 +46,8 @@ def test_clamped_maps_dissolve_and_masks(tmp_path):
     for statement in ("d 0.25", "Tr 0.75", "d -halo 0.25"):
         material = obj(tmp_path, f"Kd 1 1 1\n{statement}").materials[0]
         assert material.alpha_mode == BLEND and material.base[3] == pytest.approx(0.25)
+    assert obj(tmp_path, "Kd 1 1 1\nTr 1.000000").materials[0].base[3] == 1  # MeshLab means opacity
+    assert obj(tmp_path, "Kd 1 1 1\nd 0.0").materials[0].base[3] == 0
     material = obj(tmp_path, "map_Kd my tex.png\nmap_d my tex.png").materials[0]
     assert material.alpha_mode == MASK and material.texture[0, 0].tolist() == [10, 20, 30, 20]
 
@@ -54,6 +56,10 @@ def test_numbers_from_the_end_polygons_and_continued_lines(tmp_path):
     body = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 0 0 1\nf -5 -4 \\\n-3 -2\nf 1 2 5\n"
     mesh = obj(tmp_path, "Kd 0.5 0.5 0.5", body)
     assert len(mesh.faces) == 3 and mesh.vertices.max() == 1
+
+
+def test_numbers_of_coordinates_that_the_file_does_not_hold_are_passed_over(tmp_path):
+    assert len(obj(tmp_path, "", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1/1/1 2/2/2 3/3/3\n").faces) == 1
 
 
 def test_faces_without_a_vertex_are_refused(tmp_path):
