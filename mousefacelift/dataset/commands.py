@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mousefacelift.commandline import add_config_argument, read_config
 
+FORMATS_HELP = "facelift, nerfstudio, colmap, gobjaverse, zero123, openlrm, beast3d; long_lrm is only written"
+
 
 def add_commands(subparsers) -> None:
     """Add the sub-commands of the group to its parser."""
@@ -37,7 +39,11 @@ def add_commands(subparsers) -> None:
 def _add_exchange(subparsers) -> None:
     parser = subparsers.add_parser("export", help="samples in a foreign format, or FaceLift lists")
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
-    parser.add_argument("--format", required=True, help="facelift, nerfstudio, colmap, gobjaverse, zero123 or openlrm")
+    parser.add_argument(
+        "--format",
+        required=True,
+        help=FORMATS_HELP,
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--source", nargs="*", default=[], help="only these sources")
     parser.add_argument("--limit", type=int, default=0, help="at most so many samples; 0 is all")
@@ -47,7 +53,11 @@ def _add_exchange(subparsers) -> None:
     parser.add_argument(
         "folders", type=Path, nargs="+", help="one folder per object or scene, or one FaceLift list (.txt)"
     )
-    parser.add_argument("--format", required=True, help="facelift, nerfstudio, colmap, gobjaverse, zero123 or openlrm")
+    parser.add_argument(
+        "--format",
+        required=True,
+        help=FORMATS_HELP,
+    )
     parser.add_argument("--out", type=Path, required=True, help="index.json of the new chunk")
     parser.add_argument("--source", required=True, help="real, distilled, splat, object or scan")
     parser.add_argument("--licence", required=True, help="licence of the material")

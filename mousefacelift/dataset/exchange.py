@@ -18,7 +18,7 @@ from mousefacelift.core.records import ItemRow, SampleFacts
 from mousefacelift.core.samples import CAMERAS_FILE, Sample, read_sample, write_sample
 from mousefacelift.core.sources import GENERATED_SOURCES
 from mousefacelift.dataset.config import GateConfig
-from mousefacelift.dataset.formats import colmap, facelift, long_lrm, nerfstudio, objaverse
+from mousefacelift.dataset.formats import beast3d, colmap, facelift, long_lrm, nerfstudio, objaverse
 from mousefacelift.dataset.formats.naming import number_cameras
 from mousefacelift.dataset.gate import DEFAULTS, check_sample
 from mousefacelift.dataset.manifest import Manifest
@@ -31,6 +31,7 @@ WRITERS: dict[str, Callable[[Path, Sample], None]] = {
     "zero123": objaverse.write_zero123,
     "openlrm": objaverse.write_openlrm,
     "long_lrm": long_lrm.write,
+    "beast3d": beast3d.write,
 }
 READERS: dict[str, Callable[[Path, SampleFacts], Sample]] = {
     "facelift": facelift.read,
@@ -39,6 +40,7 @@ READERS: dict[str, Callable[[Path, SampleFacts], Sample]] = {
     "gobjaverse": objaverse.read_gobjaverse,
     "zero123": objaverse.read_zero123,
     "openlrm": objaverse.read_openlrm,
+    "beast3d": beast3d.read,
 }
 
 

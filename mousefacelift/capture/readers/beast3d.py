@@ -1,8 +1,4 @@
-"""BEAST3D session folders: one folder per camera with img00000000.png and a pickled dict of its camera, .npy, beside.
-
-The dict holds intrinsics (3x3 or fx fy cx cy), extrinsics (3x4 or 4x4 world to camera), distortions, width, height.
-Object arrays are never executed: they pass the reader that can only make numbers.
-"""
+"""BEAST3D session folders as rigs: one folder per camera with pictures and their cameras, which must all agree."""
 
 from __future__ import annotations
 
@@ -12,10 +8,8 @@ import numpy as np
 
 from mousefacelift.capture.readers.about import About
 from mousefacelift.errors import CalibrationError
-from mousefacelift.formats.entries import Entry, image_size, natural_key, number_array
-from mousefacelift.formats.pixel_origin import from_zero_based, to_zero_based
+from mousefacelift.formats.beast3d import camera_folders, read_camera, write_camera
 from mousefacelift.formats.raw_camera import RawCamera
-from mousefacelift.formats.safe_pickle import load_object_array
 
 NAME = "beast3d"
 ABOUT = About(
@@ -29,16 +23,11 @@ ABOUT = About(
 
 
 def matches(path: Path) -> bool:
-    return path.is_dir() and bool(_folders(path))
-
-
-def _folders(path: Path) -> list[Path]:
-    found = [folder for folder in path.iterdir() if folder.is_dir() and any(folder.glob("img*.npy"))]
-    return sorted(found, key=lambda folder: natural_key(folder.name))
+    return path.is_dir() and bool(camera_folders(path))
 
 
 def read(path: Path) -> list[RawCamera]:
-    return [_of_folder(folder) for folder in _folders(path)]
+    return [_of_folder(folder) for folder in camera_folders(path)]
 
 
 def _of_folder(folder: Path) -> RawCamera:
@@ -56,40 +45,6 @@ def _of_folder(folder: Path) -> RawCamera:
     return cameras[0]
 
 
-def read_camera(file: Path, name: str) -> RawCamera:
-    """The camera beside one picture."""
-    content = load_object_array(file)
-    entry = Entry(content, f"camera {name} of {file}")
-    numbers = number_array(entry.need("intrinsics"), None, f"intrinsics of {file}")
-    K = numbers.reshape(3, 3) if numbers.size == 9 else np.eye(3)
-    if numbers.size == 4:
-        K[[0, 1, 0, 1], [0, 1, 2, 2]] = numbers.ravel()
-    elif numbers.size != 9:
-        raise CalibrationError(f"intrinsics of {file} are neither 3x3 nor fx fy cx cy", got=numbers.tolist())
-    w2c = number_array(entry.need("extrinsics"), (-1, 4), f"extrinsics of {file}")
-    size = image_size([entry.take("width", default=0), entry.take("height", default=0)], K, entry.where)
-    distortion = entry.numbers("distortions")
-    box = entry.numbers("bbox")
-    if box.size:
-        raise CalibrationError(
-            f"{file} was cropped", got=f"bbox {box.tolist()}", likely="BEAST3D's own crop, which K does not hold"
-        )
-    entry.finish()
-    return RawCamera(name, from_zero_based(K), w2c[:3, :3], w2c[:3, 3], distortion, "brown", *size)
-
-
-def camera_of(camera: RawCamera) -> dict:
-    """The dict that BEAST3D keeps beside a picture."""
-    return {
-        "intrinsics": to_zero_based(camera.K),
-        "extrinsics": np.column_stack([camera.R, camera.t]),
-        "distortions": np.asarray(camera.distortion, np.float64),
-        "width": camera.width,
-        "height": camera.height,
-    }
-
-
 def write(path: Path, cameras: list[RawCamera]) -> None:
     for camera in cameras:
-        (path / camera.name).mkdir(parents=True, exist_ok=True)
-        np.save(path / camera.name / "img00000000.npy", np.array(camera_of(camera), object), allow_pickle=True)
+        write_camera(path / camera.name / "img00000000.npy", camera)
