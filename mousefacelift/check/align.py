@@ -15,7 +15,7 @@ from mousefacelift.core.render import published_render, render
 from mousefacelift.core.samples import View
 from mousefacelift.core.similarity import Similarity
 
-SIZE = 48  # pixels in which silhouettes are compared
+SIZE = 64  # pixels in which silhouettes are compared
 VIEWS = 6
 TURNS = 24  # tried around; then the best is refined
 ROUNDS = 5
@@ -33,22 +33,30 @@ def seen_as(camera: Camera, move: Similarity) -> Camera:
 
 
 def best_turn_and_scale(gaussians: Gaussians, truth: Sequence[View]) -> tuple[float, float]:
-    """(degrees, factor) at which the splat's silhouettes overlap those of the truth best: 24 turns, then a descent."""
+    """(degrees, factor) at which the splat's silhouettes overlap those of the truth best: its area is brought to
+    theirs, 24 turns are tried, then a descent."""
     step = max(1, len(truth) // VIEWS)
     views = truth[::step][:VIEWS]
     masks = np.stack([resize_rgba(view.rgba, SIZE, SIZE)[..., 3] for view in views])
     cameras = [view.camera.scaled_to(SIZE, SIZE) for view in views]
 
-    def overlap(moves: list[tuple[float, float]]) -> np.ndarray:
+    def silhouettes(moves: list[tuple[float, float]]) -> np.ndarray:
         shown = [seen_as(camera, turn_and_scale(turn, np.exp(log))) for turn, log in moves for camera in cameras]
         with torch.no_grad():
             alpha = render(
                 gaussians, CameraTensors.from_cameras(shown), published_render(gaussians.means.device)
             ).alpha.numpy()
-        alpha = alpha.reshape(len(moves), *masks.shape)
+        return alpha.reshape(len(moves), *masks.shape)
+
+    def overlap(moves: list[tuple[float, float]]) -> np.ndarray:
+        alpha = silhouettes(moves)
         return (np.minimum(alpha, masks).sum((2, 3)) / np.maximum(alpha, masks).sum((2, 3))).mean(1)
 
-    starts = [(360.0 * i / TURNS, 0.0) for i in range(TURNS)]
+    turns, log_scale = [360.0 * i / TURNS for i in range(TURNS)], 0.0
+    for _ in range(2):  # to the truth's area; twice, because perspective makes the first guess a little wrong
+        area = silhouettes([(turn, log_scale) for turn in turns]).sum((1, 2, 3)).mean()
+        log_scale += 0.5 * float(np.log(masks.sum() / max(area, 1e-6)))
+    starts = [(turn, log_scale) for turn in turns]
     scores = overlap(starts)
     at, best = starts[int(scores.argmax())], float(scores.max())
     turn_step, log_step = 360.0 / TURNS / 2, 0.15

@@ -103,7 +103,7 @@ def test_surface_points_lie_where_the_splat_is():
     assert np.abs(points - [0.2, 0.1, 0.0]).max() < 0.2 and len(points) > 100
 
 
-@pytest.mark.parametrize("turn,scale", [(75.0, 1.25), (200.0, 0.85)])
+@pytest.mark.parametrize("turn,scale", [(75.0, 1.25), (200.0, 1.8)])
 def test_the_best_turn_and_scale_undo_a_turn_and_a_scale(turn, scale):
     animal = cloud(np.concatenate([animal_points(0), animal_points(1), animal_points(3)]), 0.05)
     true_move = turn_and_scale(turn, scale)
