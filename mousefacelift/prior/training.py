@@ -1,0 +1,205 @@
+"""Training of the prior on exact points: no rendering in the loop, so a CPU sees hundreds of pictures a second.
+
+    mousefacelift prior train --shards DIR ... --out DIR
+
+Writes `checkpoint.pt` (everything that an exact resume needs), `log.jsonl`, and at the end `weights.safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+
+from mousefacelift.prior.batches import Batch, make_batch, stream
+from mousefacelift.prior.config import TrainingConfig
+from mousefacelift.prior.network import Decoded, NetworkConfig, PriorNetwork, start_from_data
+from mousefacelift.prior.shards import Shards
+from mousefacelift.prior.template import GROUPS, build_template
+
+PART_WEIGHTS = {"trunk": 1.0, "tail": 1.0, "ears": 0.6, "limbs": 1.0, "eyes": 0.2}
+HUBER = 0.03  # crop units; about one pixel of the crop
+HEADING_SOFT = 8.0  # degrees; width of the target over the heading bins
+COLOUR_WEIGHT, HEADING_WEIGHT, ELEVATION_WEIGHT = 0.3, 0.15, 0.2
+
+
+@dataclass
+class Losses:
+    """Parts of the loss, each a scalar tensor; `points` is the weighted sum over GROUPS."""
+
+    points: Tensor
+    colours: Tensor
+    heading: Tensor
+    elevation: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return (self.points + COLOUR_WEIGHT * self.colours + HEADING_WEIGHT * self.heading
+                + ELEVATION_WEIGHT * self.elevation)
+
+
+def part_error(predicted: Tensor, truth: Tensor, group: Tensor) -> Tensor:
+    """[GROUPS] mean smooth L1 distance of the points of each part, in units of HUBER."""
+    error = F.smooth_l1_loss(predicted, truth, reduction="none", beta=HUBER).sum(-1) / HUBER
+    return torch.stack([error[:, group == i].mean() for i in range(len(GROUPS))])
+
+
+def prior_loss(network: PriorNetwork, batch: Batch, jitter: Tensor) -> tuple[Losses, Decoded]:
+    """Loss of a batch decoded at its true heading plus `jitter` [B] radians."""
+    with torch.autocast("cpu", torch.bfloat16):
+        joined, logits, elevation = network.encode(batch.picture, batch.facts, batch.known)
+        found = network.decode(joined, batch.heading + jitter)
+    weights = torch.tensor([PART_WEIGHTS[name] for name in GROUPS])
+    points = (part_error(found.points, batch.points, network.group) * weights).sum() / weights.sum()
+    target = heading_target(batch.heading, network.bin_headings())
+    heading = -(target * F.log_softmax(logits.float(), 1)).sum(1).mean()
+    tilt = F.smooth_l1_loss(elevation.float(), batch.facts[:, :2], beta=0.05) / 0.05
+    return Losses(points, (found.colours - batch.colours).abs().mean() * 10, heading, tilt), found
+
+
+def heading_target(heading: Tensor, bins: Tensor) -> Tensor:
+    """[B, bins] soft one-hot targets of headings [B] (radians)."""
+    distance = torch.rad2deg((heading[:, None] - bins + math.pi) % (2 * math.pi) - math.pi)
+    return torch.softmax(-0.5 * (distance / HEADING_SOFT) ** 2, 1)
+
+
+def learning_rate(step: int, config: TrainingConfig) -> float:
+    """Warm-up, a constant stretch, and a linear fall to 0 over the last `cooldown` of the steps."""
+    fall = max(int(config.cooldown * config.steps), 1)
+    return config.learning_rate * min(1.0, (step + 1) / config.warmup, max((config.steps - step) / fall, 0.0))
+
+
+class Trainer:
+    """Network, optimiser and running average; `run` goes on from where the folder's checkpoint stands."""
+
+    def __init__(self, folders: Sequence[Path], out: Path, config: TrainingConfig, seed: int, size: int) -> None:
+        self.out, self.config, self.seed = out, config, seed
+        self.shards = Shards(folders)
+        torch.manual_seed(seed)
+        template = build_template()
+        self.network = PriorNetwork(NetworkConfig(size=size, points=len(template.vertices)))
+        self.step, self.seconds = 0, 0.0
+        checkpoint = out / "checkpoint.pt"
+        if not checkpoint.is_file():
+            start_from_data(self.network, *self.shards.poses(step=max(len(self.shards) // 40000, 1)), template)
+        self.network.to(memory_format=torch.channels_last)
+        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.optimiser = torch.optim.AdamW(self._groups(), config.learning_rate, betas=(0.9, 0.98))
+        if checkpoint.is_file():
+            self._restore(torch.load(checkpoint, weights_only=True))
+
+    def _groups(self) -> list[dict]:
+        """Weight matrices decay, the rest does not; the bases, which start as principal components, learn slowly."""
+        groups = {"decay": [], "plain": [], "basis": []}
+        for name, parameter in self.network.named_parameters():
+            kind = "basis" if "basis" in name else "decay" if parameter.ndim > 1 else "plain"
+            groups[kind].append(parameter)
+        return [
+            {"params": groups["decay"], "weight_decay": self.config.weight_decay, "share": 1.0},
+            {"params": groups["plain"], "weight_decay": 0.0, "share": 1.0},
+            {"params": groups["basis"], "weight_decay": 0.0, "share": 0.03},
+        ]
+
+    def run(self, stop_after_s: float = math.inf) -> Path | None:
+        """Train to the last step (or until the time is up) and return the weights file, None if there is more to do."""
+        started, config = time.perf_counter(), self.config
+        began = self.seconds
+        batches = stream(self.shards, self.network.mirror, config.batch, self.seed, self.step, config.known)
+        self.network.train()
+        while self.step < config.steps:
+            losses = self._update(next(batches))
+            self.seconds = began + time.perf_counter() - started
+            if self.step % 50 == 0:
+                self._log(losses)
+            timed_out = time.perf_counter() - started > stop_after_s
+            if self.step % config.save_every == 0 or timed_out or self.step == config.steps:
+                self._save()
+            if timed_out:
+                return None
+        return export_weights(self.network, self.average, self.out / "weights.safetensors")
+
+    def _update(self, batch: Batch) -> Losses:
+        rng = np.random.default_rng([self.seed, 8, self.step])
+        jitter = torch.from_numpy(np.radians(rng.uniform(-15, 15, len(batch.heading))).astype(np.float32))
+        rate = learning_rate(self.step, self.config)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        losses, _ = prior_loss(self.network, batch, jitter)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses.total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 - decay)
+                else:
+                    self.average[name].copy_(value)
+        return losses
+
+    def _log(self, losses: Losses) -> None:
+        row = {"step": self.step, "seconds": round(self.seconds, 1), "rate": learning_rate(self.step - 1, self.config)}
+        row |= {name: round(float(getattr(losses, name)), 4) for name in ("points", "colours", "heading", "elevation")}
+        with (self.out / "log.jsonl").open("a") as stream_:
+            stream_.write(json.dumps(row) + "\n")
+
+    def _save(self) -> None:
+        state = {"network": self.network.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict(),
+                 "step": self.step, "seconds": self.seconds}
+        temporary = self.out / ".checkpoint.pt.tmp"
+        torch.save(state, temporary)
+        os.replace(temporary, self.out / "checkpoint.pt")
+
+    def _restore(self, state: dict) -> None:
+        self.network.load_state_dict(state["network"])
+        self.average = state["average"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+@torch.no_grad()
+def evaluate(network: PriorNetwork, shards: Shards, count: int, batch: int = 128, known: float = 1.0) -> dict[str, float]:
+    """Mean point errors per part (crop units, at the true heading), share of headings wrong by over 90 and 30 degrees."""
+    network.eval()
+    rows = np.linspace(0, len(shards) - 1, count).astype(int)
+    sums: dict[str, list] = {}
+    for start in range(0, count, batch):
+        part = make_batch(shards.rows(rows[start : start + batch]), network.mirror, None)
+        part.known = torch.full_like(part.known, known)
+        with torch.autocast("cpu", torch.bfloat16):
+            joined, logits, elevation = network.encode(part.picture, part.facts, part.known)
+            found = network.decode(joined, part.heading)
+        distance = (found.points - part.points).norm(dim=-1)
+        for i, name in enumerate(GROUPS):
+            sums.setdefault(name, []).append(distance[:, network.group == i].mean(1))
+        guess = network.bin_headings()[logits.argmax(1)]
+        off = torch.rad2deg((guess - part.heading + math.pi) % (2 * math.pi) - math.pi).abs()
+        sums.setdefault("heading>90", []).append((off > 90).float())
+        sums.setdefault("heading>30", []).append((off > 30).float())
+        tilt = torch.rad2deg(torch.atan2(elevation[:, 0].float(), elevation[:, 1].float()) - torch.atan2(part.facts[:, 0], part.facts[:, 1]))
+        sums.setdefault("elevation", []).append(tilt.abs())
+        sums.setdefault("colour", []).append((found.colours - part.colours).abs().mean((1, 2)))
+    return {name: float(torch.cat(values).mean()) for name, values in sums.items()}
+
+
+def export_weights(network: PriorNetwork, average: dict[str, Tensor], path: Path) -> Path:
+    """Write the averaged weights in half precision as safetensors, sizes in the header."""
+    from safetensors.torch import save_file
+
+    tensors = {name: (value.half() if value.is_floating_point() else value.to(torch.int32)).contiguous()
+               for name, value in average.items() if not name.endswith("num_batches_tracked")}
+    temporary = path.with_name(f".{path.name}.tmp")
+    save_file(tensors, temporary, metadata={"network": json.dumps(network.describe())})
+    os.replace(temporary, path)
+    return path
