@@ -45,7 +45,7 @@ class TrainingConfig:
     """
 
     steps: int = 8000
-    batch: int = 128
+    batch: int = 192
     learning_rate: float = 1.0e-3
     weight_decay: float = 0.02
     clip: float = 1.0

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from mousefacelift.errors import ConfigError
 from mousefacelift.prior.batches import Batch, make_batch, stream
 from mousefacelift.prior.config import TrainingConfig
 from mousefacelift.prior.network import Decoded, NetworkConfig, PriorNetwork, start_from_data
@@ -83,6 +85,9 @@ class Trainer:
 
     def __init__(self, folders: Sequence[Path], out: Path, config: TrainingConfig, seed: int, size: int) -> None:
         self.out, self.config, self.seed = out, config, seed
+        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        if config.batch % self.world:
+            raise ConfigError("prior.training.batch must be divisible by the number of processes", got=f"{config.batch} by {self.world}")
         self.shards = Shards(folders)
         torch.manual_seed(seed)
         template = build_template()
@@ -113,22 +118,40 @@ class Trainer:
         """Train to the last step (or until the time is up) and return the weights file, None if there is more to do."""
         started, config = time.perf_counter(), self.config
         began = self.seconds
-        batches = stream(self.shards, self.network.mirror, config.batch, self.seed, self.step, config.known)
+        share = config.batch // self.world
+        batches = stream(self.shards, self.network.mirror, share, self.seed + 1000 * self.rank, self.step, config.known)
         self.network.train()
         while self.step < config.steps:
             losses = self._update(next(batches))
             self.seconds = began + time.perf_counter() - started
-            if self.step % 50 == 0:
+            timed_out = self._agree(time.perf_counter() - started > stop_after_s)
+            if self.rank == 0 and self.step % 50 == 0:
                 self._log(losses)
-            timed_out = time.perf_counter() - started > stop_after_s
-            if self.step % config.save_every == 0 or timed_out or self.step == config.steps:
+            if self.rank == 0 and (self.step % config.save_every == 0 or timed_out or self.step == config.steps):
                 self._save()
             if timed_out:
                 return None
-        return export_weights(self.network, self.average, self.out / "weights.safetensors")
+        return export_weights(self.network, self.average, self.out / "weights.safetensors") if self.rank == 0 else None
+
+    def _agree(self, timed_out: bool) -> bool:
+        """Whether any process's time is up; all of them stop after the same step."""
+        if self.world == 1:
+            return timed_out
+        flag = torch.tensor([float(timed_out)])
+        dist.all_reduce(flag)
+        return bool(flag > 0)
+
+    def _share_gradients(self) -> None:
+        """Average the gradients over the processes."""
+        gradients = [parameter.grad for parameter in self.network.parameters()]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.world
+        for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
+            gradient.copy_(mean.view_as(gradient))
 
     def _update(self, batch: Batch) -> Losses:
-        rng = np.random.default_rng([self.seed, 8, self.step])
+        rng = np.random.default_rng([self.seed, 8, self.step, self.rank])
         jitter = torch.from_numpy(np.radians(rng.uniform(-15, 15, len(batch.heading))).astype(np.float32))
         rate = learning_rate(self.step, self.config)
         for group in self.optimiser.param_groups:
@@ -136,6 +159,8 @@ class Trainer:
         losses, _ = prior_loss(self.network, batch, jitter)
         self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
+        if self.world > 1:
+            self._share_gradients()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self.optimiser.step()
         self.step += 1
@@ -150,7 +175,7 @@ class Trainer:
 
     def _log(self, losses: Losses) -> None:
         row = {"step": self.step, "seconds": round(self.seconds, 1), "rate": learning_rate(self.step - 1, self.config)}
-        row |= {name: round(float(getattr(losses, name)), 4) for name in ("points", "colours", "heading", "elevation")}
+        row |= {name: round(getattr(losses, name).item(), 4) for name in ("points", "colours", "heading", "elevation")}
         with (self.out / "log.jsonl").open("a") as stream_:
             stream_.write(json.dumps(row) + "\n")
 

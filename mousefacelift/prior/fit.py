@@ -1,0 +1,147 @@
+"""Render-and-compare: move a guessed mouse until its render agrees with the picture, or with several pictures of one moment.
+
+What moves: heading, size and place; the shape's code, held near the guess; a small shift of every point, held near its
+neighbours; colours. Hypotheses start together and the worse half is dropped on the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.render import RenderConfig, render
+from mousefacelift.prior.model import Guess
+from mousefacelift.prior.network import PriorNetwork
+from mousefacelift.prior.surface import Disks, make_gaussians, shape_disks, sink_points
+
+RATES = {"code": 0.04, "heading": 0.015, "size": 0.01, "offset": 0.012, "shift": 0.0025, "colours": 0.02}
+RESHAPE_EVERY = 6  # steps between new orientations and sizes of the disks, the slowest part of a step
+CODE_WEIGHT, SHIFT_WEIGHT, COLOUR_WEIGHT = 0.002, 40.0, 0.5
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How long and at what size; `keep` hypotheses go on after `trial` steps.
+
+    Args:
+        steps: of Adam. trial: steps after which only the best hypothesis goes on. size: pixels of the compared renders.
+    """
+
+    steps: int = 60
+    trial: int = 12
+    size: int = 64
+
+
+@dataclass
+class Fitted:
+    """A mouse that explains its pictures.
+
+    Args:
+        points: [N, 3] and colours [N, 3] in the view's frame. code: [C]. heading: radians. residual: mean squared error of
+            premultiplied colours and alpha over the crop, after the fit. residuals: [H] of the hypotheses after the trial.
+    """
+
+    points: Tensor
+    colours: Tensor
+    code: Tensor
+    heading: float
+    residual: float
+    residuals: list[float]
+
+
+class _State:
+    """Leaves of the optimisation for H hypotheses."""
+
+    def __init__(self, guess: Guess, points: int) -> None:
+        self.guess = guess
+        count = len(guess.heading)
+        self.leaves = {
+            "code": guess.code.clone(),
+            "heading": guess.heading.clone(),
+            "size": torch.zeros_like(guess.size),
+            "offset": guess.offset.clone(),
+            "shift": torch.zeros(count, points, 3),
+            "colours": guess.colours.clone(),
+        }
+        self.disks: Disks | None = None
+        for leaf in self.leaves.values():
+            leaf.requires_grad_(True)
+        self.optimiser = torch.optim.Adam([{"params": [leaf], "lr": RATES[name]} for name, leaf in self.leaves.items()], betas=(0.8, 0.95))
+
+    def points(self, network: PriorNetwork) -> Tensor:
+        leaf = self.leaves
+        return network.place(leaf["code"], leaf["heading"], self.guess.size * leaf["size"].exp(), leaf["offset"]) + leaf["shift"]
+
+    def penalty(self, network: PriorNetwork) -> Tensor:
+        """[H] distance from what the prior finds likely."""
+        leaf, around = self.leaves, network.neighbours
+        rough = leaf["shift"] - leaf["shift"][:, around].mean(2)
+        tint = leaf["colours"] - self.guess.colours
+        return (CODE_WEIGHT * (leaf["code"] - self.guess.code).square().mean(1)
+                + SHIFT_WEIGHT * (rough.square().sum(-1).mean(1) + 0.02 * leaf["shift"].square().sum(-1).mean(1))
+                + COLOUR_WEIGHT * 0.02 * tint.square().mean((1, 2)))
+
+
+def fit_mouse(network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: CameraTensors, config: FitConfig) -> Fitted:
+    """The mouse among the hypotheses, and near them, that explains V pictures best.
+
+    Args:
+        pictures: [V, S, S, 4] premultiplied rgba. cameras: V, of the same size, in the view's frame of `guess`.
+    """
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    state, residuals = _State(guess, network.config.points), []
+    for step in range(config.steps):
+        if step == min(config.trial, config.steps - 1) and len(state.guess.heading) > 1:
+            with torch.no_grad():
+                residuals = _compare(network, state, pictures, cameras).tolist()
+            state = _keep_best(state, residuals)
+        if step % RESHAPE_EVERY == 0:
+            state.disks = None
+        loss = (_compare(network, state, pictures, cameras) + state.penalty(network)).sum()
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        for group in state.optimiser.param_groups:
+            group["lr"] *= 0.97
+        state.optimiser.step()
+        with torch.no_grad():
+            state.leaves["colours"].clamp_(0, 1)
+    state.disks = None
+    with torch.no_grad():
+        residual = float(_compare(network, state, pictures, cameras)[0])
+        points = state.points(network)[0]
+    leaf = {name: value.detach() for name, value in state.leaves.items()}
+    return Fitted(points, leaf["colours"][0], leaf["code"][0], float(leaf["heading"][0]), residual, residuals or [residual])
+
+
+def _keep_best(state: _State, residuals: list[float]) -> _State:
+    best = torch.tensor([min(range(len(residuals)), key=residuals.__getitem__)])
+    kept = _State(state.guess.select(best), state.leaves["shift"].shape[1])
+    with torch.no_grad():
+        for name, leaf in kept.leaves.items():
+            leaf.copy_(state.leaves[name][best])
+    return kept
+
+
+def _compare(network: PriorNetwork, state: _State, pictures: Tensor, cameras: CameraTensors) -> Tensor:
+    """[H] mean squared error of rgb over black and of alpha, weighted so that outlines and colours both count."""
+    points = state.points(network)
+    if state.disks is None:
+        with torch.no_grad():
+            state.disks = shape_disks(sink_points(points, network.neighbours), network.neighbours, network.group)
+    gaussians = make_gaussians(points, state.leaves["colours"], network.neighbours, network.group, state.disks)
+    count = len(state.guess.heading)
+    many = replace(cameras, w2c=cameras.w2c.expand(count, -1, -1, -1), fxfycxcy=cameras.fxfycxcy.expand(count, -1, -1))
+    shown = render(gaussians, many, RenderConfig())
+    alpha = (shown.alpha - pictures[..., 3]).square().mean((1, 2, 3))
+    colour = (shown.rgb - pictures[..., :3]).square().sum(-1).mean((1, 2, 3))
+    return alpha + colour
+
+
+def to_gaussians(network: PriorNetwork, points: Tensor, colours: Tensor) -> Gaussians:
+    """The Gaussians of one mouse, points [N, 3] in any frame."""
+    return make_gaussians(points, colours, network.neighbours, network.group)
