@@ -22,11 +22,13 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/single.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/prior.smk"
 
 
 localrules:
     all,
     sweep,
+    prior,
 
 
 rule all:
@@ -39,3 +41,8 @@ rule sweep:
     input:
         "results/evaluate/sweep.csv",
         "results/evaluate/sweep_arms.csv",
+
+
+rule prior:
+    input:
+        "results/prior/train/weights.safetensors",

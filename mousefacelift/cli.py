@@ -26,6 +26,7 @@ GROUPS = {
     "lrm": ("mousefacelift.lrm.commands", "GS-LRM: training, prediction, checkpoint import"),
     "single": ("mousefacelift.single.commands", "protocol S: test animals, and predictions from one picture"),
     "check": ("mousefacelift.check.commands", "evaluation: fidelity, consistency, collapse"),
+    "prior": ("mousefacelift.prior.commands", "the single-picture prior: training pictures and training"),
     "report": ("mousefacelift.report.commands", "the HTML report"),
 }
 SINGLE = {

@@ -17,6 +17,7 @@ from mousefacelift.dataset.config import DatasetConfig, LoaderConfig, MixtureCon
 from mousefacelift.distill.config import DistillConfig
 from mousefacelift.lrm.config import PredictConfig, TrainConfig
 from mousefacelift.objects.config import ObjectsConfig
+from mousefacelift.prior.config import PriorConfig
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.single.config import SingleConfig
 from mousefacelift.splats.config import SplatsConfig
@@ -121,7 +122,11 @@ class PipelineConfig:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """judging"""
     report: ReportConfig = field(default_factory=ReportConfig)
+<<<<<<< HEAD
     """the HTML report"""
+=======
+    prior: PriorConfig = field(default_factory=PriorConfig)
+>>>>>>> 6eb3d52 (The single-picture prior: exact points of procedural mice, a network, render-and-compare)
     arms: tuple[str, ...] = ("80-20",)
     """trained by default: objects-mouse shares, real-only, distilled-only, splat-only, no-synthetic, distortion-only"""
     sweep: tuple[str, ...] = ("90-10", "80-20", "70-30")

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from mousefacelift.config import section
+from mousefacelift.prior.config import AdaptConfig
 
 
 @section
@@ -145,8 +146,9 @@ class NearestConfig:
 class GeneratorConfig:
     """The generator itself: what is trained, and how it is asked."""
 
-    kind: Literal["pose", "facelift", "zero123plus", "nearest"] = "pose"
-    """pose (the project's own), facelift (a published pipeline folder), zero123plus, or nearest (the filmed pose that
+    kind: Literal["prior", "pose", "facelift", "zero123plus", "nearest"] = "prior"
+    """prior (the project's own single-picture model, adapted to the recording), pose (a small network that learns from the
+    recording alone), facelift (a published pipeline folder), zero123plus, or nearest (the filmed pose that
     explains the photo best; needs no training)"""
     weights: str = ""
     """folder of the published weights (facelift, zero123plus)"""
@@ -154,6 +156,7 @@ class GeneratorConfig:
     """file of the published per-view prompt embeddings (facelift)"""
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     """of the published generators' arithmetic"""
+    prior: AdaptConfig = field(default_factory=AdaptConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """size of the `pose` generator"""
     training: TrainingConfig = field(default_factory=TrainingConfig)

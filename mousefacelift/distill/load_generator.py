@@ -45,6 +45,10 @@ def load_generator(
             expected=config.kind,
             hint=TRAIN_HINT,
         )
+    if config.kind == "prior":
+        from mousefacelift.distill.generators.prior import PriorGenerator
+
+        return PriorGenerator.load(folder, views, config.prior.view_steps, document["size"])
     if config.kind == "pose":
         from mousefacelift.distill.generators.pose import PoseGenerator
 

@@ -27,19 +27,24 @@ def train_generator(
     seed: int,
     library: Path | None = None,
 ) -> dict:
-    """Train (pose, facelift) or check (zero123plus, nearest) the generator, validate it; returns the validation.
+    """Train (pose, facelift), adapt (prior) or check (zero123plus, nearest) the generator, validate it; returns the validation.
 
     Args:
         library: folder of the library of poses, for nearest.
     """
     splits = Splits.read(splits_path)
     items = list_frames(indexes)
-    train = FrameStore(choose_frames(items, splits, "train", config.training.max_frames), splits.held_out_camera)
+    at_most = config.prior.max_frames if config.kind == "prior" else config.training.max_frames
+    train = FrameStore(choose_frames(items, splits, "train", at_most), splits.held_out_camera)
     held = FrameStore(choose_frames(items, splits, "val", config.training.validation_frames), splits.held_out_camera)
     out.mkdir(parents=True, exist_ok=True)
     (out / "generator.json").unlink(missing_ok=True)
     if config.kind == "nearest":
         document, validation = _check_nearest(train, held, out, library)
+    elif config.kind == "prior":
+        from mousefacelift.distill.prior_training import train_prior
+
+        document, validation = train_prior(train, held, out, config, seed)
     else:
         recipe = {"pose": _train_pose, "facelift": _train_facelift, "zero123plus": _check_zero123plus}[config.kind]
         document, validation = recipe(train, held, out, config, seed)

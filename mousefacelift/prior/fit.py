@@ -118,6 +118,12 @@ def fit_mouse(network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: Ca
     return Fitted(points, leaf["colours"][0], leaf["code"][0], float(leaf["heading"][0]), residual, residuals or [residual])
 
 
+@torch.no_grad()
+def measure(network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: CameraTensors) -> Tensor:
+    """[H] how badly each hypothesis, as it stands, explains the pictures (see `fit_mouse`)."""
+    return _compare(network, _State(guess, network.config.points), pictures, cameras)
+
+
 def _keep_best(state: _State, residuals: list[float]) -> _State:
     best = torch.tensor([min(range(len(residuals)), key=residuals.__getitem__)])
     kept = _State(state.guess.select(best), state.leaves["shift"].shape[1])

@@ -84,7 +84,7 @@ def guess_mouse(network: PriorNetwork, crop: Crop, hypotheses: int = 4, known: b
         known: whether the crop's camera is known; otherwise its facts are not shown to the network.
     """
     facts = torch.from_numpy(crop.facts)[None]
-    joined, logits, _ = network.encode(picture_tensor(crop.rgba), facts, torch.full((1,), float(known)))
+    features, logits, _ = network.encode(picture_tensor(crop.rgba), facts, torch.full((1,), float(known)))
     chance, bins = logits[0].softmax(0), network.bin_headings()
     chosen: list[int] = []
     for index in chance.argsort(descending=True).tolist():
@@ -93,5 +93,5 @@ def guess_mouse(network: PriorNetwork, crop: Crop, hypotheses: int = 4, known: b
             chosen.append(index)
         if len(chosen) == hypotheses:
             break
-    found = network.decode(joined.expand(len(chosen), -1), bins[chosen])
+    found = network.decode(features.expand(len(chosen)), bins[chosen])
     return Guess(found.code, found.heading, found.size, found.offset, found.colours.clamp(0, 1), chance[chosen])

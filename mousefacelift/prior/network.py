@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 from mousefacelift.prior.template import NEIGHBOURS
 
 FACTS = 3
+GLANCE = 5  # edge of the thumbnail that the coat is read from: features that place points forget how bright an animal is
 CODE_STD_FLOOR = 1e-4
 
 
@@ -47,7 +48,7 @@ class Decoded:
 
     Args:
         points: [B, N, 3] in the view's frame. colours: [B, N, 3] display colours, not clamped.
-        code: [B, code]. heading: [B] radians, the turn included.
+        code: [B, code]. heading: [B] radians, the turn included. size: [B, 1]. offset: [B, 3].
     """
 
     points: Tensor
@@ -56,6 +57,18 @@ class Decoded:
     heading: Tensor
     size: Tensor
     offset: Tensor
+
+
+@dataclass
+class Features:
+    """What the network keeps of B pictures: joined [B, F] features and camera facts, glance [B, 4 GLANCE^2] thumbnail."""
+
+    joined: Tensor
+    glance: Tensor
+
+    def expand(self, count: int) -> Features:
+        """The features of one picture, `count` times."""
+        return Features(self.joined.expand(count, -1), self.glance.expand(count, -1))
 
 
 class Block(nn.Module):
@@ -123,7 +136,7 @@ class PriorNetwork(nn.Module):
         self.elevation = nn.Linear(width, 2)  # sine and cosine; sees no facts, so that they cannot be copied
         self.trunk = nn.Sequential(nn.Linear(width + FACTS + 1 + 2, width), nn.GELU(), nn.Linear(width, width), nn.GELU())
         self.pose = nn.Linear(width, config.code + 2 + 1 + 3)  # code, turn, log size, offset
-        self.coat = nn.Linear(width, config.colours)
+        self.coat = nn.Sequential(nn.Linear(width + 4 * GLANCE**2, 256), nn.GELU(), nn.Linear(256, config.colours))
         self.shape = ShapeDecoder(config.code, config.detail, config.points)
         self.register_buffer("colour_mean", torch.full((config.points * 3,), 0.5))
         self.colour_basis = nn.Linear(config.colours, config.points * 3, bias=False)
@@ -132,25 +145,27 @@ class PriorNetwork(nn.Module):
         self.register_buffer("mirror", torch.zeros(config.points, dtype=torch.long))
         self.register_buffer("neighbours", torch.zeros((config.points, NEIGHBOURS), dtype=torch.long))
 
-    def encode(self, picture: Tensor, facts: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features with facts [B, F], heading logits [B, headings] and (sin, cos) of the elevation [B, 2].
+    def encode(self, picture: Tensor, facts: Tensor, known: Tensor) -> tuple[Features, Tensor, Tensor]:
+        """Features with facts, heading logits [B, headings] and (sin, cos) of the elevation [B, 2].
 
         Args:
             picture: [B, 4, S, S]. facts: [B, 3]. known: [B] 1 where the facts may be used, else 0.
         """
         features = self.encoder(picture)
         joined = torch.cat([features, facts * known[:, None], known[:, None]], 1)
-        return joined, self.heading(joined), self.elevation(features)
+        glance = F.adaptive_avg_pool2d(picture, GLANCE).flatten(1)
+        return Features(joined, glance), self.heading(joined), self.elevation(features)
 
-    def decode(self, joined: Tensor, heading: Tensor) -> Decoded:
+    def decode(self, features: Features, heading: Tensor) -> Decoded:
         """The animal if it heads `heading` [B] radians (within 15 degrees) relative to the view."""
-        hidden = self.trunk(torch.cat([joined, heading.sin()[:, None], heading.cos()[:, None]], 1))
+        hidden = self.trunk(torch.cat([features.joined, heading.sin()[:, None], heading.cos()[:, None]], 1))
         raw = self.pose(hidden).float()
         code, turn, size, offset = raw.split([self.config.code, 2, 1, 3], 1)
         turned = heading + torch.atan2(0.1 * turn[:, 0], 1 + 0.1 * turn[:, 1])
         size = torch.exp(self.log_size + 0.2 * size)
         offset = 0.2 * offset
-        colours = (self.colour_mean + self.colour_basis(self.coat(hidden)).float()).unflatten(-1, (-1, 3))
+        coat = self.coat(torch.cat([hidden, features.glance], 1))
+        colours = (self.colour_mean + self.colour_basis(coat).float()).unflatten(-1, (-1, 3))
         return Decoded(self.place(code, turned, size, offset), colours, code, turned, size, offset)
 
     def place(self, code: Tensor, heading: Tensor, size: Tensor, offset: Tensor) -> Tensor:

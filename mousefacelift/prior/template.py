@@ -10,7 +10,9 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from mousefacelift.virtual import loft
 from mousefacelift.virtual.anatomy import Animal
@@ -46,7 +48,7 @@ def build_template() -> Template:
     """The template of the average animal; about a second."""
     mesh = build_mouse(Animal())
     normals = loft.vertex_normals(mesh.vertices, mesh.faces)
-    chosen, group, mirror, sheet = [], [], [], []
+    chosen, group, sheet = [], [], []
     for index, (kind, partner) in enumerate(_pieces()):
         if partner is not None and partner < index:
             continue  # the right half comes with the left
@@ -59,15 +61,15 @@ def build_template() -> Template:
         else:
             picked = _spread(mesh.vertices, ids, budget)
             other = _nearest_mirrored(mesh.vertices, picked, np.flatnonzero(mesh.part == partner))
-        start = sum(map(len, chosen))
         chosen.append(np.concatenate([picked, other]))
         count = len(picked)
-        mirror.append(start + np.concatenate([count + np.arange(count), np.arange(count)]))
         group.append(np.full(2 * count, GROUPS.index(_group_of(kind))))
         sheet.append(np.repeat([index, index if partner is None else partner], count))
     vertices = np.concatenate(chosen)
+    group, halves = np.concatenate(group), [(len(part) + 1) // 2 for part in chosen]
+    is_left = np.concatenate([np.arange(len(part)) < half for part, half in zip(chosen, halves)])
     around = _neighbours(mesh.vertices[vertices], normals[vertices], np.concatenate(sheet))
-    return Template(vertices, np.concatenate(group), np.concatenate(mirror), around)
+    return Template(vertices, group, _match_sides(mesh.vertices[vertices], group, is_left), around)
 
 
 def _pieces() -> list[tuple[str, int | None]]:
@@ -95,6 +97,18 @@ def _spread(vertices: np.ndarray, ids: np.ndarray, count: int) -> np.ndarray:
 
 def _nearest_mirrored(vertices: np.ndarray, picked: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     return candidates[cKDTree(vertices[candidates]).query(vertices[picked] * [1, -1, 1])[1]]
+
+
+def _match_sides(points: np.ndarray, group: np.ndarray, is_left: np.ndarray) -> np.ndarray:
+    """[N] each point's partner on the other side: pairs whose mirror images lie nearest together (toes count from the
+    inside on one foot and from the outside on the other)."""
+    mirror = np.arange(len(points))
+    for part in np.unique(group):
+        left, right = np.flatnonzero((group == part) & is_left), np.flatnonzero((group == part) & ~is_left)
+        far = cdist(points[left] * [1, -1, 1], points[right])
+        rows, columns = linear_sum_assignment(far)
+        mirror[left[rows]], mirror[right[columns]] = right[columns], left[rows]
+    return mirror
 
 
 def _neighbours(points: np.ndarray, normals: np.ndarray, sheet: np.ndarray) -> np.ndarray:

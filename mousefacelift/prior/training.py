@@ -31,7 +31,7 @@ from mousefacelift.prior.template import GROUPS, build_template
 PART_WEIGHTS = {"trunk": 1.0, "tail": 1.0, "ears": 0.6, "limbs": 1.0, "eyes": 0.2}
 HUBER = 0.03  # crop units; about one pixel of the crop
 HEADING_SOFT = 8.0  # degrees; width of the target over the heading bins
-COLOUR_WEIGHT, HEADING_WEIGHT, ELEVATION_WEIGHT = 0.3, 0.15, 0.2
+COLOUR_WEIGHT, HEADING_WEIGHT, ELEVATION_WEIGHT = 1.0, 0.15, 0.2
 
 
 @dataclass
@@ -58,8 +58,8 @@ def part_error(predicted: Tensor, truth: Tensor, group: Tensor) -> Tensor:
 def prior_loss(network: PriorNetwork, batch: Batch, jitter: Tensor) -> tuple[Losses, Decoded]:
     """Loss of a batch decoded at its true heading plus `jitter` [B] radians."""
     with torch.autocast("cpu", torch.bfloat16):
-        joined, logits, elevation = network.encode(batch.picture, batch.facts, batch.known)
-        found = network.decode(joined, batch.heading + jitter)
+        features, logits, elevation = network.encode(batch.picture, batch.facts, batch.known)
+        found = network.decode(features, batch.heading + jitter)
     weights = torch.tensor([PART_WEIGHTS[name] for name in GROUPS])
     points = (part_error(found.points, batch.points, network.group) * weights).sum() / weights.sum()
     target = heading_target(batch.heading, network.bin_headings())
@@ -203,8 +203,8 @@ def evaluate(network: PriorNetwork, shards: Shards, count: int, batch: int = 128
         part = make_batch(shards.rows(rows[start : start + batch]), network.mirror, None)
         part.known = torch.full_like(part.known, known)
         with torch.autocast("cpu", torch.bfloat16):
-            joined, logits, elevation = network.encode(part.picture, part.facts, part.known)
-            found = network.decode(joined, part.heading)
+            features, logits, elevation = network.encode(part.picture, part.facts, part.known)
+            found = network.decode(features, part.heading)
         distance = (found.points - part.points).norm(dim=-1)
         for i, name in enumerate(GROUPS):
             sums.setdefault(name, []).append(distance[:, network.group == i].mean(1))

@@ -1,0 +1,48 @@
+"""Commands of the prior: data, train. The pipeline runs them for `snakemake prior` alone; its results are shipped."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from mousefacelift.commandline import add_config_argument, parse_frames, read_config, read_seed
+from mousefacelift.prior.config import PriorConfig
+
+
+def add_commands(subparsers) -> None:
+    """Add the stage's sub-commands."""
+    parser = subparsers.add_parser("data", help="paint the training pictures of some individuals")
+    parser.add_argument("--individuals", required=True, metavar="A:B", help="B excluded")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of .npy files, made whole or not at all")
+    add_config_argument(parser)
+    parser.set_defaults(run=run_data)
+
+    parser = subparsers.add_parser("train", help="train the network; goes on from a checkpoint in --out")
+    parser.add_argument("--shards", required=True, nargs="+", type=Path, metavar="DIR", help="folders of `prior data`")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="weights.safetensors is written last")
+    add_config_argument(parser)
+    parser.set_defaults(run=run_train)
+
+
+def run_data(args: argparse.Namespace) -> None:
+    """Paint one chunk of individuals."""
+    from mousefacelift.prior.shards import write_shard
+
+    start, stop, step = parse_frames(args.individuals)
+    count = write_shard(args.out, range(start, stop, step), read_config(args, PriorConfig, "prior").data)
+    print(f"{count} pictures of {len(range(start, stop, step))} individuals")
+
+
+def run_train(args: argparse.Namespace) -> None:
+    """Train to the last step; with torchrun, the batch is shared by its processes."""
+    import torch
+
+    from mousefacelift.prior.training import Trainer
+
+    torch.set_num_threads(1)  # two processes of one thread learn twice as fast as one of two threads
+    if "WORLD_SIZE" in os.environ:
+        torch.distributed.init_process_group("gloo")
+    config = read_config(args, PriorConfig, "prior")
+    args.out.mkdir(parents=True, exist_ok=True)
+    Trainer(sorted(args.shards), args.out, config.training, read_seed(args), config.data.size).run()
