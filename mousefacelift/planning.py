@@ -46,7 +46,17 @@ def written_folders(config: dict, runs: list[str]) -> list[str]:
     """
     recordings = config.get("recordings", {})
     virtual = [name for name, recording in recordings.items() if recording.get("path", "virtual") == "virtual"]
-    stages = ("capture", "distill", "splats", "objects", "dataset", "single", "predict_single", "evaluate_single")
+    stages = (
+        "capture",
+        "distill",
+        "splats",
+        "objects",
+        "dataset",
+        "prior",
+        "single",
+        "predict_single",
+        "evaluate_single",
+    )
     stages += ("report", "logs", "benchmarks")
     own = [f"results/{stage}" for stage in stages] + [f"results/recordings/{name}" for name in virtual]
     sweep = ["summary.csv", "sweep.csv", "sweep_arms.csv"]

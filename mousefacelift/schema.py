@@ -122,11 +122,9 @@ class PipelineConfig:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """judging"""
     report: ReportConfig = field(default_factory=ReportConfig)
-<<<<<<< HEAD
     """the HTML report"""
-=======
     prior: PriorConfig = field(default_factory=PriorConfig)
->>>>>>> 6eb3d52 (The single-picture prior: exact points of procedural mice, a network, render-and-compare)
+    """the single-picture prior; its weights are shipped, `snakemake prior` makes them again"""
     arms: tuple[str, ...] = ("80-20",)
     """trained by default: objects-mouse shares, real-only, distilled-only, splat-only, no-synthetic, distortion-only"""
     sweep: tuple[str, ...] = ("90-10", "80-20", "70-30")

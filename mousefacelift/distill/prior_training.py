@@ -17,14 +17,19 @@ from mousefacelift.prior.adapt import adapt_network, save_adapted
 from mousefacelift.prior.model import SHIPPED, load_prior
 
 
-def train_prior(train: FrameStore, held: FrameStore, out: Path, config: GeneratorConfig, seed: int) -> tuple[dict, dict]:
+def train_prior(
+    train: FrameStore, held: FrameStore, out: Path, config: GeneratorConfig, seed: int
+) -> tuple[dict, dict]:
     """Adapt the shipped network (or `config.prior.weights`) and validate it; returns generator.json and validation."""
     started = time.perf_counter()
     weights = Path(config.prior.weights) if config.prior.weights else SHIPPED
     network, facts = load_prior(weights), {}
     if config.prior.steps:
         found = adapt_network(network, [train.views(i) for i in range(len(train))], config.prior, seed)
-        facts = {"fit_residuals": [round(r, 5) for r in found.residuals], "points_loss": [round(v, 4) for v in found.losses]}
+        facts = {
+            "fit_residuals": [round(r, 5) for r in found.residuals],
+            "points_loss": [round(v, 4) for v in found.losses],
+        }
     save_adapted(network, out / FILES[1])
     size = train.views(0)[0].rgba.shape[0]
     (out / FILES[0]).write_text("{}")  # PriorGenerator.load asks for it; the caller writes the real one

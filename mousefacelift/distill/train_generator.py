@@ -27,7 +27,8 @@ def train_generator(
     seed: int,
     library: Path | None = None,
 ) -> dict:
-    """Train (pose, facelift), adapt (prior) or check (zero123plus, nearest) the generator, validate it; returns the validation.
+    """Train (pose, facelift), adapt (prior) or check (zero123plus, nearest) the generator, validate it; returns the
+    validation.
 
     Args:
         library: folder of the library of poses, for nearest.

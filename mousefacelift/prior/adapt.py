@@ -21,7 +21,7 @@ from mousefacelift.core.samples import View
 from mousefacelift.prior.batches import make_batch
 from mousefacelift.prior.config import AdaptConfig
 from mousefacelift.prior.crop import Crop, cut_out, relative_heading
-from mousefacelift.prior.fit import FitConfig, to_gaussians
+from mousefacelift.prior.fit import FitConfig, pixel_size, to_gaussians
 from mousefacelift.prior.individuals import draw_individual
 from mousefacelift.prior.multiview import Moment, fit_moment
 from mousefacelift.prior.network import PriorNetwork
@@ -44,7 +44,9 @@ class Adaptation:
     losses: tuple[float, float]
 
 
-def adapt_network(network: PriorNetwork, frames: Sequence[Sequence[View]], config: AdaptConfig, seed: int) -> Adaptation:
+def adapt_network(
+    network: PriorNetwork, frames: Sequence[Sequence[View]], config: AdaptConfig, seed: int
+) -> Adaptation:
     """Adapt `network` in place to the frames' pictures; frames that no mouse explains are left out.
 
     Args:
@@ -63,7 +65,8 @@ def adapt_network(network: PriorNetwork, frames: Sequence[Sequence[View]], confi
 
 
 def _row(crop: Crop, moment: Moment) -> dict[str, np.ndarray]:
-    """A training row (see `shards`) of a picture whose mouse is known; its points turned so that the animal heads along +x."""
+    """A training row (see `shards`) of a picture whose mouse is known; its points turned so that the animal heads along
+    +x."""
     c, s = np.cos(-moment.heading), np.sin(-moment.heading)
     turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
     return {
@@ -81,7 +84,9 @@ def _turned_row(network: PriorNetwork, moment: Moment, rng: np.random.Generator)
     """The fitted mouse as a camera sees it that the rig does not have."""
     like = moment.crops[int(rng.integers(len(moment.crops)))].camera
     size = 2 * network.config.size
-    focal = float(like.fxfycxcy[0]) * size / like.width * 0.6  # wide enough to hold the animal; `cut_out` closes in on it
+    focal = (
+        float(like.fxfycxcy[0]) * size / like.width * 0.6
+    )  # wide enough to hold the animal; `cut_out` closes in on it
     intrinsics = np.array([focal, focal, size / 2, size / 2])
     distance = float(np.linalg.norm(like.center))
     camera = orbit(rng.uniform(0, 360), rng.uniform(-5, 55), distance, intrinsics, size, size)
@@ -90,7 +95,8 @@ def _turned_row(network: PriorNetwork, moment: Moment, rng: np.random.Generator)
 
 @torch.no_grad()
 def _render_rgba(network: PriorNetwork, moment: Moment, camera: Camera) -> np.ndarray:
-    shown = render(to_gaussians(network, moment.points, moment.colours), CameraTensors.from_cameras([camera]))
+    cameras = CameraTensors.from_cameras([camera])
+    shown = render(to_gaussians(network, moment.points, moment.colours, pixel_size(cameras)), cameras)
     alpha = shown.alpha[0].clamp(0, 1).numpy()[..., None]
     return np.concatenate([np.clip(shown.rgb[0].numpy() / np.maximum(alpha, 1e-3), 0, 1), alpha], -1)
 
@@ -104,14 +110,23 @@ def _replay_rows(count: int, size: int) -> list[dict[str, np.ndarray]]:
             pose, rng = make_pose(individual, number, template), np.random.default_rng([REPLAY, index, number])
             for _ in range(4):
                 view = paint_view(pose, rng, size, (-10.0, 60.0))
-                rows.append({"rgba": view.rgba, "facts": view.facts, "heading": np.float32(view.heading),
-                             "anchor": view.anchor.astype(np.float32), "unit": np.float32(view.unit),
-                             "points": pose.points.astype(np.float32),
-                             "colours": np.rint(pose.colours * 255).astype(np.uint8)})
+                rows.append(
+                    {
+                        "rgba": view.rgba,
+                        "facts": view.facts,
+                        "heading": np.float32(view.heading),
+                        "anchor": view.anchor.astype(np.float32),
+                        "unit": np.float32(view.unit),
+                        "points": pose.points.astype(np.float32),
+                        "colours": np.rint(pose.colours * 255).astype(np.uint8),
+                    }
+                )
     return rows[:count]
 
 
-def _fine_tune(network: PriorNetwork, pools: tuple[list, ...], config: AdaptConfig, rng: np.random.Generator) -> list[float]:
+def _fine_tune(
+    network: PriorNetwork, pools: tuple[list, ...], config: AdaptConfig, rng: np.random.Generator
+) -> list[float]:
     """Updates on batches that take `shares` of each pool; batch statistics stay those of the prior."""
     for parameter in network.parameters():
         parameter.requires_grad_(True)

@@ -32,8 +32,11 @@ class Batch:
     colours: Tensor
 
 
-def make_batch(rows: dict[str, np.ndarray], mirror: Tensor, rng: np.random.Generator | None, known: float = 0.7) -> Batch:
-    """A batch of `Shards.rows`; with `rng` augmented: half of it mirrored, other exposures and tints, noise, cut-outs."""
+def make_batch(
+    rows: dict[str, np.ndarray], mirror: Tensor, rng: np.random.Generator | None, known: float = 0.7
+) -> Batch:
+    """A batch of `Shards.rows`; with `rng` augmented: half of it mirrored, other exposures and tints, noise,
+    cut-outs."""
     count = len(rows["heading"])
     rgba = torch.from_numpy(rows["rgba"]).permute(0, 3, 1, 2).float() / 255
     offset = torch.from_numpy(rows["points"].astype(np.float32) - rows["anchor"][:, None].astype(np.float32))
@@ -61,7 +64,8 @@ def _mirror(rgba, points, colours, heading, flip: Tensor, mirror: Tensor):
 
 
 def _recolour(rgba: Tensor, colours: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Another exposure, tint and contrast, the same on picture and truth; then noise and a cut-out on the picture only."""
+    """Another exposure, tint and contrast, the same on picture and truth; then noise and a cut-out on the picture
+    only."""
     count, size = len(rgba), rgba.shape[-1]
 
     def draw(spread: float, channels: int) -> Tensor:
@@ -79,8 +83,11 @@ def _recolour(rgba: Tensor, colours: Tensor, rng: np.random.Generator) -> tuple[
     return torch.cat([(rgb + noise).clamp(0, 1), alpha], 1), colours
 
 
-def stream(shards: Shards, mirror: Tensor, batch: int, seed: int, start: int, known: float, ahead: int = 6) -> Iterator[Batch]:
-    """Endless batches from number `start` on; batch k depends on `seed` and k alone, so that a resumed run sees the same."""
+def stream(
+    shards: Shards, mirror: Tensor, batch: int, seed: int, start: int, known: float, ahead: int = 6
+) -> Iterator[Batch]:
+    """Endless batches from number `start` on; batch k depends on `seed` and k alone, so that a resumed run sees the
+    same."""
     box: queue.Queue = queue.Queue(maxsize=ahead)
 
     def work() -> None:

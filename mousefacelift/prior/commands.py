@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from mousefacelift.commandline import add_config_argument, parse_frames, read_config, read_seed
@@ -14,13 +16,16 @@ def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
     parser = subparsers.add_parser("data", help="paint the training pictures of some individuals")
     parser.add_argument("--individuals", required=True, metavar="A:B", help="B excluded")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of .npy files, made whole or not at all")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder of .npy files, made whole or not at all"
+    )
     add_config_argument(parser)
     parser.set_defaults(run=run_data)
 
     parser = subparsers.add_parser("train", help="train the network; goes on from a checkpoint in --out")
     parser.add_argument("--shards", required=True, nargs="+", type=Path, metavar="DIR", help="folders of `prior data`")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="weights.safetensors is written last")
+    parser.add_argument("--processes", type=int, default=1, help="that share every batch")
     add_config_argument(parser)
     parser.set_defaults(run=run_train)
 
@@ -35,12 +40,16 @@ def run_data(args: argparse.Namespace) -> None:
 
 
 def run_train(args: argparse.Namespace) -> None:
-    """Train to the last step; with torchrun, the batch is shared by its processes."""
+    """Train to the last step. Two processes of one thread learn twice as fast as one process of two threads."""
+    if args.processes > 1 and "WORLD_SIZE" not in os.environ:
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(args.processes)]
+        subprocess.run([sys.executable, *torchrun, "-m", "mousefacelift", *sys.argv[1:]], check=True)
+        return
     import torch
 
     from mousefacelift.prior.training import Trainer
 
-    torch.set_num_threads(1)  # two processes of one thread learn twice as fast as one of two threads
+    torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:
         torch.distributed.init_process_group("gloo")
     config = read_config(args, PriorConfig, "prior")

@@ -47,7 +47,9 @@ def view_facts(offset: np.ndarray, unit: float) -> np.ndarray:
     return np.array([sine, np.sqrt(max(1 - sine * sine, 0.0)), 5.0 * unit / distance], np.float32)
 
 
-def camera_of_crop(center: np.ndarray, direction: np.ndarray, depth: float, half_tangent: float, size: int) -> tuple[Camera, np.ndarray, float]:
+def camera_of_crop(
+    center: np.ndarray, direction: np.ndarray, depth: float, half_tangent: float, size: int
+) -> tuple[Camera, np.ndarray, float]:
     """The crop's camera at `center` looking along `direction` [3], its anchor `depth` away, and its unit.
 
     Args:
@@ -76,16 +78,23 @@ def cut_out(rgba: np.ndarray, camera: Camera, size: int, depth: float | None = N
     """
     box = mask_bbox(rgba[..., 3] > MASK_LEVEL)
     if box is None:
-        raise DataError("the picture shows no animal", got=f"alpha of at most {rgba[..., 3].max():.2f}", expected="an RGBA cut-out")
+        raise DataError(
+            "the picture shows no animal", got=f"alpha of at most {rgba[..., 3].max():.2f}", expected="an RGBA cut-out"
+        )
     x0, y0, x1, y1 = box
     fx, fy, cx, cy = camera.fxfycxcy
     depth = float(camera.t[2]) if depth is None else depth
     if depth <= 0:
-        raise DataError("the camera does not look at the animal", got=f"depth {depth:.3f} of the world's origin",
-                        likely="a camera of another world")
+        raise DataError(
+            "the camera does not look at the animal",
+            got=f"depth {depth:.3f} of the world's origin",
+            likely="a camera of another world",
+        )
     direction = camera.R.T @ [((x0 + x1) / 2 - cx) / fx, ((y0 + y1) / 2 - cy) / fy, 1.0]
     half = MARGIN * max((x1 - x0) / fx, (y1 - y0) / fy) / 2
-    crop_camera, anchor, unit = camera_of_crop(camera.center, direction, depth * float(np.linalg.norm(direction)), half, size)
+    crop_camera, anchor, unit = camera_of_crop(
+        camera.center, direction, depth * float(np.linalg.norm(direction)), half, size
+    )
     return Crop(warp_picture(rgba, camera, crop_camera), crop_camera, anchor, unit)
 
 
@@ -95,7 +104,9 @@ def warp_picture(rgba: np.ndarray, camera: Camera, target: Camera) -> np.ndarray
     fine = target.scaled_to(target.width * over, target.height * over)
     shift = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])  # cv2 counts from pixel centres
     homography = shift @ fine.K @ fine.R @ camera.R.T @ np.linalg.inv(camera.K) @ np.linalg.inv(shift)
-    warped = cv2.warpPerspective(premultiply(rgba).astype(np.float32), homography, (fine.width, fine.height), flags=cv2.INTER_LINEAR)
+    warped = cv2.warpPerspective(
+        premultiply(rgba).astype(np.float32), homography, (fine.width, fine.height), flags=cv2.INTER_LINEAR
+    )
     if over > 1:
         warped = cv2.resize(warped, (target.width, target.height), interpolation=cv2.INTER_AREA)
     return unpremultiply(warped)
@@ -105,5 +116,3 @@ def relative_heading(heading: float, camera: Camera) -> float:
     """Heading (radians, world) relative to the direction from the camera to what it looks at, in [-pi, pi)."""
     forward = camera.R[2]
     return float((heading - np.arctan2(forward[1], forward[0]) + np.pi) % (2 * np.pi) - np.pi)
-
-

@@ -1,4 +1,5 @@
-"""Render-and-compare: move a guessed mouse until its render agrees with the picture, or with several pictures of one moment.
+"""Render-and-compare: move a guessed mouse until its render agrees with the picture, or with several pictures of one
+moment.
 
 What moves: heading, size and place; the shape's code, held near the guess; a small shift of every point, held near its
 neighbours; colours. Hypotheses start together and the worse half is dropped on the way.
@@ -16,11 +17,14 @@ from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.render import RenderConfig, render
 from mousefacelift.prior.model import Guess
 from mousefacelift.prior.network import PriorNetwork
-from mousefacelift.prior.surface import Disks, make_gaussians, shape_disks, sink_points
+from mousefacelift.prior.surface import Disks, make_gaussians, shape_disks
 
-RATES = {"code": 0.04, "heading": 0.015, "size": 0.01, "offset": 0.012, "shift": 0.0025, "colours": 0.02}
+RATES = {"code": 0.03, "heading": 0.015, "size": 0.01, "offset": 0.012, "shift": 0.0025, "colours": 0.02}
 RESHAPE_EVERY = 6  # steps between new orientations and sizes of the disks, the slowest part of a step
-CODE_WEIGHT, SHIFT_WEIGHT, COLOUR_WEIGHT = 0.002, 40.0, 0.5
+CODE_WEIGHT, SHIFT_WEIGHT, COLOUR_WEIGHT = 0.1, 40.0, 0.5
+ODDS_WEIGHT = (
+    0.001  # residual that a hypothesis e times less likely must gain: silhouettes alone mistake front for back
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,9 @@ class Fitted:
     """A mouse that explains its pictures.
 
     Args:
-        points: [N, 3] and colours [N, 3] in the view's frame. code: [C]. heading: radians. residual: mean squared error of
-            premultiplied colours and alpha over the crop, after the fit. residuals: [H] of the hypotheses after the trial.
+        points: [N, 3] and colours [N, 3] in the view's frame. code: [C]. heading: radians. residual: mean squared error
+            of premultiplied colours and alpha over the crop, after the fit. residuals: [H] of the hypotheses after the
+            trial.
     """
 
     points: Tensor
@@ -70,23 +75,32 @@ class _State:
         self.disks: Disks | None = None
         for leaf in self.leaves.values():
             leaf.requires_grad_(True)
-        self.optimiser = torch.optim.Adam([{"params": [leaf], "lr": RATES[name]} for name, leaf in self.leaves.items()], betas=(0.8, 0.95))
+        self.optimiser = torch.optim.Adam(
+            [{"params": [leaf], "lr": RATES[name]} for name, leaf in self.leaves.items()], betas=(0.8, 0.95)
+        )
 
     def points(self, network: PriorNetwork) -> Tensor:
         leaf = self.leaves
-        return network.place(leaf["code"], leaf["heading"], self.guess.size * leaf["size"].exp(), leaf["offset"]) + leaf["shift"]
+        return (
+            network.place(leaf["code"], leaf["heading"], self.guess.size * leaf["size"].exp(), leaf["offset"])
+            + leaf["shift"]
+        )
 
     def penalty(self, network: PriorNetwork) -> Tensor:
         """[H] distance from what the prior finds likely."""
         leaf, around = self.leaves, network.neighbours
         rough = leaf["shift"] - leaf["shift"][:, around].mean(2)
         tint = leaf["colours"] - self.guess.colours
-        return (CODE_WEIGHT * (leaf["code"] - self.guess.code).square().mean(1)
-                + SHIFT_WEIGHT * (rough.square().sum(-1).mean(1) + 0.02 * leaf["shift"].square().sum(-1).mean(1))
-                + COLOUR_WEIGHT * 0.02 * tint.square().mean((1, 2)))
+        return (
+            CODE_WEIGHT * (leaf["code"] - self.guess.code).square().mean(1)
+            + SHIFT_WEIGHT * (rough.square().sum(-1).mean(1) + 0.02 * leaf["shift"].square().sum(-1).mean(1))
+            + COLOUR_WEIGHT * 0.02 * tint.square().mean((1, 2))
+        )
 
 
-def fit_mouse(network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: CameraTensors, config: FitConfig) -> Fitted:
+def fit_mouse(
+    network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: CameraTensors, config: FitConfig
+) -> Fitted:
     """The mouse among the hypotheses, and near them, that explains V pictures best.
 
     Args:
@@ -98,8 +112,9 @@ def fit_mouse(network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: Ca
     for step in range(config.steps):
         if step == min(config.trial, config.steps - 1) and len(state.guess.heading) > 1:
             with torch.no_grad():
-                residuals = _compare(network, state, pictures, cameras).tolist()
-            state = _keep_best(state, residuals)
+                error = _compare(network, state, pictures, cameras)
+            residuals = error.tolist()
+            state = _keep_best(state, int((error - ODDS_WEIGHT * state.guess.probability.log()).argmin()))
         if step % RESHAPE_EVERY == 0:
             state.disks = None
         loss = (_compare(network, state, pictures, cameras) + state.penalty(network)).sum()
@@ -115,7 +130,9 @@ def fit_mouse(network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: Ca
         residual = float(_compare(network, state, pictures, cameras)[0])
         points = state.points(network)[0]
     leaf = {name: value.detach() for name, value in state.leaves.items()}
-    return Fitted(points, leaf["colours"][0], leaf["code"][0], float(leaf["heading"][0]), residual, residuals or [residual])
+    return Fitted(
+        points, leaf["colours"][0], leaf["code"][0], float(leaf["heading"][0]), residual, residuals or [residual]
+    )
 
 
 @torch.no_grad()
@@ -124,8 +141,8 @@ def measure(network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: Came
     return _compare(network, _State(guess, network.config.points), pictures, cameras)
 
 
-def _keep_best(state: _State, residuals: list[float]) -> _State:
-    best = torch.tensor([min(range(len(residuals)), key=residuals.__getitem__)])
+def _keep_best(state: _State, row: int) -> _State:
+    best = torch.tensor([row])
     kept = _State(state.guess.select(best), state.leaves["shift"].shape[1])
     with torch.no_grad():
         for name, leaf in kept.leaves.items():
@@ -138,8 +155,9 @@ def _compare(network: PriorNetwork, state: _State, pictures: Tensor, cameras: Ca
     points = state.points(network)
     if state.disks is None:
         with torch.no_grad():
-            state.disks = shape_disks(sink_points(points, network.neighbours), network.neighbours, network.group)
-    gaussians = make_gaussians(points, state.leaves["colours"], network.neighbours, network.group, state.disks)
+            state.disks = shape_disks(points, network.neighbours, network.group)
+    pixel = pixel_size(cameras)
+    gaussians = make_gaussians(points, state.leaves["colours"], network.neighbours, network.group, pixel, state.disks)
     count = len(state.guess.heading)
     many = replace(cameras, w2c=cameras.w2c.expand(count, -1, -1, -1), fxfycxcy=cameras.fxfycxcy.expand(count, -1, -1))
     shown = render(gaussians, many, RenderConfig())
@@ -148,6 +166,11 @@ def _compare(network: PriorNetwork, state: _State, pictures: Tensor, cameras: Ca
     return alpha + colour
 
 
-def to_gaussians(network: PriorNetwork, points: Tensor, colours: Tensor) -> Gaussians:
-    """The Gaussians of one mouse, points [N, 3] in any frame."""
-    return make_gaussians(points, colours, network.neighbours, network.group)
+def pixel_size(cameras: CameraTensors) -> float:
+    """Length that a pixel spans at the origin, mean over the cameras."""
+    return float((cameras.centers.norm(dim=-1) / cameras.fxfycxcy[..., 0]).mean())
+
+
+def to_gaussians(network: PriorNetwork, points: Tensor, colours: Tensor, pixel: float) -> Gaussians:
+    """The Gaussians of one mouse, points [N, 3] in any frame; `pixel` as in `make_gaussians`."""
+    return make_gaussians(points, colours, network.neighbours, network.group, pixel)

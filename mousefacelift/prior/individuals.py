@@ -138,7 +138,9 @@ def _turns(names: tuple[str, ...], amount: float, rng: np.random.Generator) -> n
             spread[i] = (14.0, 14.0, 14.0)
     vectors = spread * rng.normal(size=spread.shape) * amount
     along = np.arange(TAIL_JOINTS) / (TAIL_JOINTS - 1)
-    curl = 9.0 * rng.normal(size=2) + 14.0 * rng.normal(size=2) * np.cos(np.pi * np.outer(along + 0.3 * rng.normal(), [1, 1]))
+    curl = 9.0 * rng.normal(size=2) + 14.0 * rng.normal(size=2) * np.cos(
+        np.pi * np.outer(along + 0.3 * rng.normal(), [1, 1])
+    )
     tails = [names.index(f"tail_{i}") for i in range(TAIL_JOINTS)]
     vectors[tails] = np.stack([0 * along, 0.35 * curl[:, 0], curl[:, 1]], -1) * (0.3 + 0.7 * amount)
     return Rotation.from_rotvec(np.radians(vectors)).as_matrix()
@@ -157,6 +159,6 @@ def draw_lights(rng: np.random.Generator) -> Lights:
     soft = rng.uniform(0.35, 0.85)
     weights = np.append(np.full(dome, soft / dome), (1 - soft) * rng.dirichlet(np.full(lamps, 3.0)))
     weights *= rng.uniform(0.75, 1.25)
-    return Lights(np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), sine], -1), weights, np.arange(dome + lamps) >= dome)
-
-
+    return Lights(
+        np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), sine], -1), weights, np.arange(dome + lamps) >= dome
+    )

@@ -16,6 +16,7 @@ from mousefacelift.prior.network import NetworkConfig, PriorNetwork
 
 SHIPPED = Path(__file__).parent / "weights" / "prior.safetensors"
 APART_DEG = 25.0  # two hypotheses are never closer than this in heading
+LEAST_SHARE = 0.04  # of the likeliest heading's probability; less likely ones are no hypotheses
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ def load_prior(path: str | Path = SHIPPED) -> PriorNetwork:
 
     path = Path(path)
     if not path.is_file():
-        raise MissingWeights("weights of the single-picture prior", where=str(path), hint="snakemake prior makes them again")
+        raise MissingWeights(
+            "weights of the single-picture prior", where=str(path), hint="snakemake prior makes them again"
+        )
     try:
         with safe_open(path, "pt") as file:
             sizes = json.loads(file.metadata()["network"])
@@ -88,7 +91,13 @@ def guess_mouse(network: PriorNetwork, crop: Crop, hypotheses: int = 4, known: b
     chance, bins = logits[0].softmax(0), network.bin_headings()
     chosen: list[int] = []
     for index in chance.argsort(descending=True).tolist():
-        away = torch.rad2deg((bins[chosen] - bins[index] + np.pi) % (2 * np.pi) - np.pi).abs() if chosen else torch.empty(0)
+        away = (
+            torch.rad2deg((bins[chosen] - bins[index] + np.pi) % (2 * np.pi) - np.pi).abs()
+            if chosen
+            else torch.empty(0)
+        )
+        if chance[index] < LEAST_SHARE * chance.max():
+            break
         if bool((away >= APART_DEG).all()):
             chosen.append(index)
         if len(chosen) == hypotheses:

@@ -35,7 +35,8 @@ class Moment:
 
 
 def fit_moment(network: PriorNetwork, views: Sequence[View], fit: FitConfig) -> Moment:
-    """The mouse that explains all pictures of one moment, started from the guess, of any picture, that explains them best."""
+    """The mouse that explains all pictures of one moment, started from the guess, of any picture, that explains them
+    best."""
     crops = [cut_out(view.rgba, view.camera, network.config.size) for view in views]
     pictures = stack_pictures(crops, fit.size)
     small = [crop.camera.scaled_to(fit.size, fit.size) for crop in crops]
@@ -48,12 +49,16 @@ def fit_moment(network: PriorNetwork, views: Sequence[View], fit: FitConfig) -> 
             best = (float(error[row]), crop, guess.select([row]), cameras)
     _, crop, guess, cameras = best
     fitted = fit_mouse(network, guess, pictures, cameras, fit)
-    return Moment(points_in_world(fitted.points, crop), fitted.colours, _heading_in_world(fitted, crop), fitted.residual, crops)
+    return Moment(
+        points_in_world(fitted.points, crop), fitted.colours, _heading_in_world(fitted, crop), fitted.residual, crops
+    )
 
 
 def stack_pictures(crops: Sequence[Crop], size: int) -> Tensor:
     """[V, S, S, 4] premultiplied pictures of crops."""
-    return torch.stack([torch.from_numpy(premultiply(resize_rgba(c.rgba, size, size)).astype(np.float32)) for c in crops])
+    return torch.stack(
+        [torch.from_numpy(premultiply(resize_rgba(c.rgba, size, size)).astype(np.float32)) for c in crops]
+    )
 
 
 def _heading_in_world(fitted: Fitted, crop: Crop) -> float:

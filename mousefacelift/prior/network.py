@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+from torch.nn import functional as F
 
 from mousefacelift.prior.template import NEIGHBOURS
 
 FACTS = 3
-GLANCE = 5  # edge of the thumbnail that the coat is read from: features that place points forget how bright an animal is
+GLANCE = (
+    5  # edge of the thumbnail that the coat is read from: features that place points forget how bright an animal is
+)
 CODE_STD_FLOOR = 1e-4
 
 
@@ -61,7 +63,8 @@ class Decoded:
 
 @dataclass
 class Features:
-    """What the network keeps of B pictures: joined [B, F] features and camera facts, glance [B, 4 GLANCE^2] thumbnail."""
+    """What the network keeps of B pictures: joined [B, F] features and camera facts, glance [B, 4 GLANCE^2]
+    thumbnail."""
 
     joined: Tensor
     glance: Tensor
@@ -119,7 +122,8 @@ class ShapeDecoder(nn.Module):
         nn.init.zeros_(self.fine.weight)
 
     def forward(self, code: Tensor) -> Tensor:
-        # 0.05: a unit step of a fresh weight moves points by a twentieth of the animal, so that one learning rate suits all
+        # 0.05: a unit step of a fresh weight moves points by a twentieth of the animal, so that one learning rate suits
+        # all
         flat = self.mean + self.basis(code) + 0.05 * self.fine(F.gelu(self.hidden(code)))
         return flat.unflatten(-1, (-1, 3))
 
@@ -134,7 +138,9 @@ class PriorNetwork(nn.Module):
         self.encoder = Encoder(config)
         self.heading = nn.Linear(width + FACTS + 1, config.headings)
         self.elevation = nn.Linear(width, 2)  # sine and cosine; sees no facts, so that they cannot be copied
-        self.trunk = nn.Sequential(nn.Linear(width + FACTS + 1 + 2, width), nn.GELU(), nn.Linear(width, width), nn.GELU())
+        self.trunk = nn.Sequential(
+            nn.Linear(width + FACTS + 1 + 2, width), nn.GELU(), nn.Linear(width, width), nn.GELU()
+        )
         self.pose = nn.Linear(width, config.code + 2 + 1 + 3)  # code, turn, log size, offset
         self.coat = nn.Sequential(nn.Linear(width + 4 * GLANCE**2, 256), nn.GELU(), nn.Linear(256, config.colours))
         self.shape = ShapeDecoder(config.code, config.detail, config.points)
@@ -198,7 +204,9 @@ def normalise_shapes(points: np.ndarray, trunk: np.ndarray) -> tuple[np.ndarray,
 
 
 @torch.no_grad()
-def start_from_data(network: PriorNetwork, points: np.ndarray, colours: np.ndarray, units: np.ndarray, template) -> None:
+def start_from_data(
+    network: PriorNetwork, points: np.ndarray, colours: np.ndarray, units: np.ndarray, template
+) -> None:
     """Set template, means and bases (principal components) from poses; see `Shards.poses` for the arguments."""
     network.group.copy_(torch.from_numpy(template.group))
     network.mirror.copy_(torch.from_numpy(template.mirror))

@@ -17,7 +17,9 @@ from mousefacelift.virtual.mesh import FUR
 from mousefacelift.virtual.painter import BAND_GREY, BAND_HEIGHT, DISPLAY_GAMMA, Scene, make_scene, paint
 from mousefacelift.virtual.rig import from_camera
 
-FUR_OFFSET = 0.15  # share of the fur's length by which its visible surface lies outside the skin; fitted to painted silhouettes
+FUR_OFFSET = (
+    0.15  # share of the fur's length by which its visible surface lies outside the skin; fitted to painted silhouettes
+)
 HAIR_LIGHT = 0.58  # light on the hair that is seen over the light on the skin below; fitted to painted views
 HAIR_SHINE = 0.014
 
@@ -92,8 +94,11 @@ class PaintedView:
     camera: Camera
 
 
-def random_camera(pose: PoseTruth, rng: np.random.Generator, size: int, elevation: tuple[float, float]) -> tuple[Camera, np.ndarray, float]:
-    """The camera of a random crop, its anchor (mm) and unit: any azimuth, distances and lenses of real rigs, a crop a little off."""
+def random_camera(
+    pose: PoseTruth, rng: np.random.Generator, size: int, elevation: tuple[float, float]
+) -> tuple[Camera, np.ndarray, float]:
+    """The camera of a random crop, its anchor (mm) and unit: any azimuth, distances and lenses of real rigs, a crop a
+    little off."""
     azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(*elevation))
     distance = float(np.exp(rng.uniform(np.log(190.0), np.log(750.0))))
     direction = np.array([np.cos(height) * np.cos(azimuth), np.cos(height) * np.sin(azimuth), np.sin(height)])
@@ -128,7 +133,8 @@ def paint_square(scene: Scene, camera: Camera, coarse: bool = False) -> np.ndarr
 
 
 def degrade(rgba: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """uint8 rgba with a mask as real ones are (grown, shrunk, lossy, cut), blur and sensor noise; colours lie outside the true mask too."""
+    """uint8 rgba with a mask as real ones are (grown, shrunk, lossy, cut), blur and sensor noise; colours lie outside
+    the true mask too."""
     colour, alpha = rgba[..., :3].copy(), rgba[..., 3]
     background = rng.uniform(0.2, 0.95)
     colour = colour * alpha[..., None] + background * (1 - alpha[..., None])
@@ -148,7 +154,9 @@ def degrade(rgba: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _ragged(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The mask with a rough border, as lossy video leaves it."""
     size = mask.shape[0]
-    rough = cv2.resize(rng.normal(size=(size // 4, size // 4)).astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
+    rough = cv2.resize(
+        rng.normal(size=(size // 4, size // 4)).astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR
+    )
     soft = cv2.GaussianBlur(mask, (0, 0), 0.8)
     return np.clip((soft - 0.5) * 2.5 + 0.5 + 0.35 * rough * (soft > 0.02) * (soft < 0.98), 0, 1).astype(np.float32)
 

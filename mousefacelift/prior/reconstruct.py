@@ -24,10 +24,12 @@ class Reconstruction:
     """A mouse in the world of the camera (Z up, animal near the origin).
 
     Args:
-        gaussians: N disks. camera: the one given, or the one assumed. elevation: degrees, of the view axis at the animal.
+        gaussians: N disks. camera: the one given, or the one assumed. elevation: degrees, of the view axis at the
+            animal.
         camera_known: whether it was given. heading: degrees from +x toward +y in the world.
-        residual: of render-and-compare, mean squared over the crop. hypotheses: headings (world, degrees), probabilities and
-            residuals of what was tried. code: [C] of the shape. points: [N, 3] template points. colours: [N, 3].
+        residual: of render-and-compare, mean squared over the crop. hypotheses: headings (world, degrees),
+            probabilities and residuals of what was tried. code: [C] of the shape. points: [N, 3] template points.
+            colours: [N, 3].
     """
 
     gaussians: Gaussians
@@ -42,8 +44,14 @@ class Reconstruction:
     colours: Tensor
 
 
-def reconstruct(rgba: np.ndarray, camera: Camera | None, model: PriorNetwork, fit: FitConfig | None = None,
-                elevation: float | None = None, hypotheses: int = 4) -> Reconstruction:
+def reconstruct(
+    rgba: np.ndarray,
+    camera: Camera | None,
+    model: PriorNetwork,
+    fit: FitConfig | None = None,
+    elevation: float | None = None,
+    hypotheses: int = 4,
+) -> Reconstruction:
     """The mouse of one picture.
 
     Args:
@@ -68,13 +76,16 @@ def reconstruct(rgba: np.ndarray, camera: Camera | None, model: PriorNetwork, fi
 
 
 def assume_camera(rgba: np.ndarray, model: PriorNetwork, elevation: float | None) -> Camera:
-    """The canonical camera at azimuth 0 that the picture is taken to come from, at the given or the estimated elevation.
+    """The canonical camera at azimuth 0 that the picture is taken to come from, at the given or the estimated
+    elevation.
 
     The picture's longer side spans the canonical field of view, so that a tight picture shows a large animal.
     """
     height, width = rgba.shape[:2]
     if not (rgba[..., 3] > MASK_LEVEL).any():
-        raise DataError("the picture shows no animal", got=f"alpha of at most {rgba[..., 3].max():.2f}", expected="an RGBA cut-out")
+        raise DataError(
+            "the picture shows no animal", got=f"alpha of at most {rgba[..., 3].max():.2f}", expected="an RGBA cut-out"
+        )
     focal = canonical_fxfycxcy(max(height, width))[0]
     intrinsics = np.array([focal, focal, width / 2, height / 2])
     level = orbit(0.0, 15.0 if elevation is None else elevation, CANONICAL_DISTANCE, intrinsics, width, height)
@@ -115,15 +126,31 @@ def points_in_world(points: Tensor, crop: Crop) -> Tensor:
     return crop.unit * points @ turn + torch.from_numpy(crop.anchor).float()
 
 
-def _in_world(model: PriorNetwork, fitted: Fitted, guess: Guess, crop: Crop, camera: Camera, known: bool) -> Reconstruction:
+def _in_world(
+    model: PriorNetwork, fitted: Fitted, guess: Guess, crop: Crop, camera: Camera, known: bool
+) -> Reconstruction:
     points = points_in_world(fitted.points, crop)
     forward = crop.camera.R[2]
     facing = float(np.degrees(np.arctan2(forward[1], forward[0])))
-    tried = [{"heading": round((float(np.degrees(h)) + facing) % 360, 1), "probability": round(float(p), 4)}
-             for h, p in zip(guess.heading, guess.probability)]
+    tried = [
+        {"heading": round((float(np.degrees(h)) + facing) % 360, 1), "probability": round(float(p), 4)}
+        for h, p in zip(guess.heading, guess.probability)
+    ]
     for entry, residual in zip(tried, fitted.residuals):
         entry["residual"] = round(residual, 5)
     elevation = float(np.degrees(np.arcsin(crop.facts[0])))
     heading = (np.degrees(fitted.heading) + facing) % 360
-    return Reconstruction(to_gaussians(model, points, fitted.colours), camera, known, elevation, float(heading), fitted.residual,
-                          tried, fitted.code, points, fitted.colours)
+    return Reconstruction(
+        to_gaussians(
+            model, points, fitted.colours, float(np.linalg.norm(camera.center - crop.anchor)) / camera.fxfycxcy[0]
+        ),
+        camera,
+        known,
+        elevation,
+        float(heading),
+        fitted.residual,
+        tried,
+        fitted.code,
+        points,
+        fitted.colours,
+    )

@@ -76,7 +76,8 @@ class Shards:
         return {name: np.stack([row[name] for row in found]) for name in found[0]}
 
     def poses(self, step: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Points [P, N, 3] mm, colours [P, N, 3] in [0, 1] and the mean unit of its views [P] of every `step`-th pose."""
+        """Points [P, N, 3] mm, colours [P, N, 3] in [0, 1] and the mean unit of its views [P] of every `step`-th
+        pose."""
         points, colours, units = [], [], []
         for shard in self._shards:
             unit = np.bincount(shard["pose"], shard["unit"]) / np.bincount(shard["pose"])
@@ -89,6 +90,8 @@ class Shards:
 def _open_shard(folder: Path) -> dict[str, np.ndarray]:
     missing = [name for name in NAMES if not (folder / f"{name}.npy").is_file()]
     if missing:
-        raise DataError(f"shard {folder} is not complete", got=f"no {', '.join(missing)}", hint="rerun `mousefacelift prior data`")
+        raise DataError(
+            f"shard {folder} is not complete", got=f"no {', '.join(missing)}", hint="rerun `mousefacelift prior data`"
+        )
     big = ("rgba", "points", "colours")
     return {name: np.load(folder / f"{name}.npy", mmap_mode="r" if name in big else None) for name in NAMES}

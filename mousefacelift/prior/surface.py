@@ -1,6 +1,9 @@
-"""Surface points -> Gaussians: one flat disk per template point, as wide as the gap to its neighbours, so the solid is closed."""
+"""Surface points -> Gaussians: one flat disk per template point, as wide as the gap to its neighbours, so the solid is
+closed."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,15 +11,27 @@ from torch import Tensor
 from mousefacelift.core.gaussians import Gaussians
 
 # Per part (template.GROUPS), fitted to the silhouettes and colours of painted views of the true points:
-SPREAD = (0.60, 0.45, 0.45, 0.45, 0.45)  # standard deviation of a disk over the RMS distance to its neighbours
+SPREAD = (0.55, 0.35, 0.35, 0.35, 0.4)  # standard deviation of a disk over the RMS distance to its neighbours
 ROUND = (0.8, 0.0, 0.5, 0.0, 0.5)  # least ratio of a disk's two widths; rings of the trunk are closer along than across
-SINK = 1.0  # share of the way to the middle of its neighbours by which a disk lies under its point: it has a width of its own
+SINK = 1.0  # share of the way to the middle of its neighbours by which a disk, having a width, lies under its point
+INSET = 0.7  # pixels by which it lies deeper still: renderers blur every disk by half a pixel, which widens outlines
+MOST_INSET = 0.8  # of the distance to the neighbours; thin parts are not turned inside out
 THICKNESS = 0.1  # of a disk over its smaller width
-OPACITY = 0.98
+OPACITY = 0.9
 
 
-def shape_disks(points: Tensor, neighbours: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
-    """Quaternions [..., N, 4] wxyz and scales [..., N, 3] of disks that follow the surface of points [..., N, 3].
+@dataclass(frozen=True)
+class Disks:
+    """Orientations wxyz [..., N, 4], sizes [..., N, 3], outward normals [..., N, 3], and the room below each [..., N]."""
+
+    quats: Tensor
+    scales: Tensor
+    normals: Tensor
+    room: Tensor
+
+
+def shape_disks(points: Tensor, neighbours: Tensor, group: Tensor) -> Disks:
+    """Disks that follow the surface of points [..., N, 3].
 
     The axes are those of the second moments of the neighbours [N, K] about each point; the shortest one is the normal.
     """
@@ -24,10 +39,13 @@ def shape_disks(points: Tensor, neighbours: Tensor, group: Tensor) -> tuple[Tens
     moments = torch.einsum("...ki,...kj->...ij", offsets, offsets) / neighbours.shape[1]
     values, axes = torch.linalg.eigh(moments)
     wide = values[..., 1:].clamp_min(1e-12).sqrt()
+    room = MOST_INSET * wide[..., 0]
     wide = torch.maximum(wide, points.new_tensor(ROUND)[group, None] * wide[..., 1:])
     scales = torch.cat([THICKNESS * wide[..., :1], wide], -1) * points.new_tensor(SPREAD)[group, None]
     normal = torch.linalg.cross(axes[..., :, 1], axes[..., :, 2])  # makes the frame right-handed
-    return quaternions(torch.stack([normal, axes[..., :, 1], axes[..., :, 2]], -1)), scales
+    outward = (normal * torch.linalg.cross(offsets[..., 0, :], offsets[..., 1, :])).sum(-1, keepdim=True).sign()
+    quats = quaternions(torch.stack([normal, axes[..., :, 1], axes[..., :, 2]], -1))
+    return Disks(quats, scales, normal * outward, room)
 
 
 def quaternions(rotation: Tensor) -> Tensor:
@@ -37,10 +55,36 @@ def quaternions(rotation: Tensor) -> Tensor:
     squares = torch.stack([trace, *(2 * m[..., i, i] - trace for i in range(3))], -1)  # 4 q^2 - 1
     rows = torch.stack(
         [
-            torch.stack([1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1),
-            torch.stack([m[..., 2, 1] - m[..., 1, 2], 1 + squares[..., 1], m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0]], -1),
-            torch.stack([m[..., 0, 2] - m[..., 2, 0], m[..., 0, 1] + m[..., 1, 0], 1 + squares[..., 2], m[..., 1, 2] + m[..., 2, 1]], -1),
-            torch.stack([m[..., 1, 0] - m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1], 1 + squares[..., 3]], -1),
+            torch.stack(
+                [1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1
+            ),
+            torch.stack(
+                [
+                    m[..., 2, 1] - m[..., 1, 2],
+                    1 + squares[..., 1],
+                    m[..., 0, 1] + m[..., 1, 0],
+                    m[..., 0, 2] + m[..., 2, 0],
+                ],
+                -1,
+            ),
+            torch.stack(
+                [
+                    m[..., 0, 2] - m[..., 2, 0],
+                    m[..., 0, 1] + m[..., 1, 0],
+                    1 + squares[..., 2],
+                    m[..., 1, 2] + m[..., 2, 1],
+                ],
+                -1,
+            ),
+            torch.stack(
+                [
+                    m[..., 1, 0] - m[..., 0, 1],
+                    m[..., 0, 2] + m[..., 2, 0],
+                    m[..., 1, 2] + m[..., 2, 1],
+                    1 + squares[..., 3],
+                ],
+                -1,
+            ),
         ],
         -2,
     )
@@ -48,21 +92,17 @@ def quaternions(rotation: Tensor) -> Tensor:
     return torch.nn.functional.normalize(rows.gather(-2, best).squeeze(-2), dim=-1)
 
 
-Disks = tuple[Tensor, Tensor]  # quaternions and scales
-
-
-def make_gaussians(points: Tensor, colours: Tensor, neighbours: Tensor, group: Tensor, disks: Disks | None = None) -> Gaussians:
-    """Opaque disks [..., N] at points [..., N, 3] with colours [..., N, 3]; gradients reach positions and colours only.
+def make_gaussians(
+    points: Tensor, colours: Tensor, neighbours: Tensor, group: Tensor, pixel: float, disks: Disks | None = None
+) -> Gaussians:
+    """Disks [..., N] at points [..., N, 3] with colours [..., N, 3]; gradients reach positions and colours only.
 
     Args:
-        disks: orientations and sizes of an earlier call with nearly the same points; by default they are made anew.
+        pixel: length at the animal that a pixel of the renders spans.
+        disks: of an earlier call with nearly the same points; by default they are made anew.
     """
-    points = sink_points(points, neighbours)
     with torch.no_grad():
-        quats, scales = shape_disks(points, neighbours, group) if disks is None else disks
-    return Gaussians.from_rgb(points, quats, scales, torch.full_like(points[..., 0], OPACITY), colours)
-
-
-def sink_points(points: Tensor, neighbours: Tensor) -> Tensor:
-    """Where the disks of surface points [..., N, 3] lie."""
-    return points + SINK * (points[..., neighbours, :].mean(-2) - points)
+        disks = disks or shape_disks(points, neighbours, group)
+        inset = disks.normals * disks.room.clamp_max(INSET * pixel).unsqueeze(-1)
+    sunk = points + SINK * (points[..., neighbours, :].mean(-2) - points) - inset
+    return Gaussians.from_rgb(sunk, disks.quats, disks.scales, torch.full_like(points[..., 0], OPACITY), colours)

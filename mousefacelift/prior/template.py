@@ -1,7 +1,8 @@
 """The template: which vertices of the procedural mouse stand for its surface, the same on every individual.
 
 Points are chosen once on the average animal, by farthest-point sampling of each part with its own budget (thin parts
-more densely than the trunk), on the left half only; the right half is its mirror image, so that a left-right map exists.
+more densely than the trunk), on the left half only; the right half is its mirror image, so that a left-right map
+exists.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Template:
         vertices: [N] vertex index in the procedural mesh.
         group: [N] index into GROUPS.
         mirror: [N] the point that a left-right mirror image puts here.
-        neighbours: [N, NEIGHBOURS] points around each on the same sheet of the same part.
+        neighbours: [N, NEIGHBOURS] points around each on the same sheet of the same part; seen from outside, the first
+            two turn counter-clockwise.
     """
 
     vertices: np.ndarray
@@ -120,5 +122,15 @@ def _neighbours(points: np.ndarray, normals: np.ndarray, sheet: np.ndarray) -> n
         for i, row in zip(ids, near):
             row = row[row != i]
             facing = normals[row] @ normals[i] > _SAME_SIDE
-            around[i] = np.resize(np.concatenate([row[facing], row[~facing]])[:NEIGHBOURS], NEIGHBOURS)
+            chosen = np.resize(np.concatenate([row[facing], row[~facing]])[:NEIGHBOURS], NEIGHBOURS)
+            around[i] = _turn_outward(points[chosen] - points[i], normals[i], chosen)
     return around
+
+
+def _turn_outward(offsets: np.ndarray, normal: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The neighbours with a pair in front whose cross product tells outside from inside."""
+    length = np.maximum(np.linalg.norm(offsets, axis=1), 1e-9)
+    sine = np.cross(offsets[:, None], offsets[None]) @ normal / (length[:, None] * length[None])
+    first, second = np.unravel_index(sine.argmax(), sine.shape)
+    rest = [k for k in range(len(chosen)) if k not in (first, second)]
+    return chosen[[first, second, *rest]]

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+from torch.nn import functional as F
 
 from mousefacelift.errors import ConfigError
 from mousefacelift.prior.batches import Batch, make_batch, stream
@@ -45,8 +45,12 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        return (self.points + COLOUR_WEIGHT * self.colours + HEADING_WEIGHT * self.heading
-                + ELEVATION_WEIGHT * self.elevation)
+        return (
+            self.points
+            + COLOUR_WEIGHT * self.colours
+            + HEADING_WEIGHT * self.heading
+            + ELEVATION_WEIGHT * self.elevation
+        )
 
 
 def part_error(predicted: Tensor, truth: Tensor, group: Tensor) -> Tensor:
@@ -87,7 +91,10 @@ class Trainer:
         self.out, self.config, self.seed = out, config, seed
         self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         if config.batch % self.world:
-            raise ConfigError("prior.training.batch must be divisible by the number of processes", got=f"{config.batch} by {self.world}")
+            raise ConfigError(
+                "prior.training.batch must be divisible by the number of processes",
+                got=f"{config.batch} by {self.world}",
+            )
         self.shards = Shards(folders)
         torch.manual_seed(seed)
         template = build_template()
@@ -180,8 +187,13 @@ class Trainer:
             stream_.write(json.dumps(row) + "\n")
 
     def _save(self) -> None:
-        state = {"network": self.network.state_dict(), "average": self.average, "optimiser": self.optimiser.state_dict(),
-                 "step": self.step, "seconds": self.seconds}
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
         temporary = self.out / ".checkpoint.pt.tmp"
         torch.save(state, temporary)
         os.replace(temporary, self.out / "checkpoint.pt")
@@ -194,8 +206,11 @@ class Trainer:
 
 
 @torch.no_grad()
-def evaluate(network: PriorNetwork, shards: Shards, count: int, batch: int = 128, known: float = 1.0) -> dict[str, float]:
-    """Mean point errors per part (crop units, at the true heading), share of headings wrong by over 90 and 30 degrees."""
+def evaluate(
+    network: PriorNetwork, shards: Shards, count: int, batch: int = 128, known: float = 1.0
+) -> dict[str, float]:
+    """Mean point errors per part (crop units, at the true heading), share of headings wrong by over 90 and 30
+    degrees."""
     network.eval()
     rows = np.linspace(0, len(shards) - 1, count).astype(int)
     sums: dict[str, list] = {}
@@ -212,7 +227,10 @@ def evaluate(network: PriorNetwork, shards: Shards, count: int, batch: int = 128
         off = torch.rad2deg((guess - part.heading + math.pi) % (2 * math.pi) - math.pi).abs()
         sums.setdefault("heading>90", []).append((off > 90).float())
         sums.setdefault("heading>30", []).append((off > 30).float())
-        tilt = torch.rad2deg(torch.atan2(elevation[:, 0].float(), elevation[:, 1].float()) - torch.atan2(part.facts[:, 0], part.facts[:, 1]))
+        tilt = torch.rad2deg(
+            torch.atan2(elevation[:, 0].float(), elevation[:, 1].float())
+            - torch.atan2(part.facts[:, 0], part.facts[:, 1])
+        )
         sums.setdefault("elevation", []).append(tilt.abs())
         sums.setdefault("colour", []).append((found.colours - part.colours).abs().mean((1, 2)))
     return {name: float(torch.cat(values).mean()) for name, values in sums.items()}
@@ -222,8 +240,11 @@ def export_weights(network: PriorNetwork, average: dict[str, Tensor], path: Path
     """Write the averaged weights in half precision as safetensors, sizes in the header."""
     from safetensors.torch import save_file
 
-    tensors = {name: (value.half() if value.is_floating_point() else value.to(torch.int32)).contiguous()
-               for name, value in average.items() if not name.endswith("num_batches_tracked")}
+    tensors = {
+        name: (value.half() if value.is_floating_point() else value.to(torch.int32)).contiguous()
+        for name, value in average.items()
+        if not name.endswith("num_batches_tracked")
+    }
     temporary = path.with_name(f".{path.name}.tmp")
     save_file(tensors, temporary, metadata={"network": json.dumps(network.describe())})
     os.replace(temporary, path)

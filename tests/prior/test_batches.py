@@ -27,7 +27,9 @@ def test_a_mirrored_row_shows_the_mirrored_animal_from_the_mirrored_side(shard):
     rows = Shards([shard]).rows(np.arange(4))
     plain, mirrored = make_batch(rows, mirror, None), make_batch(rows, mirror, Always())
     torch.testing.assert_close(mirrored.heading, -plain.heading)
-    torch.testing.assert_close(mirrored.points, plain.points[:, mirror] * torch.tensor([1.0, -1.0, 1.0]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        mirrored.points, plain.points[:, mirror] * torch.tensor([1.0, -1.0, 1.0]), atol=1e-5, rtol=0
+    )
     alpha = mirrored.picture[:, 3, 8:]  # the stand-in also cuts out the corner
     torch.testing.assert_close(alpha, plain.picture[:, 3, 8:].flip(-1))
 

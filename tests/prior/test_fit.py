@@ -6,7 +6,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.render import render
 from mousefacelift.core.samples import View
-from mousefacelift.prior.fit import FitConfig, to_gaussians
+from mousefacelift.prior.fit import FitConfig, pixel_size, to_gaussians
 from mousefacelift.prior.model import Guess
 from mousefacelift.prior.multiview import fit_moment
 from mousefacelift.prior.reconstruct import reconstruct
@@ -22,7 +22,8 @@ def mouse(network, heading=0.4):
 
 def photo(network, points, colours, camera):
     with torch.no_grad():
-        shown = render(to_gaussians(network, points, colours), CameraTensors.from_cameras([camera]))
+        cameras = CameraTensors.from_cameras([camera])
+        shown = render(to_gaussians(network, points, colours, pixel_size(cameras)), cameras)
     alpha = shown.alpha[0].numpy()[..., None]
     return np.concatenate([np.clip(shown.rgb[0].numpy() / np.maximum(alpha, 1e-3), 0, 1), alpha], -1).astype(np.float32)
 
@@ -37,8 +38,14 @@ def guessed(monkeypatch, network):
         headings = torch.tensor([0.4 + turn - facing for turn in (np.pi, np.pi / 2, 0.15, -np.pi / 2)][-hypotheses:])
         count = len(headings)
         offset = torch.tensor([[0.0, 0.05, 0.04]]).expand(count, -1)
-        return Guess(torch.zeros(count, net.config.code), headings, torch.full((count, 1), 0.23 / crop.unit), offset,
-                     torch.full((count, net.config.points, 3), 0.5), torch.full((count,), 0.25))
+        return Guess(
+            torch.zeros(count, net.config.code),
+            headings,
+            torch.full((count, 1), 0.23 / crop.unit),
+            offset,
+            torch.full((count, net.config.points, 3), 0.5),
+            torch.full((count,), 0.25),
+        )
 
     monkeypatch.setattr("mousefacelift.prior.reconstruct.guess_mouse", guess_mouse)
     monkeypatch.setattr("mousefacelift.prior.multiview.guess_mouse", guess_mouse)

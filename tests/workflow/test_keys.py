@@ -26,6 +26,7 @@ READ_BY = {  # the longest name that a key begins with decides
         "select_objects",
         "render_scans",
         "film_animals",
+        "prior_train",
         "predict_single",
         *FITS,
     },
@@ -51,6 +52,8 @@ READ_BY = {  # the longest name that a key begins with decides
     "distill.generator.sampler": {"train_generator", *PAINTED},
     "distill.generator.network": {"train_generator"},
     "distill.generator.training": {"train_generator"},
+    "distill.generator.prior": {"train_generator"},
+    "distill.generator.prior.view_steps": {"train_generator", *PAINTED},
     "distill.views": {"distill_views"},
     "distill.views.view_set": PAINTED,
     "distill.views.azimuths": PAINTED,
@@ -105,6 +108,11 @@ READ_BY = {  # the longest name that a key begins with decides
     "evaluate": {"evaluate_arm", "evaluate_single"},
     "evaluate.consistency_frames": {"evaluate_arm"},
     "report": {"build_report"},
+    "prior.data": {"prior_data"},
+    "prior.data.individuals": set(),  # these two decide which chunks there are
+    "prior.data.chunk": set(),
+    "prior.data.size": {"prior_data", "prior_train"},
+    "prior.training": {"prior_train"},
     "scale": set(),  # sets other keys
     "arms": set(),  # these decide which runs there are
     "sweep": set(),

@@ -76,13 +76,8 @@ rule distill_views:
         runtime=240,
     params:
         **stage(
-<<<<<<< HEAD
-            "seed distill.generator.{kind,weights,prompt_embeddings,precision,sampler} distill.views"
-            " distill.nearest distill.gate.{voxels,coverage,saturation,contrast,max_quarantine}",
-=======
             "seed distill.generator.{kind,weights,prompt_embeddings,precision,sampler,prior.view_steps} distill.views"
-            " distill.gate.{voxels,coverage,saturation,contrast,max_quarantine}",
->>>>>>> 6eb3d52 (The single-picture prior: exact points of procedural mice, a network, render-and-compare)
+            " distill.nearest distill.gate.{voxels,coverage,saturation,contrast,max_quarantine}",
             "distill.make_views",
         ),
     shell:

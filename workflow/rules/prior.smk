@@ -46,6 +46,5 @@ rule prior_train:
     params:
         **stage("seed prior.data.size prior.training", "prior.training"),
     shell:
-        "python -m torch.distributed.run --standalone --nproc-per-node {threads} -m mousefacelift prior train"
-        " --shards $(dirname {input:q}) --out $(dirname {output:q})"
+        "python -m mousefacelift prior train --shards $(dirname {input:q}) --out $(dirname {output:q}) --processes {threads}"
         " --config-json {params.config:q} >>{log:q} 2>&1"

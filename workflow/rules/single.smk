@@ -51,7 +51,7 @@ rule predict_single:
         runtime=120,
     params:
         **stage(
-            "seed single distill.generator.{kind,weights,prompt_embeddings,precision,sampler} distill.nearest"
+            "seed single distill.generator.{kind,weights,prompt_embeddings,precision,sampler,prior.view_steps} distill.nearest"
             " distill.views.{view_set,azimuths,elevation}",
             "single.load single.plan single.predict",
         ),

@@ -1,7 +1,7 @@
 """The `prior` generator: one photo -> one mouse by the adapted single-picture network -> renders from any camera.
 
-Reads results/distill/generator/{generator.json, adapted.safetensors} that `mousefacelift distill train` wrote. All views
-of one photo share one solid.
+Reads results/distill/generator/{generator.json, adapted.safetensors} that `mousefacelift distill train` wrote. All
+views of one photo share one solid.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class PriorGenerator:
     name = "prior"
     licence = "as the project; trained on procedural mice and adapted to the user's recording"
 
-    def __init__(self, network: PriorNetwork, view_set: ViewSet, fit: FitConfig, size: int, weights: dict[str, str]) -> None:
+    def __init__(
+        self, network: PriorNetwork, view_set: ViewSet, fit: FitConfig, size: int, weights: dict[str, str]
+    ) -> None:
         self.network, self.view_set, self.fit, self.resolution, self.weights = network, view_set, fit, size, weights
 
     @classmethod
@@ -53,14 +55,23 @@ class PriorGenerator:
         wanted = [self.view_set.cameras(view.camera, self.resolution) for view in inputs]
         return self.generate_at(inputs, wanted, seeds)
 
-    def generate_at(self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]) -> list[list[View]]:
+    def generate_at(
+        self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]
+    ) -> list[list[View]]:
         """Views at the `wanted` absolute cameras of each input."""
         check_foreground(inputs)
         painted = []
         for view, cameras, seed in zip(inputs, wanted, seeds, strict=True):
             found = reconstruct(view.rgba, view.camera, self.network, self.fit)
-            meta = {"generator": self.name, "seed": seed, "residual": round(found.residual, 5), "heading": round(found.heading, 1)}
-            painted.append([View(image, camera, meta) for image, camera in zip(render_views(found.gaussians, cameras), cameras)])
+            meta = {
+                "generator": self.name,
+                "seed": seed,
+                "residual": round(found.residual, 5),
+                "heading": round(found.heading, 1),
+            }
+            painted.append(
+                [View(image, camera, meta) for image, camera in zip(render_views(found.gaussians, cameras), cameras)]
+            )
         return painted
 
 
