@@ -146,7 +146,7 @@ class NearestConfig:
 class GeneratorConfig:
     """The generator itself: what is trained, and how it is asked."""
 
-    kind: Literal["prior", "pose", "facelift", "zero123plus", "nearest"] = "pose"
+    kind: Literal["prior", "pose", "facelift", "zero123plus", "nearest"] = "prior"
     """prior (the project's own single-picture model, adapted to the recording), pose (a small network that learns from
     the recording alone), facelift (a published pipeline folder), zero123plus, or nearest (the filmed pose that
     explains the photo best; needs no training)"""

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from mousefacelift.virtual import coat, mesh, motion
 from mousefacelift.virtual.anatomy import COATS, SPINE, TAIL_JOINTS, Animal
+from mousefacelift.virtual.body_parts import FUR
 from mousefacelift.virtual.light import Lights
 from mousefacelift.virtual.pose import Puppet
 from mousefacelift.virtual.skin import Pose, Skinner
@@ -61,7 +62,7 @@ def _tint(body: mesh.MouseMesh, rng: np.random.Generator) -> mesh.MouseMesh:
     if rng.uniform() < 0.25:
         hair = hair ** rng.uniform(0.55, 1.0)  # linear reflectances below 1 become greyer
     skin = np.clip(body.albedo * np.exp(0.10 * rng.normal(size=3) + 0.15 * rng.normal()), 0.004, 0.92)
-    furry = np.clip(body.fur * 1.2, 0, 1)[:, None] * (body.region == mesh.FUR)[:, None]
+    furry = np.clip(body.fur * 1.2, 0, 1)[:, None] * (body.region == FUR)[:, None]
     albedo = np.clip(hair * coat.SKIN_UNDER_FUR * furry + skin * (1 - furry), 0.004, 0.92)
     length = body.fur_length * rng.uniform(0.8, 1.25)
     return replace(body, hair=np.clip(hair, 0.01, 0.92), albedo=albedo, fur_length=length)

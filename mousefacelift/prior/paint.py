@@ -11,9 +11,9 @@ from mousefacelift.core.cameras import Camera, look_at
 from mousefacelift.prior.crop import MARGIN, camera_of_crop, relative_heading, span_of_points, view_facts
 from mousefacelift.prior.individuals import KEY, Individual, draw_lights, draw_pose
 from mousefacelift.prior.template import Template
+from mousefacelift.virtual.body_parts import FUR
 from mousefacelift.virtual.degrade import change_mask
 from mousefacelift.virtual.loft import vertex_normals
-from mousefacelift.virtual.mesh import FUR
 from mousefacelift.virtual.painter import BAND_GREY, BAND_HEIGHT, DISPLAY_GAMMA, Scene, make_scene, paint
 from mousefacelift.virtual.rig import from_camera
 

@@ -22,7 +22,11 @@ OPACITY = 0.9
 
 @dataclass(frozen=True)
 class Disks:
-    """Orientations wxyz [..., N, 4], sizes [..., N, 3], outward normals [..., N, 3], and the room below each [..., N]."""
+    """N disks.
+
+    Args:
+        quats: [..., N, 4] wxyz. scales: [..., N, 3]. normals: [..., N, 3] outward. room: [..., N] most inset.
+    """
 
     quats: Tensor
     scales: Tensor

@@ -1,6 +1,6 @@
 """`mousefacelift reconstruct`: one picture, or several posed views, to a splat.
 
-    mousefacelift reconstruct mouse.png --out DIR            picture -> multi-view generator -> reconstructor
+    mousefacelift reconstruct mouse.png --out DIR            picture -> the single-picture model
     mousefacelift reconstruct --views SAMPLE_DIR --out DIR   real views with cameras (a FaceLift sample folder)
 
 Writes per picture DIR/{name}/: gaussians.ply (and .spz), turntable.mp4, sheet.png, views/ (what the reconstructor was
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mousefacelift.distill.nearest.library import Library
     from mousefacelift.reconstruct.write import WriteOptions
 
+GENERATOR = Path("results/distill/generator")
 LIBRARY = Path("results/distill/library")
 ASSUMED_ELEVATION = 15.0  # degrees, of a picture that nobody says it of, where the generator cannot estimate it
 SHEET = 256  # pixels of a picture in the sheet of a generator's own body
@@ -60,8 +61,8 @@ def add_command(subparsers) -> None:
     parser.add_argument(
         "--generator",
         type=Path,
-        default=Path("results/distill/generator"),
-        help="multi-view generator's folder (default: %(default)s)",
+        default=None,
+        help=f"folder of what answers the picture (default: {GENERATOR} if it is there, else the shipped prior)",
     )
     parser.add_argument(
         "--library",
@@ -170,16 +171,24 @@ def _generator(args: argparse.Namespace):
 
     config = read_config(args, DistillConfig, "distill")
     wanted = wanted_views(config.views.view_set, config.views.azimuths, config.views.elevation)
+    if args.generator is None and (GENERATOR / "generator.json").is_file():
+        args.generator = GENERATOR
+    if args.generator is None:
+        from mousefacelift.distill.generators.prior import PriorGenerator
+
+        return PriorGenerator.shipped(wanted, config.generator.prior.view_steps)
     return load_generator(args.generator, config.generator, wanted, config.nearest)
 
 
 def _pictures(args: argparse.Namespace, generator) -> Iterator[tuple[Path, View, SampleFacts]]:
     """Every picture: its file, framed as the generator knows animals, and what is to be written down about it."""
     from mousefacelift.core.records import SampleFacts
+    from mousefacelift.distill.generators.prior import SHIPPED_AREA
     from mousefacelift.distill.load_generator import known_area
     from mousefacelift.reconstruct.pictures import frame_picture, read_picture
 
-    area, elevation = known_area(args.generator), ASSUMED_ELEVATION if args.elevation is None else args.elevation
+    area = known_area(args.generator) if args.generator else SHIPPED_AREA
+    elevation = ASSUMED_ELEVATION if args.elevation is None else args.elevation
     matting = _matting(args) if args.matting == "auto" else None
     masks, poses = args.mask or [None] * len(args.images), _known_poses(args.library)
     for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
@@ -217,8 +226,17 @@ def _solids_of_pictures(args: argparse.Namespace, generator, options: WriteOptio
         seconds = round(time.perf_counter() - started, 3)
         shown = View(view.rgba, solid.camera, view.facts)
         found = {"seconds": seconds, "elevation": round(azimuth_elevation(solid.camera)[1], 1), **solid.facts}
+        _say(path, found)
         folder = args.out / path.stem
         yield write_reconstruction(folder, solid.gaussians, Sample((shown,), facts), SHEET, options, found)
+
+
+def _say(path: Path, found: dict) -> None:
+    """Print what a generator says about its answer."""
+    words = [f"{name} {found[name]}" for name in ("elevation", "residual", "pose_distance") if name in found]
+    print(f"{path.name}: {', '.join(words)}", file=sys.stderr)
+    if found.get("warning"):
+        print(f"warning: {path.name}: {found['warning']}", file=sys.stderr)
 
 
 def _known_poses(folder: Path | None) -> Library | None:

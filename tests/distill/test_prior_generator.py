@@ -42,7 +42,7 @@ def test_the_declared_views_are_painted_and_do_not_depend_on_the_seed(generator,
     assert len(first) == len(VIEW_SETS["sixty"].relative_azimuths) and first[0].rgba.shape == (48, 48, 4)
     for a, b in zip(first, second):
         np.testing.assert_array_equal(a.rgba, b.rgba)
-    assert first[0].meta["generator"] == "prior" and first[0].meta["residual"] > 0
+    assert first[0].facts.generator == "prior" and first[0].facts.details["residual"] > 0
 
 
 def test_an_empty_photo_and_an_empty_folder_are_refused(generator, picture, tmp_path):

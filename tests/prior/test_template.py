@@ -1,5 +1,6 @@
 import numpy as np
 
+from mousefacelift.prior.model import SHIPPED, load_prior
 from mousefacelift.prior.template import GROUPS, build_template
 from mousefacelift.virtual.anatomy import Animal
 from mousefacelift.virtual.mesh import build_mouse
@@ -23,3 +24,10 @@ def test_thin_parts_have_points_and_neighbours_belong_to_the_same_part():
     )
     assert (template.group[template.neighbours] == template.group[:, None]).all()
     assert (template.neighbours != np.arange(len(template.group))[:, None]).all()
+
+
+def test_the_shipped_weights_belong_to_this_template():
+    shipped, template = load_prior(), build_template()
+    for name in ("group", "mirror", "neighbours"):
+        np.testing.assert_array_equal(getattr(shipped, name).numpy(), getattr(template, name))
+    assert SHIPPED.stat().st_size <= 20_000_000

@@ -1,7 +1,7 @@
-"""The `prior` generator: one photo -> one mouse by the adapted single-picture network -> renders from any camera.
+"""The `prior` generator: one photo -> one mouse by the single-picture network -> renders from any camera.
 
-Reads results/distill/generator/{generator.json, adapted.safetensors} that `mousefacelift distill train` wrote. All
-views of one photo share one solid.
+Reads results/distill/generator/{generator.json, adapted.safetensors} that `mousefacelift distill train` wrote, or the
+shipped network. All views of one photo share one solid.
 """
 
 from __future__ import annotations
@@ -9,35 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.render import render
+from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
-from mousefacelift.distill.generators.protocol import check_foreground, hash_files, require_files
+from mousefacelift.distill.generators.nearest import render_straight
+from mousefacelift.distill.generators.protocol import Solid, check_foreground, hash_files, require_files
 from mousefacelift.distill.view_sets import ViewSet
+from mousefacelift.prior.familiar import describe_familiarity
 from mousefacelift.prior.fit import FitConfig
-from mousefacelift.prior.model import load_prior
+from mousefacelift.prior.model import SHIPPED, load_prior
 from mousefacelift.prior.network import PriorNetwork
-from mousefacelift.prior.reconstruct import reconstruct
+from mousefacelift.prior.reconstruct import Reconstruction, reconstruct
 
 FILES = ("generator.json", "adapted.safetensors")
 HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"
+SHIPPED_AREA = 0.06  # share of the image at which a picture of unknown scale is shown; the six-camera rig's
 
 
 class PriorGenerator:
-    """The adapted network with render-and-compare; draws nothing at random, so seeds do not matter."""
+    """The network with render-and-compare; draws nothing at random, so seeds do not matter."""
 
     name = "prior"
-    licence = "as the project; trained on procedural mice and adapted to the user's recording"
+    licence = "as the project; trained on procedural mice, adapted to the user's recording"
 
-    def __init__(
-        self, network: PriorNetwork, view_set: ViewSet, fit: FitConfig, size: int, weights: dict[str, str]
-    ) -> None:
-        self.network, self.view_set, self.fit, self.resolution, self.weights = network, view_set, fit, size, weights
+    def __init__(self, network: PriorNetwork, view_set: ViewSet, steps: int, size: int, weights: dict[str, str]):
+        self.network, self.view_set, self.resolution, self.weights = network, view_set, size, weights
+        self.fit = FitConfig(steps, min(10, steps))
 
     @classmethod
     def load(cls, folder: str | Path, view_set: ViewSet, steps: int, size: int) -> PriorGenerator:
@@ -47,13 +44,25 @@ class PriorGenerator:
             MissingWeights: the folder is not complete.
         """
         root = require_files(folder, FILES, "the prior generator", HINT)
-        network = load_prior(root / FILES[1])
-        return cls(network, view_set, FitConfig(steps, min(10, steps)), size, hash_files(root, FILES[1:]))
+        return cls(load_prior(root / FILES[1]), view_set, steps, size, hash_files(root, FILES[1:]))
+
+    @classmethod
+    def shipped(cls, view_set: ViewSet, steps: int, size: int = 128) -> PriorGenerator:
+        """The network that comes with the project, which knows no recording."""
+        return cls(load_prior(SHIPPED), view_set, steps, size, hash_files(SHIPPED.parent, [SHIPPED.name]))
 
     def generate(self, inputs: Sequence[View], seeds: Sequence[int]) -> list[list[View]]:
         """Views of the declared set for each input; see `Generator.generate`."""
         wanted = [self.view_set.cameras(view.camera, self.resolution) for view in inputs]
         return self.generate_at(inputs, wanted, seeds)
+
+    def solid(self, view: View, knows_camera: bool, elevation: float | None = None) -> Solid:
+        """The mouse itself, fitted with twice the steps; see `SolidGenerator.solid`."""
+        check_foreground([view])
+        found = reconstruct(
+            view.rgba, view.camera if knows_camera else None, self.network, FitConfig(2 * self.fit.steps, 12), elevation
+        )
+        return Solid(found.gaussians, found.camera, _facts(found) | {"hypotheses": found.hypotheses})
 
     def generate_at(
         self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]
@@ -63,22 +72,12 @@ class PriorGenerator:
         painted = []
         for view, cameras, seed in zip(inputs, wanted, seeds, strict=True):
             found = reconstruct(view.rgba, view.camera, self.network, self.fit)
-            meta = {
-                "generator": self.name,
-                "seed": seed,
-                "residual": round(found.residual, 5),
-                "heading": round(found.heading, 1),
-            }
-            painted.append(
-                [View(image, camera, meta) for image, camera in zip(render_views(found.gaussians, cameras), cameras)]
-            )
+            facts = ViewFacts(generator=self.name, seed=seed, details=_facts(found))
+            images = render_straight(found.gaussians, cameras)
+            painted.append([View(image, camera, facts) for image, camera in zip(images, cameras, strict=True)])
         return painted
 
 
-@torch.no_grad()
-def render_views(gaussians: Gaussians, cameras: Sequence[Camera]) -> list[np.ndarray]:
-    """Straight-alpha rgba [H, W, 4] of Gaussians from cameras of one size."""
-    shown = render(gaussians, CameraTensors.from_cameras(cameras))
-    alpha = shown.alpha.clamp(0, 1).unsqueeze(-1)
-    colour = torch.where(alpha > 1e-3, shown.rgb / alpha.clamp_min(1e-3), torch.zeros(())).clamp(0, 1)
-    return list(torch.cat([colour, alpha], -1).numpy().astype(np.float32))
+def _facts(found: Reconstruction) -> dict:
+    facts = {"residual": round(found.residual, 5), "heading": round(found.heading, 1)}
+    return facts | describe_familiarity(found)
