@@ -22,9 +22,10 @@ from mousefacelift.prior.surface import Disks, make_gaussians, shape_disks
 RATES = {"code": 0.03, "heading": 0.015, "size": 0.01, "offset": 0.012, "shift": 0.0025, "colours": 0.02}
 RESHAPE_EVERY = 6  # steps between new orientations and sizes of the disks, the slowest part of a step
 CODE_WEIGHT, SHIFT_WEIGHT, COLOUR_WEIGHT = 0.1, 40.0, 0.5
-ODDS_WEIGHT = (
-    0.001  # residual that a hypothesis e times less likely must gain: silhouettes alone mistake front for back
-)
+# One picture hardly tells depth from size: both are held near the guess, per squared crop unit (size: logarithm).
+PLACE_WEIGHT = 0.2
+# Residual that a hypothesis e times less likely must gain: silhouettes alone mistake front for back.
+ODDS_WEIGHT = 0.001
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,11 @@ class _State:
         leaf, around = self.leaves, network.neighbours
         rough = leaf["shift"] - leaf["shift"][:, around].mean(2)
         tint = leaf["colours"] - self.guess.colours
+        moved = leaf["size"].square().sum(1) + (leaf["offset"] - self.guess.offset).square().sum(1)
         return (
             CODE_WEIGHT * (leaf["code"] - self.guess.code).square().mean(1)
             + SHIFT_WEIGHT * (rough.square().sum(-1).mean(1) + 0.02 * leaf["shift"].square().sum(-1).mean(1))
+            + PLACE_WEIGHT * moved
             + COLOUR_WEIGHT * 0.02 * tint.square().mean((1, 2))
         )
 

@@ -33,7 +33,7 @@ def test_views_from_opposite_sides_have_mirrored_outlines(generator, picture):
     """Of one solid far away; two independently painted views would not agree."""
     level = [orbit(a, 0, 40.0, canonical_fxfycxcy(64) * [15, 15, 1, 1], 64, 64) for a in (70, 250)]
     here, there = generator.generate_at([picture], [level], [0])[0]
-    assert (here.rgba[..., 3] > 0.5).sum() > 100
+    assert (here.rgba[..., 3] > 0.5).sum() > 40
     assert mask_iou(here.rgba[..., 3] > 0.5, there.rgba[:, ::-1, 3] > 0.5) > 0.9
 
 

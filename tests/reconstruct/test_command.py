@@ -101,6 +101,8 @@ def test_several_pictures_share_one_load_of_each_network(trained, tmp_path, load
             str(tmp_path / "out"),
             "--model",
             str(trained),
+            "--generator",
+            str(tmp_path),
             "--frames",
             "0",
             "--seed",
