@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TypeVar
 
 from mousefacelift.config import load
@@ -18,7 +19,7 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
         "--config-json",
         default="{}",
         metavar="JSON",
-        help="sections of config.yaml that this command reads, with the seed; default: all defaults",
+        help="sections of config.yaml that this command reads, with the seed, or @FILE; default: all defaults",
     )
 
 
@@ -40,8 +41,11 @@ def read_seed(args: argparse.Namespace) -> int:
 
 def config_mapping(args: argparse.Namespace) -> dict:
     """The whole --config-json as a dict."""
+    text = args.config_json
     try:
-        mapping = json.loads(args.config_json)
+        mapping = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except OSError as error:
+        raise ConfigError("the file of --config-json cannot be read", got=str(error)) from error
     except json.JSONDecodeError as error:
         raise ConfigError(
             "--config-json is not JSON", got=str(error), expected='{"section": {...}, "seed": 0}'

@@ -47,6 +47,13 @@ def section(cls: type[T]) -> type[T]:
     return dataclass(frozen=True, config=rules)(cls)
 
 
+def require_at_least(section: Any, least: float, *names: str) -> None:
+    """Raise ValueError for the first of the fields `names` that is smaller than `least`."""
+    for name in names:
+        if getattr(section, name) < least:
+            raise ValueError(f"{name} is {getattr(section, name):g}, and must be {least:g} or more")
+
+
 @cache
 def adapter(cls: type) -> TypeAdapter:
     """pydantic's reader and writer of a section."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
+from mousefacelift.dataset.config import check_arm_name
 from mousefacelift.errors import ConfigError
 
 
@@ -36,6 +39,76 @@ def refuse_repeated_keys(paths: list[str]) -> None:
                         hint="give each recording its own name",
                     )
                 pending += [(value, f"{where}{key.value}.") for key, value in node.value]
+
+
+def keep_named_recordings(config: dict, paths: list[str]) -> None:
+    """Drop recordings of earlier configuration files that the last file with a section `recordings` does not name.
+
+    Snakemake merges the files, so that a user's own file would otherwise bring along the virtual mouse of config.yaml.
+    A recording of `--config` alone stays.
+    """
+    named = []
+    for path in paths:
+        document = yaml.safe_load(Path(path).read_text())
+        if isinstance(document, dict) and isinstance(document.get("recordings"), dict):
+            named.append(set(document["recordings"]))
+    if named and isinstance(config.get("recordings"), dict):
+        dropped = set().union(*named) - named[-1]
+        config["recordings"] = {name: entry for name, entry in config["recordings"].items() if name not in dropped}
+
+
+def check_plan(config: dict) -> None:
+    """Raise ConfigError for what the whole configuration, or the rigs that are known already, show to be impossible."""
+    scans = config["objects"]["scans"]["sequences"]
+    for where, names in (("recordings", config["recordings"]), ("objects.scans.sequences", scans)):
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                raise ConfigError(
+                    f"the name {name!r} in '{where}' cannot be a folder of results",
+                    expected="letters, digits, _ and -, beginning with a letter or digit",
+                )
+    if not config["recordings"]:
+        raise ConfigError("config key 'recordings' is empty", expected="one recording or more", hint="mend config.yaml")
+    for arm in (*config["arms"], *config["sweep"]):
+        check_arm_name(arm)
+    if not config["arms"]:
+        raise ConfigError("config key 'arms' is empty", expected="one arm or more", hint='arms: ["80-20"]')
+    for name, recording in config["recordings"].items():
+        _check_recording(config, name, recording)
+    init = config["train"]["init"]
+    if init and not os.path.isdir(os.path.expanduser(init)):
+        raise ConfigError(
+            "config key 'train.init' names a folder that is not there",
+            got=init,
+            likely="scale: published starts from the published weights" if config["scale"] == "published" else None,
+            hint=f'mousefacelift lrm import CHECKPOINT --out {init}, or train.init: ""',
+        )
+
+
+def _check_recording(config: dict, name: str, recording: dict) -> None:
+    """Frames that a virtual recording does not have, and a held-out camera beyond a rig that is known."""
+    virtual = config["virtual"]
+    if recording["path"] == "virtual" and recording["frames"][1] > virtual["frames"]:
+        raise ConfigError(
+            f"recording '{name}' has fewer frames than 'recordings.{name}.frames' asks for",
+            got=f"virtual.frames {virtual['frames']}",
+            expected=f"{recording['frames'][1]} or more",
+        )
+    held_out, cameras = config["dataset"]["splits"]["held_out_camera"], _audited_cameras(name)
+    if isinstance(held_out, int) and cameras and not 0 <= held_out < cameras:
+        raise ConfigError(
+            "config key 'dataset.splits.held_out_camera' names no camera of the rig",
+            got=f"{held_out}, recording '{name}' has {cameras} cameras",
+            expected=f"0 to {cameras - 1}, or null for none",
+        )
+
+
+def _audited_cameras(name: str) -> int:
+    """Number of cameras of a recording's rig; 0 before its audit."""
+    try:
+        return len(json.loads(Path(f"results/capture/{name}/rig.json").read_text())["cameras"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def written_folders(config: dict, runs: list[str]) -> list[str]:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import field
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.check.config import EvaluateConfig
-from mousefacelift.config import adapter, json_schema, load, section
+from mousefacelift.config import adapter, json_schema, load, require_at_least, section
 from mousefacelift.dataset.config import DatasetConfig, LoaderConfig, MixtureConfig
 from mousefacelift.distill.config import DistillConfig
+from mousefacelift.errors import ConfigError
 from mousefacelift.lrm.config import PredictConfig, TrainConfig
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.prior.config import PriorConfig
@@ -73,6 +75,9 @@ class GpusConfig:
     train: int = 0
     predict: int = 0
 
+    def __post_init__(self) -> None:
+        require_at_least(self, 0, "generator", "views", "splats", "train", "predict")
+
 
 @section
 class JobsConfig:
@@ -85,6 +90,9 @@ class JobsConfig:
     """rerun a stage when its code changed (comments, docstrings and layout do not count)"""
     gpus: GpusConfig = field(default_factory=GpusConfig)
     """per GPU step"""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "frames_per_job", "objects_per_job")
 
 
 @section
@@ -135,12 +143,32 @@ class PipelineConfig:
     """how work is cut into jobs; nothing here changes a result"""
 
 
+def refuse_odd_names(node: object, where: str = "config.yaml") -> None:
+    """Raise ConfigError for names and values that YAML does not read as text or numbers: 20240501, 2024-05-01, yes."""
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            if not isinstance(name, str):
+                kind = {bool: "true or false", int: "a number", float: "a number"}.get(type(name), "a date")
+                raise ConfigError(
+                    f"the name {name} in '{where}' is {kind} for YAML",
+                    expected="text",
+                    hint=f'write it in quotes: "{name}"',
+                )
+            refuse_odd_names(inner, name if where == "config.yaml" else f"{where}.{name}")
+    elif isinstance(node, list):
+        for inner in node:
+            refuse_odd_names(inner, where)
+    elif isinstance(node, date):
+        raise ConfigError(f"config key '{where}' is a date for YAML", got=node, hint=f'write it in quotes: "{node}"')
+
+
 def complete(config: dict) -> dict:
     """The whole configuration with every default written out, from what the user's files say.
 
     Raises:
         ConfigError: a key that no section has, or a value that its key cannot have.
     """
+    refuse_odd_names(config)
     scale = config.get("scale", "demo")
     given = json.loads(json.dumps(config))
     for key, value in SCALES.get(scale, {}).items() if isinstance(scale, str) else ():

@@ -6,6 +6,7 @@ Snakemake.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from mousefacelift.codehash import code_version
 
+LONGEST = 60_000  # characters; Linux gives one argument 131,072 bytes, and the shell command is one
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -48,7 +50,7 @@ def stage_params(config: dict, keys: Iterable[str], modules: Iterable[str]) -> d
         keys: dotted names (`splats.fit.count`); the name of a section or part of one stands for all below it.
         modules: modules of this package that hold the stage's logic; what they import is followed.
     Returns:
-        {"config": JSON of those keys, nested as in the file, with "exact": no others may be read,
+        {"config": JSON of those keys, nested as in the file, with "exact": no others may be read, or @FILE,
         "code": hash, or "off" with `jobs.rerun_on_code: false`}.
     Raises:
         KeyError: config.yaml has no such key.
@@ -61,7 +63,23 @@ def stage_params(config: dict, keys: Iterable[str], modules: Iterable[str]) -> d
             source, target = source[name], target.setdefault(name, {})
         target[last] = source[last]
     follow = config["jobs"]["rerun_on_code"]
-    return {"config": json.dumps(chosen, sort_keys=True), "code": code_version(tuple(modules)) if follow else "off"}
+    return {
+        "config": _short(json.dumps(chosen, sort_keys=True)),
+        "code": code_version(tuple(modules)) if follow else "off",
+    }
+
+
+def _short(text: str) -> str:
+    """`text`, or `@FILE` that holds it where the command line would be too long (20,000 excluded frames)."""
+    if len(text) <= LONGEST:
+        return text
+    path = Path(f"results/config/{hashlib.sha256(text.encode()).hexdigest()[:16]}.json")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making = path.with_suffix(f".{os.getpid()}")
+        making.write_text(text)
+        making.replace(path)
+    return f"@{path}"
 
 
 def frame_numbers(frames: list[int]) -> range:

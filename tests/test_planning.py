@@ -1,9 +1,12 @@
+import json
 import os
+from datetime import date
 
 import pytest
 
 from mousefacelift.errors import ConfigError
-from mousefacelift.planning import refuse_cameras, refuse_outputs
+from mousefacelift.planning import check_plan, keep_named_recordings, refuse_cameras, refuse_outputs
+from mousefacelift.schema import complete
 
 CONFIG = {
     "recordings": {"m1": {"path": "virtual"}, "own": {"path": "data/own"}},
@@ -102,3 +105,91 @@ def test_a_rig_that_fits_its_keys_is_planned():
     refuse_cameras(rig(3, held_out=None, inputs=2, least=2))
     only_own = rig(3) | {"recordings": {"own": {"path": "data/own"}}}
     refuse_cameras(only_own)
+
+
+def plan(**sections):
+    """What the Snakefile does with a configuration, before any job is planned."""
+    config = complete({"recordings": {"mouse1": {}}} | sections)
+    check_plan(config)
+    refuse_cameras(config)
+
+
+def own(**keys):
+    return {"recordings": {"m1": {"path": "/data/m", **keys}}}
+
+
+@pytest.mark.parametrize(
+    "sections, words",
+    [
+        ({"arms": ["90:10"]}, "arm '90:10' is not known"),
+        ({"sweep": ["90-20"]}, "does not sum to 100"),
+        ({"arms": []}, "'arms' is empty"),
+        ({"recordings": {}}, "'recordings' is empty"),
+        (own(frames=[]), "recordings.m1' is not usable: frames"),
+        (own(frames=[4]), "frames"),
+        (own(frames=[0, 9, 1, 1]), "frames"),
+        (own(frames=[9, 3]), "frames"),
+        (own(frames=[0, 9, 0]), "frames"),
+        ({"train": {"steps": 0}}, "'train' is not usable: steps is 0"),
+        ({"splats": {"fit": {"optimise": {"steps": 0}}}}, "splats.fit"),
+        ({"distill": {"generator": {"training": {"steps": 0}}}}, "distill.generator.training"),
+        ({"jobs": {"frames_per_job": 0}}, "frames_per_job is 0"),
+        ({"jobs": {"objects_per_job": -1}}, "objects_per_job is -1"),
+        ({"jobs": {"gpus": {"train": -1}}}, "train is -1"),
+        ({"recordings": {20240501: {}}}, 'write it in quotes: "20240501"'),
+        ({"recordings": {date(2024, 5, 1): {}}}, "a date"),
+        ({"recordings": {True: {}}}, "true or false"),
+        ({"objects": {"scans": {"sequences": {7: {"path": "x.npz", "frames": [0, 4]}}}}}, "objects.scans.sequences"),
+        ({"dataset": {"splits": {"subjects": {"mouse1": date(2024, 5, 1)}}}}, "is a date for YAML"),
+        ({"recordings": {"a.b": {}}}, "cannot be a folder"),
+        ({"recordings": {"a\nb": {}}}, "cannot be a folder"),
+        ({"recordings": {"..": {}}}, "cannot be a folder"),
+        ({"objects": {"scans": {"sequences": {"a/b": {"path": "x.npz", "frames": [0, 4]}}}}}, "cannot be a folder"),
+        ({"dataset": {"splits": {"held_out_camera": 6}}}, "0 to 5"),
+        ({"recordings": {"mouse1": {"frames": [0, 49]}}}, "virtual.frames 48"),
+        ({"train": {"init": "weights/none"}}, "is not there"),
+        ({"scale": "published"}, "lrm import"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_job_is_planned(tmp_path, monkeypatch, sections, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        plan(**sections)
+    assert words in str(error.value) and len(str(error.value)) < 800 and error.value.exit_code == 2
+
+
+def test_a_held_out_camera_is_checked_against_an_audited_rig(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan(**own(frames=[0, 9]))  # no rig is known yet
+    rig = tmp_path / "results/capture/m1/rig.json"
+    rig.parent.mkdir(parents=True)
+    rig.write_text(json.dumps({"cameras": [{}] * 4}))
+    with pytest.raises(ConfigError, match="0 to 3"):
+        plan(**own(frames=[0, 9]))
+    plan(**own(frames=[0, 9]), dataset={"splits": {"held_out_camera": 3}})
+
+
+def test_good_configurations_pass(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights/facelift").mkdir(parents=True)
+    plan(
+        scale="published", arms=["real-only", "0-100"], recordings={"2024-05-01_rat": {}, "m2": {"frames": [3, 40, 2]}}
+    )
+
+
+def test_recordings_of_the_last_file_that_names_some_are_the_recordings(tmp_path):
+    first, mine = tmp_path / "config.yaml", tmp_path / "mine.yaml"
+    first.write_text("recordings: {mouse1: {path: virtual}}")
+    mine.write_text("recordings: {rat1: {path: /data/rat1}}")
+    merged = {"mouse1": {"path": "virtual"}, "rat1": {"path": "/data/rat1"}, "cli": {}}
+    config = {"recordings": dict(merged)}
+    keep_named_recordings(config, [str(first), str(mine)])
+    assert list(config["recordings"]) == ["rat1", "cli"]  # one of --config stays
+    mine.write_text("recordings: {rat1: {path: /data/rat1}, mouse1: {}}")
+    config = {"recordings": dict(merged)}
+    keep_named_recordings(config, [str(first), str(mine)])
+    assert config["recordings"] == merged
+    mine.write_text("train: {steps: 3}")
+    config = {"recordings": {"mouse1": {}}}
+    keep_named_recordings(config, [str(first), str(mine)])
+    assert list(config["recordings"]) == ["mouse1"]

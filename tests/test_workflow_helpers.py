@@ -1,8 +1,9 @@
+import argparse
 import textwrap
 
 import pytest
 
-from mousefacelift import codehash, planning, workflow
+from mousefacelift import codehash, commandline, planning, workflow
 from mousefacelift.chunks import frame_chunks
 from mousefacelift.errors import ConfigError
 
@@ -101,3 +102,17 @@ def test_a_key_that_a_rule_does_not_read_is_no_part_of_its_parameters():
 
 def test_keys_in_braces_are_written_out():
     assert workflow.expand_keys("a.{b,c.d} seed") == ["a.b", "a.c.d", "seed"] and workflow.expand_keys("") == []
+
+
+def test_a_long_configuration_is_handed_over_by_a_file(tmp_path, monkeypatch):
+    """20,000 excluded frames are more than one argument of a command may hold."""
+    monkeypatch.chdir(tmp_path)
+    config = {"recordings": {"m1": {"exclude": list(range(20_000))}}, "jobs": {"rerun_on_code": False}}
+    text = workflow.stage_params(config, ["recordings.m1.exclude"], [])["config"]
+    assert text.startswith("@results/config/") and len(text) < 100
+    mapping = commandline.config_mapping(argparse.Namespace(config_json=text))
+    assert mapping["recordings"] == config["recordings"] and mapping["exact"]
+    config["recordings"]["m1"]["exclude"].append(3)
+    assert workflow.stage_params(config, ["recordings.m1.exclude"], [])["config"] != text
+    with pytest.raises(ConfigError, match="cannot be read"):
+        commandline.config_mapping(argparse.Namespace(config_json="@results/config/none.json"))

@@ -7,17 +7,13 @@ place of synthetic mice).
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from mousefacelift.core.sources import MOUSE_SOURCES, SOURCES
-from mousefacelift.dataset.config import ArmConfig, MixtureConfig
+from mousefacelift.dataset.config import ONLY, ArmConfig, MixtureConfig, arm_percentages
 from mousefacelift.errors import ConfigError
 
 DEFAULTS = MixtureConfig()
-ONLY = tuple(f"{source}-only" for source in MOUSE_SOURCES)
-CONTROL_ARMS = (*ONLY, "no-synthetic", "distortion-only")
 
 
 def parse_arm(name: str, mixture: MixtureConfig = DEFAULTS) -> ArmConfig:
@@ -29,28 +25,11 @@ def parse_arm(name: str, mixture: MixtureConfig = DEFAULTS) -> ArmConfig:
     if name in ONLY:
         return ArmConfig(name, {name.removesuffix("-only"): 1.0}, curriculum=False)
     if name in ("no-synthetic", "distortion-only"):
-        objects = _percentages(mixture.reference_arm)[0]
+        objects = arm_percentages(mixture.reference_arm)[0]
         return ArmConfig(name, _shares(objects, {"real": 1.0}, mixture), distortion=name == "distortion-only")
-    objects = _percentages(name)[0]
+    objects = arm_percentages(name)[0]
     divided = {source: getattr(mixture.mouse, source) for source in MOUSE_SOURCES}
     return ArmConfig(name, _shares(objects, divided, mixture), curriculum=0.0 < objects < 1.0)
-
-
-def _percentages(name: str) -> tuple[float, float]:
-    match = re.fullmatch(r"(\d{1,3})-(\d{1,3})", name)
-    if match is None:
-        raise ConfigError(
-            f"arm '{name}' is not known",
-            expected=f"OBJECTS-MOUSE in percent such as 80-20, or one of {', '.join(CONTROL_ARMS)}",
-        )
-    objects, mouse = int(match[1]) / 100, int(match[2]) / 100
-    if abs(objects + mouse - 1) > 1e-9:
-        raise ConfigError(
-            f"arm '{name}' does not sum to 100",
-            got=f"{match[1]} + {match[2]} = {int(match[1]) + int(match[2])}",
-            likely="the two percentages are objects and mouse; the mouse part is divided by mixture.mouse",
-        )
-    return objects, mouse
 
 
 def _shares(objects: float, mouse: dict[str, float], mixture: MixtureConfig) -> dict[str, float]:

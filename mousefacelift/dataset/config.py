@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from mousefacelift.config import section
 from mousefacelift.core.sources import MOUSE_SOURCES
+from mousefacelift.errors import ConfigError
+
+ONLY = tuple(f"{source}-only" for source in MOUSE_SOURCES)
+CONTROL_ARMS = (*ONLY, "no-synthetic", "distortion-only")
 
 
 @section
@@ -132,6 +137,34 @@ class MixtureConfig:
             raise ValueError("a phase has a negative mouse factor")
         if not 0 <= self.scan_share <= 1:
             raise ValueError("scan_share lies outside [0, 1]")
+
+
+def arm_percentages(name: str) -> tuple[float, float]:
+    """Shares of objects and of mice of an arm called `OBJECTS-MOUSE`, in [0, 1].
+
+    Raises:
+        ConfigError: not such a name, or percentages that do not sum to 100.
+    """
+    match = re.fullmatch(r"(\d{1,3})-(\d{1,3})", name)
+    if match is None:
+        raise ConfigError(
+            f"arm '{name}' is not known",
+            expected=f"OBJECTS-MOUSE in percent such as 80-20, or one of {', '.join(CONTROL_ARMS)}",
+        )
+    objects, mouse = int(match[1]) / 100, int(match[2]) / 100
+    if abs(objects + mouse - 1) > 1e-9:
+        raise ConfigError(
+            f"arm '{name}' does not sum to 100",
+            got=f"{match[1]} + {match[2]} = {int(match[1]) + int(match[2])}",
+            likely="the two percentages are objects and mouse; the mouse part is divided by mixture.mouse",
+        )
+    return objects, mouse
+
+
+def check_arm_name(name: str) -> None:
+    """Raise ConfigError unless `name` is an arm's."""
+    if name not in CONTROL_ARMS:
+        arm_percentages(name)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
-from mousefacelift.config import section
+from mousefacelift.config import require_at_least, section
 from mousefacelift.core.sources import SOURCES
 
 
@@ -54,6 +54,10 @@ class OptimizerConfig:
     accumulate: int = 1
     """batches per step"""
 
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "batch", "accumulate")
+        require_at_least(self, 0, "learning_rate", "warmup_steps")
+
 
 @section
 class GuardConfig:
@@ -84,6 +88,9 @@ class LaunchConfig:
     """per node, without GPUs"""
     port: int = 29511
     """on which the processes meet, on the first node"""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "nodes", "cpu_processes")
 
 
 @section
@@ -134,6 +141,12 @@ class TrainConfig:
     """of accelerate, for instance tensorboard or wandb"""
     launch: LaunchConfig = field(default_factory=LaunchConfig)
 
+    def __post_init__(self) -> None:
+        require_at_least(
+            self, 1, "steps", "validate_every", "validation_frames", "save_every", "log_every", "lora_rank"
+        )
+        require_at_least(self, 0, "keep_last", "workers")
+
 
 @section
 class PredictConfig:
@@ -155,3 +168,7 @@ class PredictConfig:
     """also another frame's images with these cameras (input-swap test)"""
     splats_kept: int = 3
     """predictions that keep their Gaussians as splat.ply"""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "inputs", "max_frames")
+        require_at_least(self, 0, "train_frames", "splats_kept")

@@ -10,7 +10,9 @@ from mousefacelift.errors import ConfigError
 flow.use_checkout()
 try:
     planning.refuse_repeated_keys(workflow.configfiles)
+    planning.keep_named_recordings(config, workflow.configfiles)
     config.update(schema.complete(config))
+    planning.check_plan(config)
     planning.refuse_outputs(
         config,
         flow.run_names(config, config["arms"], [config["seed"]])
