@@ -34,11 +34,11 @@ from mousefacelift.splats.config import FitConfig, HullConfig, OptimiseConfig  #
 from mousefacelift.splats.fit import fit_frames  # noqa: E402
 from mousefacelift.splats.score import score_views  # noqa: E402
 
+OptimiseConfig.heldout, OptimiseConfig.check_every = 0.0, 50  # every step is taken, none is spent on checks
+
 
 def settings(steps: int, count: int) -> FitConfig:
-    return FitConfig(
-        count=count, hull=HullConfig(grid=96), optimise=OptimiseConfig(steps=steps, heldout=0.0, check_every=50)
-    )
+    return FitConfig(count=count, hull=HullConfig(grid=96), optimise=OptimiseConfig(steps=steps))
 
 
 def time_fit(frames, config, device="cpu") -> tuple[float, list]:

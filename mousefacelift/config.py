@@ -9,6 +9,7 @@ Each stage declares its section in `<package>/config.py`:
         grid: int = 96
         '''voxels along the longest side of the animal's bounding box'''
 
+A `ClassVar` in it is a named constant: a number with its words that no lab tunes, and no key of config.yaml.
 The class is the one place of a key, its type, its default and its words: config.yaml with its comments and the JSON
 schema for editors are written from it (`mousefacelift schema`). A new section is a field of `schema.PipelineConfig`.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mousefacelift.config import section
 
@@ -69,9 +69,9 @@ class RecordingSource:
 class AuditConfig:
     """What the rig audit tries and demands."""
 
-    blocks: int = 6
+    blocks: ClassVar[int] = 6
     """the audit reads this many runs of consecutive frames, spread over the recording"""
-    block_frames: int = 40
+    block_frames: ClassVar[int] = 40
     animal_length_mm: tuple[float, float] = (40.0, 400.0)
     """smallest and largest plausible length, nose to tail tip; tells mm from cm from m"""
     animal_volume_cm3: tuple[float, float] = (4.0, 150.0)
@@ -80,7 +80,7 @@ class AuditConfig:
     """largest median epipolar disagreement of silhouettes, as a share of the image width"""
     min_containment: float = 0.85
     """least share of a mask covered by the hull of the other views"""
-    clear_factor: float = 2.0
+    clear_factor: ClassVar[float] = 2.0
     """the best convention must be this many times better than the next"""
     max_offset: int = 10
     """frames a camera may be late or early"""
@@ -95,18 +95,18 @@ class AuditConfig:
 class LocateConfig:
     """Where the animal is."""
 
-    resolution: int = 40
+    resolution: ClassVar[int] = 40
     """voxels along the hull's edge"""
     tolerance: int = 1
     """views that may disagree about a voxel"""
-    smooth_s: float = 0.05
+    smooth_s: ClassVar[float] = 0.05
     """standard deviation of the temporal smoothing of the centre"""
     cut_jump_mm: float = 60.0
     """a step of the centre longer than this between neighbouring frames is a cut"""
     min_hull_iou: float = 0.6
     """frames whose mean, or whose worst view's, hull IoU is lower are excluded"""
     min_view_hull_iou: float = 0.5
-    outlier_spread: float = 8.0
+    outlier_spread: ClassVar[float] = 8.0
     """frames whose worst view falls this many robust standard deviations further below its usual hull IoU or
     containment than those of other frames do are excluded"""
     max_border_share: float = 0.0

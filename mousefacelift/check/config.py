@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from mousefacelift.config import section
 
 
@@ -13,7 +15,7 @@ class EvaluateConfig:
     """grey level in [0, 1] behind renders and truth; both sides use the same"""
     consistency_frames: int = 8
     """predictions per protocol whose multi-view consistency is measured (hulls are the cost)"""
-    worst_share: float = 0.1
+    worst_share: ClassVar[float] = 0.1
     """share of the worst images reported next to mean and median"""
     sheet_rows: int = 6
     """predictions shown in the picture sheet"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mousefacelift.config import section
 from mousefacelift.core.sources import MOUSE_SOURCES
@@ -55,25 +55,25 @@ class SplitConfig:
 class GateConfig:
     """The geometry gate at the door of the dataset; what a source must reach stands in `core.sources`."""
 
-    resolution: int = 64
+    resolution: ClassVar[int] = 64
     """voxels along the edge of the carved cube"""
     mask_size: int = 96
     """silhouettes are judged at this many pixels"""
-    margin: float = 1.0
+    margin: ClassVar[float] = 1.0
     """voxels a thin part may lie outside a silhouette"""
-    half_extent: float = 1.0
+    half_extent: ClassVar[float] = 1.0
     """the animal lies in [-half_extent, half_extent]^3, world units"""
-    outside_share_max: float = 0.05
+    outside_share_max: ClassVar[float] = 0.05
     """largest share of a silhouette that only a body outside that cube can explain"""
-    z_min: float = 0.2
+    z_min: ClassVar[float] = 0.2
     """every corner of the animal is at least this far in front of every camera, world units"""
-    border_share_max: float = 0.0
+    border_share_max: ClassVar[float] = 0.0
     """largest share of the image's border pixels that may be foreground (an animal cut by the frame)"""
-    focal_aspect_tolerance: float = 0.03
+    focal_aspect_tolerance: ClassVar[float] = 0.03
     """largest |fx / fy - 1|"""
-    distance_min: float = 1.2
+    distance_min: ClassVar[float] = 1.2
     """allowed camera distances from the origin, world units"""
-    distance_max: float = 8.0
+    distance_max: ClassVar[float] = 8.0
 
 
 @section

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mousefacelift.config import section
 from mousefacelift.prior.config import AdaptConfig
@@ -44,20 +44,20 @@ class TrainingConfig:
     """wanted views per input photo and update"""
     learning_rate: float = 1e-3
     """of AdamW and of the gradient norm; cosine decay over the budget"""
-    weight_decay: float = 0.05
-    clip: float = 1.0
+    weight_decay: ClassVar[float] = 0.05
+    clip: ClassVar[float] = 1.0
     warmup: int = 30
     """updates of linear warm-up"""
     full_noise: float = 1.0
     """share of the photos that are trained at pure noise, where the pose is decided; the others get a time drawn
     uniformly. 1.0 suits a sampler of one step, which sees nothing else; more steps need less"""
-    snr_gamma: float = 5.0
+    snr_gamma: ClassVar[float] = 5.0
     """weight min(SNR, gamma)/SNR of the v loss; see the specification of the published training"""
-    foreground_weight: float = 4.0
+    foreground_weight: ClassVar[float] = 4.0
     """loss weight of pixels near the animal over background pixels"""
     condition_drop: float = 0.02
     """p; share of photos hidden from the pose generator; for the published one see `draw_condition_drop`"""
-    ema: float = 0.98
+    ema: ClassVar[float] = 0.98
     """largest decay of the exponential moving average; the average is what is saved and used"""
     mirror: bool = False
     """also learn from every frame mirrored together with its cameras"""
@@ -116,11 +116,11 @@ class GateConfig:
     """hull grid along its longest axis"""
     frames: int = 40
     """train frames that the thresholds are learnt from, at most"""
-    coverage: tuple[float, float] = (0.4, 1.6)
+    coverage: ClassVar[tuple[float, float]] = (0.4, 1.6)
     """smallest and largest foreground over that of the hull's silhouette"""
-    saturation: float = 0.5
+    saturation: ClassVar[float] = 0.5
     """largest share of foreground pixels with a channel at 0 or 1"""
-    contrast: float = 0.004
+    contrast: ClassVar[float] = 0.004
     """smallest standard deviation of the foreground's colour (a blank view has none)"""
     max_quarantine: float = 1.0
     """share of refused views above which the command fails; 1.0 never fails"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mousefacelift.config import require_at_least, section
 from mousefacelift.core.sources import SOURCES
@@ -41,7 +41,7 @@ class OptimizerConfig:
     """at the peak (published: 4e-4 from scratch, 1e-4 afterwards)"""
     warmup_steps: int = 30
     """of linear rise"""
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.95)
     """of AdamW"""
     weight_decay: float = 0.05
     """of matrices; vectors are not decayed"""
@@ -63,9 +63,9 @@ class OptimizerConfig:
 class GuardConfig:
     """When training stops by itself."""
 
-    applied_ratio_min: float = 0.9
+    applied_ratio_min: ClassVar[float] = 0.9
     """least share of steps whose update must be applied"""
-    after: int = 100
+    after: ClassVar[int] = 100
     """step from which that is judged"""
     stop_on_collapse: bool = False
     """a lasting collapse alarm ends the run (exit code 3); otherwise it is only written down"""
@@ -86,7 +86,7 @@ class LaunchConfig:
     """of the SLURM allocation"""
     cpu_processes: int = 1
     """per node, without GPUs"""
-    port: int = 29511
+    port: ClassVar[int] = 29511
     """on which the processes meet, on the first node"""
 
     def __post_init__(self) -> None:

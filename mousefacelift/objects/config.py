@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from mousefacelift.config import section
 
@@ -20,7 +20,7 @@ class DownloadConfig:
     """at most this many requests a second"""
     retries: int = 3
     """further attempts after a network error"""
-    timeout_s: float = 60.0
+    timeout_s: ClassVar[float] = 60.0
     """per request"""
     largest_mb: float = 200.0
     """a file larger than this is refused, at the latest while it is fetched"""
@@ -77,8 +77,8 @@ class BlenderConfig:
     """CPU or GPU"""
 
 
-@section
-class LimitsConfig:
+@dataclass(frozen=True)
+class Limits:
     """What one asset may cost before it is refused; the batch goes on."""
 
     file_mb: float = 300.0
@@ -164,7 +164,7 @@ class ObjectsConfig:
     light: LightConfig = field(default_factory=LightConfig)
     scans: ScansConfig = field(default_factory=ScansConfig)
     download: DownloadConfig = field(default_factory=DownloadConfig)
-    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    limits: ClassVar[Limits] = Limits()
     blender: BlenderConfig = field(default_factory=BlenderConfig)
 
     def __post_init__(self) -> None:

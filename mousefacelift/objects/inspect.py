@@ -6,14 +6,14 @@ Part of the objects stage. What would fill the memory, leave the folder or silen
 from pathlib import Path
 
 from mousefacelift.errors import DataError
-from mousefacelift.objects.config import LimitsConfig
+from mousefacelift.objects.config import Limits
 from mousefacelift.objects.formats.document import Document, open_document
 from mousefacelift.objects.formats.features import check_features, list_pictures
 from mousefacelift.objects.formats.gltf import scene_order
 from mousefacelift.objects.formats.pictures import check_picture
 
 
-def inspect_asset(path: Path, limits: LimitsConfig) -> None:
+def inspect_asset(path: Path, limits: Limits) -> None:
     """Check a mesh file against the limits.
 
     Raises:
@@ -37,7 +37,7 @@ def inspect_asset(path: Path, limits: LimitsConfig) -> None:
         inspect_ply(path, limits)
 
 
-def inspect_gltf(document: Document, limits: LimitsConfig) -> None:
+def inspect_gltf(document: Document, limits: Limits) -> None:
     """Faces, extensions, and every buffer and every picture that is drawn of a glTF document."""
     path = document.path
     check_features(document)
@@ -77,7 +77,7 @@ def count_faces(document: Document) -> int:
     return total
 
 
-def check_faces(faces: int, path: Path, limits: LimitsConfig) -> None:
+def check_faces(faces: int, path: Path, limits: Limits) -> None:
     """Refuse more faces than the limit."""
     if faces > limits.faces:
         raise DataError(
@@ -85,7 +85,7 @@ def check_faces(faces: int, path: Path, limits: LimitsConfig) -> None:
         )
 
 
-def inspect_obj(path: Path, limits: LimitsConfig) -> None:
+def inspect_obj(path: Path, limits: Limits) -> None:
     """Faces of an OBJ file."""
     faces = 0
     with open(path, "rb") as stream:
@@ -95,7 +95,7 @@ def inspect_obj(path: Path, limits: LimitsConfig) -> None:
     check_faces(faces, path, limits)
 
 
-def inspect_ply(path: Path, limits: LimitsConfig) -> None:
+def inspect_ply(path: Path, limits: Limits) -> None:
     """Faces of a PLY file by its header."""
     with open(path, "rb") as stream:
         header = stream.read(65536).split(b"end_header")[0]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mousefacelift.errors import DataError, MouseFaceLiftError
-from mousefacelift.objects.config import LimitsConfig
+from mousefacelift.objects.config import Limits
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 
@@ -26,7 +26,7 @@ class Sandbox:
         limits: seconds and memory per asset.
     """
 
-    def __init__(self, limits: LimitsConfig) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._context = multiprocessing.get_context("spawn")
         self._process = self._pipe = None

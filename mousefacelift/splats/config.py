@@ -6,7 +6,7 @@ Lengths are canonical world units: the mean camera distance is 2.7 and the anima
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mousefacelift.config import section
 
@@ -17,17 +17,17 @@ class HullConfig:
 
     grid: int = 96
     """voxels along the longest side of the animal's bounding box"""
-    half_extent: float = 1.3
+    half_extent: ClassVar[float] = 1.3
     """half the edge of the box that is searched"""
     tolerance: int = 0
     """views that may contradict a voxel; 1 for noisy masks when there are six views or more"""
-    min_views: int = 3
+    min_views: ClassVar[int] = 3
     """views that must see a voxel"""
-    margin: float = 0.5
+    margin: ClassVar[float] = 0.5
     """voxels by which a mask may be missed; keeps the tail"""
-    rounding: float = 2.0
+    rounding: ClassVar[float] = 2.0
     """voxels, blur of one round of smoothing the body that fits start from; 0: the plain hull"""
-    rounds: int = 10
+    rounds: ClassVar[int] = 10
 
 
 @section
@@ -38,35 +38,35 @@ class OptimiseConfig:
     """60-100 for a demo, 300 normal, 600 best; it overfits beyond"""
     ssim_weight: float = 0.2
     """against 1 - ssim_weight of L1"""
-    ssim_from: float = 0.67
+    ssim_from: ClassVar[float] = 0.67
     """share of the steps with L1 only, which is faster and as good"""
-    alpha_weight: float = 0.5
-    opacity_weight: float = 0.01
-    scale_weight: float = 0.03
+    alpha_weight: ClassVar[float] = 0.5
+    opacity_weight: ClassVar[float] = 0.01
+    scale_weight: ClassVar[float] = 0.03
     between_views: int = 1
     """random views between the cameras rendered in every step; 0: none"""
-    between_from: float = 0.2
+    between_from: ClassVar[float] = 0.2
     """share of the steps without them"""
-    solid_weight: float = 0.5
+    solid_weight: ClassVar[float] = 0.5
     """on their pixels that are neither covered nor free"""
     dropout: float = 0.1
     """share of Gaussians left out of a step, rising linearly to this; 0.1 for a demo, 0.4 for 300 steps"""
     lr_means: float = 4e-3
-    lr_means_final: float = 1.2e-4
-    lr_scales: float = 1e-2
-    lr_quats: float = 1e-2
-    lr_opacities: float = 5e-2
-    lr_colors: float = 2.5e-2
-    lr_decay: float = 0.1
+    lr_means_final: ClassVar[float] = 1.2e-4
+    lr_scales: ClassVar[float] = 1e-2
+    lr_quats: ClassVar[float] = 1e-2
+    lr_opacities: ClassVar[float] = 5e-2
+    lr_colors: ClassVar[float] = 2.5e-2
+    lr_decay: ClassVar[float] = 0.1
     """of all rates but that of the means, by the last step"""
-    relocate_from_steps: int = 500
+    relocate_from_steps: ClassVar[int] = 500
     """runs longer than this move dead Gaussians onto live ones"""
-    relocate_every: int = 50
-    heldout: float = 0.02
+    relocate_every: ClassVar[int] = 50
+    heldout: ClassVar[float] = 0.02
     """share of pixel blocks kept out of the loss to tell when a fit gets worse; 0: never stop early"""
-    check_every: int = 20
+    check_every: ClassVar[int] = 20
     """steps"""
-    patience: int = 4
+    patience: ClassVar[int] = 4
     """checks in a row that find every frame clearly worse than it was before a fit stops"""
 
 
@@ -75,12 +75,12 @@ class CameraConfig:
     """Small corrections of the real cameras, learned with the Gaussians of a batch of frames (shared by its frames)."""
 
     refine: bool = False
-    lr: float = 5e-4
-    weight: float = 1.0
+    lr: ClassVar[float] = 5e-4
+    weight: ClassVar[float] = 1.0
     """penalty on squared corrections in units of `scale`"""
-    scale: float = 0.01
+    scale: ClassVar[float] = 0.01
     """radians and world units: one standard deviation of the calibration's error"""
-    start: float = 0.2
+    start: ClassVar[float] = 0.2
     """share of the steps before corrections start to move"""
 
 
@@ -141,8 +141,6 @@ class FitConfig:
             raise ValueError("start 'warm' fits frames one after the other and needs batch: 1")
         if min(self.size, self.count, self.batch, self.optimise.steps) < 1:
             raise ValueError("size, count, batch and optimise.steps must be positive")
-        if not 0 <= self.optimise.heldout < 0.5:
-            raise ValueError("optimise.heldout must be in [0, 0.5)")
 
 
 @section

@@ -14,7 +14,7 @@ from mousefacelift.config import load
 from mousefacelift.core.samples import read_sample
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.objects.batch import describe, render_chunk
-from mousefacelift.objects.config import LimitsConfig, ObjectsConfig
+from mousefacelift.objects.config import Limits, ObjectsConfig
 from mousefacelift.objects.sandbox import Sandbox
 from mousefacelift.objects.select import select_objects
 
@@ -110,7 +110,7 @@ def raise_error(*_):
 
 
 def test_the_sandbox_survives_what_an_asset_does_to_it():
-    with Sandbox(LimitsConfig(seconds=2.0, memory_gb=1.0)) as sandbox:
+    with Sandbox(Limits(seconds=2.0, memory_gb=1.0)) as sandbox:
         assert sandbox.run(ordinary, 7) == {"status": "done", "value": 7}
         assert sandbox.run(sleep_forever)["reason"] == "stopped after 2 s"
         assert sandbox.run(kill_self)["reason"] == "the worker died (SIGSEGV)"

@@ -7,7 +7,7 @@ import pytest
 
 from mousefacelift.core.cameras import ring
 from mousefacelift.errors import DataError
-from mousefacelift.objects.config import LimitsConfig, ObjectsConfig
+from mousefacelift.objects.config import Limits, ObjectsConfig
 from mousefacelift.objects.inspect import inspect_asset
 from mousefacelift.objects.light import flat_light, three_point_light
 from mousefacelift.objects.load import SUFFIXES, load_mesh
@@ -66,7 +66,7 @@ def test_every_fixture_is_right_or_refused_by_name(shared, tmp_path, name):
             make_object(item, ObjectsConfig(size=32), 0, tmp_path / "sample")
         assert not (tmp_path / "sample").exists()
         return
-    inspect_asset(path, LimitsConfig())
+    inspect_asset(path, Limits())
     sheet = draw_sheet(normalise(load_mesh(path))[0], flat_light())
     assert agree(sheet, read_sheet(path.with_name("right.png")), name)
 

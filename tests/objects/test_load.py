@@ -5,7 +5,7 @@ import pytest
 
 from mousefacelift.core.cameras import ring
 from mousefacelift.errors import DataError
-from mousefacelift.objects.config import LimitsConfig
+from mousefacelift.objects.config import Limits
 from mousefacelift.objects.inspect import inspect_asset
 from mousefacelift.objects.load import load_mesh
 from mousefacelift.objects.mesh import CLAMP, MASK, MIRROR, REPEAT, normalise
@@ -13,7 +13,7 @@ from mousefacelift.objects.render import render_views
 
 from . import assets
 
-LIMITS = LimitsConfig()
+LIMITS = Limits()
 
 
 def test_gltf_is_turned_from_y_up_to_z_up(tmp_path):

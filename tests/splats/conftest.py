@@ -62,6 +62,4 @@ def frame():
 @pytest.fixture
 def quick():
     """A configuration that fits the toy at 64 px in a second or two."""
-    return FitConfig(
-        size=64, count=800, batch=2, hull=HullConfig(grid=48), optimise=OptimiseConfig(steps=80, check_every=20)
-    )
+    return FitConfig(size=64, count=800, batch=2, hull=HullConfig(grid=48), optimise=OptimiseConfig(steps=80))

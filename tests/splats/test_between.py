@@ -11,7 +11,7 @@ from mousefacelift.core.cameras import azimuth_elevation
 from mousefacelift.core.hull import project_hull
 from mousefacelift.core.images import mask_iou
 from mousefacelift.splats.between import between_cameras
-from mousefacelift.splats.config import HullConfig
+from mousefacelift.splats.config import HullConfig, OptimiseConfig
 from mousefacelift.splats.fit import fit_frame
 from mousefacelift.splats.score import render_views
 from mousefacelift.splats.start import carve_body, carve_frame, hull_start
@@ -34,13 +34,14 @@ def test_a_rounded_hull_fills_its_silhouettes_and_is_nearer_to_an_unseen_one():
     assert np.mean(gains) > 0.02 and min(gains) > -0.01
 
 
-def test_rounding_removes_a_block_that_no_silhouette_needs_and_keeps_a_thin_tail():
+def test_rounding_removes_a_block_that_no_silhouette_needs_and_keeps_a_thin_tail(monkeypatch):
     frame = toy_frame(96)
     body = carve_body(frame, HullConfig(grid=64))
     tail = np.stack([np.linspace(-1.0, -0.6, 9), np.full(9, 0.02), np.full(9, -0.12)], 1)
     reach = np.linalg.norm(body.points()[:, None] - tail, axis=-1).min(0)
     assert reach.max() < 2 * body.voxel
-    assert carve_body(frame, HullConfig(grid=64, rounding=0.0)).volume() > body.volume()
+    monkeypatch.setattr(HullConfig, "rounding", 0.0)
+    assert carve_body(frame, HullConfig(grid=64)).volume() > body.volume()
 
 
 def test_cameras_between_lie_between_neighbours_and_see_the_centre():
@@ -60,12 +61,13 @@ def test_cameras_between_lie_between_neighbours_and_see_the_centre():
     assert len({int(azimuth // 60) for azimuth, _ in turns}) == 6
 
 
-def test_a_fit_kept_solid_has_fewer_half_transparent_pixels_between_the_cameras(quick):
+def test_a_fit_kept_solid_has_fewer_half_transparent_pixels_between_the_cameras(quick, monkeypatch):
     frame = toy_frame()
     between = toy_cameras(64, 12)[1::2]
 
     def veil(weight):
-        config = replace(quick, optimise=replace(quick.optimise, steps=60, solid_weight=weight))
+        monkeypatch.setattr(OptimiseConfig, "solid_weight", weight)
+        config = replace(quick, optimise=replace(quick.optimise, steps=60))
         alpha = render_views(fit_frame(frame, config, 0).gaussians, between)[0][..., 3]
         solid = np.stack([hard_rgba(camera, 0.0)[..., 3] for camera in between]) > 0
         return float((alpha * (1 - alpha))[solid].mean())

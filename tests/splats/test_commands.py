@@ -20,7 +20,7 @@ CONFIG = {
             "count": 400,
             "batch": 2,
             "hull": {"grid": 40},
-            "optimise": {"steps": 12, "check_every": 6},
+            "optimise": {"steps": 12},
         },
         "trust": {"frames": 1, "pairs": False},
         "novel": {"size": 48, "max_error": 0.9, "ring_views": 8},
@@ -205,7 +205,7 @@ def test_an_outlier_of_the_recording_is_refitted_flagged_and_not_rendered(result
 
 def test_a_fit_that_diverges_leaves_no_splat(results, tmp_path, capsys):
     wild = json.loads(json.dumps(CONFIG))
-    wild["splats"]["fit"]["optimise"] |= {"lr_means": 50.0, "lr_means_final": 50.0}
+    wild["splats"]["fit"]["optimise"] |= {"lr_means": 50.0}
     samples, out = results / "capture/000000-000002/index.json", tmp_path / "fits" / "index.json"
     assert run("fit", samples, "--trust", results / "trust.json", "--out", out, config=wild) == 3
     failed = [item for item in json.loads(out.read_text())["items"] if item.get("failed")]

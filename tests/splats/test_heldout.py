@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mousefacelift.core.render import render
+from mousefacelift.splats.config import OptimiseConfig
 from mousefacelift.splats.fit import _Run
 from mousefacelift.splats.frames import crop_together
 from mousefacelift.splats.heldout import HeldOut
@@ -16,9 +17,11 @@ from mousefacelift.splats.targets import make_targets
 
 
 @pytest.fixture
-def run(frame, quick):
+def run(frame, quick, monkeypatch):
     """A run over one frame with three tenths of its blocks held out, no step taken."""
-    config = replace(quick, optimise=replace(quick.optimise, heldout=0.3, patience=2, check_every=1, steps=8))
+    for name, value in {"heldout": 0.3, "patience": 2, "check_every": 1}.items():
+        monkeypatch.setattr(OptimiseConfig, name, value)
+    config = replace(quick, optimise=replace(quick.optimise, steps=8))
     rng = np.random.default_rng(0)
     start = hull_start(frame, carve_body(frame, config.hull), config.count, rng)
     targets = make_targets(crop_together([frame]), config.optimise.heldout, rng)

@@ -77,7 +77,7 @@ rule distill_views:
     params:
         **stage(
             "seed distill.generator.{kind,weights,prompt_embeddings,precision,sampler,prior.view_steps} distill.views"
-            " distill.nearest distill.gate.{voxels,coverage,saturation,contrast,max_quarantine}",
+            " distill.nearest distill.gate.{voxels,max_quarantine}",
             "distill.make_views",
         ),
     shell:

@@ -39,7 +39,7 @@ rule render_objects:
         runtime=240,
     params:
         **stage(
-            "objects.{ingredients,size,supersampling,backend,views,light,limits,blender,download.folder}",
+            "objects.{ingredients,size,supersampling,backend,views,light,blender,download.folder}",
             "objects.batch",
         ),
         objects=lambda wildcards: OBJECTS[wildcards.chunk],
@@ -68,7 +68,7 @@ rule render_scans:
         runtime=120,
     params:
         **stage(
-            "seed objects.{size,supersampling,backend,light,limits,blender}"
+            "seed objects.{size,supersampling,backend,light,blender}"
             " objects.{views.elevation,views.distance,scans.views,scans.extent}",
             "objects.scans",
         ),

@@ -88,9 +88,7 @@ rule evaluate_single:
         mem_mb=3000,
         runtime=120,
     params:
-        **stage(
-            "evaluate.{background,worst_share,sheet_rows,bootstrap}", "check.single"
-        ),
+        **stage("evaluate.{background,sheet_rows,bootstrap}", "check.single"),
     shell:
         "python -m mousefacelift check single --predictions {input.predictions:q} --dataset results/dataset"
         " --out $(dirname {output.summary:q}) --config-json {params.config:q} >>{log:q} 2>&1"

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from mousefacelift.errors import DataError
-from mousefacelift.objects.config import LimitsConfig
+from mousefacelift.objects.config import Limits
 
 KTX2 = b"\xabKTX 20\xbb\r\n\x1a\n"
 
@@ -34,7 +34,7 @@ def open_picture(data, where: str):
         raise DataError("a texture cannot be read", where=where, got=f"{type(error).__name__}: {error}") from error
 
 
-def check_picture(data, where: str, limits: LimitsConfig) -> None:
+def check_picture(data, where: str, limits: Limits) -> None:
     """Refuse a picture that is too large (by its header, before decoding) or is not a picture."""
     with open_picture(data, where) as picture:
         width, height = picture.size

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mousefacelift.errors import DataError
-from mousefacelift.objects.config import LimitsConfig
+from mousefacelift.objects.config import Limits
 from mousefacelift.objects.formats.materials import transform_matrix
 from mousefacelift.objects.inspect import inspect_asset
 from mousefacelift.objects.load import load_mesh
@@ -64,7 +64,7 @@ class Maker:
     def write(self, folder):
         path = folder / "a.gltf"
         path.write_text(json.dumps(self.tree))
-        inspect_asset(path, LimitsConfig())
+        inspect_asset(path, Limits())
         return load_mesh(path, up="z")  # the file's own axes
 
 
