@@ -72,7 +72,7 @@ def test_generators_and_fits_never_see_it(imported, tmp_path, held_out):
     (item,) = list_frames([imported])
     photos = usable_views(read_sample(item.folder), held_out)
     assert [photo.facts.camera for photo in photos] == list(ORDER[1:])
-    quick = FitConfig(size=32, count=60, hull=HullConfig(grid=24), optimise=OptimiseConfig(steps=2, check_every=1))
+    quick = FitConfig(size=32, count=60, hull=HullConfig(grid=24), optimise=OptimiseConfig(steps=2))
     fit_chunk(imported, tmp_path / "fits/index.json", quick, 0, 10.0, held_out)
     record = read_fit(tmp_path / "fits/theirs")[1]
     hashes = [frame["hash"] for frame in read_document(item.folder)["frames"]]
