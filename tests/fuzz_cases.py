@@ -18,7 +18,7 @@ from mousefacelift.core.splat_files import read_ply, read_spz, write_ply, write_
 from mousefacelift.formats.raw_camera import RawCamera, w2c_of
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL = SampleFacts(source="real", recording="m", frame=0, time_s=0.0, licence="CC0-1.0")
+REAL = SampleFacts(source="real", recording="m", time_s=0.0, licence="CC0-1.0", config_hash="0" * 16)
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,10 @@ class Case:
     only: str = "*"
 
 
-def sample(size=8, views=3):
+def sample(size=8, views=3, field_of_view=None):
     rng = np.random.default_rng(0)
     images = rng.random((views, size, size, 4)).astype(np.float32)
-    return Sample(
-        tuple(View(i, c, ViewFacts(camera=k)) for k, (i, c) in enumerate(zip(images, ring(views, size)))), REAL
-    )
+    return Sample(tuple(View(i, c, ViewFacts(camera=k)) for k, (i, c) in enumerate(zip(images, cameras))), REAL)
 
 
 def gaussians(count=12):
@@ -111,7 +109,8 @@ def build_trust(folder):
 def build_chunk(folder):
     write_sample(folder / "000001", sample())
     write_json(
-        folder / "index.json", {"key": "k", "header": {"recording": "m"}, "items": [{"name": "000001", "frame": 1}]}
+        folder / "index.json",
+        {"key": "k", "header": {"recording": "m"}, "items": [{"name": "000001", "frame": 1, "views": 3}]},
     )
 
 
@@ -174,7 +173,9 @@ def format_case(name):
     def read(folder):
         return read_folder(name, folder / "scene", REAL)
 
-    return Case(lambda folder: WRITERS[name](folder / "scene", sample()), read)
+    return Case(
+        lambda folder: WRITERS[name](folder / "scene", sample(field_of_view=49.13 if name == "zero123" else None)), read
+    )
 
 
 def calibration_case(name):

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.chunks import read_index
+from mousefacelift.core.files import readable
 from mousefacelift.core.images import resize_rgba
 from mousefacelift.core.records import Record
 from mousefacelift.core.samples import Sample, View, read_sample
@@ -123,6 +124,10 @@ class Predictions:
             DataError: a photo that is not the one that was predicted (its hash differs), or a render whose camera is
                 not its target's.
         """
+        with readable(self.root / item.name, "prediction"):
+            return self._load(item)
+
+    def _load(self, item: Item) -> Prediction:
         rendered = self.rendered(item)
         size = rendered.views[0].rgba.shape[:2]
         truth, inputs = (

@@ -10,6 +10,7 @@ import numpy as np
 
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import canonical_fxfycxcy
+from mousefacelift.core.files import readable
 from mousefacelift.core.records import ItemRow
 from mousefacelift.core.samples import Sample, View, read_sample, seen_views
 from mousefacelift.core.splits import Splits
@@ -32,7 +33,8 @@ def list_frames(indexes: Sequence[str | Path]) -> list[FrameItem]:
     items = []
     for path in indexes:
         document = read_index(path)
-        recording = document["header"]["recording"]
+        with readable(path, "chunk index"):
+            recording = document["header"]["recording"]
         for row in document["items"]:
             facts = ItemRow.from_row(row, str(path))
             if facts.has_sample:

@@ -9,6 +9,7 @@ from the silhouettes.
 from __future__ import annotations
 
 import struct
+import tokenize
 from pathlib import Path
 from types import ModuleType
 
@@ -55,7 +56,17 @@ FORMATS: dict[str, ModuleType] = {
     )
 }
 # what broken content may still provoke behind the readers' own checks
-CONTENT_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, EOFError, struct.error)
+CONTENT_ERRORS = (
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OSError,
+    EOFError,
+    struct.error,
+    tokenize.TokenError,  # numpy, of the header of a broken .npy
+)
 
 
 def read_calibration(path: str | Path, name: str = "auto") -> tuple[list[RawCamera], str]:
