@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from mousefacelift.core.cameras import ring
+from mousefacelift.core.render import render_pictures
 from mousefacelift.distill.config import NearestConfig
-from mousefacelift.distill.generators.nearest import render_straight
 from mousefacelift.distill.nearest.descriptor import LENGTH
 from mousefacelift.distill.nearest.find import find_nearest
 from mousefacelift.distill.nearest.library import COMPONENTS, Library, Pose
@@ -72,7 +72,7 @@ def main() -> None:
         library = Library.read(args.library)
         gaussians = library.gaussians(len(library.poses) // 2)
         camera = ring(7, library.size)[3]
-        rgba = render_straight(gaussians, [camera])[0]
+        rgba = render_pictures(gaussians, [camera])[0]
         median, worst = timed(lambda: find_nearest(library, rgba, camera, NearestConfig()), 5)
         print(
             f"{len(library.poses)} poses: an answer with render-and-compare {median:.0f} ms (worst of 5: {worst:.0f})"

@@ -38,8 +38,9 @@ from mousefacelift.core.splat_files import read_ply
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 
-METHODS = ("model", *ladder.METHODS)
+METHODS = ("model", *ladder.RUNGS)
 LOWER_IS_BETTER = ("fg_l1",)
+SHEET_SIZE = 256  # px at most of a picture in the sheet
 MEAN_FRAMES = 200  # training frames that the mean image is averaged over, evenly spaced
 
 Means = dict[tuple[str, int], np.ndarray]
@@ -165,14 +166,12 @@ def mean_images(manifest: Manifest, judged: Sequence[Item], size: int) -> Means:
 def answers(prediction: Prediction, means: Means) -> dict[str, list[np.ndarray]]:
     """Method -> the rgba that it shows for each target."""
     hull = ladder.input_hull(prediction.inputs)
-    cameras = [view.camera for view in prediction.truth]
-    return {
-        "model": [view.rgba for view in prediction.rendered.views],
-        "white": [ladder.white(camera) for camera in cameras],
-        "mean_image": [means[prediction.item.recording, number] for number in prediction.item.cameras],
-        "nearest_input": [ladder.nearest_input(prediction.inputs, camera) for camera in cameras],
-        "visual_hull": [ladder.visual_hull(hull, prediction.inputs, camera) for camera in cameras],
-    }
+    questions = [
+        ladder.Question(view.camera, prediction.inputs, hull, means[prediction.item.recording, number])
+        for view, number in zip(prediction.truth, prediction.item.cameras, strict=True)
+    ]
+    rungs = {name: [rung(question) for question in questions] for name, rung in ladder.RUNGS.items()}
+    return {"model": [view.rgba for view in prediction.rendered.views]} | rungs
 
 
 def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[dict]:
@@ -231,4 +230,5 @@ def sheet_row(prediction: Prediction, shown: dict[str, list[np.ndarray]], config
     """Pictures of the first target that was no input: truth, model, then the ladder."""
     target = int(np.argmin(prediction.item.is_input))
     images = [prediction.truth[target].rgba, *(shown[method][target] for method in METHODS)]
-    return [composite(image, (config.background,) * 3) for image in images]
+    small = [resize_rgba(i, SHEET_SIZE, SHEET_SIZE) if i.shape[1] > SHEET_SIZE else i for i in images]
+    return [composite(image, (config.background,) * 3) for image in small]

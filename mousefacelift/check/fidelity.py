@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import torch
 
+from mousefacelift.core.psnr import foreground_psnr, psnr_of_error
 from mousefacelift.core.ssim import ssim
 from mousefacelift.errors import DataError
 
-PSNR_CEILING = 100.0  # dB given to an exact match, so that means stay finite
 SSIM_WINDOW = 11  # pixels, Gaussian window of Wang et al. 2004
 BOX_MARGIN = 10  # pixels around the mask's bounding box in which SSIM is taken
 
@@ -28,12 +28,6 @@ def as_mask(array) -> torch.Tensor:
     """Bool tensor: foreground above 0.5."""
     tensor = torch.as_tensor(array).detach()
     return tensor if tensor.dtype == torch.bool else tensor > 0.5
-
-
-def psnr_of_error(mean_squared_error: torch.Tensor) -> torch.Tensor:
-    """PSNR in dB of mean squared errors of images in [0, 1], at most `PSNR_CEILING`."""
-    floor = 10.0 ** (-PSNR_CEILING / 10.0)
-    return -10.0 * torch.log10(mean_squared_error.clamp_min(floor))
 
 
 def full_psnr(prediction, target) -> torch.Tensor:
@@ -55,7 +49,7 @@ def fg_psnr(prediction, target, mask, predicted_mask=None) -> torch.Tensor:
     _same_shape(prediction, target, mask)
     if predicted_mask is not None:
         mask = mask & as_mask(predicted_mask)
-    return psnr_of_error(_masked_mean((prediction - target).square().mean(-3), mask))
+    return foreground_psnr(prediction, target, mask)
 
 
 def fg_l1(prediction, target, mask) -> torch.Tensor:
@@ -161,11 +155,6 @@ def per_image(prediction, target, mask, predicted_alpha=None) -> dict[str, torch
             "coverage": coverage(predicted_alpha, mask),
         }
     return values
-
-
-def _masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    count = mask.sum((-2, -1))
-    return torch.where(count > 0, (values * mask).sum((-2, -1)) / count.clamp_min(1), torch.nan)
 
 
 def _same_shape(first: torch.Tensor, second: torch.Tensor, mask: torch.Tensor | None = None) -> None:

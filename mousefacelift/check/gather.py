@@ -14,7 +14,13 @@ import numpy as np
 import torch
 
 from mousefacelift.check import ladder
-from mousefacelift.check.collapse import collapse_metrics, diagnose, laplacian_energy
+from mousefacelift.check.collapse import (
+    collapse_metrics,
+    diagnose,
+    input_swap,
+    laplacian_energy,
+    view_copy,
+)
 from mousefacelift.check.consistency import chamfer, silhouette_consistency
 from mousefacelift.check.health import ALIVE_OPACITY, alpha_entropy, floater_share
 from mousefacelift.check.predictions import Item, Prediction
@@ -32,39 +38,41 @@ class CollapseGatherer:
 
     background: float
     mean_of: Callable[[str, int], np.ndarray]  # (recording, camera) -> rgba
-    frames: dict[Frame, dict[str, torch.Tensor]] = field(default_factory=dict)
+    frames: dict[Frame, dict[str, torch.Tensor]] = field(default_factory=dict)  # half precision: hundreds fit
     cameras: dict[Frame, tuple[int, ...]] = field(default_factory=dict)
-    swaps: list[tuple[Item, dict[int, torch.Tensor]]] = field(default_factory=list)
+    copying: dict[Frame, float] = field(default_factory=dict)
+    swaps: list[tuple[Frame, Frame, dict[int, torch.Tensor]]] = field(default_factory=list)
     energy: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     def add(self, prediction: Prediction) -> None:
         """Keep the small images of one judged prediction."""
         item = prediction.item
         unseen = [i for i in range(len(item.targets)) if not item.is_input[i]]
-        rendered = [prediction.rendered.views[i].rgba for i in unseen]
-        truth = [prediction.truth[i] for i in unseen]
         if not unseen:
             return
-        nearest = [ladder.nearest_input(prediction.inputs, view.camera) for view in truth]
-        masks = torch.from_numpy(np.stack([view.rgba[..., 3] for view in truth]))
+        rendered = [prediction.rendered.views[i].rgba for i in unseen]
+        truth = [prediction.truth[i] for i in unseen]
+        masks = torch.from_numpy(np.stack([view.rgba[..., 3] > 0.5 for view in truth]))
         full = (stack(images, self.background) for images in (rendered, [view.rgba for view in truth]))
-        self.energy += [laplacian_energy(images, masks > 0.5) for images in full]
-        shown = [shrink(view.rgba) for view in truth]
-        small = [shrink(rgba) for rgba in rendered]
+        self.energy += [laplacian_energy(images, masks) for images in full]
+        shown, small = [shrink(view.rgba) for view in truth], [shrink(rgba) for rgba in rendered]
+        nearest = [shrink(ladder.nearest_input(prediction.inputs, view.camera)) for view in truth]
         key = (item.recording, item.frame)
+        predicted, target = stack(small, self.background), stack(shown, self.background)
         self.cameras[key] = tuple(item.cameras[i] for i in unseen)
+        self.copying[key] = view_copy(predicted[None], target[None], stack(nearest, self.background)[None])
         self.frames[key] = {
-            "predicted": stack(small, self.background),
-            "target": stack(shown, self.background),
-            "mask": torch.from_numpy(np.stack([rgba[..., 3] for rgba in shown])),
-            "alpha": torch.from_numpy(np.stack([rgba[..., 3] for rgba in small])),
-            "nearest": stack([shrink(rgba) for rgba in nearest], self.background),
+            "predicted": predicted.half(),
+            "target": target.half(),
+            "mask": torch.from_numpy(np.stack([rgba[..., 3] for rgba in shown])).half(),
+            "alpha": torch.from_numpy(np.stack([rgba[..., 3] for rgba in small])).half(),
         }
 
     def add_swap(self, item: Item, images: list[np.ndarray]) -> None:
         """Keep the small images [T] of a swap: inputs of another frame, cameras of this one."""
         unseen = [i for i in range(len(item.targets)) if not item.is_input[i]]
-        self.swaps.append((item, {item.cameras[i]: stack([shrink(images[i])], self.background)[0] for i in unseen}))
+        small = {item.cameras[i]: stack([shrink(images[i])], self.background)[0].half() for i in unseen}
+        self.swaps.append(((item.recording, item.swap_frame), (item.recording, item.frame), small))
 
     def summary(self) -> dict:
         """Metrics and findings; what could not be judged says why."""
@@ -73,19 +81,15 @@ class CollapseGatherer:
         chosen = [key for key, cameras in self.cameras.items() if cameras == common]
         if len(chosen) < 2:
             return {"judged": False, "why": f"{len(chosen)} frames with the same held-out views; at least 2 are needed"}
-        parts = {name: torch.stack([self.frames[key][name] for key in chosen]) for name in self.frames[chosen[0]]}
+        swap = self._follow_swaps(set(chosen), common)
+        parts = {
+            name: torch.stack([self.frames[key][name] for key in chosen]).float() for name in self.frames[chosen[0]]
+        }
         mean = stack([shrink(self.mean_of(chosen[0][0], camera)) for camera in common], self.background)
-        swapped = self._swapped(set(chosen), common)
-        values = collapse_metrics(
-            parts["predicted"],
-            parts["target"],
-            parts["mask"],
-            parts["alpha"],
-            mean,
-            input_image=parts["nearest"],
-            swapped=swapped,
-        )
+        values = collapse_metrics(parts["predicted"], parts["target"], parts["mask"], parts["alpha"], mean)
         values["sharpness_ratio"] = float(self.energy[0] / max(self.energy[1], 1e-12))  # at full size
+        values["view_copy"] = float(np.mean([self.copying[key] for key in chosen]))
+        values |= {} if swap is None else {"input_swap": swap}
         return {
             "judged": True,
             "frames": len(chosen),
@@ -95,15 +99,15 @@ class CollapseGatherer:
             "findings": list(diagnose(values)),
         }
 
-    def _swapped(self, frames: set[Frame], common: tuple[int, ...]):
-        """(swapped renders, truth of the input's frame, truth of the camera's frame), each [N, V, 3, H, W], or None."""
-        known = [(images, (i.recording, i.swap_frame), (i.recording, i.frame)) for i, images in self.swaps]
-        chosen = [entry for entry in known if {*entry[1:]} <= frames and set(common) <= set(entry[0])]
-        if not chosen:
-            return None
-        renders = torch.stack([torch.stack([images[camera] for camera in common]) for images, _, _ in chosen])
-        of_input = torch.stack([self.frames[shown]["target"] for _, shown, _ in chosen])
-        return renders, of_input, torch.stack([self.frames[at]["target"] for _, _, at in chosen])
+    def _follow_swaps(self, frames: set[Frame], common: tuple[int, ...]) -> float | None:
+        """`input_swap` over all swaps between judged frames, one at a time; None without any."""
+        gains = []
+        for shown, at, images in self.swaps:
+            if {shown, at} <= frames and set(common) <= set(images):
+                swapped = torch.stack([images[camera] for camera in common]).float()
+                truths = (self.frames[key]["target"].float() for key in (shown, at))
+                gains.append(input_swap(swapped, *truths))
+        return float(np.mean(gains)) if gains else None
 
 
 @dataclass

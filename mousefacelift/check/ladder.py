@@ -11,8 +11,8 @@ Each baseline answers with the RGBA image that it would show for a target camera
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -22,7 +22,6 @@ from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
 from mousefacelift.core.images import premultiply, unpremultiply
 from mousefacelift.core.samples import View
 
-METHODS = ("white", "mean_image", "nearest_input", "visual_hull")
 HULL_RESOLUTION = 96
 HALF_EXTENT = 1.0
 
@@ -128,3 +127,21 @@ def _seen_colour(hull: Hull, view: View, camera: Camera, points: np.ndarray) -> 
     seen = (z < hull_depth(hull, view.camera)[row, column] + 2 * hull.voxel) & (sample[:, 3] > 0.5)
     closeness = np.exp(-((angle_between(view.camera, camera) / 45.0) ** 2)) + 1e-3
     return sample[:, :3], np.where(seen, closeness, 1e-6 * sample[:, 3] + 1e-9)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a rung may look at for one target: its camera, the inputs, their hull, and the camera's mean image."""
+
+    camera: Camera
+    inputs: Sequence[View]
+    hull: Hull
+    mean: np.ndarray
+
+
+RUNGS: dict[str, Callable[[Question], np.ndarray]] = {  # in the order shown; a new rung is a row here
+    "white": lambda asked: white(asked.camera),
+    "mean_image": lambda asked: asked.mean,
+    "nearest_input": lambda asked: nearest_input(asked.inputs, asked.camera),
+    "visual_hull": lambda asked: visual_hull(asked.hull, asked.inputs, asked.camera),
+}

@@ -29,13 +29,12 @@ from mousefacelift.check.single_pictures import draw_row, draw_sheet, write_show
 from mousefacelift.check.single_summary import Thumbnails, summarise_bed, verdict
 from mousefacelift.check.solid import part_recall, surface_points, surface_scores, swaps, volume_iou
 from mousefacelift.chunks import read_index
-from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import angle_between, azimuth_elevation, circular_difference
 from mousefacelift.core.files import write_text
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import composite, write_png
 from mousefacelift.core.lpips import load_lpips
-from mousefacelift.core.render import published_render, render
+from mousefacelift.core.render import render_published
 from mousefacelift.core.samples import read_sample
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.dataset.manifest import Manifest
@@ -74,7 +73,7 @@ class Judge:
             if not item.row["knows_camera"]:
                 move = self._place(item, method, gaussians)
             cameras = [seen_as(view.camera, move) for view in item.targets]
-            rgba, depth = render_rgba_depth(gaussians, cameras)
+            rgba, depth = render_published(gaussians, cameras)
             images[method], splats[method] = rgba, (depth, cameras, move)
         if item.row["knows_camera"]:
             images |= self._rungs(item)
@@ -213,18 +212,6 @@ def mean_images(index: Path, dataset: Path, size: int) -> dict[tuple[str, int], 
         for key, view in zip(mean_keys(row), sample.views, strict=True):
             sums[key].add(resized(view, size).rgba)
     return {key: running.image() for key, running in sums.items()}
-
-
-def render_rgba_depth(gaussians: Gaussians, cameras) -> tuple[np.ndarray, np.ndarray]:
-    """Straight-alpha rgba [V, H, W, 4] and expected depth [V, H, W] of a splat."""
-    with torch.no_grad():
-        out = render(
-            gaussians, CameraTensors.from_cameras(cameras), published_render(gaussians.means.device), torch.zeros(3)
-        )
-    alpha = out.alpha.clamp(0, 1)
-    safe = alpha.clamp(min=1e-4)
-    rgba = torch.cat([(out.rgb / safe[..., None]).clamp(0, 1), alpha[..., None]], -1)
-    return rgba.numpy(), (out.depth / safe).numpy()
 
 
 def _stack(images, background: float) -> torch.Tensor:

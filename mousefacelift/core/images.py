@@ -26,30 +26,51 @@ def encode_png(rgba: np.ndarray, compression: int = 1) -> bytes:
     return png_bytes(np.rint(np.clip(rgba, 0.0, 1.0) * 255.0).astype(np.uint8), compression)
 
 
-def decode_rgba(data: bytes, where: str) -> np.ndarray:
-    """float32 [H, W, 4] in [0, 1] of PNG bytes; `where` names the file in errors.
+def decode_rgba8(data: bytes, where: str) -> np.ndarray:
+    """uint8 [H, W, 4] RGBA of PNG bytes; 16-bit files give their high bytes. `where` names the file in errors.
+
+    RGBA files go through OpenCV, three times as fast as Pillow and bit for bit the same; grey and palette images with
+    transparency through Pillow.
 
     Raises:
-        DataError: not an image, cut short, or without an alpha channel.
+        DataError: not a PNG, cut short, or without an alpha channel.
     """
-    try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
-    except Exception as error:  # decoders of broken images raise anything; too many pixels are refused by Pillow
-        raise DataError(
-            f"image {where} cannot be read",
-            got=str(error),
-            likely="a truncated or overwritten file",
-            hint="delete the sample folder and rerun the stage that made it",
-        ) from error
-    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
-        raise DataError(
-            f"image {where} has no alpha channel",
-            got=image.mode,
-            expected="RGBA",
-            likely="exported on a white background; alpha is never guessed from colours",
-        )
-    return np.asarray(image.convert("RGBA"), np.float32) / 255.0
+    is_png = data[:8] == b"\x89PNG\r\n\x1a\n" and data[-8:-4] == b"IEND"
+    if is_png and data[25] == 6:  # colour type of the header: RGBA
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is not None:
+            wide = pixels.dtype == np.uint16
+            return cv2.cvtColor((pixels >> 8).astype(np.uint8) if wide else pixels, cv2.COLOR_BGRA2RGBA)
+    elif is_png:
+        try:
+            image = Image.open(io.BytesIO(data))
+            image.load()
+        except Exception as error:  # decoders of broken images raise anything; too many pixels are refused by Pillow
+            raise _undecodable(data, where) from error
+        if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+            raise DataError(
+                f"image {where} has no alpha channel",
+                got=image.mode,
+                expected="RGBA",
+                likely="exported on a white background; alpha is never guessed from colours",
+            )
+        return np.asarray(image.convert("RGBA"))
+    raise _undecodable(data, where)
+
+
+def _undecodable(data: bytes, where: str) -> DataError:
+    return DataError(
+        f"image {where} cannot be decoded",
+        got=f"{len(data)} bytes",
+        expected="a whole PNG file",
+        likely="a truncated or overwritten file",
+        hint="delete the sample folder and rerun the stage that made it",
+    )
+
+
+def decode_rgba(data: bytes, where: str) -> np.ndarray:
+    """float32 [H, W, 4] in [0, 1] of PNG bytes, see `decode_rgba8`."""
+    return decode_rgba8(data, where).astype(np.float32) / np.float32(255.0)
 
 
 def read_rgba(path: str | Path) -> np.ndarray:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import gzip
 import re
 import struct
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -177,6 +179,21 @@ def refuse_bomb(path: Path) -> None:
             size += len(block)
     if size > most:
         raise ValueError(f"more than the {most} bytes of {points} points")
+
+
+class SplatFormat(NamedTuple):
+    """How one kind of file is written: its suffix, and the writer (path, Gaussians) -> path."""
+
+    suffix: str
+    write: Callable[[Path, Gaussians], Path]
+
+
+FORMATS = {  # every format that commands offer; a new one is a row here
+    "inria": SplatFormat("ply", partial(write_ply, layout="inria")),
+    "facelift": SplatFormat("ply", partial(write_ply, layout="facelift")),
+    "spz": SplatFormat("spz", write_spz),
+}
+PLY_LAYOUTS = tuple(name for name, form in FORMATS.items() if form.suffix == "ply")
 
 
 def _stored(gaussians: Gaussians) -> dict[str, np.ndarray]:

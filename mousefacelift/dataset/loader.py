@@ -20,12 +20,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.images import decode_rgba8
 from mousefacelift.core.samples import read_document, view_hash
 from mousefacelift.dataset.augment import distort_grid, jitter_cameras, jitter_colours, mirror_cameras, yaw_world
 from mousefacelift.dataset.config import AugmentConfig, LoaderConfig
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import Draw, MixtureSampler
-from mousefacelift.dataset.pixels import blend, decode_png, resize_lanczos
+from mousefacelift.dataset.pixels import blend, resize_lanczos
 from mousefacelift.dataset.selection import background_colour, choose_views
 from mousefacelift.dataset.store import open_store
 from mousefacelift.errors import DataError
@@ -188,7 +189,7 @@ def _check_hash(data: bytes, frame: dict, expected: str, where: str) -> None:
 def _decode(data: bytes, where: str, frame: dict, size: int):
     """(rgba [size, size, 4] uint8, w2c [4, 4], fxfycxcy [4]) of one image file and its frame."""
     camera = Camera.from_frame(frame)
-    rgba = decode_png(data, where)
+    rgba = decode_rgba8(data, where)
     height, width = rgba.shape[:2]
     if (width, height) != (camera.width, camera.height):
         raise DataError(

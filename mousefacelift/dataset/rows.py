@@ -15,6 +15,7 @@ import numpy as np
 from mousefacelift.chunks import read_index
 from mousefacelift.config import canonical_json, config_hash
 from mousefacelift.core.cameras import Camera, azimuth_elevation
+from mousefacelift.core.images import decode_rgba8
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import (
     CAMERAS_FILE,
@@ -28,7 +29,6 @@ from mousefacelift.core.samples import (
 from mousefacelift.core.sources import GENERATED_SOURCES, SOURCES
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.dataset.gate import check_sample
-from mousefacelift.dataset.pixels import decode_png
 from mousefacelift.dataset.schema import W2C_COLUMNS
 from mousefacelift.errors import CameraError, DataError
 
@@ -153,7 +153,7 @@ def _read_view(folder: Path, index: int, frame: dict, facts: ViewFacts) -> tuple
             likely="one of the two was edited or copied without the other",
             hint="rerun the stage that made it",
         )
-    return View(decode_png(data, path), camera, facts), len(data), digest
+    return View(decode_rgba8(data, str(path)), camera, facts), len(data), digest
 
 
 def check_png(data: bytes, path: Path) -> None:

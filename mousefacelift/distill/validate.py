@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
 from mousefacelift.core.images import composite, mask_iou
+from mousefacelift.core.psnr import foreground_psnr
 from mousefacelift.core.samples import View
 from mousefacelift.distill.generators.protocol import change_camera
 from mousefacelift.distill.photos import FrameStore
@@ -18,16 +20,15 @@ from mousefacelift.distill.photos import FrameStore
 Paint = Callable[[View, Sequence], list[View]]  # (input photo, absolute cameras) -> views at these cameras
 
 
-def foreground_psnr(rgba: np.ndarray, truth: np.ndarray) -> float:
-    """PSNR in dB over the true foreground (alpha > 0.5), both composited on white; capped at 60."""
-    mask = truth[..., 3] > 0.5
-    error = np.mean((composite(rgba)[mask] - composite(truth)[mask]) ** 2) if mask.any() else np.nan
-    return float(-10 * np.log10(max(error, 1e-6)))
+def psnr_on_white(rgba: np.ndarray, truth: np.ndarray) -> float:
+    """PSNR in dB over the true foreground, both composited on white."""
+    images = (torch.from_numpy(composite(image).astype(np.float32)).permute(2, 0, 1) for image in (rgba, truth))
+    return float(foreground_psnr(*images, torch.from_numpy(truth[..., 3] > 0.5)))
 
 
 def score(rgba: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Foreground PSNR and mask IoU."""
-    return foreground_psnr(rgba, truth), mask_iou(rgba[..., 3] > 0.5, truth[..., 3] > 0.5)
+    return psnr_on_white(rgba, truth), mask_iou(rgba[..., 3] > 0.5, truth[..., 3] > 0.5)
 
 
 def mean_views(store: FrameStore, camera_of: Callable, frames: int = 60) -> dict:
@@ -70,7 +71,7 @@ def validate(paint: Paint, camera_of: Callable, train: FrameStore, held: FrameSt
                 rows["generator"].append(score(made.rgba, truths[v]))
                 rows["copy"].append(score(truths[source], truths[v]))
                 rows["mean"].append(score(means[_name(views[v], v)], truths[v]))
-                copying.append(foreground_psnr(made.rgba, truths[source]) - rows["generator"][-1][0])
+                copying.append(psnr_on_white(made.rgba, truths[source]) - rows["generator"][-1][0])
     report = {
         name: dict(zip(("psnr", "iou"), np.mean(values, 0).tolist(), strict=True)) for name, values in rows.items()
     }

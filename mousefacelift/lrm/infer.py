@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.cameras import Camera
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import resize_rgba
 from mousefacelift.core.render import Render, published_render, render
@@ -80,13 +79,3 @@ def render_white(gaussians: Gaussians, cameras: CameraTensors) -> Render:
     """Renders over white, as the published model is always rendered."""
     device = gaussians.means.device
     return render(gaussians, cameras.to(device), published_render(device), torch.ones(3, device=device))
-
-
-def render_rgba(gaussians: Gaussians, cameras: Sequence[Camera]) -> np.ndarray:
-    """Straight-alpha renders [V, H, W, 4] of one scene's Gaussians [N] from V cameras of equal size."""
-    with torch.no_grad():
-        device = gaussians.means.device
-        tensors = CameraTensors.from_cameras(list(cameras)).to(device)
-        out = render(gaussians, tensors, published_render(device))
-    alpha = out.alpha[..., None]
-    return torch.cat([(out.rgb / alpha.clamp(min=1e-4)).clamp(0, 1), alpha.clamp(0, 1)], -1).cpu().numpy()

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mousefacelift.core.ssim import ssim_map
@@ -77,36 +76,6 @@ def render_loss(
         terms[name] = function(rgb, target).expand(len(rgb))
     total = sum(getattr(config, name) * value for name, value in terms.items())
     return total, {name: value.detach() for name, value in terms.items()}
-
-
-def alignment_error(xyz: Tensor, origin: Tensor, direction: Tensor, alpha: Tensor | None = None) -> Tensor:
-    """Mean distance of points from the rays that own them (published `pixelalign`; 0 for a hard-aligned model).
-
-    Args:
-        xyz, direction: [B, V, 3, H, W]; origin broadcasts to them. alpha: [B, V, 1, H, W] weight, not normalised.
-    """
-    offset = xyz - origin
-    along = (offset * direction).sum(2, keepdim=True).detach()
-    error = (offset - along * direction).norm(dim=2, keepdim=True)
-    return (error if alpha is None else error * alpha).mean()
-
-
-def distance_error(xyz: Tensor, origin: Tensor) -> Tensor:
-    """Mean squared gap between a point's distance and that distance standardised per view (published `pointsdist`).
-
-    Used for a few steps from random weights: it spreads the points of a view around the depth of the origin, sd 0.5.
-    """
-    distance = (xyz - origin).norm(dim=2, keepdim=True)
-    flat = distance.detach()
-    mean, sd = flat.mean((2, 3, 4), keepdim=True), flat.std((2, 3, 4), keepdim=True)
-    target = (flat - mean) / (sd + 1e-8) * 0.5 + origin.norm(dim=2, keepdim=True)
-    return F.mse_loss(distance, target)
-
-
-def foreground_psnr(rgb: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """PSNR per image [B] over the target's foreground, dB, render clamped to [0,1]."""
-    error = ((rgb.clamp(0, 1) - target).square() * (mask > 0.5)).sum((1, 2, 3))
-    return -10 * torch.log10((error / (3 * (mask > 0.5).sum((1, 2, 3)).clamp(min=1))).clamp(min=1e-10))
 
 
 def extra_terms(config: LossConfig, device: torch.device) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:

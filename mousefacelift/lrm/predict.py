@@ -24,14 +24,14 @@ from mousefacelift.check.predictions import Item, Reference
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.records import SampleFacts, ViewFacts
-from mousefacelift.core.render import published_render
+from mousefacelift.core.render import published_render, render_pictures
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 from mousefacelift.core.splat_files import write_ply
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 from mousefacelift.lrm.config import PredictConfig
 from mousefacelift.lrm.filters import FILTERS, rows_to_keep
-from mousefacelift.lrm.infer import predict_gaussians, render_rgba, stack_views
+from mousefacelift.lrm.infer import predict_gaussians, stack_views
 from mousefacelift.lrm.validation import spread_order
 from mousefacelift.lrm.weights import file_hash, read_facts, read_model
 
@@ -188,7 +188,7 @@ def make_prediction(
     _, c2w, fxfycxcy = stack_views([at.views[i] for i in task.at.inputs], size)
     gaussians = predict_gaussians(model, image[None], c2w[None], fxfycxcy[None]).map(lambda tensor: tensor[0])
     cameras = [at.views[i].camera.scaled_to(size, size) for i in task.targets]
-    images = render_rgba(gaussians, cameras)
+    images = render_pictures(gaussians, cameras)
     views = tuple(
         View(rgba, camera, ViewFacts(task.at.cameras[i])) for rgba, camera, i in zip(images, cameras, task.targets)
     )

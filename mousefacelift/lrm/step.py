@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.psnr import foreground_psnr
 from mousefacelift.core.render import published_render, render
 from mousefacelift.lrm.config import OptimizerConfig
 from mousefacelift.lrm.gradients import StepGradients
-from mousefacelift.lrm.losses import foreground_psnr, render_loss
+from mousefacelift.lrm.losses import render_loss
 from mousefacelift.lrm.run import Run
 
 
@@ -77,6 +78,6 @@ def batch_loss(run: Run, batch: dict) -> tuple[Tensor, dict[str, Tensor]]:
     loss, terms = render_loss(rgb, alpha, target[:, :3], target[:, 3:], loss_config, extra)
     terms = {name: value.mean() for name, value in terms.items()}
     unseen = tensors["unseen"].flatten()
-    psnr = foreground_psnr(rgb.detach(), target[:, :3], target[:, 3:])
-    terms |= {"loss": loss.mean().detach(), "fg_psnr": psnr[unseen].mean(), "fg_psnr_all": psnr.mean()}
+    psnr = foreground_psnr(rgb.detach().clamp(0, 1), target[:, :3], target[:, 3])
+    terms |= {"loss": loss.mean().detach(), "fg_psnr": psnr[unseen].nanmean(), "fg_psnr_all": psnr.nanmean()}
     return loss.mean(), terms

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mousefacelift.commandline import add_config_argument, read_config
+from mousefacelift.core.splat_files import PLY_LAYOUTS
 from mousefacelift.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def add_command(subparsers) -> None:
         default="body",
         help="which Gaussians are kept (default: those inside [-1,1]^3 that are not transparent)",
     )
-    parser.add_argument("--layout", choices=("inria", "facelift"), default="inria", help="PLY layout")
+    parser.add_argument("--layout", choices=PLY_LAYOUTS, default="inria", help="PLY layout")
     parser.add_argument("--spz", action="store_true", help="also write gaussians.spz")
     parser.add_argument("--frames", type=int, default=90, help="turntable frames; 0 writes none")
     parser.add_argument("--size", type=int, default=256, help="turntable pixels")

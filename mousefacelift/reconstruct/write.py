@@ -14,13 +14,14 @@ from torch import nn
 from mousefacelift.core.files import write_text
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png
+from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import Sample, write_sample
-from mousefacelift.core.splat_files import write_ply, write_spz
+from mousefacelift.core.splat_files import FORMATS, write_spz
 from mousefacelift.core.turntable import turntable, turntable_cameras
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError
 from mousefacelift.lrm.filters import FILTERS, rows_to_keep
-from mousefacelift.lrm.infer import predict_gaussians, render_rgba, stack_views
+from mousefacelift.lrm.infer import predict_gaussians, stack_views
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def write_reconstruction(
     kept = gaussians.select(keep)
     out.mkdir(parents=True, exist_ok=True)
     write_sample(out / "views", replace(sample, facts=replace(sample.facts, source="input")))
-    write_ply(out / "gaussians.ply", kept, options.layout)
+    FORMATS[options.layout].write(out / "gaussians.ply", kept)
     if options.spz:
         write_spz(out / "gaussians.spz", kept)
     if options.turntable_frames:
@@ -102,5 +103,5 @@ def write_sheet(path: Path, sample: Sample, gaussians: Gaussians, size: int) -> 
     columns = max(len(shown), 3)
     between = turntable_cameras(columns if len(shown) >= columns else 2 * columns - 2 * len(shown), size, 30.0)
     rows = [resize_rgba(view.rgba, size, size) for view in shown]
-    rows += [*render_rgba(gaussians, cameras), *render_rgba(gaussians, between)]
+    rows += [*render_pictures(gaussians, cameras), *render_pictures(gaussians, between)]
     write_png(path, contact_sheet([composite(rgba) for rgba in rows], columns))

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mousefacelift.commandline import add_config_argument, read_config, read_seed
+from mousefacelift.core.splat_files import FORMATS
 from mousefacelift.core.splits import Splits
 from mousefacelift.splats.config import SplatsConfig
 
@@ -37,7 +38,7 @@ def add_commands(subparsers) -> None:
     export = _command(subparsers, "export", "fits -> PLY or SPZ per frame, or a film", run_export)
     export.add_argument("indexes", nargs="+", type=Path, metavar="INDEX.json", help="chunks of fits")
     export.add_argument("--out", required=True, type=Path, metavar="PATH", help="folder, or the .mp4 file")
-    export.add_argument("--format", default="inria", choices=("inria", "facelift", "spz", "mp4"))
+    export.add_argument("--format", default="inria", choices=(*FORMATS, "mp4"))
     export.add_argument("--size", type=int, default=512, help="px, for mp4")
     export.add_argument("--fps", type=float, default=10.0, help="for mp4")
 

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import RING_ELEVATION
-from mousefacelift.core.splat_files import write_ply, write_spz
+from mousefacelift.core.splat_files import FORMATS
 from mousefacelift.core.turntable import fitting_zoom, picture, turntable_cameras
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError
 from mousefacelift.splats.chunk import read_fit
-
-FORMATS = ("inria", "facelift", "spz", "mp4")
 
 
 def fitted_folders(indexes: Sequence[Path]) -> list[Path]:
@@ -29,15 +27,10 @@ def fitted_folders(indexes: Sequence[Path]) -> list[Path]:
     return sorted(folders, key=lambda folder: folder.name)
 
 
-def export_sequence(indexes: Sequence[Path], out: Path, layout: str) -> list[Path]:
-    """One file per frame, named by frame, in `out`."""
-    suffix = "spz" if layout == "spz" else "ply"
-    written = []
-    for folder in fitted_folders(indexes):
-        gaussians = read_fit(folder)[0]
-        path = out / f"{folder.name}.{suffix}"
-        written.append(write_spz(path, gaussians) if layout == "spz" else write_ply(path, gaussians, layout))
-    return written
+def export_sequence(indexes: Sequence[Path], out: Path, name: str) -> list[Path]:
+    """One file per frame, named by frame, in `out`; `name` is one of `core.splat_files.FORMATS`."""
+    form = FORMATS[name]
+    return [form.write(out / f"{f.name}.{form.suffix}", read_fit(f)[0]) for f in fitted_folders(indexes)]
 
 
 def export_film(indexes: Sequence[Path], out: Path, size: int, fps: float, turn_s: float = 6.0) -> Path:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.render import Render, render
 from mousefacelift.errors import DataError
@@ -250,8 +249,3 @@ def _finish(run: _Run, frame: FrameViews, index: int) -> Fit:
     if not all(np.isfinite(value) for value in means.values()):
         return Fit(frame.name, gaussians, {}, run.taken, "NaN in the fitted Gaussians", refined, curve)
     return Fit(frame.name, gaussians, means, run.taken, None, refined, curve)
-
-
-def frame_cameras(frame: FrameViews, device="cpu") -> CameraTensors:
-    """The frame's cameras as tensors [V]."""
-    return CameraTensors.from_cameras(frame.cameras, device)

@@ -9,7 +9,8 @@ import torch
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import composite, mask_iou
-from mousefacelift.core.render import render
+from mousefacelift.core.psnr import psnr_of_error
+from mousefacelift.core.render import render, straight_rgba
 from mousefacelift.splats import corrections as camera_corrections
 from mousefacelift.splats.frames import FrameViews
 
@@ -26,16 +27,8 @@ def render_views(gaussians: Gaussians, cameras, device="cpu", corrections: np.nd
         batch = CameraTensors(tensors.w2c[None], tensors.fxfycxcy[None], tensors.width, tensors.height)
         one = moved.map(lambda tensor: tensor[None])
         moved, tensors = camera_corrections.move_to_views(one, batch, torch.from_numpy(corrections).to(device))
-    picture = render(moved, tensors)
-    rgb, alpha, depth = (
-        t.reshape(len(cameras), *t.shape[-n:]).cpu().numpy()
-        for t, n in ((picture.rgb, 3), (picture.alpha, 2), (picture.depth, 2))
-    )
-    present = alpha > 1 / 255
-    weight = np.where(present, alpha, 1.0)
-    straight = np.where(present[..., None], np.clip(rgb / weight[..., None], 0, 1), 0.0)
-    rgba = np.concatenate([straight, np.clip(alpha, 0, 1)[..., None]], -1).astype(np.float32)
-    return rgba, np.where(present, depth / weight, 0.0).astype(np.float32)
+    rgba, depth = straight_rgba(render(moved, tensors))
+    return rgba.reshape(len(cameras), *rgba.shape[-3:]), depth.reshape(len(cameras), *depth.shape[-2:])
 
 
 def score_views(gaussians: Gaussians, frame: FrameViews, device="cpu", corrections: np.ndarray | None = None):
@@ -67,13 +60,9 @@ def _compare(rendered: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     allowed = cv2.dilate((truth[..., 3] > 0.02).astype(np.uint8), np.ones((2 * radius + 1,) * 2, np.uint8)) > 0
     alpha = rendered[..., 3]
     return {
-        "psnr": _psnr(white[mask]),
-        "psnr_black": _psnr(black[mask]),
+        "psnr": float(psnr_of_error(np.square(white[mask], dtype=np.float64).mean())),
+        "psnr_black": float(psnr_of_error(np.square(black[mask], dtype=np.float64).mean())),
         "iou": mask_iou(mask, drawn),
         "error": float(white[either].mean()) if either.any() else 0.0,
         "outside": float(alpha[~allowed].sum() / max(alpha.sum(), 1e-9)),
     }
-
-
-def _psnr(difference: np.ndarray) -> float:
-    return float(-10 * np.log10(max(float(np.square(difference, dtype=np.float64).mean()), 1e-10)))

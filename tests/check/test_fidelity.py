@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from mousefacelift.check.fidelity import (
-    PSNR_CEILING,
     coverage,
     fg_l1,
     fg_psnr,
@@ -18,6 +17,7 @@ from mousefacelift.check.fidelity import (
     per_image,
     soft_iou,
 )
+from mousefacelift.core.psnr import CEILING
 from mousefacelift.errors import DataError
 
 
@@ -38,7 +38,7 @@ def mean_of(values):
 def test_the_truth_is_best_everywhere(scene):
     target, mask = scene
     values = mean_of(per_image(target, target, mask, mask))
-    assert values["fg_psnr"] == values["full_psnr"] == PSNR_CEILING
+    assert values["fg_psnr"] == values["full_psnr"] == CEILING
     assert values["fg_ssim"] == pytest.approx(1, abs=1e-6) and values["fg_l1"] == 0
     assert values["iou"] == values["soft_iou"] == values["coverage"] == 1
 
@@ -54,7 +54,7 @@ def test_white_is_worst_and_full_psnr_flatters_it_by_the_foreground_share(scene)
 def test_foreground_psnr_ignores_the_background_and_full_psnr_does_not(scene):
     target, mask = scene
     dirty = torch.where(mask[:, None], target, target - 0.3)
-    assert (fg_psnr(dirty, target, mask) == PSNR_CEILING).all() and (full_psnr(dirty, target) < 15).all()
+    assert (fg_psnr(dirty, target, mask) == CEILING).all() and (full_psnr(dirty, target) < 15).all()
 
 
 def test_shared_mask_separates_colour_from_shape(scene):
@@ -63,7 +63,7 @@ def test_shared_mask_separates_colour_from_shape(scene):
     eaten[:, 24:] = False
     half = torch.where(eaten[:, None], target, torch.ones(()))
     values = per_image(half, target, mask, eaten)
-    assert (values["fg_psnr_shared"] == PSNR_CEILING).all() and (values["fg_psnr"] < 10).all()
+    assert (values["fg_psnr_shared"] == CEILING).all() and (values["fg_psnr"] < 10).all()
 
 
 def test_ssim_ignores_distance_from_the_animal_and_sees_lost_texture(scene):

@@ -6,12 +6,12 @@ import torch
 
 from mousefacelift.check.align import best_turn_and_scale, seen_as, turn_and_scale
 from mousefacelift.check.ladder import silhouette_cone, spread_colours, visual_hull
-from mousefacelift.check.single import render_rgba_depth
 from mousefacelift.check.single_summary import verdict
 from mousefacelift.check.solid import Truth, part_recall, surface_points, surface_scores, swaps, volume_iou
 from mousefacelift.core.cameras import angle_between, project, ring
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import mask_iou
+from mousefacelift.core.render import render_published
 from mousefacelift.core.samples import View
 
 CAMERAS = ring(12, 64)
@@ -89,16 +89,16 @@ def test_part_recall_sees_the_part_that_is_missing_and_forgives_two_pixels():
 
 
 def test_volume_iou_is_one_for_the_body_itself_whatever_its_colour_and_falls_when_it_swells():
-    thin, _ = render_rgba_depth(cloud(animal_points(0), 0.06), CAMERAS)
-    bright, _ = render_rgba_depth(cloud(animal_points(0), 0.06, 0.9), CAMERAS)
-    fat, _ = render_rgba_depth(cloud(animal_points(0), 0.12), CAMERAS)
+    thin, _ = render_published(cloud(animal_points(0), 0.06), CAMERAS)
+    bright, _ = render_published(cloud(animal_points(0), 0.06, 0.9), CAMERAS)
+    fat, _ = render_published(cloud(animal_points(0), 0.12), CAMERAS)
     assert volume_iou(bright[..., 3], thin[..., 3], CAMERAS) == 1
     assert volume_iou(fat[..., 3], thin[..., 3], CAMERAS) < 0.6
     assert volume_iou(0 * thin[..., 3], thin[..., 3], CAMERAS) == 0
 
 
 def test_surface_points_lie_where_the_splat_is():
-    rgba, depth = render_rgba_depth(cloud([[0.2, 0.1, 0.0]], 0.1), CAMERAS)
+    rgba, depth = render_published(cloud([[0.2, 0.1, 0.0]], 0.1), CAMERAS)
     points = surface_points(rgba[..., 3], depth, CAMERAS)
     assert np.abs(points - [0.2, 0.1, 0.0]).max() < 0.2 and len(points) > 100
 
@@ -109,7 +109,7 @@ def test_the_best_turn_and_scale_undo_a_turn_and_a_scale(turn, scale):
     true_move = turn_and_scale(turn, scale)
     truth = [
         View(rgba, camera)
-        for rgba, camera in zip(render_rgba_depth(animal, [seen_as(c, true_move) for c in CAMERAS])[0], CAMERAS)
+        for rgba, camera in zip(render_published(animal, [seen_as(c, true_move) for c in CAMERAS])[0], CAMERAS)
     ]
     found_turn, found_scale = best_turn_and_scale(animal, truth)
     assert (found_turn - turn + 180) % 360 - 180 == pytest.approx(0, abs=3) and found_scale == pytest.approx(
@@ -118,7 +118,7 @@ def test_the_best_turn_and_scale_undo_a_turn_and_a_scale(turn, scale):
 
 
 def test_one_silhouette_gives_a_cone_that_repeats_its_picture_and_bounds_the_body():
-    rgba, _ = render_rgba_depth(cloud(animal_points(0), 0.06), CAMERAS)
+    rgba, _ = render_published(cloud(animal_points(0), 0.06), CAMERAS)
     view = View(rgba[3], CAMERAS[3])  # from the side
     cone = silhouette_cone(view)
     again = visual_hull(cone, [view], CAMERAS[3])

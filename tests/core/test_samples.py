@@ -72,7 +72,7 @@ def test_a_truncated_image_is_named(tmp_path, rng):
     write_sample(tmp_path / "s", make_sample(rng))
     path = tmp_path / "s/images/cam_001.png"
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(DataError, match="cam_001.png cannot be read"):
+    with pytest.raises(DataError, match="cam_001.png cannot be decoded"):
         read_sample(tmp_path / "s")
 
 

@@ -10,9 +10,10 @@ import torch
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import azimuth_elevation, canonical_fxfycxcy, orbit
 from mousefacelift.core.images import mask_iou, resize_rgba
+from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NearestConfig
-from mousefacelift.distill.generators.nearest import NearestGenerator, render_straight
+from mousefacelift.distill.generators.nearest import NearestGenerator
 from mousefacelift.distill.nearest.build import library_of_rings
 from mousefacelift.distill.nearest.descriptor import describe_picture
 from mousefacelift.distill.nearest.find import find_nearest
@@ -71,7 +72,7 @@ def test_a_turned_grown_shifted_and_tinted_pose_is_found_and_moved_to_where_it_i
     assert answer.fit.gain == pytest.approx((0.7, 0.6, 0.5), abs=0.06)
     for other in (azimuth + 90, azimuth + 180):
         truth = seen(animal, other, 15.0)
-        drawn = render_straight(answer.gaussians, [truth.camera])[0]
+        drawn = render_pictures(answer.gaussians, [truth.camera])[0]
         assert mask_iou(drawn[..., 3] > 0.5, truth.rgba[..., 3] > 0.5) > 0.75
 
 
@@ -81,7 +82,7 @@ def test_the_elevation_of_an_unknown_camera_is_estimated(library):
     answer = find_nearest(library, view.rgba, assumed, CONFIG, knows_camera=False)
     assert answer.pose.frame == 2
     assert azimuth_elevation(answer.camera)[1] == pytest.approx(40.0, abs=6)
-    drawn = render_straight(answer.gaussians, [answer.camera])[0]
+    drawn = render_pictures(answer.gaussians, [answer.camera])[0]
     assert mask_iou(drawn[..., 3] > 0.5, view.rgba[..., 3] > 0.5) > 0.85
 
 
@@ -89,8 +90,8 @@ def test_moving_the_splat_and_moving_the_camera_show_the_same_picture():
     animal, camera = toy_animal(30.0), orbit(50.0, 25.0, 2.7, canonical_fxfycxcy(64), 64, 64)
     fit = Fit(40.0, 1.2, (0.05, -0.04), 12.0, (1.0, 1.0, 1.0), 0.0, 0.0)
     eye = raised_camera(camera, fit.tilt)
-    moved = render_straight(moved_gaussians(animal, fit, camera), [eye])[0]
-    seen_so = render_straight(animal, [moved_camera(camera, 40.0, np.log(1.2), 0.05, -0.04, 12.0)])[0]
+    moved = render_pictures(moved_gaussians(animal, fit, camera), [eye])[0]
+    seen_so = render_pictures(animal, [moved_camera(camera, 40.0, np.log(1.2), 0.05, -0.04, 12.0)])[0]
     np.testing.assert_allclose(moved[..., 3], seen_so[..., 3], atol=1e-3)
     assert azimuth_elevation(eye)[:2] == pytest.approx((50.0, 37.0), abs=1e-6)
 
@@ -129,7 +130,7 @@ def test_the_generator_shows_one_solid_from_all_sides(library):
     views = generator.generate([View(photo.rgba, photo.camera)], [3])[0]
     assert len(views) == 6 and views[0].facts.details["pose"] == "m/2" and views[0].facts.seed == 3
     for view in views:
-        truth = render_straight(toy_animal(FIVE[2]), [view.camera])[0]
+        truth = render_pictures(toy_animal(FIVE[2]), [view.camera])[0]
         assert mask_iou(view.rgba[..., 3] > 0.5, truth[..., 3] > 0.5) > 0.75
     with pytest.raises(DataError, match="no foreground"):
         generator.generate([View(photo.rgba * 0, photo.camera)], [3])

@@ -8,9 +8,9 @@ import torch
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, canonical_fxfycxcy, orbit, ring
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.records import SampleFacts, ViewFacts
+from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.core.splits import Splits
-from mousefacelift.distill.generators.nearest import render_straight
 
 
 def toy_animal(tail: float, rear: float = 0.0, grey: float = 0.3) -> Gaussians:
@@ -38,7 +38,7 @@ TAILS = (-70.0, -20.0, 30.0, 80.0)
 def seen(gaussians, azimuth, elevation=20.0, size=96, zoom=1.3):
     """One view of a splat."""
     camera = orbit(azimuth, elevation, CANONICAL_DISTANCE, canonical_fxfycxcy(size) * [zoom, zoom, 1, 1], size, size)
-    return View(render_straight(gaussians, [camera])[0], camera)
+    return View(render_pictures(gaussians, [camera])[0], camera)
 
 
 def write_rings(folder, tails=TAILS, size=64, views=16):
@@ -49,7 +49,7 @@ def write_rings(folder, tails=TAILS, size=64, views=16):
         (folder / "fits" / name).mkdir(parents=True)
         gaussians.save(folder / "fits" / name / "splat.npz")
         cameras = ring(views, size)
-        images = render_straight(gaussians, cameras)
+        images = render_pictures(gaussians, cameras)
         sample = Sample(
             tuple(View(rgba, camera, ViewFacts(score=1.0)) for rgba, camera in zip(images, cameras, strict=True)),
             SampleFacts("splat", "m", frame=frame, config_hash="toy"),

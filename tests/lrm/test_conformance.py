@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.lrm.filters import FILTERS, FilterConfig, rows_to_keep
-from mousefacelift.lrm.losses import alignment_error, distance_error
 from mousefacelift.lrm.model import GSLRM, RawGaussians
 from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.perceptual import CHANNELS, PerceptualLoss
@@ -143,15 +142,11 @@ def test_losses_match_the_reference(fixtures):
         layers = vgg.layer_errors(render, target[:, :3])
         perceptual = vgg(render, target[:, :3])
     l2 = (render - target[:, :3]).square().mean()
-    xyz, origin, direction = data["img_aligned_xyz"], data["ray_o"], data["ray_d"]
-    alpha = data["target_rgba"][:, :, 3:4]
     want = expected["expected"]
     assert l2.item() == pytest.approx(want["l2_loss"], rel=1e-5)
     assert -10 * torch.log10(l2).item() == pytest.approx(want["psnr"], rel=1e-5)
     np.testing.assert_allclose([e.item() for e in layers], expected["vgg_layer_l1"], rtol=1e-5)
     assert perceptual.item() == pytest.approx(want["perceptual_loss"], rel=1e-5)
-    assert alignment_error(xyz, origin, direction, alpha).item() == pytest.approx(want["pixelalign_loss"], rel=1e-5)
-    assert distance_error(xyz, origin).item() == pytest.approx(want["pointsdist_loss"], rel=1e-5)
     from mousefacelift.core.ssim import ssim
 
     assert 1 - ssim(render, target[:, :3]).mean().item() == pytest.approx(want["ssim_loss"], rel=1e-5)

@@ -10,7 +10,6 @@ from mousefacelift.lrm.losses import (
     LossConfig,
     balanced_mean,
     extra_terms,
-    foreground_psnr,
     masked_ssim_loss,
     render_loss,
 )
@@ -78,13 +77,6 @@ def test_masked_ssim_sees_the_animal_and_ignores_far_background(scene):
     near[..., 14:18, 14:18] = 0.0
     assert masked_ssim_loss(near, target, mask).min() > 0.01
     assert (masked_ssim_loss(1 - target, target, mask) > 0.5).all()
-
-
-def test_foreground_psnr_ignores_the_background(scene):
-    target, mask = scene
-    noisy = target + (1 - mask) * 0.3
-    assert foreground_psnr(noisy, target, mask).min() == pytest.approx(100)
-    assert foreground_psnr(target + 0.1 * mask, target, mask).max() < 21
 
 
 def test_terms_without_weights_cannot_be_asked_for(tmp_path):

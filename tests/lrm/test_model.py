@@ -9,9 +9,10 @@ import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit, ring
+from mousefacelift.core.psnr import foreground_psnr
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.lrm.infer import render_white
-from mousefacelift.lrm.losses import LossConfig, foreground_psnr, render_loss
+from mousefacelift.lrm.losses import LossConfig, render_loss
 from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.model_config import PRESETS, ModelConfig
 from mousefacelift.lrm.models import preset
@@ -152,7 +153,7 @@ def test_a_hundred_and_fifty_steps_teach_one_scene_seen_from_views_that_are_not_
     for _ in range(150):
         out = render_white(model(*inputs).activated(), CameraTensors.from_c2w(*cameras, 32, 32))
         render = out.rgb[0].permute(0, 3, 1, 2)
-        psnr.append(foreground_psnr(render.detach(), rgb, mask)[4:].min().item())
+        psnr.append(foreground_psnr(render.detach().clamp(0, 1), rgb, mask[:, 0])[4:].min().item())
         loss, _ = render_loss(render, out.alpha[0][:, None], rgb, mask, LossConfig())
         optimizer.zero_grad()
         loss.mean().backward()

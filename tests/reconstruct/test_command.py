@@ -11,10 +11,10 @@ from PIL import Image
 
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
+from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import View
 from mousefacelift.core.splat_files import read_ply
 from mousefacelift.distill import load_generator
-from mousefacelift.distill.generators.nearest import render_straight
 from mousefacelift.distill.nearest.build import library_of_rings
 from mousefacelift.lrm import weights
 
@@ -122,7 +122,7 @@ def test_a_picture_is_compared_with_what_was_filmed(trained, tmp_path, loads, ca
     index, splits = write_rings(tmp_path)
     library_of_rings([index], splits, tmp_path / "library")
     camera = rig(64)[0]
-    seen = render_straight(toy_animal(TAILS[1]), [camera])[0]
+    seen = render_pictures(toy_animal(TAILS[1]), [camera])[0]
     tall = np.zeros((64, 64, 4), np.float32)
     tall[4:60, 30:33] = (0.2, 0.2, 0.2, 1.0)
     for name, rgba in (("seen", seen), ("strange", tall)):

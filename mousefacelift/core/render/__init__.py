@@ -7,5 +7,15 @@ formation (see `RenderConfig`) and both are differentiable.
 from mousefacelift.core.render.formation import Render, RenderConfig
 from mousefacelift.core.render.published import published_render
 from mousefacelift.core.render.seam import Backend, render
+from mousefacelift.core.render.straight import render_pictures, render_published, straight_rgba
 
-__all__ = ["Backend", "Render", "RenderConfig", "published_render", "render"]
+__all__ = [
+    "Backend",
+    "Render",
+    "RenderConfig",
+    "published_render",
+    "render",
+    "render_pictures",
+    "render_published",
+    "straight_rgba",
+]

@@ -11,14 +11,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.records import ViewFacts
-from mousefacelift.core.render import published_render, render
+from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NearestConfig
 from mousefacelift.distill.generators.protocol import Solid, check_foreground, hash_files, require_files
@@ -76,16 +71,6 @@ class NearestGenerator:
             answer = find_nearest(self.library, photo.rgba, photo.camera, self.config)
             targets = [self.own_camera(camera) for camera in cameras]
             facts = ViewFacts(generator=self.name, seed=seed, details=answer.facts)
-            images = render_straight(answer.gaussians, targets)
+            images = render_pictures(answer.gaussians, targets)
             views.append([View(rgba, camera, facts) for rgba, camera in zip(images, targets, strict=True)])
         return views
-
-
-@torch.no_grad()
-def render_straight(gaussians: Gaussians, cameras: Sequence[Camera]) -> np.ndarray:
-    """Straight-alpha renders [V, H, W, 4] of Gaussians [N] from cameras of one size."""
-    out = render(
-        gaussians, CameraTensors.from_cameras(list(cameras)), published_render(gaussians.means.device), torch.zeros(3)
-    )
-    alpha = out.alpha[..., None]
-    return torch.cat([(out.rgb / alpha.clamp(min=1e-4)).clamp(0, 1), alpha.clamp(0, 1)], -1).numpy()
