@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from conftest import hard_rgba, toy_cameras, toy_frame
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import azimuth_elevation
@@ -15,6 +14,7 @@ from mousefacelift.splats.config import HullConfig, OptimiseConfig
 from mousefacelift.splats.fit import fit_frame
 from mousefacelift.splats.score import render_views
 from mousefacelift.splats.start import carve_body, carve_frame, hull_start
+from tests.splats.conftest import hard_rgba, toy_cameras, toy_frame
 
 
 def test_a_rounded_hull_fills_its_silhouettes_and_is_nearer_to_an_unseen_one():

@@ -5,13 +5,13 @@ import json
 import cv2
 import numpy as np
 import pytest
-from conftest import toy_frame
 
 from mousefacelift.cli import main
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 from mousefacelift.core.splat_files import read_ply, read_spz
 from mousefacelift.core.splits import Splits
+from tests.splats.conftest import toy_frame
 
 CONFIG = {
     "splats": {

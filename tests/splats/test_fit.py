@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import toy_frame
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera
@@ -18,6 +17,7 @@ from mousefacelift.splats.frames import FrameViews
 from mousefacelift.splats.parameters import activate, make_optimiser, relocate_dead, stack_parameters
 from mousefacelift.splats.score import render_views, score_views
 from mousefacelift.splats.start import carve_frame, hull_surface
+from tests.splats.conftest import toy_frame
 
 
 def test_a_fit_beats_the_hull_on_a_camera_it_never_saw(frame, quick):

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from conftest import toy_cameras
 
 from mousefacelift.core.cameras import angle_between, azimuth_elevation, circular_difference
 from mousefacelift.errors import DataError
 from mousefacelift.splats.config import NovelConfig
 from mousefacelift.splats.novel import gap_midpoints, plan_ring, plan_views
 from mousefacelift.splats.trust import Trust, calibrate, isotonic, leave_out_sets, outlier_limit
+from tests.splats.conftest import toy_cameras
 
 
 def held_out(angle, error, fit_error=0.05, left_out=1):

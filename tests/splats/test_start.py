@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import toy_cameras, toy_frame
 
 from mousefacelift.core.cameras import project
 from mousefacelift.core.records import SampleFacts
@@ -15,6 +14,7 @@ from mousefacelift.splats.frames import FrameViews, crop_together, frame_views
 from mousefacelift.splats.score import compare_views, score_views
 from mousefacelift.splats.start import carve_frame, hull_start, hull_surface
 from mousefacelift.splats.warm import warm_start
+from tests.splats.conftest import toy_cameras, toy_frame
 
 
 def sample_of(frame):
@@ -34,7 +34,7 @@ def test_a_tail_cut_by_the_frame_stays(frame):
     cut = list(frame.cameras)
     images = frame.rgba.copy()
     shifted = replace(cut[0], fxfycxcy=cut[0].fxfycxcy + [0, 0, 24, 0])
-    from conftest import toy_rgba
+    from tests.splats.conftest import toy_rgba
 
     cut[0], images[0] = shifted, toy_rgba(shifted)
     whole = carve_frame(frame, HullConfig(grid=48))
