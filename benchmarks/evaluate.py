@@ -1,6 +1,7 @@
 """Peak memory and time of an evaluation: toy predictions of many frames, six views each, with swaps.
 
     python benchmarks/evaluate.py [--frames 200] [--size 512] [--distinct 20]
+    python benchmarks/evaluate.py --gather-only       what many frames add, without judging each
 
 Writes a dataset of toy photos and a predictions folder (the renders are the photos themselves; files of equal content
 are links), runs `check evaluate` on it in a process of its own, and prints the peak of its resident memory, what
@@ -38,6 +39,33 @@ if sys.argv[1:]:
     evaluate_arm(root / "predictions/index.json", root / "dataset", root / "out", EvaluateConfig(bootstrap=100))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(f"{imported / 1e6:.2f} GB after the imports, peak {peak / 1e6:.2f} GB, {time.perf_counter() - start:.0f} s")
+"""
+
+GATHER = """
+import resource, sys, time
+import numpy as np
+from mousefacelift.check.gather import CollapseGatherer
+from mousefacelift.check.predictions import Item, Prediction, Reference
+from mousefacelift.core.records import SampleFacts
+from mousefacelift.core.samples import Sample, View
+from tests.lrm.toy import rig
+frames, size = int(sys.argv[1]), int(sys.argv[2])
+imported = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start, rng = time.perf_counter(), np.random.default_rng(0)
+gatherer = CollapseGatherer(1.0, lambda recording, camera: np.zeros((size, size, 4), np.float32))
+targets = tuple(Reference("s", i, i, "h", i < 3) for i in range(6))
+for frame in range(frames):
+    rows = [rng.random((size, 1, 4), np.float32) * np.ones((1, size, 1), np.float32) for _ in range(6)]
+    views = tuple(View(rgba, camera) for rgba, camera in zip(rows, rig(size)))
+    item = Item("a", "target", "A", "test", "toy", frame, None, targets[:3], targets, {})
+    gatherer.add(Prediction(item, Sample(views), views, views[:3]))
+    swap = Item("b", "swap", "A", "test", "toy", frame, (frame + frames // 2) % frames, targets[:3], targets, {})
+    gatherer.add_swap(swap, [view.rgba for view in views])
+held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+gatherer.summary()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(f"{imported / 1e6:.2f} GB after the imports, {held / 1e6:.2f} GB with all frames held, peak of the summary "
+      f"{peak / 1e6:.2f} GB, {time.perf_counter() - start:.0f} s")
 """
 
 
@@ -103,7 +131,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--distinct", type=int, default=20, help="frames that differ; the others are links to them")
+    parser.add_argument("--gather-only", action="store_true", help="only gather and summarise collapse")
     args = parser.parse_args()
+    if args.gather_only:
+        root = str(Path(__file__).resolve().parents[1])
+        command = [sys.executable, "-c", GATHER, str(args.frames), str(args.size)]
+        subprocess.run(command, check=True, cwd=root, env=os.environ | {"PYTHONPATH": root})
+        return
     with tempfile.TemporaryDirectory() as folder:
         root, start = Path(folder), time.perf_counter()
         hashes = write_frames(root / "dataset", args.frames, args.size, min(args.distinct, args.frames))
