@@ -255,7 +255,7 @@ def test_a_generator_that_has_the_body_itself_needs_no_reconstructor(tmp_path, c
     facts = {"kind": "nearest", "library": "../library", "weights": {}, "photo_area": 0.05}
     (tmp_path / "gen/generator.json").write_text(json.dumps(facts))
     view = orbit(70.0, 35.0, 2.7, canonical_fxfycxcy(96), 96, 96)
-    rgba = render_straight(toy_animal(TAILS[2]), [view])[0]
+    rgba = render_pictures(toy_animal(TAILS[2]), [view])[0]
     Image.fromarray((rgba * 255).round().astype(np.uint8)).save(tmp_path / "mouse.png")
     config = {"distill": {"generator": {"kind": "nearest"}}}
     command = ["reconstruct", str(tmp_path / "mouse.png"), "--generator", str(tmp_path / "gen"), "--frames", "0"]
