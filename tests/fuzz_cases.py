@@ -33,6 +33,10 @@ class Case:
 def sample(size=8, views=3, field_of_view=None):
     rng = np.random.default_rng(0)
     images = rng.random((views, size, size, 4)).astype(np.float32)
+    cameras = ring(views, size)
+    if field_of_view is not None:
+        focal = size / 2 / np.tan(np.radians(field_of_view) / 2)
+        cameras = [replace(c, fxfycxcy=np.array([focal, focal, size / 2, size / 2])) for c in cameras]
     return Sample(tuple(View(i, c, ViewFacts(camera=k)) for k, (i, c) in enumerate(zip(images, cameras))), REAL)
 
 
