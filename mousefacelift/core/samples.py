@@ -101,8 +101,10 @@ def write_sample(folder: str | Path, sample: Sample, compression: int = 1, *, in
     else:
         _refuse_foreign(folder)
         work = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    # an item that its chunk fills is called .NAME.making until it is whole; the sample's id is NAME
+    name = folder.name.removeprefix(".").removesuffix(".making") if into else folder.name
     try:
-        hashes = _write_files(work, folder.name, sample, compression)
+        hashes = _write_files(work, name, sample, compression)
         if not into:
             replace_folder(work, folder)
     except OSError as error:

@@ -93,6 +93,12 @@ def test_an_import_into_a_folder_of_the_users_keeps_it(ring, tmp_path):
     assert (tmp_path / "mydata/thesis.txt").read_text() == "mine"
 
 
+def test_the_id_of_a_chunks_sample_is_its_name(ring, tmp_path):
+    WRITERS["colmap"](tmp_path / "toy", ring)
+    import_folders([tmp_path / "toy"], "colmap", tmp_path / "chunk" / "index.json", FACTS, GATE)
+    assert json.loads((tmp_path / "chunk" / "toy" / "opencv_cameras.json").read_text())["id"] == "toy"
+
+
 def test_a_wrong_pose_convention_is_refused_at_import(ring, tmp_path):
     WRITERS["openlrm"](tmp_path / "toy", ring)
     for path in (tmp_path / "toy" / "pose").glob("*.npy"):
