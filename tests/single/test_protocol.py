@@ -133,7 +133,7 @@ def test_a_killed_prediction_goes_on_with_the_next_picture(methods, animals, tmp
 
 
 def test_predictions_of_nothing_are_refused(toy_dataset, tmp_path):
-    (tmp_path / "index.json").write_text(json.dumps({"header": {"bed": "frames", "size": 32}, "items": []}))
+    (tmp_path / "index.json").write_text(json.dumps({"key": "0", "header": {"bed": "frames", "size": 32}, "items": []}))
     with pytest.raises(DataError, match="are empty"):
         evaluate_single([tmp_path / "index.json"], toy_dataset, tmp_path / "out", EvaluateConfig())
 
