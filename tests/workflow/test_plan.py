@@ -264,24 +264,3 @@ def test_every_output_lies_in_a_folder_that_planning_guards(finished):
     outputs = [Path(line.split("\t")[0]) for line in lines]
     assert len(outputs) > 20
     assert [p for p in outputs if p.name != "-" and not any(p.is_relative_to(g) for g in guarded)] == []
-
-
-def test_imports_only_go_down():
-    """The import graph of the house: distill, splats and lrm meet in the manifest, not in imports."""
-    allowed = {
-        "core": set(),
-        "formats": {"core"},
-        "capture": {"core", "formats"},
-        "distill": {"core", "capture"},
-        "splats": {"core", "capture"},
-        "objects": {"core"},
-        "dataset": {"core", "formats"},
-        "check": {"core", "dataset"},
-        "lrm": {"core", "dataset", "check"},
-        "report": {"core", "check"},
-    }
-    for package, below in allowed.items():
-        for path in (ROOT / "mousefacelift" / package).rglob("*.py"):
-            for match in re.finditer(r"^(?:from|import) mousefacelift\.(\w+)", path.read_text(), re.M):
-                if match[1] in allowed and match[1] != package:
-                    assert match[1] in below, f"{path.relative_to(ROOT)} imports mousefacelift.{match[1]}"

@@ -1,0 +1,82 @@
+"""Imports only go down: packages and top modules, read from the syntax tree, imports inside functions included."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "mousefacelift"
+BASE = {"errors", "config"}  # seen by all
+JOB = {"chunks", "commandline", "devices", "locks", "codehash", "inputs"}  # what a stage's commands stand on
+ALLOWED = {  # stage or top module -> what it may import, from the bottom up
+    "errors": set(),
+    "config": {"errors"},
+    "codehash": set(),
+    "inputs": set(),
+    "locks": set(),
+    "devices": set(),
+    "status": set(),
+    "commandline": set(),
+    "core": set(),
+    "formats": {"core"},
+    "chunks": {"codehash", "core", "locks"},
+    "capture": {"core", "formats"} | JOB,
+    "virtual": {"core", "formats", "capture"} | JOB,
+    "prior": {"core", "virtual"} | JOB,
+    "distill": {"core", "prior"} | JOB,
+    "splats": {"core"} | JOB,
+    "objects": {"core"} | JOB,
+    "dataset": {"core", "formats"} | JOB,
+    "check": {"core", "dataset"} | JOB,
+    "lrm": {"core", "dataset", "check"} | JOB,
+    "report": {"core", "chunks", "commandline", "__version__"},
+    "reconstruct": {"core", "capture", "distill", "lrm"} | JOB,
+    "single": {"core", "dataset", "distill", "lrm", "reconstruct", "virtual"} | JOB,
+    "workflow": {"codehash"},
+    "planning": {"dataset"},
+    "config_file": {"schema"},
+    "doctor": {"core"},
+    "schema": {"config_file", "core"} | {path.parent.name for path in PACKAGE.glob("*/config.py")},
+    "cli": {"__version__", "locks"},
+    "__main__": {"cli"},
+}
+
+
+def imports_of(path):
+    """First names below the package of everything that a module imports, at whatever depth of its code."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("mousefacelift."))
+
+
+def test_imports_only_go_down():
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).parts
+        room = parts[0] if len(parts) > 1 else path.stem
+        if room != "__init__":
+            below = ALLOWED[room] | BASE | {room}
+            wrong += [f"{'/'.join(parts)} imports {name}" for name in imports_of(path) if name not in below]
+    assert wrong == []
+
+
+def test_the_graph_has_no_circle_but_that_of_the_file_and_its_schema():
+    """A room that is allowed to see another is not seen by it, directly or through others."""
+
+    def seen(room, through):
+        for name in ALLOWED.get(room, set()) - through:
+            through.add(name)
+            seen(name, through)
+        return through
+
+    assert [room for room in ALLOWED if room in seen(room, set())] == ["config_file", "schema"]
+
+
+def test_imports_inside_functions_are_seen(tmp_path):
+    (tmp_path / "module.py").write_text(
+        "def f():\n    from mousefacelift.lrm import train\n    import mousefacelift.core.hull\n"
+    )
+    assert list(imports_of(tmp_path / "module.py")) == ["lrm", "core"]
