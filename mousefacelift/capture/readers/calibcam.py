@@ -25,7 +25,7 @@ from mousefacelift.formats.safe_pickle import array_of_bytes, load_object_array
 NAME = "calibcam"
 ABOUT = About(
     "calibcam (bbo-lab)",
-    "4.2.0 (.npy and .yml of its writer)",
+    "files (.npy and .yml) written by 4.2.0, taken from a rig of known truth",
     "open (that of the board, usually mm)",
     "rvec_cam and tvec_cam, world to camera",
     "0",
