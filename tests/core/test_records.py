@@ -126,7 +126,7 @@ def test_splits_survive_the_disk_and_refuse_what_is_not_theirs(tmp_path):
     assert Splits.read(tmp_path / "splits.json") == splits
     assert splits.of("m1", 2) == "val" and splits.of("m1", 9) == splits.of("m2", 0) == "none"
     (tmp_path / "other.json").write_text(json.dumps({"version": 1, "recordings": {}}))
-    with pytest.raises(DataError, match="other.json are not splits"):
+    with pytest.raises(DataError, match="other.json"):
         Splits.read(tmp_path / "other.json")
     with pytest.raises(DataError, match="unknown splits"):
         replace(splits, recordings={"m1": {0: "training"}})

@@ -54,7 +54,7 @@ def test_one_step_of_training_and_one_prediction(device, tmp_path):
 
 def test_one_batch_of_fits(device):
     quick = FitConfig(size=64, count=300, batch=2, hull=HullConfig(grid=32), optimise=OptimiseConfig(steps=6))
-    config = dataclasses.replace(quick, cameras=dataclasses.replace(quick.cameras, refine=True, start=0.0))
+    config = dataclasses.replace(quick, cameras=dataclasses.replace(quick.cameras, refine=True))
     for fit in fit_frames([toy_frame(), toy_frame(turn=25.0)], config, 0, device):
         assert fit.diverged is None and fit.scores["iou"] > 0.5 and fit.gaussians.means.device.type == "cpu"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.records import ViewFacts
+from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import View
-from mousefacelift.distill.generators.nearest import render_straight
 from mousefacelift.distill.generators.protocol import Solid, check_foreground, hash_files, require_files
 from mousefacelift.distill.view_sets import ViewSet
 from mousefacelift.prior.familiar import describe_familiarity
@@ -73,7 +73,7 @@ class PriorGenerator:
         for view, cameras, seed in zip(inputs, wanted, seeds, strict=True):
             found = reconstruct(view.rgba, view.camera, self.network, self.fit)
             facts = ViewFacts(generator=self.name, seed=seed, details=_facts(found))
-            images = render_straight(found.gaussians, cameras)
+            images = render_pictures(found.gaussians, cameras)
             painted.append([View(image, camera, facts) for image, camera in zip(images, cameras, strict=True)])
         return painted
 
