@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mousefacelift.check.single import render_rgba_depth
 from mousefacelift.check.solid import part_recall, read_truth, surface_points, surface_scores, swaps, volume_iou
 from mousefacelift.core.images import composite, mask_iou
+from mousefacelift.core.render import render_published
 from mousefacelift.core.samples import read_sample
 from mousefacelift.prior.familiar import describe_familiarity
 from mousefacelift.prior.fit import FitConfig
@@ -71,7 +71,7 @@ def judge(network, sample, truth, fit: FitConfig | None) -> dict[str, float]:
     found = reconstruct(picture.rgba, picture.camera, network, fit)
     seconds = time.process_time() - started
     cameras = [view.camera for view in targets]
-    rgba, depth = render_rgba_depth(found.gaussians, cameras)
+    rgba, depth = render_published(found.gaussians, cameras)
     points = surface_points(rgba[..., 3], depth, cameras)
     return {
         **view_scores(rgba, np.stack([view.rgba for view in targets])),
