@@ -19,7 +19,7 @@ from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.light import Light
 from mousefacelift.objects.load import Y_UP_TO_Z_UP
-from mousefacelift.objects.mesh import BLEND, MASK, Mesh
+from mousefacelift.objects.mesh import BLEND, MASK, Mesh, unit_sphere
 from mousefacelift.objects.render import MeshRender
 
 SCRIPT = Path(__file__).with_name("blender_script.py")
@@ -37,14 +37,14 @@ def render_views_blender(
         ConfigError: the configured Blender is not there.
         DataError: Blender fails on this mesh; says its last words.
     """
-    if config.light.kind == "flat":
-        raise ConfigError("backend 'blender' has no light kind 'flat'", hint="use backend: cpu for base colour alone")
     with tempfile.TemporaryDirectory(prefix="blender-") as folder:
-        source, placement = asset_for_blender(mesh, Path(folder))
+        source, fitted = asset_for_blender(mesh, Path(folder)), unit_sphere(mesh.used_vertices)
         environment = config.light.environment if config.light.kind == "environment" else None
         job = {
             "mesh": str(source),
-            "placement": placement.tolist(),
+            "center": (-fitted.translation / fitted.scale).tolist(),
+            "radius": 1.0 / fitted.scale,
+            "flat": config.light.kind == "flat",
             "out": folder,
             "threads": threads,
             "samples": config.blender.samples,
@@ -94,16 +94,13 @@ def read_picture(path: Path) -> MeshRender:
     return MeshRender(rgba, None, None)
 
 
-def asset_for_blender(mesh: Mesh, folder: Path) -> tuple[Path, np.ndarray]:
-    """A GLB file and the matrix [4, 4] that puts what Blender imports of it (Z up) where `mesh` is."""
-    placement = np.eye(4)
+def asset_for_blender(mesh: Mesh, folder: Path) -> Path:
+    """The GLB or glTF file that a mesh came from, or one written for it; Blender places it by its own bounds."""
     path = Path(mesh.meta.get("path", ""))
     if path.suffix.lower() in (".glb", ".gltf"):
-        placement[:3, :3] = mesh.placement.scale * mesh.placement.rotation
-        placement[:3, 3] = mesh.placement.translation
-        return path.resolve(), placement
+        return path.resolve()
     export_glb(mesh, folder / "mesh.glb")
-    return folder / "mesh.glb", placement
+    return folder / "mesh.glb"
 
 
 def export_glb(mesh: Mesh, path: Path) -> None:

@@ -2,8 +2,8 @@
 
     blender -b -P blender_script.py -- job.json        or        python blender_script.py job.json
 
-Part of the objects stage, backend `blender`. Imports a GLB, moves it by the job's 4 x 4 matrix, stands the job's lamps
-and sky, and renders each camera with Cycles on a transparent film. Only Blender's own modules and the standard library.
+Part of the objects stage, backend `blender`. Imports a GLB in its rest pose, puts it where the job says, stands the job's
+lamps and sky, and renders each camera with Cycles on a transparent film. Only Blender's own modules and the standard library.
 """
 
 import json
@@ -11,7 +11,7 @@ import math
 import sys
 
 import bpy
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 
 def main() -> None:
@@ -20,18 +20,99 @@ def main() -> None:
         job = json.load(stream)
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.ops.import_scene.gltf(filepath=job["mesh"])
-    placement = Matrix(job["placement"])
-    for item in bpy.context.scene.objects:
-        if item.parent is None:
-            item.matrix_world = placement @ item.matrix_world
+    keep_rest_pose()
+    place_objects(job["center"], job["radius"])
     bpy.context.scene.render.engine = "CYCLES"
     show_vertex_colors()
-    set_light(job)
+    cull_backs()
+    if job["flat"]:
+        show_base_colors()
+    else:
+        set_light(job)
     set_film(job)
     for number, camera in enumerate(job["cameras"]):
         set_camera(camera)
         bpy.context.scene.render.filepath = f"{job['out']}/{number:03d}.png"
         bpy.ops.render.render(write_still=True)
+
+
+def keep_rest_pose() -> None:
+    """Drop animations, whose first frame would be drawn instead of the pose that the nodes say, and hide the file's
+    lamps (their children keep their places)."""
+    for item in bpy.context.scene.objects:
+        item.animation_data_clear()
+        if item.data is not None and hasattr(item.data, "animation_data_clear"):
+            item.data.animation_data_clear()
+        keys = getattr(item.data, "shape_keys", None)
+        if keys is not None:
+            keys.animation_data_clear()
+        item.hide_render = item.hide_render or item.type == "LIGHT"
+    bpy.context.view_layer.update()
+
+
+def place_objects(center, radius: float) -> None:
+    """Move and scale the scene so that the middle of its own bounds is at `center` and its farthest point at `radius`
+    from there: measured on what Blender draws, so that another reading of a pose cannot push it out of the picture."""
+    points = []
+    graph = bpy.context.evaluated_depsgraph_get()
+    for instance in graph.object_instances:
+        if instance.object.type != "MESH" or instance.object.hide_render:
+            continue
+        mesh = instance.object.to_mesh()
+        used = {k for face in mesh.polygons for k in face.vertices}
+        points += [instance.matrix_world @ mesh.vertices[k].co for k in used]
+        instance.object.to_mesh_clear()
+    low, high = (Vector([pick(p[axis] for p in points) for axis in range(3)]) for pick in (min, max))
+    middle = (low + high) / 2
+    scale = radius / max((p - middle).length for p in points)
+    placement = Matrix.Translation(Vector(center)) @ Matrix.Scale(scale, 4) @ Matrix.Translation(-middle)
+    for item in bpy.context.scene.objects:
+        if item.parent is None:
+            item.matrix_world = placement @ item.matrix_world
+
+
+def used_materials() -> list:
+    """Materials of the scene's meshes, each once."""
+    found = {}
+    for item in bpy.context.scene.objects:
+        if item.type == "MESH":
+            found |= {slot.material.name: slot.material for slot in item.material_slots if slot.material}
+    return list(found.values())
+
+
+def cull_backs() -> None:
+    """Make the backs of single-sided materials transparent: Cycles does not heed their flag by itself."""
+    for material in used_materials():
+        if not material.use_backface_culling or not material.node_tree:
+            continue
+        tree = material.node_tree
+        output = next(n for n in tree.nodes if n.type == "OUTPUT_MATERIAL" and n.is_active_output)
+        front = output.inputs["Surface"].links[0].from_socket
+        mix, side = tree.nodes.new("ShaderNodeMixShader"), tree.nodes.new("ShaderNodeNewGeometry")
+        tree.links.new(side.outputs["Backfacing"], mix.inputs[0])
+        tree.links.new(front, mix.inputs[1])
+        tree.links.new(tree.nodes.new("ShaderNodeBsdfTransparent").outputs[0], mix.inputs[2])
+        tree.links.new(mix.outputs[0], output.inputs["Surface"])
+
+
+def show_base_colors() -> None:
+    """Light kind `flat`: each surface shines with its base colour and nothing else does; opacity stays."""
+    for material in used_materials():
+        tree = material.node_tree
+        for shader in [n for n in tree.nodes if n.type == "BSDF_PRINCIPLED"]:
+            glow, mix = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeMixShader")
+            for source, target in (
+                (shader.inputs["Base Color"], glow.inputs["Color"]),
+                (shader.inputs["Alpha"], mix.inputs[0]),
+            ):
+                if source.is_linked:
+                    tree.links.new(source.links[0].from_socket, target)
+                else:
+                    target.default_value = source.default_value
+            tree.links.new(tree.nodes.new("ShaderNodeBsdfTransparent").outputs[0], mix.inputs[1])
+            tree.links.new(glow.outputs[0], mix.inputs[2])
+            for link in list(shader.outputs[0].links):
+                tree.links.new(mix.outputs[0], link.to_socket)
 
 
 def show_vertex_colors() -> None:
