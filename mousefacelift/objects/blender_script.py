@@ -2,8 +2,9 @@
 
     blender -b -P blender_script.py -- job.json        or        python blender_script.py job.json
 
-Part of the objects stage, backend `blender`. Imports a GLB in its rest pose, puts it where the job says, stands the job's
-lamps and sky, and renders each camera with Cycles on a transparent film. Only Blender's own modules and the standard library.
+Part of the objects stage, backend `blender`. Imports a GLB in its rest pose, puts it where the job says, stands the
+job's lamps and sky, and renders each camera with Cycles on a transparent film. Only Blender's own modules and the
+standard library.
 """
 
 import json
