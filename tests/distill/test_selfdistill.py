@@ -147,22 +147,32 @@ def test_a_chunk_is_written_with_true_cameras_and_provenance(toy_chunk, threshol
     assert not list(tmp_path.glob(".one.*"))
 
 
-def test_commands_train_and_distil_from_files(toy_chunk, tmp_path, capsys):
-    config = {
-        "distill": {
-            "generator": {
-                "network": {"size": 16, "width": 32, "blocks": 1, "encoder_blocks": 1},
-                "training": {"steps": 4, "batch": 2, "validation_frames": 1},
-            },
-            "gate": {"voxels": 32, "frames": 2},
-        }
-    }
+POSE = {
+    "kind": "pose",
+    "network": {"size": 16, "width": 32, "blocks": 1, "encoder_blocks": 1},
+    "training": {"steps": 4, "batch": 2, "validation_frames": 1},
+}
+PRIOR = {
+    "kind": "prior",
+    "prior": {"fit_steps": 2, "fit_size": 24, "renders": 1, "replay": 2, "steps": 1, "batch": 4, "max_frames": 1}
+    | {"view_steps": 1},
+    "training": {"validation_frames": 1},
+}
+
+
+@pytest.mark.parametrize(
+    "generator, files",
+    [(POSE, {"validation.png", "losses.csv"}), (PRIOR, {"adapted.safetensors"})],
+    ids=["pose", "prior"],
+)
+def test_commands_train_and_distil_from_files(toy_chunk, tmp_path, capsys, generator, files):
+    config = {"distill": {"generator": generator, "gate": {"voxels": 32, "frames": 2}}}
     text = json.dumps(config)
     photos = ["--frames", str(toy_chunk / "chunk/index.json"), "--splits", str(toy_chunk / "splits.json")]
     made, gate = str(tmp_path / "gen"), str(tmp_path / "gate.json")
     assert main(["distill", "train", *photos, "--out", made, "--config-json", text]) == 0
     assert "foreground PSNR" in capsys.readouterr().out
-    assert {p.name for p in (tmp_path / "gen").iterdir()} >= {"generator.json", "validation.png", "losses.csv"}
+    assert {p.name for p in (tmp_path / "gen").iterdir()} >= {"generator.json"} | files
     assert main(["distill", "gate", *photos, "--out", gate, "--config-json", text]) == 0
     assert "containment" in capsys.readouterr().out
     source = json.loads((toy_chunk / "chunk/index.json").read_text())
