@@ -21,7 +21,7 @@ from mousefacelift.core.samples import View
 from mousefacelift.prior.batches import make_batch
 from mousefacelift.prior.config import AdaptConfig
 from mousefacelift.prior.crop import Crop, cut_out, relative_heading
-from mousefacelift.prior.fit import FitConfig, pixel_size, to_gaussians
+from mousefacelift.prior.fit import FitConfig, one_thread, pixel_size, to_gaussians
 from mousefacelift.prior.individuals import draw_individual
 from mousefacelift.prior.multiview import Moment, fit_moment
 from mousefacelift.prior.network import PriorNetwork
@@ -44,6 +44,7 @@ class Adaptation:
     losses: tuple[float, float]
 
 
+@one_thread()
 def adapt_network(
     network: PriorNetwork, frames: Sequence[Sequence[View]], config: AdaptConfig, seed: int
 ) -> Adaptation:

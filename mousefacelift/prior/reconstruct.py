@@ -14,7 +14,7 @@ from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import premultiply, resize_rgba
 from mousefacelift.errors import DataError
 from mousefacelift.prior.crop import MASK_LEVEL, Crop, cut_out
-from mousefacelift.prior.fit import FitConfig, Fitted, fit_mouse, to_gaussians
+from mousefacelift.prior.fit import FitConfig, Fitted, fit_mouse, one_thread, to_gaussians
 from mousefacelift.prior.model import Guess, estimate_elevation, guess_mouse
 from mousefacelift.prior.network import PriorNetwork
 
@@ -44,6 +44,7 @@ class Reconstruction:
     colours: Tensor
 
 
+@one_thread()
 def reconstruct(
     rgba: np.ndarray,
     camera: Camera | None,

@@ -217,13 +217,9 @@ def _samples_of_pictures(args: argparse.Namespace, generator, size: int) -> Iter
 
 def _solids_of_pictures(args: argparse.Namespace, generator, options: WriteOptions) -> Iterator[Path]:
     """Pictures -> bodies of a generator that has them, written; each yields its folder."""
-    import torch
-
     from mousefacelift.core.cameras import azimuth_elevation
     from mousefacelift.core.samples import Sample, View
     from mousefacelift.reconstruct.write import write_reconstruction
-
-    torch.set_num_threads(1)  # thousands of small operations: a second thread waits more than it works
 
     for path, view, facts in _pictures(args, generator):
         started = time.perf_counter()
