@@ -97,7 +97,7 @@ def row(name: str, mesh, args, folder: Path) -> dict:
     if args.pyrender:
         result["pyrender"] = run_pyrender(args.pyrender, folder, cameras)
     if args.blender:
-        config = ObjectsConfig(blender=BlenderConfig(args.blender, samples=16))
+        config = ObjectsConfig(size=512, blender=BlenderConfig(args.blender, samples=16))
         one = timed(lambda: render_views_blender(mesh, cameras[:1], light, config, 2), 1)
         three = timed(lambda: render_views_blender(mesh, cameras[:3], light, config, 2), 1)
         result["blender 16 spp"] = (three - one) / 2

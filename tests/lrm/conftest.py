@@ -5,14 +5,21 @@ import dataclasses
 import pytest
 
 from mousefacelift.dataset.config import LoaderConfig
-from mousefacelift.lrm.config import TrainConfig
+from mousefacelift.lrm.config import OptimizerConfig, TrainConfig
 from mousefacelift.lrm.run import TrainRequest
 from mousefacelift.lrm.train import train
 
 from .toy import build_toy_dataset
 
 TINY = TrainConfig(
-    preset="tiny", steps=6, validate_every=3, validation_frames=4, save_every=2, log_every=1, trackers=()
+    preset="tiny",
+    steps=6,
+    validate_every=3,
+    validation_frames=4,
+    save_every=2,
+    log_every=1,
+    trackers=(),
+    optimizer=OptimizerConfig(accumulate=2),
 )
 
 

@@ -20,7 +20,7 @@ import torch
 from mousefacelift.dataset.config import LoaderConfig
 from mousefacelift.errors import DataError
 from mousefacelift.lrm import runlog, state, train
-from mousefacelift.lrm.config import TrainConfig
+from mousefacelift.lrm.config import OptimizerConfig, TrainConfig
 from mousefacelift.lrm.run import TrainRequest
 
 STEPS = 12
@@ -128,7 +128,14 @@ def child(request, prepare=None, kill_after_s=None):
 
 def main(dataset, out):
     config = TrainConfig(
-        preset="tiny", steps=STEPS, validate_every=4, validation_frames=2, save_every=1, log_every=1, trackers=()
+        preset="tiny",
+        steps=STEPS,
+        validate_every=4,
+        validation_frames=2,
+        save_every=1,
+        log_every=1,
+        trackers=(),
+        optimizer=OptimizerConfig(accumulate=2),
     )
 
     def request(name):

@@ -75,7 +75,7 @@ def fresh_accelerator():
         (5, {}),
         (3, {"layers": "lora", "lora_rank": 4}),
         (3, {"layers": "frozen", "frozen_share": 0.5}),
-        (3, {"precision": "bf16", "checkpoint_activations": True, "optimizer": OptimizerConfig(batch=2)}),
+        (3, {"precision": "bf16", "checkpoint_activations": True, "optimizer": OptimizerConfig(batch=2, accumulate=2)}),
     ],
 )
 def test_a_killed_and_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
@@ -187,7 +187,7 @@ def test_the_best_checkpoint_and_the_last_ones_are_kept(request_for, monkeypatch
 
     monkeypatch.setattr(train_module, "validate", ever_worse)
     request = request_for(
-        steps=8, validate_every=2, save_every=1, keep_last=2, optimizer=OptimizerConfig(learning_rate=0.5)
+        steps=8, validate_every=2, save_every=1, keep_last=2, optimizer=OptimizerConfig(learning_rate=0.5, accumulate=2)
     )
     train(request)
     state = json.loads((request.out / "checkpoints" / "step_00000008" / "state.json").read_text())

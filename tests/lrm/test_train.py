@@ -42,7 +42,7 @@ def test_training_lowers_the_loss_on_the_toy_dataset(trained):
 
 
 def test_a_step_with_an_outlier_gradient_is_skipped_and_counted(request_for):
-    run = prepare(request_for(optimizer=OptimizerConfig(skip_norm=1e-9)))
+    run = prepare(request_for(optimizer=OptimizerConfig(skip_norm=1e-9, accumulate=2)))
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     take_step(run, next(iter(make_loader(run.manifest, run.sampler, run.request.loader))))
     assert (run.state.skipped, run.state.applied, run.state.step) == (1, 0, 1)
@@ -52,7 +52,7 @@ def test_a_step_with_an_outlier_gradient_is_skipped_and_counted(request_for):
 def test_the_renderer_is_given_the_background_that_lies_under_the_images(request_for, monkeypatch):
     """A network whose Gaussians are invisible renders the background alone."""
     monkeypatch.setitem(PRESETS, "blind", dataclasses.replace(PRESETS["tiny"], opacity_logit_offset=-30.0))
-    run = prepare(request_for(preset="blind", precision="fp32", optimizer=OptimizerConfig(batch=3)))
+    run = prepare(request_for(preset="blind", precision="fp32", optimizer=OptimizerConfig(batch=3, accumulate=2)))
     batch = next(iter(make_loader(run.manifest, run.sampler, run.request.loader)))
     backgrounds = batch["bg_color"]
     assert len(backgrounds.unique(dim=0)) == len(backgrounds) > 2  # one per sample
@@ -91,7 +91,7 @@ def test_less_than_nine_tenths_applied_steps_stop_a_run(request_for, applied, st
 
 
 def test_a_run_too_short_for_the_guard_is_judged_at_its_end_and_stays_stopped(request_for):
-    request = request_for(optimizer=OptimizerConfig(skip_norm=1e-9), save_every=1)
+    request = request_for(optimizer=OptimizerConfig(skip_norm=1e-9, accumulate=2), save_every=1)
     for _ in range(2):  # starting it again changes nothing
         with pytest.raises(GateFailure, match="only 0 of 6 training steps"):
             train(request)
@@ -145,7 +145,7 @@ def test_a_tripped_alarm_is_in_the_checkpoints_the_tables_and_the_report_and_sto
 
 
 def test_the_learning_rate_warms_up_and_ends_at_zero():
-    config = OptimizerConfig(learning_rate=1.0, warmup_steps=10)
+    config = OptimizerConfig(learning_rate=1.0, warmup_steps=10, accumulate=2)
     rates = [learning_rate(config, step, 100) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and rates[10] == pytest.approx(1.0)
     assert rates[100] == pytest.approx(0.0, abs=1e-12)
@@ -252,7 +252,7 @@ def test_a_mixture_that_is_none_ends_the_command_before_anything_is_written(
 
 def test_training_starts_from_given_weights_and_inherits_their_licence(request_for, trained, tmp_path):
     (trained / "LICENSE.txt").write_text("research only")
-    request = request_for(init=str(trained), steps=1, optimizer=OptimizerConfig(learning_rate=0.0))
+    request = request_for(init=str(trained), steps=1, optimizer=OptimizerConfig(learning_rate=0.0, accumulate=2))
     try:
         train(request)
     finally:
