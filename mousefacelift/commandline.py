@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
-from mousefacelift.config import load
+from mousefacelift.config import Absent, load
 from mousefacelift.errors import ConfigError
 
 T = TypeVar("T")
@@ -33,7 +33,9 @@ def read_config(args: argparse.Namespace, cls: type[T], section: str) -> T:
 def read_seed(args: argparse.Namespace) -> int:
     """The run's seed from --config-json (0 when not given)."""
     mapping = config_mapping(args)
-    seed = mapping["seed"] if mapping.get("exact") else mapping.get("seed", 0)
+    seed = mapping.get("seed", Absent("seed") if mapping.get("exact") else 0)
+    if isinstance(seed, Absent):
+        seed.refuse()
     if not isinstance(seed, int):
         raise ConfigError("config key 'seed' has a wrong value", got=repr(seed), expected="a whole number")
     return seed

@@ -153,7 +153,7 @@ class Absent:
     def __init__(self, key: str) -> None:
         self.key = key
 
-    def _refuse(self, *_):
+    def refuse(self, *_):
         raise RuntimeError(
             f"config key '{self.key}' is read by code whose rule does not hand it over: add it to stage(...) in"
             " workflow/rules"
@@ -162,14 +162,14 @@ class Absent:
     def __getattr__(self, name: str):
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._refuse()
+        return self.refuse()
 
 
 for _name in (
     "bool eq ne lt le gt ge len iter getitem contains int float index str format fspath call add radd sub rsub mul rmul"
     " truediv rtruediv floordiv neg"
 ).split():
-    setattr(Absent, f"__{_name}__", Absent._refuse)
+    setattr(Absent, f"__{_name}__", Absent.refuse)
 
 
 def _take_out(value: Any, mapping: Any, where: str) -> None:

@@ -59,4 +59,5 @@ def keys_of_command(args, mapping):
     full = schema.complete({"recordings": {name: {}}} | json.loads(json.dumps(mapping)))
     keys = [key for rule in rules for key in declared_stages()[rule][0]]
     keys += [f"recordings.{name}.{key}" for rule in rules for key in declared_stages()[rule][2]]
+    keys += ["seed"] if getattr(args, "seed", 0) is None else []  # where a rule gives it by --seed
     return json.loads(flow.stage_params(full, keys, [])["config"])
