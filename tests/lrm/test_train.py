@@ -204,7 +204,7 @@ def test_bad_settings_are_refused(request_for, tmp_path):
         prepare(request_for(preset="smal"))
     with pytest.raises(ValueError, match="steps is 0, and must be 1 or more"):
         prepare(request_for(steps=0))
-    with pytest.raises(ConfigError, match="cannot be cut into the network's patches"):
+    with pytest.raises(ConfigError, match="cannot take images of this size"):
         prepare(dataclasses.replace(request_for(), loader=LoaderConfig(image_size=36)))
     with pytest.raises(ConfigError, match="tracker 'wandbb' is not installed or not known"):
         prepare(request_for(trackers=("tensorboard", "wandbb")))
