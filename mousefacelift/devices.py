@@ -166,13 +166,15 @@ def _lease(pool: list[str], count: int, timeout_s: float | None) -> list[str]:
         (name, f"{scope}gpu{_device_key(name)}-slot{slot}") for slot in range(_slots()) for name in pool
     ]
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    # whoever waits keeps later jobs from overtaking it, but only for the devices it waits for
+    gates = sorted({f"{scope}gate{_device_key(name)}" for name in pool})
     gate: list[socket.socket] = []
     taken: dict[str, socket.socket] = {}
 
     def enter() -> bool:
-        holder = _try_hold(f"{scope}gate")
-        gate.extend([holder] if holder else [])
-        return bool(gate)
+        while len(gate) < len(gates) and (holder := _try_hold(gates[len(gate)])):
+            gate.append(holder)
+        return len(gate) == len(gates)
 
     try:
         _wait(enter, deadline, count, pool, leases)

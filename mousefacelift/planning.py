@@ -75,6 +75,11 @@ def check_plan(config: dict) -> None:
         raise ConfigError("config key 'arms' is empty", expected="one arm or more", hint='arms: ["80-20"]')
     for name, recording in config["recordings"].items():
         _check_recording(config, name, recording)
+
+
+def check_start(config: dict) -> None:
+    """Raise ConfigError when the weights to start from are not there. Last of all: a path that a job of this
+    configuration would write is a mistake of another kind, which `refuse_outputs` names."""
     init = config["train"]["init"]
     if init and not os.path.isdir(os.path.expanduser(init)):
         raise ConfigError(

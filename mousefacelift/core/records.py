@@ -47,6 +47,8 @@ class Record:
     def from_json(cls, document: Mapping[str, Any], where: str) -> Self:
         """The record in `document`; DataError naming `where` for a key or value that it cannot have."""
         known = {spec.name for spec in fields(cls)}  # type: ignore[arg-type]
+        if not isinstance(document, Mapping):
+            raise DataError(f"{where} is no record", got=repr(document)[:100], expected="a mapping")
         unknown = sorted(set(document) - known)
         if unknown:
             raise DataError(
@@ -225,6 +227,8 @@ class ItemRow:
     @classmethod
     def from_row(cls, row: Mapping[str, Any], where: str) -> ItemRow:
         """The row of a chunk of samples; DataError naming `where` when it does not say how many views there are."""
+        if not isinstance(row, Mapping):
+            raise DataError(f"a row of {where} is no record", got=repr(row)[:100], expected="a mapping")
         known = {spec.name for spec in fields(cls)} - {"details"}
         values = {name: row[name] for name in known & set(row)}
         if "views" not in values:

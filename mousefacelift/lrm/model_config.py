@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mousefacelift.config import section
 
 
-@dataclass(frozen=True)
+@section
 class ModelConfig:
     """Sizes and activations of a GS-LRM; the defaults are the published ones.
 

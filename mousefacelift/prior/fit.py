@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.render import RenderConfig, render
+from mousefacelift.core.render import render
 from mousefacelift.prior.model import Guess
 from mousefacelift.prior.network import PriorNetwork
 from mousefacelift.prior.surface import Disks, make_gaussians, shape_disks
@@ -165,7 +165,7 @@ def _compare(network: PriorNetwork, state: _State, pictures: Tensor, cameras: Ca
     gaussians = make_gaussians(points, state.leaves["colours"], network.neighbours, network.group, pixel, state.disks)
     count = len(state.guess.heading)
     many = replace(cameras, w2c=cameras.w2c.expand(count, -1, -1, -1), fxfycxcy=cameras.fxfycxcy.expand(count, -1, -1))
-    shown = render(gaussians, many, RenderConfig())
+    shown = render(gaussians, many)
     alpha = (shown.alpha - pictures[..., 3]).square().mean((1, 2, 3))
     colour = (shown.rgb - pictures[..., :3]).square().sum(-1).mean((1, 2, 3))
     return alpha + colour

@@ -121,8 +121,8 @@ def test_a_view_made_alone_is_the_view_made_with_others(store):
 
 def test_a_sampler_of_several_steps_needs_training_below_pure_noise():
     with pytest.raises(ValueError, match="full_noise below 1"):
-        GeneratorConfig(sampler=SamplerConfig(steps=4))
-    GeneratorConfig(sampler=SamplerConfig(steps=4), training=TrainingConfig(full_noise=0.7))
+        GeneratorConfig(kind="pose", sampler=SamplerConfig(steps=4))
+    GeneratorConfig(kind="pose", sampler=SamplerConfig(steps=4), training=TrainingConfig(full_noise=0.7))
     GeneratorConfig(sampler=SamplerConfig(steps=50), kind="facelift")
 
 

@@ -187,11 +187,12 @@ def test_half_precision_runs(folder):
 def test_the_commands_run_from_the_published_folder(folder, toy_chunk, tmp_path):
     config = {
         "distill": {
-            "generator": "zero123plus",
-            "weights": str(folder),
-            "view_set": "zero123plus_v1.2",
-            "output_size": 32,
-            "sampler": {"steps": 1, "guidance": 4.0},
+            "generator": {
+                "kind": "zero123plus",
+                "weights": str(folder),
+                "sampler": {"steps": 1, "guidance": 4.0},
+            },
+            "views": {"view_set": "zero123plus_v1.2", "output_size": 32},
             "gate": {"voxels": 24, "frames": 1},
         }
     }
@@ -199,12 +200,24 @@ def test_the_commands_run_from_the_published_folder(folder, toy_chunk, tmp_path)
     assert main(
         ["distill", "train", *files, "--splits", str(toy_chunk / "splits.json"), "--out", str(tmp_path / "g")]
     ) in (0, None)
+    splits, gate = ["--splits", str(toy_chunk / "splits.json")], str(tmp_path / "gate.json")
+    assert main(["distill", "gate", *files, *splits, "--out", gate]) == 0
     source_index = json.loads((toy_chunk / "chunk/index.json").read_text())
     one = toy_chunk / "chunk/zero.json"
     one.write_text(json.dumps(source_index | {"items": source_index["items"][:1]}))
     files[1] = str(one)
     assert main(
-        ["distill", "views", *files, "--generator", str(tmp_path / "g"), "--out", str(tmp_path / "v/index.json")]
+        [
+            "distill",
+            "views",
+            *files,
+            "--generator",
+            str(tmp_path / "g"),
+            "--gate",
+            gate,
+            "--out",
+            str(tmp_path / "v/index.json"),
+        ]
     ) in (0, None)
     header = json.loads((tmp_path / "v/index.json").read_text())["header"]
     record = json.loads((tmp_path / "v/candidates.json").read_text())

@@ -68,7 +68,7 @@ def distill_once(chunk, out, config, views="sixty_between"):
 
 def test_one_step_and_one_call_of_the_small_generator(device, toy_chunk, tmp_path):  # noqa: F811
     network = NetworkConfig(size=16, pool=2, width=32, encoder_blocks=1, blocks=1)
-    config = GeneratorConfig(network=network, training=STEP)
+    config = GeneratorConfig(kind="pose", network=network, training=STEP)
     report, views = distill_once(toy_chunk, tmp_path / "generator", config)
     assert report["updates"] == 1 and report["skipped"] == 0
     assert [view.rgba.shape for view in views] == [(16, 16, 4)] * len(VIEW_SETS["sixty_between"].relative_azimuths)

@@ -262,5 +262,5 @@ def test_wrong_inputs_are_named():
         build(PRESETS["tiny"])(image[:, :, :3], c2w, fxfycxcy)
     with pytest.raises(ConfigError, match="whole number of heads"):
         GSLRM(dataclasses.replace(PLAIN, dim=65))
-    with pytest.raises(ConfigError, match="unknown model preset"):
+    with pytest.raises(ConfigError, match="unknown preset of gslrm"):
         preset("huge")

@@ -18,6 +18,7 @@ try:
         flow.run_names(config, config["arms"], [config["seed"]])
         + flow.run_names(config, config["sweep"], config["sweep_seeds"]),
     )
+    planning.check_start(config)
     planning.refuse_cameras(config)
 except ConfigError as error:
     print(f"ConfigError: {error}", file=sys.stderr)

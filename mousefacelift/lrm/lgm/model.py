@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mousefacelift.config import section
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.lrm.lgm.unet import GROUPS, UNet
@@ -19,7 +19,7 @@ from mousefacelift.lrm.tokens import remove_background
 CHANNELS = 14  # xyz, opacity, scale, quaternion, colour
 
 
-@dataclass(frozen=True)
+@section
 class LGMConfig:
     """Sizes of an LGM; the defaults are the published `big`.
 
