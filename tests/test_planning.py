@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from mousefacelift.errors import ConfigError
-from mousefacelift.planning import check_plan, keep_named_recordings, refuse_cameras, refuse_outputs
+from mousefacelift.planning import check_plan, check_start, keep_named_recordings, refuse_cameras, refuse_outputs
 from mousefacelift.schema import complete
 
 CONFIG = {
@@ -111,6 +111,7 @@ def plan(**sections):
     """What the Snakefile does with a configuration, before any job is planned."""
     config = complete({"recordings": {"mouse1": {}}} | sections)
     check_plan(config)
+    check_start(config)
     refuse_cameras(config)
 
 
