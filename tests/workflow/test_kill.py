@@ -28,6 +28,11 @@ RECORDS = (
 CLOCK = {"elapsed_s", "load_s", "total_s", "seconds", "samples_per_s"}  # keys and columns that hold wall time
 
 
+def heed_interrupts():
+    """A shell starts its background jobs with Ctrl-C ignored, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder):
     command = [
         sys.executable,
@@ -44,7 +49,7 @@ def start(folder):
         *CONFIG,
     ]
     with open(folder / "run.log", "a") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, preexec_fn=heed_interrupts)
 
 
 def kill(run, how):
