@@ -30,6 +30,17 @@ def fresh_accelerate_state():
 
 
 @pytest.fixture(autouse=True)
+def threads_of_the_process():
+    """A command sets how many threads its process computes with, and sums in another order give other bits; a test run
+    has many commands in one process."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
 def exact_keys(monkeypatch):
     """A command that a rule runs is given the keys that its rule hands over and no others, as in the pipeline."""
     from mousefacelift import commandline
