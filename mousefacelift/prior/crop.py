@@ -27,12 +27,14 @@ class Crop:
         rgba: [S, S, 4] float32, straight alpha. camera: its camera, roll 0, principal point in the middle.
         anchor: [3] world point that the camera looks at, as deep as the origin of the world.
         unit: world length that half the crop spans at the anchor; predictions are in this unit about the anchor.
+        picture_edge: pixels of the picture that the crop's edge spans.
     """
 
     rgba: np.ndarray
     camera: Camera
     anchor: np.ndarray
     unit: float
+    picture_edge: float
 
     @property
     def facts(self) -> np.ndarray:
@@ -95,7 +97,8 @@ def cut_out(rgba: np.ndarray, camera: Camera, size: int, depth: float | None = N
     crop_camera, anchor, unit = camera_of_crop(
         camera.center, direction, depth * float(np.linalg.norm(direction)), half, size
     )
-    return Crop(warp_picture(rgba, camera, crop_camera), crop_camera, anchor, unit)
+    edge = size * fx / float(crop_camera.fxfycxcy[0])
+    return Crop(warp_picture(rgba, camera, crop_camera), crop_camera, anchor, unit, edge)
 
 
 def warp_picture(rgba: np.ndarray, camera: Camera, target: Camera) -> np.ndarray:

@@ -7,16 +7,18 @@ neighbours; colours. Hypotheses start together and the worse half is dropped on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.render import render
+from mousefacelift.prior.crop import Crop
 from mousefacelift.prior.model import Guess
 from mousefacelift.prior.network import PriorNetwork
 from mousefacelift.prior.surface import Disks, make_gaussians, shape_disks
@@ -28,6 +30,7 @@ CODE_WEIGHT, SHIFT_WEIGHT, COLOUR_WEIGHT = 0.1, 40.0, 0.5
 PLACE_WEIGHT = 0.2
 # Residual that a hypothesis e times less likely must gain: silhouettes alone mistake front for back.
 ODDS_WEIGHT = 0.001
+LEAST_SIZE = 24  # pixels of a compared render, for animals of a few pixels
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,18 @@ class FitConfig:
     """How long and at what size; `keep` hypotheses go on after `trial` steps.
 
     Args:
-        steps: of Adam. trial: steps after which only the best hypothesis goes on. size: pixels of the compared renders.
+        steps: of Adam. trial: steps after which only the best hypothesis goes on. size: most pixels of the compared
+            renders.
     """
 
     steps: int = 60
     trial: int = 12
     size: int = 64
+
+    def size_for(self, crops: Sequence[Crop]) -> int:
+        """Edge of the compared renders: their pixels are as wide as the pictures', because renderers blur every disk by
+        half a pixel of theirs. A mouse compared in finer pixels is too wide in the picture's own (coverage 1.08)."""
+        return int(np.clip(round(float(np.median([crop.picture_edge for crop in crops]))), LEAST_SIZE, self.size))
 
 
 @dataclass

@@ -38,8 +38,9 @@ def fit_moment(network: PriorNetwork, views: Sequence[View], fit: FitConfig) -> 
     """The mouse that explains all pictures of one moment, started from the guess, of any picture, that explains them
     best."""
     crops = [cut_out(view.rgba, view.camera, network.config.size) for view in views]
-    pictures = stack_pictures(crops, fit.size)
-    small = [crop.camera.scaled_to(fit.size, fit.size) for crop in crops]
+    size = fit.size_for(crops)
+    pictures = stack_pictures(crops, size)
+    small = [crop.camera.scaled_to(size, size) for crop in crops]
     best: tuple[float, Crop, Guess, CameraTensors] | None = None
     for crop in crops:
         guess, cameras = guess_mouse(network, crop, hypotheses=2), cameras_in_view(crop, small)

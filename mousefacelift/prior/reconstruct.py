@@ -70,8 +70,9 @@ def reconstruct(
     if fit is None:
         fitted = _unfitted(model, guess)
     else:
-        small = crop.camera.scaled_to(fit.size, fit.size)
-        picture = torch.from_numpy(premultiply(resize_rgba(crop.rgba, fit.size, fit.size)).astype(np.float32))
+        size = fit.size_for([crop])
+        small = crop.camera.scaled_to(size, size)
+        picture = torch.from_numpy(premultiply(resize_rgba(crop.rgba, size, size)).astype(np.float32))
         fitted = fit_mouse(model, guess, picture[None], cameras_in_view(crop, [small]), fit)
     return _in_world(model, fitted, guess, crop, camera, known)
 

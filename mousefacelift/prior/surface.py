@@ -17,7 +17,7 @@ SINK = 1.0  # share of the way to the middle of its neighbours by which a disk, 
 INSET = 0.7  # pixels by which it lies deeper still: renderers blur every disk by half a pixel, which widens outlines
 MOST_INSET = 0.8  # of the distance to the neighbours; thin parts are not turned inside out
 THICKNESS = 0.1  # of a disk over its smaller width
-OPACITY = 0.9
+OPACITY = 0.7  # of one disk; several cover every point, and less widens outlines less
 
 
 @dataclass(frozen=True)

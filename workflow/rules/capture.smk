@@ -77,7 +77,7 @@ rule normalise_frames:
         "results/benchmarks/normalise_frames/{recording}/{chunk}.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=60,

@@ -38,6 +38,7 @@ OBJECTS = flow.count_ranges(
 SCANS = flow.scan_sequences(config)
 LIBRARY = "results/distill/library/library.json"
 NEAREST = config["distill"]["generator"]["kind"] == "nearest"
+TRAINS_NETWORK = config["distill"]["generator"]["kind"] in ("pose", "facelift")
 SINGLE_BEDS = ["frames", "animals"] + (["mammal"] if config["single"]["mammal"] else [])
 SCAN_CHUNKS = {
     name: flow.frame_ranges(scan["frames"], config["jobs"]["frames_per_job"])

@@ -14,7 +14,7 @@ rule train_generator:
         "results/benchmarks/train_generator.tsv"
     conda:
         "../../envs/gpu.yaml"
-    threads: 2
+    threads: 2 if TRAINS_NETWORK else 1
     resources:
         **flow.gpus(config, "generator"),
         mem_mb=4000,
@@ -42,7 +42,7 @@ rule learn_gate:
         "results/benchmarks/learn_gate.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
@@ -69,7 +69,7 @@ rule distill_views:
         "results/benchmarks/distill_views/{recording}/{chunk}.tsv"
     conda:
         "../../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         **flow.gpus(config, "views"),
         mem_mb=4000,

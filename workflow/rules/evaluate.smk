@@ -13,7 +13,7 @@ rule predict_arm:
         "results/benchmarks/predict_arm/{run}.tsv"
     conda:
         "../../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         **flow.gpus(config, "predict"),
         mem_mb=4000,
@@ -42,7 +42,7 @@ rule evaluate_arm:
         "results/benchmarks/evaluate_arm/{run}.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=120,

@@ -33,7 +33,7 @@ rule render_objects:
         "results/benchmarks/render_objects/{chunk}.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=240,
@@ -62,7 +62,7 @@ rule render_scans:
         "results/benchmarks/render_scans/{scan}/{chunk}.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=120,

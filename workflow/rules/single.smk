@@ -45,7 +45,7 @@ rule predict_single:
         bed="frames|animals|mammal",
     conda:
         "../../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
@@ -83,7 +83,7 @@ rule evaluate_single:
         "results/benchmarks/evaluate_single.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=120,

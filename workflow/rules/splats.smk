@@ -14,7 +14,7 @@ rule fit_splats:
         "results/benchmarks/fit_splats/{recording}/{chunk}.tsv"
     conda:
         "../../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         **flow.gpus(config, "splats"),
         mem_mb=3000,
@@ -40,7 +40,7 @@ rule calibrate_trust:
         "results/benchmarks/calibrate_trust/{recording}.tsv"
     conda:
         "../../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         **flow.gpus(config, "splats"),
         mem_mb=3000,
@@ -67,7 +67,7 @@ rule render_novel:
         "results/benchmarks/render_novel/{recording}/{chunk}.tsv"
     conda:
         "../../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         **flow.gpus(config, "splats"),
         mem_mb=3000,
@@ -95,7 +95,7 @@ rule render_ring:
         "results/benchmarks/render_ring/{recording}/{chunk}.tsv"
     conda:
         "../../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         **flow.gpus(config, "splats"),
         mem_mb=3000,
