@@ -24,6 +24,7 @@ from mousefacelift.prior.network import PriorNetwork
 from mousefacelift.prior.surface import Disks, make_gaussians, shape_disks
 
 RATES = {"code": 0.03, "heading": 0.015, "size": 0.01, "offset": 0.012, "shift": 0.0025, "colours": 0.02}
+BETAS, DECAY = (0.8, 0.95), 0.97  # of Adam, and of the rates per step
 RESHAPE_EVERY = 6  # steps between new orientations and sizes of the disks, the slowest part of a step
 CODE_WEIGHT, SHIFT_WEIGHT, COLOUR_WEIGHT = 0.1, 40.0, 0.5
 # One picture hardly tells depth from size: both are held near the guess, per squared crop unit (size: logarithm).
@@ -87,9 +88,22 @@ class _State:
         self.disks: Disks | None = None
         for leaf in self.leaves.values():
             leaf.requires_grad_(True)
-        self.optimiser = torch.optim.Adam(
-            [{"params": [leaf], "lr": RATES[name]} for name, leaf in self.leaves.items()], betas=(0.8, 0.95)
-        )
+        self.moments = {name: (torch.zeros_like(leaf), torch.zeros_like(leaf)) for name, leaf in self.leaves.items()}
+        self.taken = 0
+
+    @torch.no_grad()
+    def descend(self, loss: Tensor) -> None:
+        """One step of Adam. (torch.optim's first optimiser loads torch's compiler, a quarter of a cold start.)"""
+        gradients = torch.autograd.grad(loss, list(self.leaves.values()))
+        self.taken += 1
+        for (name, leaf), gradient in zip(self.leaves.items(), gradients):
+            mean, square = self.moments[name]
+            mean.lerp_(gradient, 1 - BETAS[0])
+            square.lerp_(gradient * gradient, 1 - BETAS[1])
+            size = (square / (1 - BETAS[1] ** self.taken)).sqrt_().add_(1e-8)
+            rate = RATES[name] * DECAY**self.taken / (1 - BETAS[0] ** self.taken)
+            leaf.addcdiv_(mean, size, value=-rate)
+        self.leaves["colours"].clamp_(0, 1)
 
     def points(self, network: PriorNetwork) -> Tensor:
         leaf = self.leaves
@@ -132,13 +146,7 @@ def fit_mouse(
         if step % RESHAPE_EVERY == 0:
             state.disks = None
         loss = (_compare(network, state, pictures, cameras) + state.penalty(network)).sum()
-        state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in state.optimiser.param_groups:
-            group["lr"] *= 0.97
-        state.optimiser.step()
-        with torch.no_grad():
-            state.leaves["colours"].clamp_(0, 1)
+        state.descend(loss)
     state.disks = None
     with torch.no_grad():
         residual = float(_compare(network, state, pictures, cameras)[0])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mousefacelift.prior.template import NEIGHBOURS
+from mousefacelift.prior.surface import NEIGHBOURS
 
 FACTS = 3
 GLANCE = (

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mousefacelift.core.gaussians import Gaussians
 
+NEIGHBOURS = 6  # of every template point
 # Per part (template.GROUPS), fitted to the silhouettes and colours of painted views of the true points:
 SPREAD = (0.55, 0.35, 0.35, 0.35, 0.4)  # standard deviation of a disk over the RMS distance to its neighbours
 ROUND = (0.8, 0.0, 0.5, 0.0, 0.5)  # least ratio of a disk's two widths; rings of the trunk are closer along than across

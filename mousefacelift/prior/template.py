@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
+from mousefacelift.prior.surface import NEIGHBOURS
 from mousefacelift.virtual import loft
 from mousefacelift.virtual.anatomy import Animal
 from mousefacelift.virtual.mesh import build_mouse
@@ -23,7 +24,6 @@ GROUPS = ("trunk", "tail", "ears", "limbs", "eyes")  # what part recall is repor
 # Points per piece, in the order of `mesh.build_mouse`: the trunk and the tail whole, limbs and ears per side.
 _BUDGET = {"trunk": 1100, "tail": 260, "leg": 110, "foot": 50, "toe": 8, "arm": 80, "hand": 36, "digit": 7, "ear": 100}
 _EYE = 12
-NEIGHBOURS = 6
 _SAME_SIDE = 0.3  # least cosine between normals of neighbours: points across a thin part are none
 
 
