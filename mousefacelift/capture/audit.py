@@ -14,13 +14,14 @@ import numpy as np
 
 from mousefacelift.capture import audit_gates as gates
 from mousefacelift.capture.align import Alignment, align
-from mousefacelift.capture.audit_files import audited_frames, drop_cameras, explain_resized, stamped_offsets
+from mousefacelift.capture.audit_files import audited_frames, common_timeline, drop_cameras
 from mousefacelift.capture.audit_report import report_audit
 from mousefacelift.capture.body_facts import describe_volume
 from mousefacelift.capture.clip import Clip, inspect_files
 from mousefacelift.capture.config import AuditConfig, RecordingSource
 from mousefacelift.capture.conventions import raw_lenses, score_conventions
 from mousefacelift.capture.evidence import Evidence
+from mousefacelift.capture.explain import explain_refusal, require_lens_of_the_videos
 from mousefacelift.capture.mask_faults import MaskFaults, find_mask_faults
 from mousefacelift.capture.picture_match import match_pictures
 from mousefacelift.capture.recording import Recording
@@ -31,6 +32,7 @@ from mousefacelift.capture.silhouettes import Silhouettes, working_cameras
 from mousefacelift.capture.tangency import Poses
 from mousefacelift.capture.timeline import compose
 from mousefacelift.capture.units import choose_unit
+from mousefacelift.errors import CalibrationError
 
 PICTURE_BLOCKS, PICTURE_FRAMES = 3, 24  # runs of neighbouring frames whose colours are compared with their masks
 
@@ -46,9 +48,29 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig, ev
     evidence = Evidence() if evidence is None else evidence
     recording = drop_cameras(recording, source.drop_cameras)
     clip = inspect_files(recording, config.max_offset, source.span[1])
-    stamped, total = stamped_offsets(recording, clip)
     lenses, k_transposed = raw_lenses(recording.cameras)
+    stamped, total, config = common_timeline(recording, lenses, clip, config)
     picked = audited_frames(source, total, config)
+    try:
+        cameras, offsets, report = _prove(
+            recording, source, config, (clip, lenses, k_transposed), (picked, stamped), evidence
+        )
+    except CalibrationError:
+        explain_refusal(recording, lenses, clip, picked, stamped, config)
+        raise
+    report["pictures"] = _match_pictures(recording, picked, stamped, config, evidence)
+    return _rig(recording, source, (clip, total), cameras, offsets, report)
+
+
+def _prove(
+    recording: Recording, source: RecordingSource, config: AuditConfig, files: tuple, times: tuple, evidence: Evidence
+) -> tuple[list[RigCamera], list, dict]:
+    """The true cameras in mm, their time offsets, and everything that was measured.
+
+    Args:
+        files: clip, lenses, and whether K was transposed. times: frames to read, and the offsets known beforehand.
+    """
+    (clip, lenses, k_transposed), (picked, stamped) = files, times
 
     def read(growth: np.ndarray) -> Silhouettes:
         return read_silhouettes(recording.masks, lenses, clip.sizes, picked, growth, stamped)
@@ -59,8 +81,6 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig, ev
     width = float(np.mean([w for w, _ in clip.sizes]))
 
     scores = score_conventions(recording.cameras, lenses, [w for w, _ in clip.sizes], silhouettes)
-    if scores[0].tangency > gates.HOPELESS:
-        explain_resized(recording, lenses, clip, picked, stamped)
     convention = gates.choose_convention(scores, recording, config)
     w2c = np.stack([convention.w2c(c.R, c.t) for c in recording.cameras])
     poses = Poses.of(w2c, [lens.fxfycxcy[:2].mean() for lens in lenses])
@@ -71,6 +91,7 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig, ev
     silhouettes, correction = found.silhouettes, found.correction
     offsets = [compose(runs, inner) for runs, inner in zip(found.offsets, stamped)]
     gates.require_no_suspect(silhouettes, poses, width, config, recording, faults)
+    require_lens_of_the_videos(recording, lenses, clip, found, poses)
     poses = apply_correction(poses, correction.shift, correction.rotation)
 
     cameras = _corrected(recording, lenses, w2c, found, clip)
@@ -85,8 +106,7 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig, ev
     gates.require_small_corrections(report, width, config, recording, faults)
     gates.require_agreement(report, recording, config, faults)
     gates.require_likely_animal(report, config, recording)
-    report["pictures"] = _match_pictures(recording, picked, stamped, config, evidence)
-    return _rig(recording, source, (clip, total), cameras, offsets, report)
+    return cameras, offsets, report
 
 
 def _faults(cameras: list[RigCamera], silhouettes: Silhouettes, evidence: Evidence) -> MaskFaults:

@@ -1,29 +1,40 @@
-"""What an audit reads before it judges: cameras left out, frames, time stamps, a resized video. Part of the audit."""
+"""What an audit reads before it judges: cameras left out, frames, time stamps or starts. Part of the audit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from mousefacelift.capture.audit_gates import HOPELESS
 from mousefacelift.capture.clip import Clip
 from mousefacelift.capture.config import AuditConfig, RecordingSource
-from mousefacelift.capture.conventions import score_conventions
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.recording import Recording
-from mousefacelift.capture.sampling import block_frames, read_silhouettes
+from mousefacelift.capture.sampling import block_frames
+from mousefacelift.capture.starts import start_offsets
 from mousefacelift.capture.timeline import read_offsets
-from mousefacelift.errors import CalibrationError, DataError
+from mousefacelift.errors import DataError
 
-RESIZED = (1 / 2, 2 / 3, 1 / 3, 1 / 4, 3 / 4, 2, 3 / 2, 3, 4)  # factors by which people resize videos
+FINE = 20  # frames: offsets of up to that are found in the runs of frames that the audit reads anyway
+FINE_AFTER_STARTS = 10  # frames that are left to find once the starts are known
 
 
-def stamped_offsets(recording: Recording, clip: Clip) -> tuple[list, int]:
-    """Offsets that the cameras' time stamps give, and the number of common frames; none where there are no stamps."""
-    if not recording.timestamps:
-        return [[[0, 0]] for _ in recording.cameras], min(clip.frames)
-    return read_offsets(recording.timestamps, clip.frames, [camera.name for camera in recording.cameras])
+def common_timeline(
+    recording: Recording, lenses: Sequence[Lens], clip: Clip, config: AuditConfig
+) -> tuple[list, int, AuditConfig]:
+    """Offsets known before the audit, the number of common frames, and the configuration for what is left to find.
+
+    Time stamps give the offsets where there are any; else the silhouettes do when cameras may have started further
+    apart than FINE frames (`capture.audit.max_offset`); else the files begin together.
+    """
+    if recording.timestamps:
+        names = [camera.name for camera in recording.cameras]
+        return (*read_offsets(recording.timestamps, clip.frames, names), config)
+    if config.max_offset > FINE:
+        left = replace(config, max_offset=FINE_AFTER_STARTS)
+        return (*start_offsets(recording, lenses, clip, config.max_offset), left)
+    return [[[0, 0]] for _ in recording.cameras], min(clip.frames), config
 
 
 def audited_frames(source: RecordingSource, total: int, config: AuditConfig) -> np.ndarray:
@@ -56,24 +67,3 @@ def drop_cameras(recording: Recording, names: tuple[str, ...]) -> Recording:
         videos=tuple(recording.videos[i] for i in keep),
         masks=tuple(recording.masks[i] for i in keep),
     )
-
-
-def explain_resized(recording: Recording, lenses: list[Lens], clip: Clip, picked, stamped) -> None:
-    """Say so when one factor on all focal lengths and principal points makes the cameras agree with the masks.
-
-    Raises:
-        CalibrationError: such a factor was found.
-    """
-    for factor in RESIZED:
-        scaled = [lens.scaled(factor) for lens in lenses]
-        few = picked[:: max(1, len(picked) // 24)]
-        silhouettes = read_silhouettes(recording.masks, scaled, clip.sizes, few, None, stamped)
-        best = score_conventions(recording.cameras, scaled, [w for w, _ in clip.sizes], silhouettes)[0]
-        if best.tangency < 0.25 * HOPELESS:
-            raise CalibrationError(
-                f"videos of '{recording.name}' were resized after the calibration",
-                got=f"tangency {best.tangency:.2%} of the width with every matrix times {factor:.4g}",
-                expected=f"that without a factor, where it is over {HOPELESS:.0%}",
-                likely=f"videos at {factor:.4g} times the calibrated size",
-                hint=f"multiply the first two rows of every matrix by {factor:.4g}, or give the original videos",
-            )

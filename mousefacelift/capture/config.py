@@ -83,7 +83,8 @@ class AuditConfig:
     clear_factor: ClassVar[float] = 2.0
     """the best convention must be this many times better than the next"""
     max_offset: int = 10
-    """frames a camera may be late or early"""
+    """frames a camera may be late or early; above 20 the starts are searched over the beginnings of all masks first,
+    for recordings without time stamps whose cameras started up to minutes apart"""
     refine: Literal["auto", "off", "principal_point", "orientation"] = "auto"
     """auto corrects the masks' growth, principal points or small rotations when held-out frames improve"""
     max_shift: float = 0.04

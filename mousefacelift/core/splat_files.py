@@ -192,6 +192,8 @@ FORMATS = {  # every format that commands offer; a new one is a row here
     "inria": SplatFormat("ply", partial(write_ply, layout="inria")),
     "facelift": SplatFormat("ply", partial(write_ply, layout="facelift")),
     "spz": SplatFormat("spz", write_spz),
+    "spz2": SplatFormat("spz", partial(write_spz, version=2)),
+    "spz4": SplatFormat("spz", partial(write_spz, version=4)),
 }
 PLY_LAYOUTS = tuple(name for name, form in FORMATS.items() if form.suffix == "ply")
 

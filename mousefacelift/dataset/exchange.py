@@ -33,6 +33,10 @@ WRITERS: dict[str, Callable[[Path, Sample], None]] = {
     "long_lrm": long_lrm.write,
     "beast3d": beast3d.write,
 }
+LISTS: dict[str, Callable[[Path, Sequence[str]], None]] = {  # what a format has beside its samples
+    "long_lrm": long_lrm.write_lists,
+    "beast3d": beast3d.write_lists,
+}
 READERS: dict[str, Callable[[Path, SampleFacts], Sample]] = {
     "facelift": facelift.read,
     "nerfstudio": nerfstudio.read,
@@ -66,8 +70,8 @@ def export_samples(
         if kept:
             WRITERS[name](target, read_sample(manifest.folder_of(row), kept))
             counts[str(entry["split"])] = counts.get(str(entry["split"]), 0) + 1
-    if name == "long_lrm":
-        long_lrm.write_lists(out, tuple(counts))
+    if name in LISTS:
+        LISTS[name](out, tuple(counts))
     return counts
 
 

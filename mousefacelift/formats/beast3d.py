@@ -12,7 +12,7 @@ import numpy as np
 from mousefacelift.errors import CalibrationError
 from mousefacelift.formats.entries import Entry, image_size, natural_key, number_array
 from mousefacelift.formats.pixel_origin import from_zero_based, to_zero_based
-from mousefacelift.formats.raw_camera import RawCamera
+from mousefacelift.formats.raw_camera import RawCamera, w2c_of
 from mousefacelift.formats.safe_pickle import load_object_array
 
 
@@ -48,7 +48,7 @@ def camera_of(camera: RawCamera) -> dict:
     """The dict that BEAST3D keeps beside a picture."""
     return {
         "intrinsics": to_zero_based(camera.K),
-        "extrinsics": np.column_stack([camera.R, camera.t]),
+        "extrinsics": w2c_of(camera),  # its loader takes 4x4 only
         "distortions": np.asarray(camera.distortion, np.float64),
         "width": camera.width,
         "height": camera.height,

@@ -166,6 +166,25 @@ def test_long_lrm_scenes_have_a_name_rgb_pictures_and_a_list(manifest, tmp_path)
         assert Image.open(scene.parent / frame["file_path"]).mode == "RGB"
 
 
+def test_beast3d_splits_are_datasets_of_its_loader(manifest, tmp_path):
+    """Its loader (paninski-lab/beast at a163d7d) wants info.json, selected_frames.csv, and 4x4 extrinsics as arrays."""
+    counts = export_samples(manifest, "beast3d", tmp_path, ("object",), limit=2)
+    seen = 0
+    for split in counts:
+        views = sorted(json.loads((tmp_path / split / "info.json").read_text())["available_views"])
+        assert len(views) == 8
+        for listed in (tmp_path / split).rglob("selected_frames.csv"):
+            for frame in listed.read_text().splitlines():
+                for view in views:
+                    picture = listed.parent / view / frame
+                    camera = np.load(picture.with_suffix(".npy"), allow_pickle=True).item()
+                    assert camera["extrinsics"].shape == (4, 4) and camera["intrinsics"].shape == (3, 3)
+                    assert Image.open(picture).size == (camera["width"], camera["height"])
+                    assert Image.open(picture.with_name(frame.replace("img", "mask", 1))).mode == "L"
+                    seen += 1
+    assert seen == 16
+
+
 def test_masks_of_a_nerfstudio_scene_become_alpha(ring, shared, tmp_path):
     folder = shared / "fixtures/real_files/b_nerfstudio_mask_path"
     for kind in ("masks", "rgba_masks"):

@@ -262,6 +262,12 @@ def test_half_precision_sharded_and_pickled_weights_are_the_same_weights(folder,
         load_zero123plus(tmp_path / "w", torch.float16, "cpu")
 
 
+def test_the_handed_folder_of_half_precision_weights_is_loaded(shared):
+    handed = shared / "fixtures/real_files/b_half_precision_folder/zero123plus_fp16"
+    parts = load_zero123plus(handed, torch.float16, "cpu")
+    assert {value.dtype for value in parts.unet.state_dict().values()} == {torch.float16}
+
+
 def test_what_is_not_such_a_folder_is_refused(folder, tmp_path):
     with pytest.raises(MissingWeights, match="sudo-ai/zero123plus"):
         load_zero123plus(tmp_path, torch.float32, "cpu")

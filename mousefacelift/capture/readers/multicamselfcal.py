@@ -56,8 +56,10 @@ def _number(path: Path) -> int:
 
 
 def _numbers(path: Path) -> np.ndarray:
+    """Rows of numbers; Octave writes comments above them."""
     try:
-        rows = [[float(word) for word in line.split()] for line in path.read_text().splitlines() if line.strip()]
+        lines = [line.split("#")[0].split("%")[0].split() for line in path.read_text().splitlines()]
+        rows = [[float(word) for word in line] for line in lines if line]
         return np.array(rows, np.float64)
     except (OSError, ValueError) as error:
         raise CalibrationError(f"{path} is no matrix of numbers", got=str(error)) from error

@@ -1,15 +1,20 @@
 """BEAST3D session folders: per camera img00000000.png (RGB over black), mask00000000.png and the camera's .npy.
 
 Cameras are OpenCV's with 0-based pixels, pickled as a dict; reading never executes the pickle. One sample is one frame.
+A split is a dataset as its loader wants it: info.json with the views that all sessions have, and in each session
+selected_frames.csv with the names of its frames.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mousefacelift.core.files import write_text
 from mousefacelift.core.images import write_png
 from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View
@@ -19,6 +24,7 @@ from mousefacelift.errors import DataError
 from mousefacelift.formats.beast3d import camera_folders, read_camera, write_camera
 
 FRAME = 0
+FRAMES_FILE, INFO_FILE = "selected_frames.csv", "info.json"
 
 
 def write(folder: Path, sample: Sample) -> None:
@@ -29,6 +35,22 @@ def write(folder: Path, sample: Sample) -> None:
         write_png(place / f"img{FRAME:08d}.png", rgba[..., :3])
         write_png(place / f"mask{FRAME:08d}.png", rgba[..., 3])
         write_camera(place / f"img{FRAME:08d}.npy", raw_of(view.camera, place.name))
+    write_text(folder / FRAMES_FILE, f"img{FRAME:08d}.png\n")
+
+
+def write_lists(out: Path, splits: Sequence[str]) -> None:
+    """Write `out/<split>/info.json`, which makes each split a dataset of its loader.
+
+    Raises:
+        DataError: the samples of a split have no camera in common.
+    """
+    for split in splits:
+        sessions = sorted(path.parent for path in (out / split).glob(f"*/{FRAMES_FILE}"))
+        views = sorted(set.intersection(*({place.name for place in camera_folders(s)} for s in sessions)))
+        if not views:
+            raise DataError(f"samples of {out / split} have no view in common", got=f"{len(sessions)} samples")
+        info = {"available_views": views, "video_ids": [session.name for session in sessions], "extension": "png"}
+        write_text(out / split / INFO_FILE, json.dumps(info, indent=1))
 
 
 def read(folder: Path, facts: SampleFacts) -> Sample:

@@ -1,0 +1,180 @@
+"""Why cameras do not agree with their masks: one change of all cameras that would make them agree, named when there is.
+
+Tried when an audit refuses: videos that were undistorted after the calibration, videos that were resized (one factor on
+every matrix), cameras that started further apart than the audit looks. The first is also tried on a rig that passes,
+because a small correction of each camera can hide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from mousefacelift.capture.align import Alignment
+from mousefacelift.capture.audit_gates import HOPELESS
+from mousefacelift.capture.clip import Clip
+from mousefacelift.capture.config import AuditConfig
+from mousefacelift.capture.conventions import score_conventions
+from mousefacelift.capture.lens import Lens
+from mousefacelift.capture.recording import Recording
+from mousefacelift.capture.refine import held_out_error, refine, split_frames
+from mousefacelift.capture.sampling import read_silhouettes
+from mousefacelift.capture.silhouettes import Silhouettes
+from mousefacelift.capture.starts import find_starts
+from mousefacelift.capture.tangency import Poses
+from mousefacelift.errors import CalibrationError, DataError
+
+FEW = 16  # frames that an explanation is tried on
+EXPLAINED = 0.25 * HOPELESS  # of the width: what is left of the disagreement under a true explanation
+BETTER = 0.5  # and it must be below this share of what there is without
+FACTORS = np.exp(np.arange(np.log(0.2), np.log(4.0), 0.04))  # of a resized video
+PLAIN_FACTORS = (1 / 2, 2 / 3, 1 / 3, 1 / 4, 3 / 4, 2, 3 / 2, 3, 4, 4 / 3)  # people resize by these
+UNCHANGED = 0.02  # a factor this near to 1 explains nothing
+WIDE = 600  # frames: starts further apart than that are not looked for unasked
+
+
+def explain_refusal(
+    recording: Recording, lenses: Sequence[Lens], clip: Clip, picked: np.ndarray, stamped: list, config: AuditConfig
+) -> None:
+    """Say what would make refused cameras agree with their masks, if something does.
+
+    Raises:
+        CalibrationError, DataError: such a cause was found.
+    """
+    few = picked[:: max(1, len(picked) // FEW)]
+    silhouettes = read_silhouettes(recording.masks, lenses, clip.sizes, few, None, stamped)
+    stated = _tangency(recording, lenses, clip, silhouettes)
+    for name, plain in undistorted_lenses(lenses, clip).items():
+        found = _tangency(recording, plain, clip, relens(silhouettes, lenses, plain))
+        if _explains(found, stated):
+            raise _undistorted(recording, name, found, stated)
+    _explain_resized(recording, lenses, clip, silhouettes, stated)
+    if not recording.timestamps:
+        _explain_starts(recording, lenses, clip, config)
+
+
+def require_lens_of_the_videos(
+    recording: Recording, lenses: Sequence[Lens], clip: Clip, found: Alignment, poses
+) -> None:
+    """Refuse a calibration with distortion whose videos agree clearly better without it, corrections allowed to both.
+
+    Args:
+        found: the alignment under `lenses`; poses: the cameras before its correction.
+    Raises:
+        CalibrationError: the videos were undistorted after the calibration.
+    """
+    width = float(np.mean([w for w, _ in clip.sizes]))
+    left = found.correction.before if found.correction.kind == "off" else found.correction.after
+    if not np.isfinite(left) or left < 0.002 * width:
+        return
+    _, test = split_frames(found.silhouettes)
+    for name, plain in undistorted_lenses(lenses, clip).items():
+        silhouettes = relens(found.silhouettes, lenses, plain)
+        focal = np.array([lens.fxfycxcy[:2].mean() for lens in plain])
+        straight = Poses(poses.rotation, poses.center, focal, poses.shift)
+        nothing = replace(found.correction, kind="off", **_zeros(len(lenses)))
+        if held_out_error(silhouettes.select(test), straight, nothing) > found.correction.before:
+            continue
+        other = refine(silhouettes, straight, "auto", width)
+        error = other.before if other.kind == "off" else other.after
+        if error < BETTER * left:
+            raise _undistorted(recording, name, error / width, left / width)
+
+
+def _zeros(views: int) -> dict[str, np.ndarray]:
+    return {"shift": np.zeros((views, 2)), "rotation": np.zeros((views, 3)), "border": np.zeros(views)}
+
+
+def undistorted_lenses(lenses: Sequence[Lens], clip: Clip) -> dict[str, list[Lens]]:
+    """The lenses of videos that OpenCV undistorted, by how it was asked: with the same matrix, or a new one.
+
+    Nothing where no lens has distortion.
+    """
+    if not any(lens.distortion.any() for lens in lenses):
+        return {}
+    found = {"the same K": [Lens(lens.K) for lens in lenses]}
+    if all(lens.model == "brown" for lens in lenses):
+        for alpha, name in ((0.0, "the K of all pixels valid"), (1.0, "the K of all pixels kept")):
+            found[name] = [_new_lens(lens, size, alpha) for lens, size in zip(lenses, clip.sizes)]
+    return found
+
+
+def _new_lens(lens: Lens, size: tuple[int, int], alpha: float) -> Lens:
+    K = lens.K - [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]
+    K[0, 1] = 0
+    new = cv2.getOptimalNewCameraMatrix(K, lens.distortion, size, alpha)[0]
+    return Lens(new + [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+
+
+def relens(silhouettes: Silhouettes, old: Sequence[Lens], new: Sequence[Lens]) -> Silhouettes:
+    """Silhouettes read with lenses `old` as they would have been read with `new`; small masks stay as they are."""
+    outlines, center = silhouettes.outlines.copy(), silhouettes.center.copy()
+    for view, (was, is_now) in enumerate(zip(old, new)):
+        for points in (outlines, center):
+            points[:, view] = is_now.undistort(was.distort(points[:, view]))
+    return replace(silhouettes, outlines=outlines, center=center)
+
+
+def _tangency(recording: Recording, lenses: Sequence[Lens], clip: Clip, silhouettes: Silhouettes) -> float:
+    """Disagreement under the best convention, a share of the picture's width."""
+    return score_conventions(recording.cameras, lenses, [w for w, _ in clip.sizes], silhouettes)[0].tangency
+
+
+def _explains(found: float, stated: float) -> bool:
+    return found < EXPLAINED and found < BETTER * stated
+
+
+def _undistorted(recording: Recording, name: str, found: float, stated: float) -> CalibrationError:
+    return CalibrationError(
+        f"calibration of '{recording.name}' is that of distorted pictures, its videos are undistorted",
+        got=f"tangency {found:.2%} of the width without the lens distortion ({name}), {stated:.2%} with it",
+        likely="videos that were undistorted after the calibration, whose file still holds the distortion",
+        hint="set every camera's distortion to 0 and K to that of the undistorted videos, or give the original videos",
+    )
+
+
+def _explain_resized(recording, lenses, clip, silhouettes: Silhouettes, stated: float) -> None:
+    """One factor on all focal lengths and principal points that makes the cameras agree."""
+
+    def tangency(log_factor: float) -> float:
+        scaled = [lens.scaled(float(np.exp(log_factor))) for lens in lenses]
+        return _tangency(recording, scaled, clip, relens(silhouettes, lenses, scaled))
+
+    logs = np.log(FACTORS)
+    scores = [tangency(log) if abs(log) > UNCHANGED else np.inf for log in logs]
+    if not np.isfinite(min(scores)):
+        return
+    near = logs[int(np.argmin(scores))]
+    fine = minimize_scalar(tangency, bounds=(near - 0.05, near + 0.05), method="bounded", options={"xatol": 5e-4})
+    factor = float(np.exp(fine.x))
+    plain = min(PLAIN_FACTORS, key=lambda value: abs(np.log(value / factor)))
+    if abs(np.log(plain / factor)) < 0.01:
+        factor = plain
+    if abs(np.log(factor)) > UNCHANGED and _explains(fine.fun, stated):
+        raise CalibrationError(
+            f"videos of '{recording.name}' were resized after the calibration",
+            got=f"tangency {fine.fun:.2%} of the width with every matrix times {factor:.4g}, {stated:.2%} without",
+            expected="the calibration's own picture size",
+            likely=f"videos at {factor:.4g} times the calibrated size: one focal factor for all cameras explains it",
+            hint=f"multiply the first two rows of every matrix by {factor:.4g}, or give the original videos",
+        )
+
+
+def _explain_starts(recording: Recording, lenses, clip: Clip, config: AuditConfig) -> None:
+    """Starts further apart than the audit looked."""
+    if config.max_offset >= WIDE or min(clip.frames) < 3 * FEW:
+        return
+    found = find_starts(recording, lenses, clip, min(WIDE, max(clip.frames) // 2))
+    late = int(found.offsets.max())
+    if found.believed and late > config.max_offset:
+        apart = ", ".join(f"{camera.name}: {late - int(o)}" for camera, o in zip(recording.cameras, found.offsets))
+        raise DataError(
+            f"cameras of '{recording.name}' did not start together",
+            got=f"silhouettes agree ({found.cost:.2%} of the width) when they started late by, in frames, {apart}",
+            expected=f"at most {config.max_offset} frames apart (capture.audit.max_offset)",
+            hint=f"set capture.audit.max_offset: {2 * late}, or give the recording's timestamps (a CSV per camera)",
+        )
