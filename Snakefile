@@ -23,12 +23,14 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/single.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/prior.smk"
+include: "workflow/rules/experiment.smk"
 
 
 localrules:
     all,
     sweep,
     prior,
+    experiment,
 
 
 rule all:
@@ -46,3 +48,8 @@ rule sweep:
 rule prior:
     input:
         "results/prior/train/weights.safetensors",
+
+
+rule experiment:
+    input:
+        f"results/experiment/{EXPERIMENT}/cells.csv",

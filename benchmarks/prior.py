@@ -77,7 +77,7 @@ def judge(network, sample, truth, fit: FitConfig | None) -> dict[str, float]:
         **view_scores(rgba, np.stack([view.rgba for view in targets])),
         **part_recall(rgba[..., 3], truth.own),
         "volume_iou": volume_iou(rgba[..., 3], np.stack([view.rgba[..., 3] for view in targets]), cameras),
-        **surface_scores(points, truth),
+        **surface_scores(points, truth.points),
         **{name: float(value) for name, value in swaps(points, truth).items()},
         "residual": found.residual,
         "distance": describe_familiarity(found)["pose_distance"],

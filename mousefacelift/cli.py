@@ -27,6 +27,7 @@ GROUPS = {
     "single": ("mousefacelift.single.commands", "protocol S: test animals, and predictions from one picture"),
     "check": ("mousefacelift.check.commands", "evaluation: fidelity, consistency, collapse"),
     "prior": ("mousefacelift.prior.commands", "the single-picture prior: training pictures and training"),
+    "experiment": ("mousefacelift.experiment.commands", "constraint x cameras x data on virtual animals, with truth"),
     "report": ("mousefacelift.report.commands", "the HTML report"),
 }
 SINGLE = {

@@ -30,6 +30,7 @@ ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "report": {"core", "chunks", "commandline", "__version__"},
     "reconstruct": {"core", "capture", "distill", "lrm"} | JOB,
     "single": {"core", "dataset", "distill", "lrm", "reconstruct", "virtual"} | JOB,
+    "experiment": {"core", "dataset", "check", "lrm", "virtual", "objects", "splats", "prior", "single"} | JOB,
     "workflow": {"codehash"},
     "planning": {"dataset"},
     "config_file": {"schema"},

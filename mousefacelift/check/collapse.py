@@ -6,6 +6,7 @@ several detectors look from different sides, and `diagnose` names the collapse t
 
 | diagnosis | sign |
 |---|---|
+| black_out | what should be background is dark |
 | white_out | foreground area under half of the target's |
 | overfilled | foreground area over one and a half of the target's |
 | view_copy | predictions lie nearer to the input image than to their own targets |
@@ -30,6 +31,7 @@ class CollapseThresholds:
     """Where a detector trips; defaults from a synthetic study of 60 poses in 6 views.
 
     Args:
+        background_dark: mean darkness of the background, of full range, that no shadow or floater explains.
         coverage_min, coverage_max: predicted over true foreground area.
         copy_margin_db: PSNR to the input above PSNR to the target by more than this is copying.
         variance_mean: variance ratio below which the output is the mean image.
@@ -39,6 +41,7 @@ class CollapseThresholds:
         swap_db: what following the swapped input must gain.
     """
 
+    background_dark: float = 0.5
     coverage_min: float = 0.5
     coverage_max: float = 1.5
     copy_margin_db: float = 0.0
@@ -131,6 +134,28 @@ def view_copy(prediction, target, input_image) -> float:
     return float((full_psnr(prediction, image) - full_psnr(prediction, target)).mean())
 
 
+def background_darkness(prediction, target, mask) -> float:
+    """By how much predictions are darker than their targets [..., 3, H, W] where masks [..., H, W] show background."""
+    prediction, target, outside = as_tensor(prediction), as_tensor(target), ~as_mask(mask)
+    darker = (target - prediction).mean(-3) * outside
+    return float(darker.sum() / outside.sum().clamp_min(1))
+
+
+def loss_jump(steps, losses, factor: float = 20.0, within: int = 2000) -> int | None:
+    """The step from which a run's loss stays `factor` times what it was before; None for a run that has no such step.
+
+    Runs of others broke down like this after a long healthy phase, and none recovered.
+
+    Args:
+        steps, losses: [n] in order. within: steps before the jump whose median is the level that is left.
+    """
+    for i in range(1, len(steps)):
+        before = [loss for step, loss in zip(steps[:i], losses[:i]) if steps[i] - step <= within]
+        if before and all(loss >= factor * sorted(before)[len(before) // 2] for loss in losses[i:]):
+            return int(steps[i])
+    return None
+
+
 def view_variance_ratio(prediction, target) -> float:
     """Spread of the predictions between *views* of a frame over that of the targets; 0 when every view is the same
     picture."""
@@ -189,8 +214,8 @@ def collapse_metrics(
         swapped: (swapped_prediction, target_of_input, target_of_cameras) for the input-swap test.
     Returns:
         fg_psnr, full_psnr, iou-free floats: skill_over_mean, skill_over_white, variance_ratio, anomaly_correlation,
-        view_variance_ratio, retrieval_at_1, retrieval_mrr, retrieval_chance, coverage, sharpness_ratio, rank_ratio and,
-        when asked, view_copy and input_swap.
+        view_variance_ratio, retrieval_at_1, retrieval_mrr, retrieval_chance, background_darkness, coverage,
+        sharpness_ratio, rank_ratio and, when asked, view_copy and input_swap.
     """
     prediction, target = as_tensor(prediction), as_tensor(target)
     if prediction.dim() != 5 or prediction.shape != target.shape:
@@ -207,6 +232,7 @@ def collapse_metrics(
         "anomaly_correlation": anomaly_correlation(prediction, target),
         "view_variance_ratio": view_variance_ratio(prediction, target),
         **retrieval(prediction, target),
+        "background_darkness": background_darkness(prediction, target, mask),
         "coverage": float(soft_coverage(predicted_alpha, mask).nanmean()),
         "sharpness_ratio": sharpness_ratio(prediction, target, mask),
         "rank_ratio": effective_rank(prediction) / max(effective_rank(target), 1e-9),
@@ -226,6 +252,8 @@ def diagnose(metrics: dict[str, float], thresholds: CollapseThresholds = DEFAULT
     not explain each other.
     """
     t, m = thresholds, metrics
+    if m.get("background_darkness", 0.0) > t.background_dark:
+        return ("black_out",)
     if not t.coverage_min <= m["coverage"] <= t.coverage_max:
         return ("white_out",) if m["coverage"] < t.coverage_min else ("overfilled",)
     if m.get("view_copy", -1.0) > t.copy_margin_db and m["variance_ratio"] >= t.variance_mean:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-from mousefacelift.core.cameras import Camera
+from mousefacelift.core.cameras import Camera, project, unproject
 from mousefacelift.core.hull import silhouette_scores
 
 
@@ -28,6 +28,37 @@ def silhouette_consistency(
         "containment_worst": float(scores["containment"].min()),
         "containment_mean": float(scores["containment"].mean()),
         "hull_iou": float(scores["hull_iou"].mean()),
+    }
+
+
+def depth_warp_error(
+    rgb: np.ndarray, alpha: np.ndarray, depth: np.ndarray, cameras: Sequence[Camera], tolerance: float = 0.05
+) -> dict[str, float]:
+    """Photometric reprojection between neighbouring renders of one scene: mean absolute colour error, and the share of
+    opaque pixels that agree in depth and so could be compared.
+
+    Every view is compared with the next one in order (the last with the first).
+
+    Args:
+        rgb: [V, H, W, 3]. alpha, depth: [V, H, W], depth along the camera axis. tolerance: of depth, world units.
+    """
+    errors, compared, opaque = [], 0, 0
+    for i, camera in enumerate(cameras):
+        j = (i + 1) % len(cameras)
+        rows, columns = np.nonzero(alpha[i] > 0.5)
+        opaque += len(rows)
+        points = unproject(camera, np.stack([columns + 0.5, rows + 0.5], -1), depth[i][rows, columns])
+        pixels, z = project(cameras[j], points)
+        column, row = np.floor(pixels).astype(int).T
+        inside = (z > 0) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
+        row, column = row.clip(0, camera.height - 1), column.clip(0, camera.width - 1)
+        same = inside & (alpha[j][row, column] > 0.5) & (np.abs(depth[j][row, column] - z) < tolerance)
+        compared += int(same.sum())
+        errors.append(np.abs(rgb[i][rows, columns] - rgb[j][row, column]).mean(-1)[same])
+    found = np.concatenate(errors)
+    return {
+        "depth_warp": float(found.mean()) if len(found) else float("nan"),
+        "depth_warp_share": compared / max(opaque, 1),
     }
 
 

@@ -141,7 +141,7 @@ class Judge:
                 **{name: item.row[name] for name in ("subject", "frame", "knows_camera")},
                 **part_recall(alpha, own),
                 "volume_iou": volume_iou(rgba[..., 3], true_alpha, [view.camera for view in item.targets]),
-                **surface_scores(points, item.truth),
+                **surface_scores(points, item.truth.points),
                 **swaps(points, item.truth),
             }
         )

@@ -58,16 +58,29 @@ def read_truth(path: Path) -> Truth:
         raise DataError(f"truth {path} cannot be read", got=repr(error), hint="rerun the rule film_animals") from error
     vertices, faces = content["vertices"].astype(np.float64), content["faces"]
     faces = faces[content["seen"][faces].all(1)]
+    points, chosen = draw_on_faces(vertices, faces, POINTS, 0)
+    trunk = vertices[content["part"] == 0].mean(0)
+    return Truth(points, content["part"][faces[chosen, 0]], content["own"], trunk, content["heading"])
+
+
+def draw_on_faces(vertices: np.ndarray, faces: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` points [count, 3] drawn evenly over triangles, and the row of `faces` that each lies on."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    rng = np.random.default_rng(0)
-    chosen = rng.choice(len(faces), POINTS, p=area / area.sum())
-    u, v = np.sort(rng.uniform(size=(POINTS, 2)), axis=1).T
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(faces), count, p=area / area.sum())
+    u, v = np.sort(rng.uniform(size=(count, 2)), axis=1).T
     points = (
         u[:, None] * a[chosen] + (v - u)[:, None] * b[chosen] + (1 - v)[:, None] * c[chosen]
     )  # uniform over each triangle
-    trunk = vertices[content["part"] == 0].mean(0)
-    return Truth(points, content["part"][faces[chosen, 0]], content["own"], trunk, content["heading"])
+    return points, chosen
+
+
+def face_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit normals [F, 3] of triangles, outward where they are counter-clockwise seen from outside."""
+    a, b, c = (vertices[faces[:, i]] for i in range(3))
+    normals = np.cross(b - a, c - a)
+    return normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12)
 
 
 def part_recall(alpha: np.ndarray, own: np.ndarray) -> dict[str, float]:
@@ -117,20 +130,54 @@ def surface_points(alpha: np.ndarray, depth: np.ndarray, cameras: Sequence[Camer
     return points[np.linspace(0, len(points) - 1, min(POINTS, len(points))).astype(int)]
 
 
-def surface_scores(points: np.ndarray, truth: Truth) -> dict[str, float]:
+def surface_scores(points: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Chamfer distance to the true surface, precision, recall and F1 within TOLERANCE; the worst where there are no
-    points."""
+    points.
+
+    Args:
+        points: [P, 3] of the splat. truth: [Q, 3] of the surface that cameras around can see.
+    """
     if not len(points):
         return {"chamfer": float("nan"), "precision": 0.0, "surface_recall": 0.0, "f1": 0.0}
-    precision = float((cKDTree(truth.points).query(points)[0] < TOLERANCE).mean())
-    recall = float((cKDTree(points).query(truth.points)[0] < TOLERANCE).mean())
+    precision = float((cKDTree(truth).query(points)[0] < TOLERANCE).mean())
+    recall = float((cKDTree(points).query(truth)[0] < TOLERANCE).mean())
     f1 = 2 * precision * recall / max(precision + recall, 1e-9)
     return {
-        "chamfer": chamfer(points, truth.points)["chamfer"],
+        "chamfer": chamfer(points, truth)["chamfer"],
         "precision": precision,
         "surface_recall": recall,
         "f1": f1,
     }
+
+
+def depth_normals(alpha: np.ndarray, depth: np.ndarray, cameras: Sequence[Camera]) -> tuple[np.ndarray, np.ndarray]:
+    """Points and unit normals [P, 3], toward the camera, of the opaque pixels of depth images [V, H, W] whose
+    neighbours to the right and below are opaque too."""
+    points, normals = [], []
+    for image, z, camera in zip(alpha > 0.5, depth, cameras, strict=True):
+        rows, columns = np.nonzero(image[:-1, :-1] & image[1:, :-1] & image[:-1, 1:])
+        here, right, below = (
+            unproject(camera, np.stack([columns + dx + 0.5, rows + dy + 0.5], -1), z[rows + dy, columns + dx])
+            for dx, dy in ((0, 0), (1, 0), (0, 1))
+        )
+        normal = np.cross(below - here, right - here)
+        normals.append(normal / np.linalg.norm(normal, axis=1, keepdims=True).clip(1e-12))
+        points.append(here)
+    return np.concatenate(points), np.concatenate(normals)
+
+
+def normal_error(points: np.ndarray, normals: np.ndarray, truth: np.ndarray, true_normals: np.ndarray) -> float:
+    """Mean angle in degrees between normals of a splat's surface and those of the nearest true points; NaN without
+    points. Random directions score 90.
+
+    Args:
+        points, normals: [P, 3] of the splat, normals toward the camera. truth, true_normals: [Q, 3], outward.
+    """
+    if not len(points):
+        return float("nan")
+    nearest = cKDTree(truth).query(points)[1]
+    cosine = (normals * true_normals[nearest]).sum(1).clip(-1, 1)
+    return float(np.degrees(np.arccos(cosine)).mean())
 
 
 def swaps(points: np.ndarray, truth: Truth) -> dict[str, float]:

@@ -7,6 +7,7 @@ n (1 - rho) / (1 + rho) with the lag-1 autocorrelation rho, and intervals come f
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
 
 def effective_count(series: np.ndarray) -> float:
@@ -78,3 +79,40 @@ def describe(
         "low": low,
         "high": high,
     }
+
+
+def student_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the mean of independent units [n] (animals) by Student's t; NaN for fewer than 2."""
+    values = np.asarray(values, np.float64)
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    reach = stats.t.ppf(0.5 + level / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - reach), float(values.mean() + reach)
+
+
+def paired_effect(change: np.ndarray) -> dict[str, float]:
+    """Of paired differences of independent units [n]: mean, 95% interval, effect size, p of the paired t-test, n.
+
+    The effect size is Cohen's d of the differences (mean over their standard deviation).
+    """
+    change = np.asarray(change, np.float64)
+    change = change[np.isfinite(change)]
+    low, high = student_interval(change)
+    spread = change.std(ddof=1) if len(change) > 1 else 0.0
+    p = float(stats.ttest_1samp(change, 0.0).pvalue) if spread > 0 else float("nan")
+    mean = float(change.mean()) if len(change) else float("nan")
+    effect = mean / spread if spread > 0 else float("nan")
+    return {"mean": mean, "low": low, "high": high, "effect": float(effect), "p": p, "animals": len(change)}
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's correction of p values [m] for their number; NaN stays NaN and does not count."""
+    p = np.asarray(p, np.float64)
+    result = np.full(len(p), np.nan)
+    order = np.argsort(np.where(np.isfinite(p), p, np.inf))[: int(np.isfinite(p).sum())]
+    worst = 0.0
+    for rank, index in enumerate(order):
+        worst = max(worst, min(1.0, (len(order) - rank) * p[index]))
+        result[index] = worst
+    return result

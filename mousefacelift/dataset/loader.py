@@ -59,12 +59,12 @@ def load_sample(
     background = background_colour(config.background, rng)
     if augment:
         rgba, w2c, fxfycxcy = _augment(rgba, w2c, fxfycxcy, config.augment, rng)
-    result = _tensors(rgba, w2c, fxfycxcy, background, config.keep_alpha)
+    result = to_tensors(rgba, w2c, fxfycxcy, background, config.keep_alpha)
     result = {key: value[inverse] for key, value in result.items()}
     count = len(inputs)
     result |= {"input_image": result["image"][:count], "input_c2w": result["c2w"][:count]}
     if distortion:
-        result |= _distort(rgba[inverse[:count]], w2c[inverse[:count]], background, config, rng)
+        result |= distort_inputs(rgba[inverse[:count]], w2c[inverse[:count]], background, config, rng)
     index = torch.stack([torch.as_tensor(chosen), torch.full((len(chosen),), draw.row)], 1)
     return result | {
         "index": index,
@@ -97,7 +97,7 @@ def load_views(
     rgba, w2c, fxfycxcy = _stack(
         [_decode(_read_file(path), str(path), frames[i], image_size) for path, i in zip(paths, chosen)]
     )
-    result = _tensors(rgba, w2c, fxfycxcy, np.asarray(background, np.float64), keep_alpha)
+    result = to_tensors(rgba, w2c, fxfycxcy, np.asarray(background, np.float64), keep_alpha)
     index = torch.tensor([[view, 0] for view in chosen])
     return result | {"index": index, "bg_color": torch.as_tensor(np.asarray(background), dtype=torch.float32)}
 
@@ -209,7 +209,10 @@ def _stack(loaded):
     return tuple(np.stack(parts) for parts in zip(*loaded))
 
 
-def _tensors(rgba: np.ndarray, w2c: np.ndarray, fxfycxcy: np.ndarray, background: np.ndarray, keep_alpha: bool) -> dict:
+def to_tensors(
+    rgba: np.ndarray, w2c: np.ndarray, fxfycxcy: np.ndarray, background: np.ndarray, keep_alpha: bool
+) -> dict:
+    """Image over the background, c2w and fxfycxcy of views: rgba [V, H, W, 4] uint8 or float, w2c [V, 4, 4]."""
     if rgba.dtype == np.uint8:
         image = blend(rgba, background, keep_alpha).astype(np.float32) / np.float32(255.0)
     else:
@@ -239,7 +242,7 @@ def _augment(rgba, w2c, fxfycxcy, config: AugmentConfig, rng: np.random.Generato
     return rgba, w2c, fxfycxcy
 
 
-def _distort(rgba, w2c, background, config: LoaderConfig, rng: np.random.Generator) -> dict:
+def distort_inputs(rgba, w2c, background, config: LoaderConfig, rng: np.random.Generator) -> dict:
     """What the network is shown in place of the true inputs: moved pixels and swung cameras, targets untouched.
 
     As published with LGM: pixels and cameras each in half of the samples, the first view never.
@@ -258,5 +261,5 @@ def _distort(rgba, w2c, background, config: LoaderConfig, rng: np.random.Generat
         rgba = np.concatenate([rgba[:1], np.concatenate([straight, alpha], -1).clip(0, 1)]).astype(np.float32)
     if swings and others:
         w2c = np.concatenate([w2c[:1], jitter_cameras(w2c[1:], turns, limits.camera_jitter)])
-    tensors = _tensors(rgba, w2c, np.ones((len(rgba), 4)), background, config.keep_alpha)
+    tensors = to_tensors(rgba, w2c, np.ones((len(rgba), 4)), background, config.keep_alpha)
     return {"input_image": tensors["image"], "input_c2w": tensors["c2w"]}

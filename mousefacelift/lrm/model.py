@@ -198,11 +198,12 @@ class GSLRM(nn.Module):
         raw = torch.cat([self.gaussian_upsampler(tokens[:, :free]), pixels], dim=1)
         xyz, sh, scale, quats, opacity = raw.split([3, 3 * (cfg.sh_degree + 1) ** 2, 3, 4, 1], dim=-1)
         share = torch.sigmoid(xyz[:, free:].mean(-1, keepdim=True) + cfg.depth_logit_offset)
-        offset = (
-            (2 * share - 1) * cfg.depth_range
-            if rays.pixels is None
-            else offset_within(rays.pixels.allowed, share, cfg.depth_range)
-        )
+        if rays.pixels is not None:
+            offset = offset_within(rays.pixels.allowed, share, cfg.depth_range)
+        elif rays.framed is not None:
+            offset = rays.framed[0] + share * (rays.framed[1] - rays.framed[0])
+        else:
+            offset = (2 * share - 1) * cfg.depth_range
         depth = rays.nearest + offset
         xyz = torch.cat([xyz[:, :free], rays.origin + depth * rays.direction], dim=1)
         sh, alpha = sh.reshape(b, -1, (cfg.sh_degree + 1) ** 2, 3), None

@@ -18,6 +18,8 @@ class ModelConfig:
             input silhouettes; it predicts colour as the difference to the pixel's, size relative to the pixel's width
             at that depth (so that neither zoom nor resolution changes how far a Gaussian spreads in its own image), and
             opacity as a share of its alpha.
+        within_frusta: off in the published model. Depth is kept to the piece of the ray that all input pictures frame,
+            as BEAST3D bounds its points; it needs no alpha.
     """
 
     image_size: int = 512
@@ -35,6 +37,7 @@ class ModelConfig:
     init_std: float = 0.02
     head_init_std: float = 0.02
     uses_alpha: bool = False
+    within_frusta: bool = False
 
     @property
     def multiple(self) -> int:
@@ -71,6 +74,10 @@ PRESETS = {
     "base": ModelConfig(image_size=256, dim=768, layers=12, **OWN),
     # 7.9 M parameters at 128 px. Few wide layers, because small matrices waste a CPU.
     "small": ModelConfig(image_size=128, dim=320, layers=6, **OWN),
+    # The published contract (colours and rays alone, depth anywhere in +-1.8 units) at the size of `small`: what can
+    # collapse where `small` cannot. `bounded` keeps depth to what all inputs frame; both are for the experiment.
+    "small_plain": ModelConfig(image_size=128, dim=320, layers=6),
+    "small_plain_bounded": ModelConfig(image_size=128, dim=320, layers=6, within_frusta=True),
     # 0.2 M parameters at 32 px: for tests of the pipeline itself, not for pictures.
     "tiny": ModelConfig(image_size=32, dim=64, head_dim=32, layers=2, **OWN),
 }

@@ -1,4 +1,4 @@
-"""Where the ray of an input pixel may meet the body, from the silhouettes of the input views alone."""
+"""Where the ray of an input pixel may meet the body, from the silhouettes or the frames of the input views alone."""
 
 from __future__ import annotations
 
@@ -71,3 +71,31 @@ def offset_within(allowed: Tensor, share: Tensor, reach: float) -> Tensor:
     position = share * count[..., -1:]
     whole = torch.minimum(position.detach().floor(), count[..., -1:] - 1)
     return (torch.searchsorted(count, whole, right=True) + position - whole) * (2 * reach / SAMPLES) - reach
+
+
+@torch.no_grad()
+def framed_part(
+    origin: Tensor, direction: Tensor, w2c: Tensor, fxfycxcy: Tensor, size: tuple[int, int], reach: float
+) -> tuple[Tensor, Tensor]:
+    """Begin and end [B, R, 1] of the piece of each ray that all views frame, from the ray's closest approach to the
+    origin; a ray of which no piece is framed by all keeps its whole reach.
+
+    Args:
+        origin, direction: [B, R, 3] rays, directions of unit length. size: (width, height) of the pictures.
+        w2c: [B, V, 4, 4]. fxfycxcy: [B, V, 4].
+        reach: the ray is searched this far to each side.
+    """
+    start = origin[:, None] @ w2c[..., :3, :3].mT + w2c[..., None, :3, 3]  # [B, V, R, 3] in the cameras
+    slope = direction[:, None] @ w2c[..., :3, :3].mT
+    middle = -(origin * direction).sum(-1)[:, None]  # distance of the closest approach
+    begin, end = torch.full_like(middle[:, 0], -reach), torch.full_like(middle[:, 0], reach)
+    for axis in (0, 1):
+        f, c = fxfycxcy[..., axis, None], fxfycxcy[..., 2 + axis, None]
+        for sign, edge in ((1.0, 0.0), (-1.0, float(size[axis]))):  # sign * (pixel - edge) >= 0, times the depth
+            at = sign * (f * start[..., axis] + (c - edge) * start[..., 2])
+            per_unit = sign * (f * slope[..., axis] + (c - edge) * slope[..., 2])
+            bound = -at / torch.where(per_unit.abs() < 1e-9, 1e-9, per_unit) - middle
+            begin = torch.maximum(begin, torch.where(per_unit > 0, bound, -torch.inf).amax(1))
+            end = torch.minimum(end, torch.where(per_unit < 0, bound, torch.inf).amin(1))
+    empty = begin >= end
+    return torch.where(empty, -reach, begin)[..., None], torch.where(empty, reach, end)[..., None]

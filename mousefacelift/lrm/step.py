@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.psnr import foreground_psnr
 from mousefacelift.core.render import published_render, render
-from mousefacelift.lrm.config import OptimizerConfig
+from mousefacelift.lrm.config import LossConfig, OptimizerConfig
 from mousefacelift.lrm.gradients import StepGradients
 from mousefacelift.lrm.losses import render_loss
 from mousefacelift.lrm.run import Run
@@ -64,17 +66,33 @@ def batch_loss(run: Run, batch: dict) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean loss of one batch (scalar) and its terms."""
     device, loss_config = run.accelerator.device, run.request.train.loss
     tensors = {k: v.to(device, non_blocking=True) for k, v in batch.items() if isinstance(v, Tensor)}
+    extra = run.extra if run.state.step >= loss_config.warmup_steps else {}
+    return views_loss(run.model, tensors, loss_config, run.accelerator.autocast, extra)
+
+
+def views_loss(
+    model: nn.Module,
+    tensors: dict[str, Tensor],
+    loss_config: LossConfig,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+    extra: dict[str, Callable[[Tensor, Tensor], Tensor]] | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Mean loss of a network on a batch (scalar) and its terms.
+
+    Args:
+        tensors: as the loader collates them, on the network's device. autocast: precision of the network's own part.
+        extra: further terms of the loss, see `render_loss`.
+    """
     inputs = tensors["input_image"].shape[1]
-    with run.accelerator.autocast():
-        gaussians = run.model(tensors["input_image"], tensors["input_c2w"], tensors["fxfycxcy"][:, :inputs]).activated()
+    with autocast():
+        gaussians = model(tensors["input_image"], tensors["input_c2w"], tensors["fxfycxcy"][:, :inputs]).activated()
     target = tensors["image"][:, inputs:].flatten(0, 1)  # [B*T, 4, H, W]
     count, height, width = tensors["image"].shape[1] - inputs, *target.shape[-2:]
     cameras = CameraTensors.from_c2w(tensors["c2w"][:, inputs:], tensors["fxfycxcy"][:, inputs:], width, height)
     background = tensors["bg_color"][:, None].expand(-1, count, -1)
-    out = render(gaussians.map(Tensor.float), cameras, published_render(device), background)
+    out = render(gaussians.map(Tensor.float), cameras, published_render(target.device), background)
     rgb = out.rgb.flatten(0, 1).permute(0, 3, 1, 2)
     alpha = out.alpha.flatten(0, 1)[:, None]
-    extra = run.extra if run.state.step >= loss_config.warmup_steps else {}
     loss, terms = render_loss(rgb, alpha, target[:, :3], target[:, 3:], loss_config, extra)
     terms = {name: value.mean() for name, value in terms.items()}
     unseen = tensors["unseen"].flatten()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.lrm.model_config import ModelConfig
-from mousefacelift.lrm.raycast import allowed_part, ends
+from mousefacelift.lrm.raycast import allowed_part, ends, framed_part
 
 
 class Pixels(NamedTuple):
@@ -26,12 +26,14 @@ class Pixels(NamedTuple):
 
 class PixelRays(NamedTuple):
     """The rays of the pixels that own Gaussians: origin and unit direction [B,N,3], distance [B,N,1] of the point
-    nearest to the world origin, and the pixels themselves where the network builds on them (`uses_alpha`)."""
+    nearest to the world origin, the pixels themselves where the network builds on them (`uses_alpha`), and begin and
+    end [B,N,1] of the piece that all inputs frame (`within_frusta`)."""
 
     origin: Tensor
     direction: Tensor
     nearest: Tensor
     pixels: Pixels | None = None
+    framed: tuple[Tensor, Tensor] | None = None
 
 
 def show_views(
@@ -50,7 +52,12 @@ def show_views(
         for part in (pose_images(image[:, :, :3], origin, direction), origin, direction)
     )
     origin, direction = origin.flatten(1, 3), direction.flatten(1, 3)
-    return seen, PixelRays(origin, direction, -(origin * direction).sum(-1, keepdim=True)), None
+    framed = None
+    if config.within_frusta:
+        cameras = CameraTensors.from_c2w(c2w, fxfycxcy, image.shape[-1], image.shape[-2])
+        size = (cameras.width, cameras.height)
+        framed = framed_part(origin, direction, cameras.w2c, fxfycxcy, size, config.depth_range)
+    return seen, PixelRays(origin, direction, -(origin * direction).sum(-1, keepdim=True), framed=framed), None
 
 
 def show_foreground(

@@ -64,14 +64,14 @@ def test_a_body_without_thin_parts_is_no_swap_and_neither_is_a_blur():
 
 
 def test_surface_scores_are_best_on_the_surface_and_fall_with_distance():
-    best = surface_scores(POINTS, TRUTH)
+    best = surface_scores(POINTS, TRUTH.points)
     assert best["f1"] == 1 and best["chamfer"] == 0
-    near = surface_scores(POINTS + [0, 0, 0.02], TRUTH)
-    far = surface_scores(POINTS + [0, 0, 0.2], TRUTH)
+    near = surface_scores(POINTS + [0, 0, 0.02], TRUTH.points)
+    far = surface_scores(POINTS + [0, 0, 0.2], TRUTH.points)
     assert near["f1"] == 1 and far["f1"] < 0.1 and far["chamfer"] > near["chamfer"]
-    half = surface_scores(animal_points(0), TRUTH)
+    half = surface_scores(animal_points(0), TRUTH.points)
     assert half["precision"] == 1 and half["surface_recall"] < 0.5
-    assert surface_scores(np.zeros((0, 3)), TRUTH)["f1"] == 0
+    assert surface_scores(np.zeros((0, 3)), TRUTH.points)["f1"] == 0
 
 
 def test_part_recall_sees_the_part_that_is_missing_and_forgives_two_pixels():

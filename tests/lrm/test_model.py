@@ -250,8 +250,27 @@ def test_presets_have_the_sizes_they_promise():
 
     assert count("facelift") == 303_565_824  # the published network without its perceptual part
     assert 7e6 < count("small") < 10e6 and 84e6 < count("base") < 87e6
-    assert [name for name in PRESETS if not preset(name).uses_alpha] == ["facelift"]
+    assert count("small_plain") == count("small_plain_bounded") < count("small")  # three channels less to embed
+    plain = [name for name in PRESETS if not preset(name).uses_alpha]
+    assert plain == ["facelift", "small_plain", "small_plain_bounded"]
     assert preset("facelift") == ModelConfig()
+
+
+@torch.no_grad()
+def test_depth_within_the_frusta_needs_no_alpha_and_keeps_every_gaussian_in_all_frames():
+    image, c2w, fxfycxcy = scene(channels=3)
+    plain, bounded = build(PLAIN), build(dataclasses.replace(PLAIN, within_frusta=True))
+    for network in (plain, bounded):  # extreme depths, so that only the bound decides
+        network.pixel_gaussian_decoder[1].weight.mul_(40)
+    cameras = CameraTensors.from_c2w(c2w, fxfycxcy, 32, 32)
+
+    def framed(network):
+        xyz = network(image, c2w, fxfycxcy).xyz[0, 2:]
+        local = xyz @ cameras.w2c[0, :, :3, :3].mT + cameras.w2c[0, :, None, :3, 3]
+        pixels = fxfycxcy[0, :, None, :2] * local[..., :2] / local[..., 2:] + fxfycxcy[0, :, None, 2:]
+        return ((pixels > -0.05) & (pixels < 32.05)).all(-1).all(0).float().mean()
+
+    assert framed(bounded) > framed(plain) + 0.2
 
 
 def test_wrong_inputs_are_named():

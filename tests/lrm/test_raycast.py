@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
-from mousefacelift.lrm.raycast import SAMPLES, allowed_part, ends, offset_within
+from mousefacelift.core.cameras import canonical_fxfycxcy, orbit, project, unproject
+from mousefacelift.lrm.raycast import SAMPLES, allowed_part, ends, framed_part, offset_within
 
 from .toy import cast_balls
 
@@ -104,3 +104,34 @@ def test_depth_learns_at_the_rate_of_what_is_allowed():
     share = torch.tensor([[[0.3]]], requires_grad=True)
     offset_within(allowed, share, REACH).sum().backward()
     assert share.grad.item() == pytest.approx(4 * STEP)
+
+
+def test_the_framed_piece_of_a_ray_is_what_all_views_frame(rig):
+    """Against a search: points inside the piece are in every frame, points just outside it in not every one."""
+    cameras, _, w2c, fxfycxcy = rig
+    rng = np.random.default_rng(0)
+    for camera in cameras:
+        pixels = rng.uniform(0, SIZE, (40, 2))
+        ends_of = unproject(camera, pixels, np.ones(40))
+        direction = ends_of - camera.center
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        origin = np.broadcast_to(camera.center, direction.shape)
+        rays = [torch.from_numpy(part.copy()).float()[None] for part in (origin, direction)]
+        begin, end = (part[0, :, 0].numpy() for part in framed_part(*rays, w2c, fxfycxcy, (SIZE, SIZE), 1.8))
+        nearest = -(origin * direction).sum(1)
+        for share, expected in ((0.01, True), (0.5, True), (0.99, True), (-0.02, False), (1.02, False)):
+            offset = begin + share * (end - begin)
+            points = origin + (nearest + offset)[:, None] * direction
+            framed = np.ones(40, bool)
+            for other in cameras:
+                at, depth = project(other, points)
+                framed &= (depth > 0) & ((at > -1e-2) & (at < SIZE + 1e-2)).all(1)
+            inside_reach = np.abs(offset) < 1.8
+            assert (framed | ~inside_reach).all() if expected else not (framed & inside_reach).any()
+
+
+def test_a_ray_that_no_other_view_frames_keeps_its_whole_reach(rig):
+    _, _, w2c, fxfycxcy = rig
+    away = torch.tensor([[[0.0, 0.0, 40.0]]]), torch.tensor([[[1.0, 0.0, 0.0]]])
+    begin, end = framed_part(*away, w2c, fxfycxcy, (SIZE, SIZE), 1.8)
+    assert begin.item() == pytest.approx(-1.8) and end.item() == pytest.approx(1.8)

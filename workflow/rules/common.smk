@@ -6,9 +6,13 @@ sys.path.insert(0, workflow.basedir)
 
 from mousefacelift import inputs, planning, schema, workflow as flow
 from mousefacelift.errors import ConfigError
+from mousefacelift.experiment.config import read_trial
 
 flow.use_checkout()
+EXPERIMENT = config.pop("experiment", "core")  # a word of the command line, no key of config.yaml
+EXPERIMENT_FILE = f"{workflow.basedir}/workflow/experiments/{EXPERIMENT}.yaml"
 try:
+    TRIAL = read_trial(EXPERIMENT_FILE)
     planning.refuse_repeated_keys(workflow.configfiles)
     planning.keep_named_recordings(config, workflow.configfiles)
     config.update(schema.complete(config))
