@@ -9,7 +9,9 @@ from mousefacelift.errors import ConfigError
 from mousefacelift.experiment.config import read_trial
 
 flow.use_checkout()
-EXPERIMENT = config.pop("experiment", "core")  # a word of the command line, no key of config.yaml
+EXPERIMENT = config.pop(
+    "experiment", "core"
+)  # a word of the command line, no key of config.yaml
 EXPERIMENT_FILE = f"{workflow.basedir}/workflow/experiments/{EXPERIMENT}.yaml"
 try:
     TRIAL = read_trial(EXPERIMENT_FILE)

@@ -16,8 +16,8 @@ rule experiment_animal:
         mem_mb=3000,
         runtime=120,
     params:
-        file=EXPERIMENT_FILE,
         **stage("", "experiment.film"),
+        file=EXPERIMENT_FILE,
     shell:
         "python -m mousefacelift experiment animal --experiment {params.file:q} --animal {wildcards.number} --out {output:q} >>{log:q} 2>&1"
 
@@ -36,8 +36,8 @@ rule experiment_objects:
         mem_mb=3000,
         runtime=120,
     params:
-        file=EXPERIMENT_FILE,
         **stage("", "experiment.film"),
+        file=EXPERIMENT_FILE,
     shell:
         "python -m mousefacelift experiment objects --experiment {params.file:q} --out {output:q} >>{log:q} 2>&1"
 
@@ -58,8 +58,8 @@ rule experiment_start:
         mem_mb=3000,
         runtime=240,
     params:
-        file=EXPERIMENT_FILE,
         **stage("", "experiment.cell"),
+        file=EXPERIMENT_FILE,
     shell:
         "python -m mousefacelift experiment start --experiment {params.file:q} --constraint {wildcards.constraint}"
         " --objects {input:q} --out {output:q} >>{log:q} 2>&1"
@@ -82,11 +82,11 @@ rule experiment_cells:
         mem_mb=4000,
         runtime=1440,
     params:
+        **stage("", "experiment.cell"),
         file=EXPERIMENT_FILE,
         bed=f"results/experiment/{TRIAL['bed']}",
         starts=f"results/experiment/{TRIAL['starts']}",
         plan=TRIAL["plan"],
-        **stage("", "experiment.cell"),
     shell:
         "python -m mousefacelift experiment cells --experiment {params.file:q} --animals {wildcards.number} --bed {params.bed:q}"
         " --starts {params.starts:q} --cells results/experiment/cells --out {output:q} >>{log:q} 2>&1"
@@ -107,8 +107,8 @@ rule experiment_tables:
         mem_mb=2000,
         runtime=30,
     params:
+        **stage("", "experiment.tables"),
         file=EXPERIMENT_FILE,
         plan=TRIAL["plan"],
-        **stage("", "experiment.tables"),
     shell:
         "python -m mousefacelift experiment tables --experiment {params.file:q} --cells results/experiment/cells --out {output:q} >>{log:q} 2>&1"
