@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mousefacelift.check.collapse import diagnose
 from mousefacelift.codehash import code_version
 from mousefacelift.config import config_hash
 from mousefacelift.core.files import read_json, write_text
@@ -33,10 +34,11 @@ from mousefacelift.experiment.training import Plan, train_network
 from mousefacelift.locks import one_writer
 from mousefacelift.lrm.config import OptimizerConfig
 from mousefacelift.lrm.model import GSLRM
-from mousefacelift.lrm.validation import validate
+from mousefacelift.lrm.validation import ValidationSet, validate
 from mousefacelift.lrm.weights import file_hash, read_model, write_model
 
 START_SEED = 2**20  # the starts draw other objects orders than any cell
+COLOURED = 0.1  # a pixel this far from white shows something
 TABLES = ("curve.csv", "photos.csv", "truth.csv")
 MODULES = ("mousefacelift.experiment.cell",)
 
@@ -155,17 +157,26 @@ def run_cell(cell: Cell, upstream: Upstream, config: ExperimentConfig, folder: P
 
 
 class Watch:
-    """The detectors at chosen steps: rows of metrics with the names of what tripped."""
+    """The detectors at chosen steps: rows of metrics with the names of what tripped.
 
-    def __init__(self, data, steps: set[int], model: GSLRM) -> None:
+    `tripped` judges what a picture shows: its foreground is what is not white. `tripped_alpha` counts opacity instead,
+    which a network without alpha in its loss may spread over the background in white without any loss noticing.
+    """
+
+    def __init__(self, data: ValidationSet, steps: set[int], model: GSLRM) -> None:
         self.data, self.steps, self.model, self.rows = data, steps, model, []
 
     def look(self, step: int, terms: dict[str, float]) -> None:
         """Judge the network if this is one of the steps."""
-        if step in self.steps:
-            metrics, names, _ = validate(self.model, self.data)
-            row = {"step": step, "tripped": " ".join(names), "loss": terms.get("loss", float("nan"))}
-            self.rows.append(row | {"grad_norm": terms.get("grad_norm", float("nan"))} | metrics)
+        if step not in self.steps:
+            return
+        metrics, names, pictures = validate(self.model, self.data)
+        shown, area = (((1 - part).amax(2) > COLOURED).sum() for part in (pictures, self.data.targets[0]))
+        visible = {"picture_coverage": float(shown / area)}
+        by_picture = diagnose(metrics | {"coverage": visible["picture_coverage"]})
+        row = {"step": step, "tripped": " ".join(by_picture), "tripped_alpha": " ".join(names)}
+        row |= {name: terms.get(name, float("nan")) for name in ("loss", "grad_norm")}
+        self.rows.append(row | metrics | visible)
 
 
 def judge_cell(model: GSLRM, bed: Bed, cell: Cell, size: int, frames: np.ndarray, folder: Path) -> None:

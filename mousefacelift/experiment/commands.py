@@ -73,9 +73,12 @@ def _cells(args) -> None:
 
 def _tables(args) -> None:
     from mousefacelift.experiment.config import plan_cells, read_experiment
+    from mousefacelift.experiment.figures import plot_collapse, plot_levels
     from mousefacelift.experiment.tables import write_tables
 
-    write_tables(plan_cells(read_experiment(args.experiment)), args.cells, args.out.parent)
+    tables = write_tables(plan_cells(read_experiment(args.experiment)), args.cells, args.out.parent)
+    plot_levels(tables["levels"], args.out.parent / "levels.svg")
+    plot_collapse(tables["curves"], args.out.parent / "collapse.svg")
 
 
 def _one_thread() -> None:

@@ -30,7 +30,7 @@ from mousefacelift.lrm.validation import ValidationSet, spread_order
 
 MEAN_FRAMES = 64  # training photos behind a mean image
 PROTOCOLS = ("A", "C")  # the targets of a set, in order
-HULL_RESOLUTION = 48
+HULL_RESOLUTION = 32
 
 
 def judged_set(bed: Bed, cell: Cell, size: int, frames: np.ndarray, exact: bool) -> ValidationSet:

@@ -30,14 +30,15 @@ TRUTH_METRICS = (
 )
 JUDGED = (
     *("C_told_fg_psnr", "C_told_iou", "C_told_gain_over_mean", "C_exact_fg_psnr", "A_told_fg_psnr", "around_fg_psnr"),
-    *("f1", "chamfer", "volume_iou", "normal_error", "worst_elevation_fg_psnr", "effective_rank"),
+    *("around_iou", "f1", "chamfer", "volume_iou", "normal_error", "worst_elevation_fg_psnr", "effective_rank"),
 )
+RUNGS = ("C_mean_image_fg_psnr", "C_white_fg_psnr")
 COLLAPSES = ("black_out", "white_out", "overfilled", "mean_image", "half_mean", "view_copy", "wrong_frame", "no_skill")
 RESAMPLES = 2000
 
 
-def write_tables(cells: list[Cell], folder: Path, out: Path) -> None:
-    """Write cells.csv, levels.csv, pairs.csv and curves.csv of finished cells.
+def write_tables(cells: list[Cell], folder: Path, out: Path) -> dict[str, pd.DataFrame]:
+    """Write cells.csv, levels.csv, pairs.csv and curves.csv of the finished cells, and return them by name.
 
     Raises:
         DataError: not one of the cells is finished.
@@ -46,13 +47,15 @@ def write_tables(cells: list[Cell], folder: Path, out: Path) -> None:
     if not found:
         raise DataError("no cell of the experiment is finished", where=str(folder), hint="snakemake experiment")
     rows = pd.DataFrame([cell_row(cell, folder / cell.name) for cell in found])
-    for name, table in (
-        ("levels.csv", levels_table(rows)),
-        ("pairs.csv", pairs_table(rows)),
-        ("curves.csv", curves_table(found, folder)),
-        ("cells.csv", rows),
-    ):
-        write_text(out / name, table.to_csv(index=False, float_format="%.5g"))
+    tables = {
+        "levels": levels_table(rows),
+        "pairs": pairs_table(rows),
+        "curves": curves_table(found, folder),
+        "cells": rows,  # last: the file that the workflow waits for
+    }
+    for name, table in tables.items():
+        write_text(out / f"{name}.csv", table.to_csv(index=False, float_format="%.5g"))
+    return tables
 
 
 def cell_row(cell: Cell, folder: Path) -> dict:
@@ -84,6 +87,8 @@ def trips(curve: pd.DataFrame) -> dict:
         row[f"first_{name}"] = tripped[0] if tripped else np.nan
     jump = loss_jump(steps[1:], curve["loss"].tolist()[1:])
     row["first_loss_jump"] = np.nan if jump is None else jump
+    opaque = curve.loc[curve["tripped_alpha"].fillna("").str.contains("overfilled") & (curve["step"] > 0), "step"]
+    row["first_opaque_background"] = opaque.min()
     final = names[-1]
     row["at_end"] = " ".join(sorted(final)) or "none"
     lasting = len(names)
@@ -97,7 +102,7 @@ def levels_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = []
     for levels, group in rows.groupby(list(FACTORS), sort=False):
         row = dict(zip(FACTORS, levels)) | {"animals": len(group), "n_eff": group["n_eff"].sum()}
-        for name in JUDGED:
+        for name in (*JUDGED, *RUNGS):
             low, high = student_interval(group[name].to_numpy())
             row |= {name: group[name].mean(), f"{name}_low": low, f"{name}_high": high}
         for name in COLLAPSES:

@@ -84,12 +84,17 @@ def test_tables_have_a_row_per_cell_and_pairs_differ_in_one_factor(done, tmp_pat
 
 def test_first_trips_are_those_after_the_start_and_the_last_state_knows_since_when_it_lasts():
     curve = pd.DataFrame(
-        {"step": [0, 10, 20, 30], "tripped": ["overfilled", None, "half_mean", "half_mean"], "loss": [np.nan, 1, 1, 40]}
+        {
+            "step": [0, 10, 20, 30],
+            "tripped": ["overfilled", None, "half_mean", "half_mean"],
+            "tripped_alpha": ["overfilled"] * 3 + [None],
+            "loss": [np.nan, 1, 1, 40],
+        }
     )
     row = trips(curve)
     assert np.isnan(row["first_overfilled"]) and row["first_half_mean"] == 20
     assert row["at_end"] == "half_mean" and row["lasting_since"] == 20 and row["at_start"] == "overfilled"
-    assert row["first_loss_jump"] == 30
+    assert row["first_loss_jump"] == 30 and row["first_opaque_background"] == 10
 
 
 def test_the_held_out_camera_is_never_drawn_and_only_photos_are_told_wrong_cameras(bed, upstream):
