@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mousefacelift.check.consistency import chamfer, silhouette_consistency
+from mousefacelift.check.consistency import chamfer, depth_warp_error, silhouette_consistency
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit, rays
 
 SIZE = 64
@@ -42,3 +42,17 @@ def test_chamfer_of_known_sets(rng):
     half = chamfer(points[:250], points)
     assert half["accuracy"] == 0 and half["completeness"] > 0
     assert chamfer(points + [0.01, 0, 0], points)["chamfer"] <= 0.01
+
+
+def test_renders_of_one_body_agree_when_depth_is_carried_over_and_a_wrong_depth_or_colour_is_told():
+    """A ball: best when right, worst when painted by view; brightness common to all views is not its business."""
+    rig = cameras(12)
+    rgb, depth, mask = map(np.stack, zip(*[ball(camera) for camera in rig]))
+    right = depth_warp_error(rgb, mask, depth, rig)
+    assert right["depth_warp"] < 0.03 and right["depth_warp_share"] > 0.5
+    assert depth_warp_error(0.5 * rgb, mask, depth, rig)["depth_warp"] < 0.03
+    painted = rgb * np.linspace(0.2, 1, 12)[:, None, None, None]
+    assert depth_warp_error(painted, mask, depth, rig)["depth_warp"] > 2 * right["depth_warp"]
+    assert depth_warp_error(rgb, mask, depth - 0.3, rig)["depth_warp_share"] < right["depth_warp_share"]
+    nothing = depth_warp_error(rgb, 0 * mask, depth, rig)
+    assert np.isnan(nothing["depth_warp"]) and nothing["depth_warp_share"] == 0

@@ -7,7 +7,18 @@ import torch
 from mousefacelift.check.align import best_turn_and_scale, seen_as, turn_and_scale
 from mousefacelift.check.ladder import silhouette_cone, spread_colours, visual_hull
 from mousefacelift.check.single_summary import verdict
-from mousefacelift.check.solid import Truth, part_recall, surface_points, surface_scores, swaps, volume_iou
+from mousefacelift.check.solid import (
+    Truth,
+    depth_normals,
+    draw_on_faces,
+    face_normals,
+    normal_error,
+    part_recall,
+    surface_points,
+    surface_scores,
+    swaps,
+    volume_iou,
+)
 from mousefacelift.core.cameras import angle_between, project, ring
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import mask_iou
@@ -163,3 +174,48 @@ def test_colours_spread_from_the_silhouette_and_do_not_change_it():
     spread = spread_colours(View(rgba, ring(3, 8)[0])).rgba
     np.testing.assert_allclose(spread[..., :3], np.broadcast_to(np.float32([0.2, 0.3, 0.4]), (8, 8, 3)))
     np.testing.assert_array_equal(spread[..., 3], rgba[..., 3])
+
+
+def ball_views(radius, shift=0.0, tilt=0.0):
+    """Alpha and depth [V, H, W] of a ball of `radius` at x = `shift`, cast exactly; `tilt` is added to the depth, in
+    units per pixel column."""
+    alphas, depths = [], []
+    for camera in CAMERAS:
+        column, row = np.meshgrid(np.arange(64) + 0.5, np.arange(64) + 0.5)
+        fx, fy, cx, cy = camera.fxfycxcy
+        direction = np.stack([(column - cx) / fx, (row - cy) / fy, np.ones_like(column)], -1) @ camera.R
+        offset = camera.center - np.array([shift, 0, 0])
+        a, b = (direction**2).sum(-1), (direction * offset).sum(-1)
+        root = b**2 - a * (offset @ offset - radius**2)
+        hit = root > 0
+        depths.append(np.where(hit, (-b - np.sqrt(root.clip(0))) / a, 0) + tilt * column * hit)
+        alphas.append(hit.astype(np.float32))
+    return np.stack(alphas), np.stack(depths)
+
+
+def test_normals_of_the_right_surface_are_right_and_those_of_a_wall_of_depth_are_not():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(20_000, 3))
+    truth /= np.linalg.norm(truth, axis=1, keepdims=True)
+    right = depth_normals(*ball_views(0.5), CAMERAS)
+    assert normal_error(*right, 0.5 * truth, truth) < 6  # a pixel is 3 degrees wide on this ball
+    assert normal_error(right[0], rng.permutation(right[1]), 0.5 * truth, truth) > 45
+    assert 80 < normal_error(right[0], unit(rng.normal(size=right[1].shape)), 0.5 * truth, truth) < 100
+    tilted = depth_normals(*ball_views(0.5, tilt=0.03), CAMERAS)
+    assert normal_error(*tilted, 0.5 * truth, truth) > 15
+    larger = depth_normals(*ball_views(0.6), CAMERAS)
+    assert normal_error(*larger, 0.5 * truth, truth) < 6  # a size that is wrong is Chamfer's to tell
+    assert np.isnan(normal_error(np.zeros((0, 3)), np.zeros((0, 3)), truth, truth))
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_points_on_faces_are_even_by_area_and_know_their_face():
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [3, 0, 1], [0, 3, 1.0]])
+    faces = np.array([[0, 1, 2], [3, 4, 5]])
+    points, chosen = draw_on_faces(vertices, faces, 4000, seed=0)
+    assert abs((chosen == 1).mean() - 0.9) < 0.02 and (points[chosen == 1, 2] == 1).all()
+    assert (points[:, :2] >= 0).all() and (points[chosen == 0, :2].sum(1) <= 1).all()
+    np.testing.assert_allclose(face_normals(vertices, faces), [[0, 0, 1], [0, 0, 1]])
