@@ -38,7 +38,6 @@ from mousefacelift.lrm.validation import ValidationSet, validate
 from mousefacelift.lrm.weights import file_hash, read_model, write_model
 
 START_SEED = 2**20  # the starts draw other objects orders than any cell
-COLOURED = 0.1  # a pixel this far from white shows something
 TABLES = ("curve.csv", "photos.csv", "truth.csv")
 MODULES = ("mousefacelift.experiment.cell",)
 
@@ -159,7 +158,8 @@ def run_cell(cell: Cell, upstream: Upstream, config: ExperimentConfig, folder: P
 class Watch:
     """The detectors at chosen steps: rows of metrics with the names of what tripped.
 
-    `tripped` judges what a picture shows: its foreground is what is not white. `tripped_alpha` counts opacity instead,
+    `tripped` judges what a picture shows: its foreground is how far it is from white, so that the mean image covers as
+    much as the photos do. `tripped_alpha` counts opacity instead,
     which a network without alpha in its loss may spread over the background in white without any loss noticing.
     """
 
@@ -171,7 +171,7 @@ class Watch:
         if step not in self.steps:
             return
         metrics, names, pictures = validate(self.model, self.data)
-        shown, area = (((1 - part).amax(2) > COLOURED).sum() for part in (pictures, self.data.targets[0]))
+        shown, area = ((1 - part).amax(2).sum() for part in (pictures, self.data.targets[0]))
         visible = {"picture_coverage": float(shown / area)}
         by_picture = diagnose(metrics | {"coverage": visible["picture_coverage"]})
         row = {"step": step, "tripped": " ".join(by_picture), "tripped_alpha": " ".join(names)}

@@ -65,7 +65,7 @@ class TrainingConfig:
     head_dim: int = 32
     layers: int = 4
     """of the transformer, in place of the preset's"""
-    steps: int = 400
+    steps: int = 600
     """of a cell"""
     start_steps: int = 1500
     """of the objects-pretrained start"""
@@ -78,7 +78,7 @@ class TrainingConfig:
     start_learning_rate: float = 1.0e-3
     """of the start"""
     warmup_steps: int = 30
-    validate_at: tuple[int, ...] = (0, 25, 50, 100, 150, 200, 300)
+    validate_at: tuple[int, ...] = (0, 25, 50, 100, 200, 300, 450)
     """steps after which the detectors look, besides the last"""
     validation_frames: int = 8
     """judged frames that they look at"""
