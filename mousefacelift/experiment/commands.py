@@ -19,6 +19,7 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--starts", type=Path, required=True, help="folder of the objects-pretrained starts")
     parser.add_argument("--cells", type=Path, required=True, help="folder of the finished cells")
     parser = _parser(subparsers, "tables", "tables and figures of finished cells", _tables)
+    parser.add_argument("--bed", type=Path, required=True, help="folder of animals and objects")
     parser.add_argument("--cells", type=Path, required=True)
 
 
@@ -72,11 +73,14 @@ def _cells(args) -> None:
 
 
 def _tables(args) -> None:
+    from mousefacelift.experiment.bed import read_bed
     from mousefacelift.experiment.config import plan_cells, read_experiment
     from mousefacelift.experiment.figures import plot_collapse, plot_levels
     from mousefacelift.experiment.tables import write_tables
 
-    tables = write_tables(plan_cells(read_experiment(args.experiment)), args.cells, args.out.parent)
+    config = read_experiment(args.experiment)
+    beds = {number: read_bed(args.bed / f"animal{number}.npz") for number in range(config.bed.animals)}
+    tables = write_tables(plan_cells(config), args.cells, beds, args.out.parent)
     plot_levels(tables["levels"], args.out.parent / "levels.svg")
     plot_collapse(tables["curves"], args.out.parent / "collapse.svg")
 

@@ -1,6 +1,6 @@
 """Tables of an experiment: a row per cell, per condition, and per pair of conditions that differ in one factor.
 
-    mousefacelift experiment tables --experiment FILE --cells results/experiment/cells --out DIR/cells.csv
+    mousefacelift experiment tables --experiment FILE --cells CELLS --bed BED --out DIR/cells.csv
 
 Animals are the units: an interval between conditions is that of the paired differences of animals (Student's t). Inside
 an animal, frames are resampled in blocks. n counts frames, n_eff what they are worth by their autocorrelation.
@@ -19,7 +19,9 @@ from mousefacelift.check.collapse import loss_jump
 from mousefacelift.check.statistics import block_interval, effective_count, holm, paired_effect, student_interval
 from mousefacelift.core.files import read_json, write_text
 from mousefacelift.errors import DataError
+from mousefacelift.experiment.bed import Bed
 from mousefacelift.experiment.config import Cell
+from mousefacelift.experiment.rungs import rungs_table
 
 FACTORS = tuple(f.name for f in fields(Cell) if f.name != "animal")
 PHOTO_METRICS = ("fg_psnr", "full_psnr", "iou", "coverage", "gain_over_mean")
@@ -37,8 +39,8 @@ COLLAPSES = ("black_out", "white_out", "overfilled", "mean_image", "half_mean", 
 RESAMPLES = 2000
 
 
-def write_tables(cells: list[Cell], folder: Path, out: Path) -> dict[str, pd.DataFrame]:
-    """Write cells.csv, levels.csv, pairs.csv and curves.csv of the finished cells, and return them by name.
+def write_tables(cells: list[Cell], folder: Path, beds: dict[int, Bed], out: Path) -> dict[str, pd.DataFrame]:
+    """Write cells.csv, levels.csv, pairs.csv, curves.csv and rungs.csv of the finished cells, and return them by name.
 
     Raises:
         DataError: not one of the cells is finished.
@@ -51,6 +53,7 @@ def write_tables(cells: list[Cell], folder: Path, out: Path) -> dict[str, pd.Dat
         "levels": levels_table(rows),
         "pairs": pairs_table(rows),
         "curves": curves_table(found, folder),
+        "rungs": rungs_table(found, beds, next(iter(beds.values())).photos.rgba.shape[-2]),
         "cells": rows,  # last: the file that the workflow waits for
     }
     for name, table in tables.items():

@@ -1,7 +1,7 @@
 """A cell from its start to its row in the tables, at a size that takes seconds."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,11 @@ from mousefacelift.errors import DataError
 from mousefacelift.experiment import cell as cell_module
 from mousefacelift.experiment.cell import run_cells
 from mousefacelift.experiment.config import Cell
+from mousefacelift.experiment.figures import plot_collapse, plot_levels
 from mousefacelift.experiment.film import HELD_OUT
 from mousefacelift.experiment.judge import judged_set
 from mousefacelift.experiment.pools import cell_arm, cell_pools, cell_steps
-from mousefacelift.experiment.tables import trips, write_tables
+from mousefacelift.experiment.tables import COLLAPSES, JUDGED, RUNGS, levels_table, pairs_table, trips, write_tables
 
 from .conftest import CONFIG
 
@@ -70,16 +71,75 @@ def test_the_same_cell_gives_the_same_numbers(done, upstream, tmp_path):
         assert (tmp_path / CELLS[0].name / name).read_text() == (folder / CELLS[0].name / name).read_text()
 
 
-def test_tables_have_a_row_per_cell_and_pairs_differ_in_one_factor(done, tmp_path):
+def test_tables_have_a_row_per_cell_with_its_rungs(done, bed, tmp_path):
     folder, facts = done
     unfinished = replace(BASE, cameras="px2")
-    write_tables([*CELLS, unfinished], folder, tmp_path)
+    write_tables([*CELLS, unfinished], folder, {0: bed}, tmp_path)
     cells, levels = pd.read_csv(tmp_path / "cells.csv"), pd.read_csv(tmp_path / "levels.csv")
+    for name, plot, table in (("levels", plot_levels, levels), ("collapse", plot_collapse, "curves.csv")):
+        table = pd.read_csv(tmp_path / table) if isinstance(table, str) else table
+        plot(table, tmp_path / f"{name}.svg")
+        text = (tmp_path / f"{name}.svg").read_text()
+        assert "mirrored" in text and text.startswith("<?xml")
     assert len(cells) == len(levels) == 4 and cells["key"].tolist() == [fact["key"] for fact in facts]
     assert levels["animals"].tolist() == [1] * 4
     assert np.isfinite(cells[["C_told_fg_psnr", "C_mean_image_fg_psnr", "C_white_fg_psnr", "n_eff"]]).all().all()
     with pytest.raises(DataError, match="finished"):
-        write_tables([unfinished], folder, tmp_path)
+        write_tables([unfinished], folder, {0: bed}, tmp_path)
+    rungs = pd.read_csv(tmp_path / "rungs.csv").query("protocol == 'C' and inputs == 4").set_index(["cameras", "rung"])
+    assert ("mirrored", "visual_hull") not in rungs.index
+    assert rungs.loc[("exact", "visual_hull"), "iou"] > rungs.loc[("px50", "visual_hull"), "iou"] + 0.1
+    assert rungs.loc[("exact", "white"), "iou"] == 0
+
+
+def test_pairs_differ_in_exactly_one_factor_and_are_paired_by_animal():
+    rng = np.random.default_rng(0)
+    animals = rng.normal(15, 4, 5)
+    gain = {"real-only": 0.0, "80-20": 0.5}
+    loss = {"exact": 0.0, "px50": 5.0}
+    rows = [
+        asdict(replace(BASE, data=data, cameras=cameras, animal=a))
+        | {name: level + gain[data] - loss[cameras] + 0.05 * rng.normal() for name in JUDGED}
+        | {"n_eff": 4.0}
+        for data in gain
+        for cameras in loss
+        for a, level in enumerate(animals)
+    ]
+    pairs = pairs_table(pd.DataFrame(rows)).query("metric == 'f1'")
+    assert len(pairs) == 4 and set(pairs["factor"]) == {"data", "cameras"}  # two conditions differ in both
+    data = pairs[pairs["factor"] == "data"]
+    np.testing.assert_allclose(data["mean"].abs(), 0.5, atol=0.15)
+    assert (pairs["animals"] == 5).all() and (pairs["n_eff"] == 20).all()
+    assert ((pairs["low"] > 0) | (pairs["high"] < 0)).all() and (pairs["holm_p"] >= pairs["p"]).all()
+
+
+def test_a_mean_image_is_called_a_mean_image_although_it_is_smeared_over_a_large_area(bed, monkeypatch):
+    data = judged_set(bed, BASE, 32, np.arange(4), exact=True)
+    mean = data.targets[0].mean(0, keepdim=True).expand_as(data.targets[0])
+    metrics = {"coverage": 9.0, "variance_ratio": 0.0, "view_copy": -1.0, "background_darkness": 0.0}
+    monkeypatch.setattr(cell_module, "validate", lambda model, data: (metrics, ("overfilled",), mean))
+    watch = cell_module.Watch(data, {7}, None)
+    watch.look(6, {})
+    watch.look(7, {"loss": 1.0})
+    assert [(row["step"], row["tripped"], row["tripped_alpha"]) for row in watch.rows] == [
+        (7, "mean_image", "overfilled")
+    ]
+    assert watch.rows[0]["picture_coverage"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_levels_interval_is_over_animals_and_detectors_are_counted_by_animal():
+    rows = [
+        asdict(replace(BASE, animal=a))
+        | dict.fromkeys((*JUDGED, *RUNGS), float(a))
+        | {"n_eff": 2.0, "at_end": "half_mean no_skill" if a < 3 else "none"}
+        | {f"first_{name}": 10.0 * (a + 1) if a < 3 else np.nan for name in COLLAPSES}
+        for a in range(5)
+    ]
+    (row,) = levels_table(pd.DataFrame(rows)).to_dict("records")
+    assert row["animals"] == 5 and row["n_eff"] == 10 and row["f1"] == 2
+    assert row["f1_low"] == pytest.approx(2 - 2.776 * np.sqrt(2.5 / 5), abs=1e-3)
+    assert row["ends_half_mean"] == row["ends_no_skill"] == 3 and row["ends_white_out"] == 0
+    assert row["first_half_mean"] == 20
 
 
 def test_first_trips_are_those_after_the_start_and_the_last_state_knows_since_when_it_lasts():

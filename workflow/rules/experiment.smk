@@ -109,6 +109,8 @@ rule experiment_tables:
     params:
         **stage("", "experiment.tables"),
         file=EXPERIMENT_FILE,
+        bed=f"results/experiment/{TRIAL['bed']}",
         plan=TRIAL["plan"],
     shell:
-        "python -m mousefacelift experiment tables --experiment {params.file:q} --cells results/experiment/cells --out {output:q} >>{log:q} 2>&1"
+        "python -m mousefacelift experiment tables --experiment {params.file:q} --cells results/experiment/cells"
+        " --bed {params.bed:q} --out {output:q} >>{log:q} 2>&1"
