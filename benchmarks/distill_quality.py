@@ -4,7 +4,7 @@
         --splits results/dataset/splits.json --frames results/capture/mouse1/samples/*/index.json
 
 At every camera that the generator painted: the view itself, the nearest photo (not moved), and the render of Gaussians
-fitted to the same photos; foreground PSNR and IoU against the truth painted at that camera, containment in the hull of
+fitted to the same photos; foreground PSNR and IoU against the truth painted at that camera, inside share of the hull of
 the photos.
 """
 
@@ -74,7 +74,7 @@ def judge_frame(distiller: Distiller, item, recording: Path, steps: int) -> list
         rows.append(
             {"status": candidate.row["status"]}
             | {
-                method: (*score(rgba, truth), hull.scores(View(rgba, camera))["containment"])
+                method: (*score(rgba, truth), hull.scores(View(rgba, camera))["inside_share"])
                 for method, rgba in zip(METHODS, pictures, strict=True)
             }
         )
@@ -82,7 +82,7 @@ def judge_frame(distiller: Distiller, item, recording: Path, steps: int) -> list
 
 
 def summarise(rows: list[dict]) -> dict:
-    """Means of (foreground PSNR in dB, IoU, containment) of every method over kept, refused and all generated views."""
+    """Means of (foreground PSNR in dB, IoU, inside share) per method over kept, refused and all generated views."""
     groups = {"kept": ("accepted", "duplicate"), "accepted (one per angle)": ("accepted",), "refused": ("refused",)}
     chosen = {name: [r for r in rows if r["status"] in states] for name, states in groups.items()} | {
         "random (all)": rows
@@ -126,7 +126,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "methods": "foreground PSNR dB, IoU, containment",
+                "methods": "foreground PSNR dB, IoU, inside share",
                 "gate": asdict(distiller.thresholds)["values"],
                 **table,
             },

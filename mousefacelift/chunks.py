@@ -22,9 +22,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mousefacelift.codehash import code_version
 from mousefacelift.config import config_hash
 from mousefacelift.core.files import read_json, replace_folder, sync, sync_tree, write_text
+from mousefacelift.core.provenance import code_version
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.locks import one_writer
 

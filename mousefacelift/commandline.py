@@ -41,6 +41,19 @@ def read_seed(args: argparse.Namespace) -> int:
     return seed
 
 
+def lease_devices(args: argparse.Namespace) -> str:
+    """Lease the devices of --gpus before CUDA starts and compute with --threads, where the command has them; the torch
+    device to use."""
+    from mousefacelift import devices
+
+    devices.acquire(args.gpus)
+    if getattr(args, "threads", 0):
+        import torch
+
+        torch.set_num_threads(args.threads)
+    return "cuda" if args.gpus else "cpu"
+
+
 def config_mapping(args: argparse.Namespace) -> dict:
     """The whole --config-json as a dict."""
     text = args.config_json

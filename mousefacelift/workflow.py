@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from mousefacelift.codehash import code_version
+from mousefacelift.core.provenance import code_version
 
 LONGEST = 60_000  # characters; Linux gives one argument 131,072 bytes, and the shell command is one
 PACKAGE = Path(__file__).resolve().parent

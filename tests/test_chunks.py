@@ -214,7 +214,7 @@ def test_what_another_version_of_the_code_left_unfinished_is_not_used(tmp_path, 
 def test_the_code_of_a_chunk_is_that_of_the_function_that_makes_its_items():
     from functools import partial
 
-    from mousefacelift.codehash import code_version
+    from mousefacelift.core.provenance import code_version
     from mousefacelift.lrm.predict import make_prediction
 
     version = code_version(("mousefacelift.lrm.predict",))

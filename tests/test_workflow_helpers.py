@@ -3,8 +3,9 @@ import textwrap
 
 import pytest
 
-from mousefacelift import codehash, commandline, planning, workflow
+from mousefacelift import commandline, planning, workflow
 from mousefacelift.chunks import frame_chunks
+from mousefacelift.core import provenance
 from mousefacelift.errors import ConfigError
 
 
@@ -21,14 +22,14 @@ def package(tmp_path, monkeypatch):
         "stage": '"""Doc."""\nfrom mousefacelift.core.base import X\ndef f():\n    """D."""\n    return X\n',
     }.items():
         (root / f"{name}.py").write_text(textwrap.dedent(text))
-    monkeypatch.setattr(codehash, "PACKAGE", root)
+    monkeypatch.setattr(provenance, "PACKAGE", root)
     return root
 
 
 def version():
-    codehash.code_version.cache_clear()
-    codehash._read_module.cache_clear()
-    return codehash.code_version(("mousefacelift.stage",))
+    provenance.code_version.cache_clear()
+    provenance._read_module.cache_clear()
+    return provenance.code_version(("mousefacelift.stage",))
 
 
 def test_comments_docstrings_and_other_modules_change_nothing(package):
@@ -49,9 +50,21 @@ def test_code_here_and_in_what_is_imported_changes_it(package):
     assert len({before, imported, version()}) == 3
 
 
+def test_code_of_what_is_imported_by_its_name_counts(package):
+    (package / "kinds").mkdir()
+    for name in ("__init__", "one"):
+        (package / f"kinds/{name}.py").write_text("Z = 1\n")
+    (package / "stage.py").write_text('PLUG_INS = "mousefacelift.kinds"\n')
+    before = version()
+    (package / "kinds/one.py").write_text("Z = 2\n")
+    changed = version()
+    (package / "kinds/two.py").write_text("Z = 1\n")
+    assert len({before, changed, version()}) == 3
+
+
 def test_a_rule_that_names_a_missing_module_is_refused(package):
     with pytest.raises(FileNotFoundError, match="mousefacelift.nothing"):
-        codehash.code_version(("mousefacelift.nothing",))
+        provenance.code_version(("mousefacelift.nothing",))
 
 
 def test_only_the_named_sections_reach_a_rule(package):

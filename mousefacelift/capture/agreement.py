@@ -1,7 +1,7 @@
 """How far silhouettes agree, without voxels: every pixel of a mask asks the other views whether its ray meets the body.
 
 The share of a mask's pixels whose ray passes, at some depth, through the masks of all other views is at once the
-leave-one-out containment and the IoU of the mask with the hull of all views seen from there (that hull never leaves
+ray agreement and the IoU of the mask with the hull of all views seen from there (that hull never leaves
 the mask). Sampling rays instead of a grid removes the grid's bias.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from mousefacelift.core.cameras import Camera
 
 DEPTHS = 128
-TOLERANCE = 1.5  # px of the given masks that another view's silhouette may miss by, for `containment`
+TOLERANCE = 1.5  # px of the given masks that another view's silhouette may miss by, for `ray_agreement`
 
 
 def silhouette_agreement(
@@ -27,7 +27,7 @@ def silhouette_agreement(
     stride: int = 1,
     depths: int = DEPTHS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hull IoU [V] (strict) and containment [V] (misses up to TOLERANCE px forgiven) of one frame's masks [V, H, W].
+    """Hull IoU [V] (strict) and ray agreement [V] (misses up to TOLERANCE px forgiven) of one frame's masks [V, H, W].
 
     Args:
         center, reach: the body lies within `reach` of `center`, camera units.

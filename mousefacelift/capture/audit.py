@@ -3,7 +3,7 @@
 Reads a recording folder (videos, masks, calibration), writes `rig.json`, `rig.png` and `rig.html`, and
 `rig.refused.png` when it refuses; run by `mousefacelift capture audit`. In order: files and lengths, convention, what
 is wrong with masks, time offsets, refinement, a bad camera, unit, the numbers that must hold (tangency, leave-one-out
-containment, the animal's size), and at the end whether the colour pictures belong to their masks.
+ray agreement, the animal's size), and at the end whether the colour pictures belong to their masks.
 """
 
 from __future__ import annotations

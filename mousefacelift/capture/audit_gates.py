@@ -135,16 +135,16 @@ def require_likely_animal(report: dict, config: AuditConfig, recording: Recordin
 
 def require_agreement(report: dict, recording: Recording, config: AuditConfig, faults: MaskFaults) -> None:
     """Refuse a rig whose silhouettes do not fit together."""
-    containment = np.array([row["containment"] for row in report["cameras"]])
-    worst = report["cameras"][int(containment.argmin())]["name"]
-    if report["tangency"] > config.max_tangency or containment.min() < config.min_containment:
+    ray_agreement = np.array([row["ray_agreement"] for row in report["cameras"]])
+    worst = report["cameras"][int(ray_agreement.argmin())]["name"]
+    if report["tangency"] > config.max_tangency or ray_agreement.min() < config.min_ray_agreement:
         masks = _mask_reasons(recording, faults)
         raise CalibrationError(
             f"cameras of '{recording.name}' do not agree with their masks",
             got=f"best convention {report['convention']}/{report['unit']}: "
-            f"tangency {report['tangency']:.2%} of the width, containment {containment.min():.2f}; "
+            f"tangency {report['tangency']:.2%} of the width, ray agreement {ray_agreement.min():.2f}; "
             f"worst view: camera {worst}",
-            expected=f"tangency below {config.max_tangency:.2%}, containment above {config.min_containment:.2f}",
+            expected=f"tangency below {config.max_tangency:.2%}, ray agreement above {config.min_ray_agreement:.2f}",
             likely=masks or "cameras that moved after calibration, masks that miss parts, or unsynchronised videos",
             hint="segment that camera again, or leave it out with drop_cameras"
             if masks

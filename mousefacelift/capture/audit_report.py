@@ -22,7 +22,7 @@ def report_audit(
         {
             "name": camera.name,
             "tangency_px": float(np.nanmedian(np.delete(errors[i], i))),
-            "containment": float(volume["containment"][i]),
+            "ray_agreement": float(volume["ray_agreement"][i]),
             "hull_iou": float(volume["hull_iou"][i]),
             "shift_px": own[i].tolist(),
             "applied_shift_px": applied_shift(correction, poses)[i].tolist(),

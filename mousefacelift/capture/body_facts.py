@@ -1,4 +1,4 @@
-"""The animal's body from silhouettes in the audit: leave-one-out containment, hull IoU, size, and where the cameras
+"""The animal's body from silhouettes in the audit: ray agreement, hull IoU, size, and where the cameras
 stand."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RESOLUTION = 72
 
 
 def describe_volume(cameras: Sequence[RigCamera], silhouettes: Silhouettes) -> dict:
-    """Containment and hull IoU per view (medians over frames), the animal's centre, length and volume, in camera units.
+    """Ray agreement and hull IoU per view (medians over frames); the animal's centre, length, volume in camera units.
 
     Raises:
         CalibrationError: the views see no common body.
@@ -42,7 +42,7 @@ def describe_volume(cameras: Sequence[RigCamera], silhouettes: Silhouettes) -> d
     center = np.median([row["center"] for row in rows], axis=0)
     places = [azimuth_elevation(camera.center, center) for camera in cameras]
     return {
-        "containment": np.median([row["containment"] for row in rows], axis=0),
+        "ray_agreement": np.median([row["ray_agreement"] for row in rows], axis=0),
         "hull_iou": np.median([row["hull_iou"] for row in rows], axis=0),
         "center": center,
         "length": float(np.median([row["length"] for row in rows])),
@@ -83,7 +83,7 @@ def _describe_frame(cameras: list[Camera], masks: np.ndarray, plane_centers: np.
         return None
     points = hull.points()
     middle = points.mean(0)
-    hull_iou, containment = silhouette_agreement(
+    hull_iou, ray_agreement = silhouette_agreement(
         masks, cameras, middle, 1.2 * np.linalg.norm(points - middle, axis=1).max()
     )
     _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
@@ -93,5 +93,5 @@ def _describe_frame(cameras: list[Camera], masks: np.ndarray, plane_centers: np.
         "length": float(np.ptp(along)),
         "volume": hull.volume(),
         "hull_iou": hull_iou,
-        "containment": containment,
+        "ray_agreement": ray_agreement,
     }

@@ -78,7 +78,7 @@ class AuditConfig:
     """smallest and largest plausible volume of its visual hull (a mouse: 15 to 50; a rat: 250 to 600)"""
     max_tangency: float = 0.012
     """largest median epipolar disagreement of silhouettes, as a share of the image width"""
-    min_containment: float = 0.85
+    min_ray_agreement: float = 0.85
     """least share of a mask covered by the hull of the other views"""
     clear_factor: ClassVar[float] = 2.0
     """the best convention must be this many times better than the next"""
@@ -109,7 +109,7 @@ class LocateConfig:
     min_view_hull_iou: float = 0.5
     outlier_spread: ClassVar[float] = 8.0
     """frames whose worst view falls this many robust standard deviations further below its usual hull IoU or
-    containment than those of other frames do are excluded"""
+    ray agreement than those of other frames do are excluded"""
     max_border_share: float = 0.0
     """frames in which a mask touches the picture's border along more than this share of its outline are excluded"""
     zoom: float | Literal["auto"] = "auto"

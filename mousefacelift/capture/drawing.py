@@ -29,7 +29,7 @@ def describe_rig(rig: Rig) -> str:
             if refinement["kind"] == "off"
             else f" (held out {refinement['held_out_before_px']:.2f} -> {refinement['held_out_after_px']:.2f} px)"
         ),
-        "camera       azimuth elevation  distance     focal   principal point   hull IoU  containment  tangency    "
+        "camera       azimuth elevation  distance     focal   principal point   hull IoU    agreement  tangency    "
         "offset",
     ]
     for camera, row, offsets in zip(rig.cameras, report["cameras"], rig.offsets):
@@ -38,8 +38,8 @@ def describe_rig(rig: Rig) -> str:
         lines.append(
             f"{camera.name:<12} {row['azimuth']:7.1f}  {row['elevation']:8.1f}  {row['distance_mm']:7.1f}mm  {fx:8.1f} "
             " "
-            f"({cx:7.1f}, {cy:7.1f})  {row['hull_iou']:8.3f}  {row['containment']:11.3f}  {row['tangency_px']:6.2f}px  "
-            f"{moved}"
+            f"({cx:7.1f}, {cy:7.1f})  {row['hull_iou']:8.3f}  {row['ray_agreement']:11.3f}  "
+            f"{row['tangency_px']:6.2f}px  {moved}"
         )
     azimuths = np.sort([row["azimuth"] for row in report["cameras"]])
     gaps = np.diff(np.append(azimuths, azimuths[0] + 360))
@@ -67,11 +67,11 @@ def describe_rig(rig: Rig) -> str:
 def say_rig(rig: Rig) -> str:
     """The audit's answer in one sentence."""
     report = rig.report
-    worst = min(report["cameras"], key=lambda row: row["containment"])
+    worst = min(report["cameras"], key=lambda row: row["ray_agreement"])
     faults = [row["name"] for row in report["cameras"] if row.get("masks")]
     return (
         f"These {len(rig.cameras)} cameras are true: their silhouettes touch within {report['tangency']:.2%} of the "
-        f"picture's width, each mask is covered by the others to {worst['containment']:.0%} or more"
+        f"picture's width, each mask is covered by the others to {worst['ray_agreement']:.0%} or more"
         + (f"; but look at the masks of {', '.join(faults)}." if faults else ".")
     )
 

@@ -15,6 +15,7 @@ from mousefacelift.capture.mask_faults import MaskFaults
 from mousefacelift.capture.picture_match import Film, PictureMatch
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.silhouettes import Silhouettes
+from mousefacelift.core.spread import spread
 
 ROWS = 3
 TILE = 200  # px
@@ -66,7 +67,7 @@ def _silhouette_rows(evidence: Evidence) -> list[np.ndarray]:
     known = sorted(claims) or np.flatnonzero((silhouettes.area > 0).any(1)).tolist()
     if not known:
         return []
-    picked = [known[k] for k in np.unique(np.linspace(0, len(known) - 1, min(ROWS, len(known))).round().astype(int))]
+    picked = [known[k] for k in spread(len(known), ROWS)]
     return [
         np.concatenate(
             [

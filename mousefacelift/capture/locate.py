@@ -23,7 +23,7 @@ from mousefacelift.capture.place import Place
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.silhouettes import SilhouetteMaker, clean_mask, working_cameras
 from mousefacelift.capture.track import Track, make_track
-from mousefacelift.core.cameras import Camera, project
+from mousefacelift.core.cameras import Camera, find_pixels, project
 from mousefacelift.core.hull import Hull, carve_hull
 from mousefacelift.errors import ConfigError
 
@@ -71,8 +71,8 @@ class Locator:
         if center is None:
             return Place(frame, None, unknown, unknown, area, border, outlines, change)
         stride = 2 if self.width > 160 else 1
-        hull_iou, containment = silhouette_agreement(masks, self.cameras, center, 1.5 * reach, stride)
-        return Place(frame, center, hull_iou, containment, area, border, outlines, change)
+        hull_iou, ray_agreement = silhouette_agreement(masks, self.cameras, center, 1.5 * reach, stride)
+        return Place(frame, center, hull_iou, ray_agreement, area, border, outlines, change)
 
 
 def locate_body(
@@ -115,9 +115,7 @@ def thickness(hull: Hull, masks: np.ndarray, cameras: Sequence[Camera]) -> np.nd
     depths = np.full((len(cameras), len(points)), np.inf)
     for v, (mask, camera) in enumerate(zip(masks, cameras)):
         inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
-        pixels, z = project(camera, points)
-        columns, rows = np.floor(pixels).astype(int).T
-        seen = (z > 0) & (columns >= 0) & (rows >= 0) & (columns < mask.shape[1]) & (rows < mask.shape[0])
+        rows, columns, seen, z = find_pixels(camera, points)
         depths[v, seen] = inside[rows[seen], columns[seen]] * z[seen] / camera.fxfycxcy[0]
     depth = np.sort(depths, axis=0)[min(1, len(cameras) - 1)]
     relative = depth / max(np.percentile(depth[np.isfinite(depth)], 98), 1e-9)

@@ -20,6 +20,7 @@ import numpy as np
 from mousefacelift.capture.config import CaptureConfig
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.sources import open_source
+from mousefacelift.core.spread import spread
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError, MissingWeights
 
@@ -89,7 +90,7 @@ def write_mask_video(video: str, path: str | Path, net=None) -> None:
 def median_background(video: str) -> np.ndarray:
     """uint8 rgb [H, W, 3]: per-pixel median of frames spread over the video; the animal must move to vanish."""
     reader = open_source(video)
-    frames = np.unique(np.linspace(0, reader.frames - 1, BACKGROUND_FRAMES).round().astype(int))
+    frames = spread(reader.frames, BACKGROUND_FRAMES)
     stack = np.stack([reader.read(int(index)).rgb() for index in frames])
     reader.close()
     bands = np.array_split(np.arange(stack.shape[1]), 8)

@@ -12,7 +12,7 @@ class Place:
     """One frame: centre [3] mm (None when not found), per-view numbers, and the outlines for the zoom.
 
     Attributes:
-        hull_iou, containment, area, border: [V].
+        hull_iou, ray_agreement, area, border: [V].
         outlines: [V, P, 2] undistorted points on the plane z = 1.
         change: 1 - mean IoU of the masks with those of the previous frame read; NaN for the first.
     """
@@ -20,7 +20,7 @@ class Place:
     frame: int
     center: np.ndarray | None
     hull_iou: np.ndarray
-    containment: np.ndarray
+    ray_agreement: np.ndarray
     area: np.ndarray
     border: np.ndarray
     outlines: np.ndarray

@@ -87,15 +87,17 @@ def _border(inside: np.ndarray) -> float:
 
 
 def measure_sample(images: Sequence[np.ndarray], cameras: Sequence[Camera]) -> dict[str, list]:
-    """hull_iou and containment per view of the stored images under the stored cameras (None without a silhouette)."""
+    """hull_iou and ray_agreement per view of the stored images under the stored cameras (None without a silhouette)."""
     size = images[0].shape[0]
     small = min(size, AGREEMENT_SIZE)
     masks = np.stack([_shrink(image[..., 3], small) > 127 for image in images])
     scaled = [camera.scaled_to(small, small) for camera in cameras]
     center = np.zeros(3)
     reach = max(0.5 * small / c.fxfycxcy[0] * np.linalg.norm(c.center) for c in scaled)
-    iou, containment = silhouette_agreement(masks, scaled, center, 1.2 * reach, stride=max(1, small // 128), depths=96)
-    return {"hull_iou": _listed(iou), "containment": _listed(containment)}
+    iou, ray_agreement = silhouette_agreement(
+        masks, scaled, center, 1.2 * reach, stride=max(1, small // 128), depths=96
+    )
+    return {"hull_iou": _listed(iou), "ray_agreement": _listed(ray_agreement)}
 
 
 def _shrink(alpha: np.ndarray, size: int) -> np.ndarray:
@@ -186,7 +188,7 @@ def summary(table: QualityTable) -> dict:
         "excluded": int((table.rows["view"] < 0).sum()),
         "flagged": int((views["flag"] != "").sum()),
         "hull_iou_mean": float(views["hull_iou"].mean()),
-        "containment_mean": float(views["containment"].mean()),
+        "ray_agreement_mean": float(views["ray_agreement"].mean()),
         "clipped": int((views["border_share"] > 0).sum()),
         "center_offset_px": float(views["center_offset"].median()),
         "size_variation": float((sizes["std"] / sizes["mean"]).median()),
@@ -206,7 +208,7 @@ def _plot(table: QualityTable) -> bytes:
     views, excluded = table.rows[table.rows["view"] >= 0], table.rows[table.rows["view"] < 0]
     columns = (
         ("hull_iou", "hull IoU"),
-        ("containment", "containment"),
+        ("ray_agreement", "ray agreement"),
         ("center_offset", "centre offset (px)"),
         ("area_share", "area (share)"),
         ("blur", "sharpness"),

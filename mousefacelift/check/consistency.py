@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from mousefacelift.core.cameras import Camera, project, unproject
-from mousefacelift.core.hull import silhouette_scores
+from mousefacelift.core.silhouette_scores import silhouette_scores
 
 
 def silhouette_consistency(

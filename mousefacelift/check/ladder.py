@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from mousefacelift.core.cameras import Camera, angle_between, project, unproject
+from mousefacelift.core.cameras import Camera, angle_between, find_pixels, project, unproject
 from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
 from mousefacelift.core.images import premultiply, unpremultiply
 from mousefacelift.core.samples import View
@@ -63,10 +63,8 @@ def silhouette_cone(view: View) -> Hull:
     voxel = 2 * reach / HULL_RESOLUTION
     axis = (np.arange(HULL_RESOLUTION) + 0.5) * voxel - reach
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
-    column, row = np.moveaxis(np.floor(project(view.camera, points)[0]).astype(int), -1, 0)
-    inside = (column >= 0) & (row >= 0) & (column < view.camera.width) & (row < view.camera.height)
-    mask = view.rgba[..., 3] > 0.5
-    covered = inside & mask[row.clip(0, view.camera.height - 1), column.clip(0, view.camera.width - 1)]
+    row, column, inside, _ = find_pixels(view.camera, points)
+    covered = inside & (view.rgba[row, column, 3] > 0.5)
     return Hull(covered & (np.linalg.norm(points, axis=-1) <= reach), np.full(3, -reach), voxel)
 
 

@@ -14,6 +14,7 @@ from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.check.single_items import SingleItem, mean_keys
 from mousefacelift.check.statistics import block_interval, describe, effective_count
 from mousefacelift.core.images import composite, resize_rgba
+from mousefacelift.core.spread import spread
 
 LOWER_IS_BETTER = ("fg_l1", "lpips", "chamfer", "turn_error", "elevation_error", "scale_error")
 ANGLES = (0, 45, 90, 135, 181)  # degrees from the picture's camera
@@ -33,7 +34,7 @@ class Thumbnails:
     def add(self, item: SingleItem, images: dict, means: dict, background: float) -> None:
         """Keep one picture's thumbnails; pictures of one camera belong together."""
         keys = mean_keys(item.row)
-        views = np.unique(np.linspace(0, len(keys) - 1, min(WATCHED, len(keys))).round().astype(int))
+        views = spread(len(keys), WATCHED)
         small = {
             "prediction": [images["model"][v] for v in views],
             "target": [item.targets[v].rgba for v in views],

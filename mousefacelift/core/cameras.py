@@ -8,6 +8,7 @@ positive. Readers of other conventions convert at the border (`capture/readers`)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -138,6 +139,25 @@ def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     safe = np.where(np.abs(depth) < 1e-12, 1e-12, depth)
     fx, fy, cx, cy = camera.fxfycxcy
     return np.stack([fx * local[..., 0] / safe + cx, fy * local[..., 1] / safe + cy], -1), depth
+
+
+class Pixels(NamedTuple):
+    """Where points fall in a picture: rows, columns [...] (0 outside), whether they are inside it and in front of its
+    camera [...], and depths [...]."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    inside: np.ndarray
+    depth: np.ndarray
+
+
+def find_pixels(camera: Camera, points: np.ndarray) -> Pixels:
+    """The pixels that world points [..., 3] fall into."""
+    pixels, depth = project(camera, points)
+    column, row = np.moveaxis(np.floor(pixels), -1, 0)
+    inside = (depth > 0) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
+    rows, columns = (np.where(inside, index, 0).astype(np.int64) for index in (row, column))
+    return Pixels(rows, columns, inside, depth)
 
 
 def unproject(camera: Camera, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ cut short, zeroed, other keys, other shapes) into DataError with the command tha
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -73,6 +74,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all; makes the folder."""
     write_bytes(path, text.encode())
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def replace_folder(new: Path, target: Path) -> None:

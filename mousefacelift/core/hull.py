@@ -191,7 +191,7 @@ def carve_hull_tight(
 def project_hull(hull: Hull, camera: Camera) -> np.ndarray:
     """Silhouette of the hull in `camera`, bool [H, W]: each surface voxel is drawn as a square of its size at its
     depth, as in `silhouette_scores` (gaps between squares stay open; `hull_depth` closes them)."""
-    return np.isfinite(_draw_depth(hull.surface_points(), hull.voxel, camera))
+    return np.isfinite(draw_depth(hull.surface_points(), hull.voxel, camera))
 
 
 def hull_depth(hull: Hull, camera: Camera) -> np.ndarray:
@@ -202,7 +202,7 @@ def hull_depth(hull: Hull, camera: Camera) -> np.ndarray:
     """
     if hull.empty:
         return np.full((camera.height, camera.width), np.inf)
-    depth = _draw_depth(hull.surface_points(), hull.voxel, camera)
+    depth = draw_depth(hull.surface_points(), hull.voxel, camera)
     drawn = np.isfinite(depth)
     rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
     if not len(rows):
@@ -221,7 +221,8 @@ def hull_depth(hull: Hull, camera: Camera) -> np.ndarray:
     return depth
 
 
-def _draw_depth(points: np.ndarray, voxel: float, camera: Camera) -> np.ndarray:
+def draw_depth(points: np.ndarray, voxel: float, camera: Camera) -> np.ndarray:
+    """Depth [H, W] of the nearest of `points` [P, 3], each drawn as a square of a voxel's size; infinity where none."""
     depth = np.full((camera.height, camera.width), np.inf)
     if len(points):
         pixels, z = project(camera, points)
@@ -230,44 +231,8 @@ def _draw_depth(points: np.ndarray, voxel: float, camera: Camera) -> np.ndarray:
     return depth
 
 
-def silhouette_scores(
-    masks: np.ndarray | Sequence[np.ndarray],
-    cameras: Sequence[Camera],
-    center: np.ndarray,
-    half_extent: float | np.ndarray,
-    resolution: int = 96,
-    tolerance: int = 0,
-    min_views: int = 2,
-    margin: float = 0.5,
-) -> dict[str, np.ndarray]:
-    """How far a set of silhouettes can be the silhouettes of one body (arguments as in `carve_hull`).
-
-    `containment` is the sharper alarm: the share of a view's mask covered by the hull of all *other* views. `hull_iou`
-    compares the mask with the hull of all views; the grid biases it, so compare it only with the same rig's own values.
-
-    Returns:
-        containment [V], hull_iou [V], both float64 in [0, 1].
-    """
-    votes = cast_silhouettes(masks, cameras, center, half_extent, resolution, margin, tolerance + 1)
-    return score_silhouettes(votes, _check_masks(masks, cameras), cameras, tolerance, min_views)
-
-
-def score_silhouettes(
-    votes: Votes, masks: np.ndarray, cameras: Sequence[Camera], tolerance: int, min_views: int
-) -> dict[str, np.ndarray]:
-    """`silhouette_scores` of votes that are already cast, with a limit of `tolerance` + 1 or more."""
-    whole, without = votes.surfaces(len(cameras), tolerance, min_views)
-    containment, hull_iou = np.zeros(len(cameras)), np.zeros(len(cameras))
-    for view, camera in enumerate(cameras):
-        others = np.isfinite(_draw_depth(without[view], votes.voxel, camera))
-        every = np.isfinite(_draw_depth(whole, votes.voxel, camera))
-        mask = masks[view]
-        containment[view] = np.count_nonzero(mask & others) / np.count_nonzero(mask)
-        hull_iou[view] = np.count_nonzero(mask & every) / np.count_nonzero(mask | every)
-    return {"containment": containment, "hull_iou": hull_iou}
-
-
-def _check_masks(masks: np.ndarray | Sequence[np.ndarray], cameras: Sequence[Camera]) -> np.ndarray:
+def check_masks(masks: np.ndarray | Sequence[np.ndarray], cameras: Sequence[Camera]) -> np.ndarray:
+    """bool [V, H, W] of masks that fit their cameras and show something; DataError otherwise."""
     masks = np.asarray(masks)
     if len(cameras) < 2:
         raise DataError("a visual hull needs two views or more", got=f"{len(cameras)} view(s)")
@@ -307,7 +272,7 @@ def cast_silhouettes(
     limit: int,
 ) -> Votes:
     """Votes of all views on a grid (arguments as in `carve_hull`), good for hulls that at most `limit` views miss."""
-    masks = _check_masks(masks, cameras)
+    masks = check_masks(masks, cameras)
     half = np.broadcast_to(np.asarray(half_extent, np.float64), 3)
     voxel = 2 * float(half.max()) / int(resolution)
     cells = np.maximum(1, np.ceil(2 * half / voxel - 1e-9).astype(np.int64))

@@ -9,9 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mousefacelift.core.files import read
-from mousefacelift.core.files import write_bytes as write_bytes
-from mousefacelift.core.files import write_text as write_text
+from mousefacelift.core.files import read, write_bytes
 from mousefacelift.core.png import png_bytes
 from mousefacelift.errors import DataError
 
@@ -113,6 +111,26 @@ def resize_rgba(rgba: np.ndarray, width: int, height: int) -> np.ndarray:
         interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
     )
     return unpremultiply(resized)
+
+
+def zoom_rgba(
+    rgba: np.ndarray, scale: np.ndarray, middle: np.ndarray, new_middle: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """Straight-alpha rgba [height, width, 4] whose pixels are scaled so that the point `middle` comes to `new_middle`.
+
+    Shrinking averages over the pixel.
+
+    Args:
+        scale: along x and y. middle, new_middle: [2] pixels, corners at whole numbers.
+        size: width and height of the result.
+    """
+    times = max(1, int(np.ceil(1.0 / np.min(scale))))
+    zoom = np.asarray(scale) * times
+    shift = np.asarray(new_middle) * times - 0.5 - zoom * (np.asarray(middle) - 0.5)  # OpenCV: centres at integers
+    matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
+    fine = (size[0] * times, size[1] * times)
+    warped = cv2.warpAffine(premultiply(rgba).astype(np.float32), matrix, fine, flags=cv2.INTER_LINEAR)
+    return unpremultiply(cv2.resize(warped, size, interpolation=cv2.INTER_AREA) if times > 1 else warped)
 
 
 def mask_bbox(mask: np.ndarray) -> tuple[int, int, int, int] | None:

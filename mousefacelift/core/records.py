@@ -104,7 +104,7 @@ class ViewFacts(Record):
         _check(self, "parents", _are_words(self.parents), "hashes")
         _check(self, "offset", self.offset is None or -180 < self.offset <= 180, "degrees in (-180, 180]")
         _check(self, "score", self.score is None or 0 <= self.score <= 1, "a number in [0, 1]")
-        _check(self, "weight", _is_weight(self.weight), "a number from 0")
+        _check(self, "weight", math.isfinite(self.weight) and self.weight >= 0, "a number from 0")
         _check(self, "seed", self.seed is None or _is_whole(self.seed), "a whole number")
         _check_details(self)
 
@@ -161,7 +161,7 @@ class SampleFacts(Record):
         _check(self, "source", self.source in ("", *known), f"of {', '.join(known)}")
         _check(self, "frame", _is_count(self.frame), "a number from 0")
         _check(self, "time_s", self.time_s is None or math.isfinite(self.time_s), "seconds, or none")
-        _check(self, "weight", _is_weight(self.weight), "a number from 0")
+        _check(self, "weight", math.isfinite(self.weight) and self.weight >= 0, "a number from 0")
         _check(self, "parents", _are_words(self.parents), "hashes")
         _check(self, "seed", self.seed is None or _is_whole(self.seed), "a whole number")
         _check_details(self)
@@ -291,10 +291,6 @@ def _is_whole(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return _is_whole(value) and value >= 0  # type: ignore[operator]
-
-
-def _is_weight(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
 
 
 def _are_words(values: object) -> bool:

@@ -25,7 +25,7 @@ from mousefacelift.config import canonical_json
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.files import read, read_json, readable, replace_folder
 from mousefacelift.core.images import decode_rgba, encode_png
-from mousefacelift.core.provenance import code_hash, tool_versions
+from mousefacelift.core.provenance import calling_code, tool_versions
 from mousefacelift.core.records import SampleFacts, ViewFacts, check_writable
 from mousefacelift.errors import CameraError, DataError
 
@@ -85,7 +85,7 @@ def view_hash(png: bytes, frame: dict) -> str:
 def write_sample(folder: str | Path, sample: Sample, compression: int = 1, *, into: bool = False) -> list[str]:
     """Write `sample` as a FaceLift folder, whole or not at all, and return the hash of every view.
 
-    Hash of the code and versions of the tools are added to its facts.
+    Versions of the code that calls this and of the tools are added to its facts.
 
     Args:
         compression: PNG level, 0 to 9.
@@ -130,7 +130,7 @@ def _write_files(work: Path, name: str, sample: Sample, compression: int) -> lis
         hashes.append(view_hash(png, frame))
         (work / file_path).write_bytes(png)
         frames.append(frame | {"hash": hashes[-1], "meta": view.facts.to_json()})
-    facts = replace(sample.facts, code=code_hash(), versions=tool_versions())
+    facts = replace(sample.facts, code=calling_code(__name__), versions=tool_versions())
     document = {"id": name, "meta": facts.to_json(), "frames": frames}
     (work / CAMERAS_FILE).write_text(json.dumps(document, indent=1))
     return hashes

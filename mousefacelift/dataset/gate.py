@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from mousefacelift.core.cameras import Camera, azimuth_elevation, project
-from mousefacelift.core.hull import Hull, cast_silhouettes, project_hull, score_silhouettes
+from mousefacelift.core.hull import Hull, cast_silhouettes, project_hull
 from mousefacelift.core.samples import Sample
+from mousefacelift.core.silhouette_scores import score_silhouettes
 from mousefacelift.core.sources import BY_NAME
 from mousefacelift.dataset.config import GateConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, read_config, read_seed
+from mousefacelift.commandline import add_config_argument, lease_devices, read_config, read_seed
 from mousefacelift.distill.config import DistillConfig
 
 
@@ -50,12 +50,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _start(args: argparse.Namespace) -> DistillConfig:
-    from mousefacelift import devices
-
-    devices.acquire(args.gpus)
-    import torch
-
-    torch.set_num_threads(args.threads)
+    lease_devices(args)
     return read_config(args, DistillConfig, "distill")
 
 

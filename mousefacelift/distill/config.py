@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import ClassVar, Literal
 
 from mousefacelift.config import section
+from mousefacelift.distill.generators import KINDS
 from mousefacelift.prior.config import AdaptConfig
 
 
@@ -109,7 +110,7 @@ class GateConfig:
     quantile: float = 0.01
     """share of the rig's own held-out photos that each threshold would refuse"""
     slack: tuple[float, float, float, float] = (0.1, 0.5, 1.0, 0.5)
-    """per score (containment, hull_iou, support, colour): the threshold is moved down from that quantile by this share
+    """per score (inside_share, hull_iou, support, colour): the threshold is moved down from that quantile by this share
     of its distance to the median: frames of a clip resemble one another, so the lowest of them are not as low as new
     ones will be"""
     voxels: int = 72
@@ -146,7 +147,7 @@ class NearestConfig:
 class GeneratorConfig:
     """The generator itself: what is trained, and how it is asked."""
 
-    kind: Literal["prior", "pose", "facelift", "zero123plus", "nearest"] = "prior"
+    kind: Literal[*KINDS] = "prior"
     """prior (the project's own single-picture model, adapted to the recording), pose (a small network that learns from
     the recording alone), facelift (a published pipeline folder), zero123plus, or nearest (the filmed pose that
     explains the photo best; needs no training)"""

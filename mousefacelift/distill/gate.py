@@ -13,18 +13,18 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from mousefacelift.core.cameras import Camera, project, unproject
+from mousefacelift.core.cameras import Camera, find_pixels, project, unproject
 from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
 from mousefacelift.core.images import composite
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import GateConfig
 from mousefacelift.errors import DataError
 
-SCORES = ("containment", "hull_iou", "support", "colour")
+SCORES = ("inside_share", "hull_iou", "support", "colour")
 DISAGREES, LEAST_DEVIATION = 5.0, 0.01  # robust deviations, and their least size, of scores in [0, 1]
 HALF_EXTENT = 1.4  # world units: the animal with its tail is about 1.3 long
 MEANING = {
-    "containment": "share of the view's mask inside the visual hull of the photos",
+    "inside_share": "share of the view's mask inside the visual hull of the photos",
     "hull_iou": "overlap of the view's mask with the silhouette of that hull",
     "support": "least share of a photo's mask that the hull, carved by the view too, still covers",
     "colour": "likeness to the photos' colours carried over the hull's surface",
@@ -77,7 +77,7 @@ class FrameJudge:
         area = max(1, np.count_nonzero(mask))
         pixels = view.rgba[..., :3][mask]
         return {
-            "containment": both / area,
+            "inside_share": both / area,
             "hull_iou": both / max(1, np.count_nonzero(mask | silhouette)),
             "support": self._support(view, mask),
             "colour": self._colour(view, mask, depth),
@@ -87,9 +87,7 @@ class FrameJudge:
         }
 
     def _support(self, view: View, mask: np.ndarray) -> float:
-        pixels, depth = project(view.camera, self.points)
-        column, row = np.floor(pixels).astype(int).T
-        inside = (column >= 0) & (row >= 0) & (column < mask.shape[1]) & (row < mask.shape[0]) & (depth > 0)
+        row, column, inside, depth = find_pixels(view.camera, self.points)
         outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
         reach = 0.75 * self.hull.voxel * view.camera.fxfycxcy[0] / np.maximum(depth, 1e-9) + 0.5
         keep = ~inside  # a voxel outside the frame is unknown to the view
@@ -124,10 +122,8 @@ class FrameJudge:
 
 def _cells(camera: Camera, points: np.ndarray) -> np.ndarray:
     """Flat pixel index [P] of every point in a camera; H * W for those outside the frame."""
-    pixels, depth = project(camera, points)
-    column, row = np.floor(pixels).astype(np.int64).T
-    inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (depth > 0)
-    return np.where(inside, row * camera.width + column, camera.width * camera.height)
+    at = find_pixels(camera, points)
+    return np.where(at.inside, at.rows * camera.width + at.columns, camera.width * camera.height)
 
 
 def refusal(scores: dict[str, float], thresholds: Thresholds, config: GateConfig) -> list[str]:

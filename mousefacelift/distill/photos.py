@@ -14,6 +14,7 @@ from mousefacelift.core.files import readable
 from mousefacelift.core.records import ItemRow
 from mousefacelift.core.samples import Sample, View, read_sample, seen_views
 from mousefacelift.core.splits import Splits
+from mousefacelift.core.spread import spread
 from mousefacelift.errors import DataError
 
 CACHE_BYTES = 2 << 30
@@ -56,7 +57,7 @@ def choose_frames(items: Sequence[FrameItem], splits: Splits, split: str, at_mos
             likely="splits.json of other recordings",
             hint="mousefacelift dataset split",
         )
-    keep = np.unique(np.linspace(0, len(chosen) - 1, min(at_most, len(chosen))).round().astype(int))
+    keep = spread(len(chosen), at_most)
     return [chosen[i] for i in keep]
 
 
@@ -106,7 +107,7 @@ def photo_area(store: FrameStore, frames: int = 30) -> float:
     A picture of unknown scale is shown to the generator at this size, the one that it knows.
     """
     shares = []
-    for index in np.unique(np.linspace(0, len(store) - 1, min(frames, len(store))).round().astype(int)):
+    for index in spread(len(store), frames):
         for view in store.views(int(index)):
             size = view.rgba.shape[1]
             shares.append(
@@ -122,7 +123,7 @@ def fit_focal(store: FrameStore, frames: int = 30, quantile: float = 0.98, margi
     intrinsics count alike.
     """
     reach = []
-    for index in np.unique(np.linspace(0, len(store) - 1, min(frames, len(store))).round().astype(int)):
+    for index in spread(len(store), frames):
         for view in store.views(int(index)):
             rows, columns = np.nonzero(view.rgba[..., 3] > 0.5)
             if len(rows):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mousefacelift.core.spread import spread
 from mousefacelift.distill.config import NetworkConfig, TrainingConfig
 from mousefacelift.distill.generators.pose import change_camera, noise_levels, own_camera, to_tensor
 from mousefacelift.distill.generators.pose_network import PoseNetwork, mirror_pose, pose_features
@@ -47,7 +48,7 @@ class PoseBatches:
 
     def mean(self) -> Tensor:
         """[4, S, S] mean of all photos of (at most 60 evenly spaced) frames."""
-        frames = np.unique(np.linspace(0, len(self.store) - 1, min(60, len(self.store))).round().astype(int))
+        frames = spread(len(self.store), 60)
         return torch.stack([self.frame(int(i)).images.mean(0) for i in frames]).mean(0)
 
     def batch(self, number: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,22 +12,30 @@ from __future__ import annotations
 
 import csv
 import math
-import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mousefacelift.core.files import via
+from mousefacelift.core.training import (
+    Average,
+    check_applied,
+    cosine_fall,
+    guarded_step,
+    load_checkpoint,
+    save_checkpoint,
+    set_rate,
+    warm_up,
+)
 from mousefacelift.distill.config import TrainingConfig
-from mousefacelift.errors import DataError
 
 PLAN_SKIP, PLAN_AFTER = 3, 15  # updates: the first are slower (caches fill), then the speed is measured
+GUARD_AFTER, GUARD_LEAST = 50, 0.9  # updates, and the share of them that must have been applied
+GUARD_HINT = "lower distill.generator.training.learning_rate or use bf16"
 
 
 @dataclass
@@ -44,31 +52,8 @@ class TrainingState:
 
 def learning_rate(step: int, planned: int, config: TrainingConfig) -> float:
     """Linear warm-up, then cosine to 2% at the last planned update."""
-    warm = min(1.0, (step + 1) / max(1, config.warmup))
-    decay = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, planned))))
-    return config.learning_rate * warm * (0.02 + 0.98 * decay)
-
-
-class Average:
-    """Exponential moving average of trainable parameters; decay min(limit, (1 + n) / (10 + n)), as diffusers'
-    EMAModel."""
-
-    def __init__(self, module: nn.Module, limit: float) -> None:
-        self.limit = limit
-        self.values = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
-
-    @torch.no_grad()
-    def update(self, module: nn.Module, step: int) -> None:
-        decay = min(self.limit, (1 + step) / (10 + step))
-        for name, parameter in module.named_parameters():
-            if name in self.values:
-                self.values[name].lerp_(parameter.detach().to(self.values[name].dtype), 1 - decay)
-
-    @torch.no_grad()
-    def copy_to(self, module: nn.Module) -> None:
-        for name, parameter in module.named_parameters():
-            if name in self.values:
-                parameter.copy_(self.values[name])
+    decay = cosine_fall(min(1.0, step / max(1, planned)))
+    return config.learning_rate * warm_up(step, config.warmup) * (0.02 + 0.98 * decay)
 
 
 def train(
@@ -85,7 +70,8 @@ def train(
         checkpoint: file to resume from and to write to.
         key: hash of all that decides the result; a checkpoint with another key is not touched and not used.
     Raises:
-        DataError: the checkpoint cannot be read, or the losses stop being finite.
+        DataError: the checkpoint cannot be read.
+        GateFailure: too many updates were skipped because losses or gradients were not finite.
     """
     from accelerate import Accelerator
 
@@ -129,31 +115,21 @@ def train(
 def _update(
     accelerator, module: nn.Module, optimizer, batch_loss, config: TrainingConfig, state: TrainingState
 ) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(state.step, state.planned or config.steps, config)
+    set_rate(optimizer, learning_rate(state.step, state.planned or config.steps, config))
     total = 0.0
     for part in range(config.accumulate):
         with accelerator.autocast():
             loss = batch_loss(module, state.step * config.accumulate + part, accelerator.process_index)
         accelerator.backward(loss / config.accumulate)
         total += float(loss.detach()) / config.accumulate
-    norm = float(accelerator.clip_grad_norm_(module.parameters(), config.clip))
-    if np.isfinite(total) and np.isfinite(norm):
-        optimizer.step()
-    else:
-        state.skipped += 1
-    optimizer.zero_grad(set_to_none=True)
+    norm, applied = guarded_step(
+        optimizer, module.parameters(), config.clip, accelerator=accelerator, is_good=math.isfinite(total)
+    )
+    state.skipped += not applied
     state.step += 1
     state.losses.append(total)
     state.norms.append(norm)
-    if state.step >= 50 and state.skipped > 0.1 * state.step:
-        raise DataError(
-            "training is not going anywhere",
-            got=f"{state.skipped} of {state.step} updates skipped",
-            expected="at least 90% applied",
-            likely="a learning rate too high, or fp16 overflow",
-            hint="lower distill.generator.training.learning_rate or use bf16",
-        )
+    check_applied(state.step - state.skipped, state.skipped, GUARD_AFTER, GUARD_LEAST, GUARD_HINT)
 
 
 def _save(path: Path, key: str, module: nn.Module, optimizer, average: Average, state: TrainingState) -> None:
@@ -165,15 +141,11 @@ def _save(path: Path, key: str, module: nn.Module, optimizer, average: Average, 
         "average": average.values,
         "state": vars(state),
     }
-    with via(path, "checkpoint") as temporary:
-        torch.save(document, temporary)
+    save_checkpoint(path, document)
 
 
 def _resume(path: Path, key: str, module: nn.Module, optimizer, average: Average) -> TrainingState:
-    try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(f"checkpoint {path} cannot be read", got=str(error), hint="delete it to start over") from error
+    document = load_checkpoint(path)
     if document["key"] != key:
         return TrainingState()  # of another configuration or other data: the run counts its own updates from zero
     parameters = dict(module.named_parameters())

@@ -14,6 +14,7 @@ import torch
 from mousefacelift.core.images import composite, mask_iou
 from mousefacelift.core.psnr import foreground_psnr
 from mousefacelift.core.samples import View
+from mousefacelift.core.spread import spread
 from mousefacelift.distill.generators.protocol import change_camera
 from mousefacelift.distill.photos import FrameStore
 
@@ -35,7 +36,7 @@ def mean_views(store: FrameStore, camera_of: Callable, frames: int = 60) -> dict
     """{camera name or number: mean premultiplied-on-white image} over the train frames: what a collapsed model
     shows."""
     sums: dict = {}
-    for index in np.unique(np.linspace(0, len(store) - 1, min(frames, len(store))).round().astype(int)):
+    for index in spread(len(store), frames):
         for number, view in enumerate(store.views(int(index))):
             camera = camera_of(view.camera)
             rgba = change_camera(view.rgba, view.camera, camera)

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from mousefacelift.check.collapse import diagnose
-from mousefacelift.codehash import code_version
+from mousefacelift.core.provenance import code_version
 from mousefacelift.config import config_hash
 from mousefacelift.core.files import read_json, write_text
 from mousefacelift.core.images import contact_sheet, write_png

@@ -27,7 +27,7 @@ from mousefacelift.virtual.degrade import change_mask, colour_offset, gain_at, m
 from mousefacelift.virtual.mesh import MouseMesh, build_mouse
 from mousefacelift.virtual.painter import make_scene, paint_frame
 from mousefacelift.virtual.pose import Puppet
-from mousefacelift.virtual.skin import Skinner
+from mousefacelift.core.skinning import Skinner
 from mousefacelift.virtual.stage import FLOOR_MM
 
 SEEDS = 2**42  # recordings have seeds below 2^32, test animals begin at 2^41

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, config_mapping, read_config, read_seed
+from mousefacelift.commandline import add_config_argument, config_mapping, lease_devices, read_config, read_seed
 
 
 def add_commands(subparsers) -> None:
@@ -63,11 +63,10 @@ def _request(args):
 
 
 def _train(args) -> None:
-    from mousefacelift import devices
     from mousefacelift.lrm.launch import is_worker, launch_job
 
     if not is_worker():
-        devices.acquire(args.gpus)
+        lease_devices(args)
         if launch_job(config_mapping(args).get("train", {}).get("launch", {}), args.gpus, sys.argv[1:]):
             return
     from mousefacelift.lrm.train import train
@@ -87,15 +86,11 @@ def _plan(args) -> None:
 
 
 def _predict(args) -> None:
-    from mousefacelift import devices
-
-    devices.acquire(args.gpus)
+    device = lease_devices(args)
     from mousefacelift.lrm.config import PredictConfig
     from mousefacelift.lrm.predict import predict
 
-    index = predict(
-        args.model, args.dataset, args.out, read_config(args, PredictConfig, "predict"), "cuda" if args.gpus else "cpu"
-    )
+    index = predict(args.model, args.dataset, args.out, read_config(args, PredictConfig, "predict"), device)
     print(f"{len(index['items'])} predictions in {args.out}")
 
 

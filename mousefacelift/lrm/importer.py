@@ -17,13 +17,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mousefacelift.core.files import unwritable, via, write_text
+from mousefacelift.core.files import file_hash, unwritable, via, write_text
 from mousefacelift.errors import DataError, MissingWeights
 from mousefacelift.lrm.lgm import importer as lgm
 from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.models import Sizes, build, kind_of
 from mousefacelift.lrm.perceptual import PerceptualLoss
-from mousefacelift.lrm.weights import check_state, file_hash, write_model
+from mousefacelift.lrm.weights import check_state, write_model
 
 VGG_PREFIX = "loss_calculator.perceptual_loss_module.net."
 PUBLISHED_HEAD_DIM = 64  # not visible in any weight's shape

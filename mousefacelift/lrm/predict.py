@@ -23,17 +23,19 @@ from mousefacelift.check.health import gaussian_health
 from mousefacelift.check.predictions import Item, Reference
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
+from mousefacelift.core.files import file_hash
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.render import published_render, render_pictures
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 from mousefacelift.core.splat_files import write_ply
+from mousefacelift.core.spread import spread
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 from mousefacelift.lrm.config import PredictConfig
 from mousefacelift.lrm.filters import FILTERS, rows_to_keep
 from mousefacelift.lrm.infer import predict_gaussians, stack_views
 from mousefacelift.lrm.validation import spread_order
-from mousefacelift.lrm.weights import file_hash, read_facts, read_model
+from mousefacelift.lrm.weights import read_facts, read_model
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def frames_of(manifest: Manifest, split: str, inputs: int, limit: int) -> list[F
     cameras = camera_numbers(manifest)
     chosen: dict[str, tuple[int, ...]] = {}
     frames = []
-    for row in rows[np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int))]:
+    for row in rows[spread(len(rows), limit)]:
         views = manifest.views_of(row)
         own = np.flatnonzero(views.owner == row)
         first = int(manifest.samples["first_view"].iat[row])

@@ -16,6 +16,7 @@ from accelerate.tracking import get_available_trackers
 from torch import Tensor, nn
 
 from mousefacelift.config import config_hash
+from mousefacelift.core.files import file_hash
 from mousefacelift.core.sources import SOURCES
 from mousefacelift.dataset.arms import parse_arm, planned_steps
 from mousefacelift.dataset.config import LoaderConfig, MixtureConfig
@@ -28,7 +29,6 @@ from mousefacelift.lrm.models import Sizes
 from mousefacelift.lrm.state import Checkpoints, RunState
 from mousefacelift.lrm.trainable import choose_trainable, parameter_groups, start_model
 from mousefacelift.lrm.validation import ValidationSet, build_validation
-from mousefacelift.lrm.weights import file_hash
 
 OPERATIONAL = ("launch", "trackers", "log_every", "save_every", "keep_last", "workers")  # do not change what is learnt
 

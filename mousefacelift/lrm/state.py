@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 import sys
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from pathlib import Path
 import torch
 
 from mousefacelift.core.files import replace_folder
+from mousefacelift.core.training import load_checkpoint
 from mousefacelift.errors import ConfigError, DataError
 
 
@@ -97,10 +97,7 @@ class Checkpoints:
             DataError: a file of it is damaged.
         """
         state = self._state(step)
-        try:
-            return state, torch.load(self.path(step) / "training.pt", map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise self._damaged(step, error) from error
+        return state, load_checkpoint(self.path(step) / "training.pt", self._hint)
 
     def resume(self, wanted: RunState) -> tuple[RunState, dict] | None:
         """The newest whole checkpoint, or None when there is none of the configuration of `wanted`.
@@ -140,6 +137,10 @@ class Checkpoints:
             raise problem
         return None
 
+    @property
+    def _hint(self) -> str:
+        return f"delete {self.folder} to start the run anew"
+
     def _aside(self, key: str) -> Path:
         return self.folder.with_name(f"{self.folder.name}-{key}")
 
@@ -165,7 +166,7 @@ class Checkpoints:
             f"checkpoint {self.path(step)} cannot be read",
             got=(str(error) or type(error).__name__).splitlines()[0],
             likely="a damaged file",
-            hint=f"delete {self.folder} to start the run anew",
+            hint=self._hint,
         )
 
 

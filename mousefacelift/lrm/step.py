@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.psnr import foreground_psnr
 from mousefacelift.core.render import published_render, render
+from mousefacelift.core.training import cosine_fall, guarded_step, set_rate, warm_up
 from mousefacelift.lrm.config import LossConfig, OptimizerConfig
 from mousefacelift.lrm.gradients import StepGradients
 from mousefacelift.lrm.losses import render_loss
@@ -21,9 +21,8 @@ from mousefacelift.lrm.run import Run
 def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
     """Linear warm-up to the peak, then cosine to zero at the end of the run; `step` counts finished steps."""
     warmup = min(config.warmup_steps, max(steps - 1, 1))
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+    falling = max(step - warmup, 0) / max(steps - warmup, 1)
+    return config.learning_rate * warm_up(step, warmup) * cosine_fall(falling)
 
 
 def take_step(run: Run, batch: dict) -> None:
@@ -31,8 +30,7 @@ def take_step(run: Run, batch: dict) -> None:
     skipped."""
     config, accelerator, state = run.request.train.optimizer, run.accelerator, run.state
     processes, rank = accelerator.num_processes, accelerator.process_index
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(config, state.step, run.steps)
+    set_rate(run.optimizer, learning_rate(config, state.step, run.steps))
     count = len(batch["image"])
     parts = [slice(i, i + config.batch) for i in range(0, count, config.batch)]
     gradients = StepGradients(list(run.model.parameters()), rank * len(parts), len(parts), processes)
@@ -45,18 +43,9 @@ def take_step(run: Run, batch: dict) -> None:
         for name, value in terms.items():
             run.add(name, value * share)
     gradients.finish()
-    accelerator.unscale_gradients(run.optimizer)
-    norm = float(
-        torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.grad is not None], config.clip_norm)
-    )
-    if norm <= config.skip_norm:  # false for NaN
-        run.optimizer.step()
-        state.applied += 1
-    else:
-        state.skipped += 1
-        if accelerator.scaler is not None:
-            accelerator.scaler.update()
-    run.optimizer.zero_grad(set_to_none=True)
+    norm, applied = guarded_step(run.optimizer, run.model.parameters(), config.clip_norm, config.skip_norm, accelerator)
+    state.applied += applied
+    state.skipped += not applied
     run.add("grad_norm", norm if norm < 1e9 else 0.0)  # false for NaN
     run.since += 1
     state.step += 1

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from mousefacelift.core.files import write_text
 from mousefacelift.core.images import write_png
 from mousefacelift.core.render import published_render
+from mousefacelift.core.training import check_applied
 from mousefacelift.dataset.arms import schedule
 from mousefacelift.dataset.loader import make_loader
 from mousefacelift.errors import GateFailure
@@ -50,7 +51,7 @@ def train(request: TrainRequest) -> Path:
             RunTable(out / "validation.csv", run.state.step),
         )
         plot_curriculum(out / "curriculum.png", run.sampler.shares, request.arm)
-    check_applied(run)  # a run that was stopped is not trained on by starting it again
+    check_updates(run)  # a run that was stopped is not trained on by starting it again
     check_alarm(run)
     run.accelerator.init_trackers("lrm", config={"arm": request.arm, "steps": run.steps})
     loader = make_loader(run.manifest, run.sampler, request.loader, workers=config.workers, start_step=run.state.step)
@@ -73,7 +74,7 @@ def train(request: TrainRequest) -> Path:
             if main:
                 metrics.add(row)
         bar.update()
-        check_applied(run)
+        check_updates(run)
         notable = False
         if last or step % config.validate_every == 0:
             if main:
@@ -149,18 +150,11 @@ def save(run: Run) -> None:
     run.accelerator.wait_for_everyone()
 
 
-def check_applied(run: Run) -> None:
-    """Raise GateFailure when too many updates were skipped: the optimiser would only seem to train."""
+def check_updates(run: Run) -> None:
+    """Raise GateFailure when too many updates were skipped."""
     guards, state = run.request.train.guards, run.state
-    if state.step >= min(guards.after, run.steps) and state.applied_ratio < guards.applied_ratio_min:
-        raise GateFailure(
-            f"only {state.applied} of {state.step} training steps could be applied",
-            where=f"step {state.step}",
-            got=f"applied ratio {state.applied_ratio:.2f}",
-            expected=f"at least {guards.applied_ratio_min}",
-            likely="gradient norms above optimizer.skip_norm or not finite: wrong cameras, or too high a rate",
-            hint="look at metrics.csv; lower train.optimizer.learning_rate or lengthen warmup_steps",
-        )
+    hint = "look at metrics.csv; lower train.optimizer.learning_rate or lengthen warmup_steps"
+    check_applied(state.applied, state.skipped, min(guards.after, run.steps), guards.applied_ratio_min, hint)
 
 
 def check_alarm(run: Run) -> None:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from mousefacelift.check.collapse import CollapseThresholds, collapse_metrics, diagnose
 from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.cameras import circular_difference
+from mousefacelift.core.spread import spread
 from mousefacelift.dataset.loader import load_views
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
@@ -50,11 +52,7 @@ def build_validation(manifest: Manifest, source: str, frames: int, inputs: int, 
         DataError: fewer than two samples, or no view left for a target.
     """
     rows = _complete_rows(manifest, source, "val", inputs + 1)
-    chosen = (
-        rows[np.unique(np.linspace(0, len(rows) - 1, min(frames, len(rows))).round().astype(int))]
-        if len(rows)
-        else rows
-    )
+    chosen = rows[spread(len(rows), frames)] if len(rows) else rows
     if len(chosen) < 2:
         raise DataError(
             "there is nothing to validate on",
@@ -67,12 +65,12 @@ def build_validation(manifest: Manifest, source: str, frames: int, inputs: int, 
     views = [usable[i] for i in order] + [usable[i] for i in range(len(usable)) if i not in order][:8]
     data = [load_views(manifest.folder_of(row), views, size) for row in chosen]
     train_rows = _complete_rows(manifest, source, "train", inputs + 1)
-    picked = train_rows[np.unique(np.linspace(0, len(train_rows) - 1, MEAN_FRAMES).round().astype(int))]
+    picked = train_rows[spread(len(train_rows), MEAN_FRAMES)]
     mean = torch.stack(
         [load_views(manifest.folder_of(row), views[inputs:], size)["image"][:, :3] for row in picked]
     ).mean(0)
-    azimuth = torch.from_numpy(manifest.views_of(chosen[0]).azimuth[views].astype(np.float32))
-    gap = ((azimuth[inputs:, None] - azimuth[None, :inputs] + 180) % 360 - 180).abs()
+    azimuth = manifest.views_of(chosen[0]).azimuth[views]
+    gap = torch.from_numpy(np.abs(circular_difference(azimuth[inputs:, None], azimuth[None, :inputs])))
     stacked = {key: torch.stack([item[key] for item in data]) for key in ("image", "c2w", "fxfycxcy")}
     return ValidationSet(**stacked, inputs=inputs, mean=mean, nearest=gap.argmin(1))
 
@@ -97,7 +95,7 @@ def _usable_indices(manifest: Manifest, row: int) -> list[int]:
 
 def spread_order(azimuths: np.ndarray, count: int) -> list[int]:
     """`count` views far apart in azimuth: the first, then always the one farthest from those chosen."""
-    gap = np.abs((azimuths[:, None] - azimuths[None] + 180) % 360 - 180)
+    gap = np.abs(circular_difference(azimuths[:, None], azimuths[None]))
     chosen = [0]
     while len(chosen) < count:
         nearest = gap[:, chosen].min(1)

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 
@@ -107,12 +106,3 @@ def check_state(model: torch.nn.Module, state: dict[str, torch.Tensor], where: o
             expected=wanted[wrong[0]],
             likely="a model of other sizes",
         )
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()

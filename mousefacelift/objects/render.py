@@ -14,12 +14,13 @@ import numba
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
-from mousefacelift.objects import raster, shade, texture
+from mousefacelift.objects import raster, recent_faces, shade, texture
 from mousefacelift.objects.clip import NEAR, clip_near
 from mousefacelift.objects.light import Light, three_point_light
 from mousefacelift.objects.mesh import Mesh
 from mousefacelift.objects.raster import bin_faces, draw_band, new_band, project_vertices
-from mousefacelift.objects.shade import new_recent, resolve_band
+from mousefacelift.objects.recent_faces import new_recent
+from mousefacelift.objects.shade import resolve_band
 from mousefacelift.objects.texture import KERNEL, Surface, pack_surface
 
 BAND_PIXELS = 8  # rows of pixels per band: its buffers stay in the second-level cache
@@ -44,8 +45,8 @@ class MeshRender:
 def compile_kernel(version: str):
     """The compiled loop over bands; a change of `version` is a change of the cached kernel.
 
-    Numba notices a change of this file only, and would go on with stale code after a change of raster, shade or
-    texture.
+    Numba notices a change of this file only, and would go on with stale code after a change of raster, shade,
+    recent_faces or texture.
     """
 
     @numba.njit(cache=True, **KERNEL)
@@ -130,7 +131,7 @@ def compile_kernel(version: str):
 
 def sources_version() -> str:
     """Hash of the sources that the kernel is compiled from."""
-    files = [Path(module.__file__).read_bytes() for module in (raster, shade, texture)]
+    files = [Path(module.__file__).read_bytes() for module in (raster, recent_faces, shade, texture)]
     return hashlib.sha256(b"".join(files)).hexdigest()[:16]
 
 

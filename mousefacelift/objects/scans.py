@@ -17,6 +17,7 @@ from mousefacelift.core.cameras import ring
 from mousefacelift.core.records import ItemRow, SampleFacts
 from mousefacelift.core.samples import TRUTH_FILE
 from mousefacelift.core.similarity import Similarity
+from mousefacelift.core.spread import spread
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.objects.batch import empty_row
 from mousefacelift.objects.config import ObjectsConfig
@@ -80,7 +81,7 @@ def sequence_radius(scan: Scan, count: int, run) -> float:
     Raises:
         DataError: not one can be read.
     """
-    frames = np.unique(np.linspace(0, count - 1, min(count, MEASURED_FRAMES)).round().astype(int))
+    frames = spread(count, MEASURED_FRAMES)
     rows = [run(measure_frame, scan, int(frame)) for frame in frames]
     radii = [row["radius"] for row in rows if row["status"] == DONE]
     if not radii:

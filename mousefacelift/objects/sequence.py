@@ -6,8 +6,7 @@ Part of the objects stage. A sequence is one of
 - a folder with `mesh.npz` (faces, colours ...) and `vertices_AAAAAA.npz` (`vertices_mm` [t, P, 3] of frames AAAAAA on):
   the truth folder of a virtual recording;
 - a folder of mesh files (.glb, .obj, .ply ...), one per frame in the order of their names;
-- a folder of MAMMAL text files with `poses.npz` beside them (or given apart): `pose_rotvec` [T, J, 3] radians,
-  optional `bone_scale` [J] or [T, J], `global_scale`, `translation_mm` [T, 3].
+- a folder of MAMMAL text files with `poses.npz` beside them (or given apart), see `formats.mammal`.
 """
 
 from collections.abc import Callable
@@ -17,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mousefacelift.core.skinning import Skinner
 from mousefacelift.errors import DataError
+from mousefacelift.formats.mammal import FILES, read_mammal, read_poses
 from mousefacelift.objects.load import SUFFIXES, load_mesh
 from mousefacelift.objects.mesh import Material, Mesh, make_mesh
-from mousefacelift.objects.skinning import FILES, pose_mesh, read_mammal
 
 PLAIN = Material(base=(0.30, 0.26, 0.23, 1.0))  # a dull brown for scans that carry no colour
 
@@ -125,28 +125,17 @@ def open_mammal(folder: Path, poses: Path) -> MeshSequence:
     """The MAMMAL mouse in the poses of a file, or in its rest pose where there is none."""
     body = read_mammal(folder)
     meta = {"form": "mammal", "licence": "see the copy of MAMMAL_mouse"}
-    arrays = {"faces": body.faces}
+    build = mesh_builder({"faces": body.faces}, len(body.vertices), str(folder))
     if not poses.is_file():
-        return MeshSequence(1, lambda frame: mesh_builder(arrays, len(body.vertices), str(folder))(body.vertices), meta)
-    with np.load(poses) as content:
-        pose = {name: content[name] for name in content.files}
-    rotvec = pose.get("pose_rotvec")
-    if rotvec is None or rotvec.ndim != 3 or rotvec.shape[1:] != (len(body.joints), 3):
-        raise DataError(
-            "poses do not fit the articulated mesh",
-            where=str(poses),
-            expected=f"pose_rotvec [T, {len(body.joints)}, 3]",
-            got="none" if rotvec is None else rotvec.shape,
-        )
-    scale = float(pose.get("global_scale", 1.0))
-    stretch, move = pose.get("bone_scale"), pose.get("translation_mm", np.zeros((len(rotvec), 3)))
-    build = mesh_builder(arrays, len(body.vertices), str(folder))
+        return MeshSequence(1, lambda frame: build(body.vertices), meta)
+    motion = read_poses(poses, len(body.joints))
+    body = body.scaled(motion.scale)
+    skinner = Skinner(body)
 
     def mesh(frame: int) -> Mesh:
-        bones = stretch[frame] if stretch is not None and stretch.ndim == 2 else stretch
-        return build(pose_mesh(body, rotvec[frame], bones, scale, move[frame]))
+        return build(skinner.vertices(motion.pose(body.joints, body.parents, frame)))
 
-    return MeshSequence(len(rotvec), mesh, meta)
+    return MeshSequence(len(motion.rotvec), mesh, meta)
 
 
 def mesh_builder(arrays: dict, points: int, where: str) -> Callable[[np.ndarray], Mesh]:

@@ -18,6 +18,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera, orbit
 from mousefacelift.core.render import render
 from mousefacelift.core.samples import View
+from mousefacelift.core.training import guarded_step, set_rate, warm_up
 from mousefacelift.prior.batches import make_batch
 from mousefacelift.prior.config import AdaptConfig
 from mousefacelift.prior.crop import Crop, cut_out, relative_heading
@@ -141,12 +142,9 @@ def _fine_tune(
         batch = make_batch(rows, network.mirror, rng, known=0.8)
         jitter = torch.from_numpy(np.radians(rng.uniform(-12, 12, len(chosen))).astype(np.float32))
         found, _ = prior_loss(network, batch, jitter)
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * min(1.0, (step + 1) / 10, 2 * (1 - step / config.steps))
-        optimiser.zero_grad(set_to_none=True)
+        set_rate(optimiser, config.learning_rate * min(warm_up(step, 10), 2 * (1 - step / config.steps)))
         found.total.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        guarded_step(optimiser, network.parameters(), 1.0)
         losses.append(found.points.item())
     return losses
 

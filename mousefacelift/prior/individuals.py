@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from mousefacelift.core.skinning import Pose, Skinner
 from mousefacelift.virtual import coat, mesh, motion
 from mousefacelift.virtual.anatomy import COATS, SPINE, TAIL_JOINTS, Animal
 from mousefacelift.virtual.body_parts import FUR
 from mousefacelift.virtual.light import Lights
 from mousefacelift.virtual.pose import Puppet
-from mousefacelift.virtual.skin import Pose, Skinner
 from mousefacelift.virtual.stage import FLOOR_MM
 
 KEY = 0x5052494F52  # "PRIOR"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,16 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
 
+from mousefacelift.core.files import via
+from mousefacelift.core.training import (
+    Average,
+    check_applied,
+    guarded_step,
+    load_checkpoint,
+    save_checkpoint,
+    set_rate,
+    warm_up,
+)
 from mousefacelift.errors import ConfigError
 from mousefacelift.prior.batches import Batch, make_batch, stream
 from mousefacelift.prior.config import TrainingConfig
@@ -31,6 +40,8 @@ from mousefacelift.prior.template import GROUPS, build_template
 PART_WEIGHTS = {"trunk": 1.0, "tail": 1.0, "ears": 0.6, "limbs": 1.0, "eyes": 0.2}
 HUBER = 0.03  # crop units; about one pixel of the crop
 HEADING_SOFT = 8.0  # degrees; width of the target over the heading bins
+GUARD_AFTER, GUARD_LEAST = 50, 0.9  # updates, and the share of them that must have been applied
+GUARD_HINT = "lower prior.training.learning_rate"
 COLOUR_WEIGHT, HEADING_WEIGHT, ELEVATION_WEIGHT = 1.0, 0.15, 0.2
 
 
@@ -81,7 +92,7 @@ def heading_target(heading: Tensor, bins: Tensor) -> Tensor:
 def learning_rate(step: int, config: TrainingConfig) -> float:
     """Warm-up, a constant stretch, and a linear fall to 0 over the last `cooldown` of the steps."""
     fall = max(int(config.cooldown * config.steps), 1)
-    return config.learning_rate * min(1.0, (step + 1) / config.warmup, max((config.steps - step) / fall, 0.0))
+    return config.learning_rate * min(warm_up(step, config.warmup), max((config.steps - step) / fall, 0.0))
 
 
 class Trainer:
@@ -99,15 +110,15 @@ class Trainer:
         torch.manual_seed(seed)
         template = build_template()
         self.network = PriorNetwork(NetworkConfig(size=size, points=len(template.vertices)))
-        self.step, self.seconds = 0, 0.0
+        self.step, self.skipped, self.seconds = 0, 0, 0.0
         checkpoint = out / "checkpoint.pt"
         if not checkpoint.is_file():
             start_from_data(self.network, *self.shards.poses(step=max(len(self.shards) // 40000, 1)), template)
         self.network.to(memory_format=torch.channels_last)
-        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.average = Average(self.network, config.ema, with_buffers=True)
         self.optimiser = torch.optim.AdamW(self._groups(), config.learning_rate, betas=(0.9, 0.98))
         if checkpoint.is_file():
-            self._restore(torch.load(checkpoint, weights_only=True))
+            self._restore(load_checkpoint(checkpoint))
 
     def _groups(self) -> list[dict]:
         """Weight matrices decay, the rest does not; the bases, which start as principal components, learn slowly."""
@@ -138,7 +149,9 @@ class Trainer:
                 self._save()
             if timed_out:
                 return None
-        return export_weights(self.network, self.average, self.out / "weights.safetensors") if self.rank == 0 else None
+        if self.rank:
+            return None
+        return export_weights(self.network, self.average.values, self.out / "weights.safetensors")
 
     def _agree(self, timed_out: bool) -> bool:
         """Whether any process's time is up; all of them stop after the same step."""
@@ -160,24 +173,16 @@ class Trainer:
     def _update(self, batch: Batch) -> Losses:
         rng = np.random.default_rng([self.seed, 8, self.step, self.rank])
         jitter = torch.from_numpy(np.radians(rng.uniform(-15, 15, len(batch.heading))).astype(np.float32))
-        rate = learning_rate(self.step, self.config)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["share"]
+        set_rate(self.optimiser, learning_rate(self.step, self.config))
         losses, _ = prior_loss(self.network, batch, jitter)
-        self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
         if self.world > 1:
             self._share_gradients()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-        self.optimiser.step()
+        _, applied = guarded_step(self.optimiser, self.network.parameters(), self.config.clip)
         self.step += 1
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                if value.is_floating_point():
-                    self.average[name].lerp_(value, 1 - decay)
-                else:
-                    self.average[name].copy_(value)
+        self.skipped += not applied
+        check_applied(self.step - self.skipped, self.skipped, GUARD_AFTER, GUARD_LEAST, GUARD_HINT)
+        self.average.update(self.network, self.step)
         return losses
 
     def _log(self, losses: Losses) -> None:
@@ -189,20 +194,19 @@ class Trainer:
     def _save(self) -> None:
         state = {
             "network": self.network.state_dict(),
-            "average": self.average,
+            "average": self.average.values,
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
+            "skipped": self.skipped,
             "seconds": self.seconds,
         }
-        temporary = self.out / ".checkpoint.pt.tmp"
-        torch.save(state, temporary)
-        os.replace(temporary, self.out / "checkpoint.pt")
+        save_checkpoint(self.out / "checkpoint.pt", state)
 
     def _restore(self, state: dict) -> None:
         self.network.load_state_dict(state["network"])
-        self.average = state["average"]
+        self.average.values = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.skipped, self.seconds = state["step"], state["skipped"], state["seconds"]
 
 
 @torch.no_grad()
@@ -245,7 +249,6 @@ def export_weights(network: PriorNetwork, average: dict[str, Tensor], path: Path
         for name, value in average.items()
         if not name.endswith("num_batches_tracked")
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(tensors, temporary, metadata={"network": json.dumps(network.describe())})
-    os.replace(temporary, path)
+    with via(path, "weights") as temporary:
+        save_file(tensors, temporary, metadata={"network": json.dumps(network.describe())})
     return path

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mousefacelift.commandline import add_config_argument, read_config
+from mousefacelift.commandline import add_config_argument, lease_devices, read_config
 from mousefacelift.core.splat_files import PLY_LAYOUTS
 from mousefacelift.errors import ConfigError
 
@@ -105,10 +105,8 @@ def _numbers(text: str) -> list[int]:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from mousefacelift import devices
-
     _check(args)
-    devices.acquire(args.gpus)
+    device = lease_devices(args)
     from tqdm import tqdm
 
     from mousefacelift.distill.generators.protocol import has_solid
@@ -120,7 +118,7 @@ def _run(args: argparse.Namespace) -> None:
     if generator is not None and has_solid(generator):
         jobs = _solids_of_pictures(args, generator, options)
     else:
-        model, sizes = read_model(args.model, "cuda" if args.gpus else "cpu")
+        model, sizes = read_model(args.model, device)
         size = sizes.image_size
         inputs = _samples_of_folders(args) if args.views else _samples_of_pictures(args, generator, size)
         jobs = (reconstruct_views(model.eval(), size, sample, args.out / name, options) for name, sample in inputs)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, canonical_fxfycxcy, orbit
-from mousefacelift.core.images import mask_bbox, premultiply, unpremultiply
+from mousefacelift.core.images import mask_bbox, zoom_rgba
 from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
 from mousefacelift.errors import DataError
@@ -84,25 +83,13 @@ def frame_picture(rgba: np.ndarray, size: int, elevation: float, name: str, area
     reach = 2 * max(middle[0] - x0, x1 - middle[0], middle[1] - y0, y1 - middle[1])
     scale = min(size * float(np.sqrt(area / alpha.sum())), LARGEST * size / reach)
     camera = orbit(0.0, elevation, CANONICAL_DISTANCE, canonical_fxfycxcy(size), size, size)
-    return View(_scale_about(rgba, scale, middle, size), camera, ViewFacts(details={"picture": name, "scale": scale}))
+    picture = zoom_rgba(rgba, np.full(2, scale), middle, np.full(2, size / 2), (size, size))
+    return View(picture, camera, ViewFacts(details={"picture": name, "scale": scale}))
 
 
 def reframe(view: View, size: int) -> View:
     """The view through canonical intrinsics at `size` pixels: same place and direction, an affine map of the pixels."""
     wanted = canonical_fxfycxcy(size)
-    fx, fy, cx, cy = view.camera.fxfycxcy
-    scale = wanted[0] / fx
-    picture = _scale_about(view.rgba, scale, np.array([cx, cy]), size, aspect=(wanted[1] / fy) / scale)
+    own = view.camera.fxfycxcy
+    picture = zoom_rgba(view.rgba, wanted[:2] / own[:2], own[2:], np.full(2, size / 2), (size, size))
     return View(picture, Camera(view.camera.w2c, wanted, size, size), view.facts)
-
-
-def _scale_about(rgba: np.ndarray, scale: float, middle: np.ndarray, size: int, aspect: float = 1.0) -> np.ndarray:
-    """[size, size, 4]: pixels scaled so that the point `middle` (pixel corners at integers) comes to the centre."""
-    times = max(1, int(np.ceil(1 / scale)))  # shrinking averages over the pixel
-    zoom = np.array([scale, scale * aspect]) * times
-    shift = size * times / 2 - zoom * middle + 0.5 * zoom - 0.5  # OpenCV counts from pixel centres
-    matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
-    warped = cv2.warpAffine(premultiply(rgba).astype(np.float32), matrix, (size * times,) * 2, flags=cv2.INTER_LINEAR)
-    if times > 1:
-        warped = cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA)
-    return unpremultiply(warped)

@@ -22,7 +22,7 @@ from mousefacelift.report.page import (
 
 QUALITY = (
     "hull_iou",
-    "containment",
+    "ray_agreement",
     "center_offset",
     "area_share",
     "border_share",
@@ -79,7 +79,7 @@ def _cameras(section: Section, recording: str, report: dict) -> None:
         "px before, "
         f"{number(refinement['held_out_after_px'])} px after); ring order {' '.join(map(str, report['ring_order']))}.",
     )
-    columns = ("azimuth", "elevation", "distance_mm", "hull_iou", "containment", "tangency_px")
+    columns = ("azimuth", "elevation", "distance_mm", "hull_iou", "ray_agreement", "tangency_px")
     section.add(
         "table",
         title=f"{recording}: cameras about the animal",

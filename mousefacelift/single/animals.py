@@ -21,6 +21,7 @@ from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, canonical_fxf
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.core.similarity import Similarity
+from mousefacelift.core.skinning import Skinner
 from mousefacelift.errors import ConfigError
 from mousefacelift.single.config import SingleConfig
 from mousefacelift.single.parts import label_views, part_labels, seen_vertices
@@ -32,7 +33,6 @@ from mousefacelift.virtual.mesh import MouseMesh, build_mouse
 from mousefacelift.virtual.painter import Scene, make_scene, paint_frame
 from mousefacelift.virtual.pose import Puppet
 from mousefacelift.virtual.rig import from_camera
-from mousefacelift.virtual.skin import Skinner
 from mousefacelift.virtual.stage import FLOOR_MM
 
 SEEDS = 2**41  # recordings have seeds below 2^32; training data of the project starts at other powers of two

@@ -6,12 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mousefacelift.config import config_hash
+from mousefacelift.core.files import file_hash
 from mousefacelift.distill.config import DistillConfig
 from mousefacelift.distill.generators.protocol import has_solid, hash_files
 from mousefacelift.distill.load_generator import known_area, load_generator
 from mousefacelift.distill.nearest.library import FILES, Library
 from mousefacelift.distill.view_sets import wanted_views
-from mousefacelift.lrm.weights import file_hash, read_model
+from mousefacelift.lrm.weights import read_model
 from mousefacelift.single.methods import GeneratedViews, NearestPoses, Reconstructor, SolidModel
 from mousefacelift.single.predict import Methods
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mousefacelift.core.cameras import Camera, project
+from mousefacelift.core.cameras import Camera, find_pixels, project
 from mousefacelift.virtual.mesh import MouseMesh
 from mousefacelift.virtual.raster import fill_depth
 
@@ -63,11 +63,8 @@ def seen_vertices(vertices: np.ndarray, faces: np.ndarray, cameras: Sequence[Cam
     seen = np.zeros(len(vertices), bool)
     for camera in cameras:
         depth = _depth(vertices, faces, camera)
-        pixels, z = project(camera, vertices)
-        column, row = np.floor(pixels).astype(int).T
-        inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
-        at = np.where(inside, depth[row.clip(0, camera.height - 1), column.clip(0, camera.width - 1)], -np.inf)
-        seen |= z < at + DEPTH_SLACK
+        row, column, inside, z = find_pixels(camera, vertices)
+        seen |= inside & (z < depth[row, column] + DEPTH_SLACK)
     return seen
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, read_config, read_seed
+from mousefacelift.commandline import add_config_argument, lease_devices, read_config, read_seed
 from mousefacelift.core.splat_files import FORMATS
 from mousefacelift.core.splits import Splits
 from mousefacelift.splats.config import SplatsConfig
@@ -52,25 +52,14 @@ def _command(subparsers, name: str, text: str, run) -> argparse.ArgumentParser:
     return parser
 
 
-def _start(args: argparse.Namespace) -> tuple[SplatsConfig, str]:
-    """The configuration and the torch device of a command."""
-    from mousefacelift import devices
-
-    devices.acquire(args.gpus)
-    import torch
-
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    return read_config(args, SplatsConfig, "splats"), "cuda" if args.gpus else "cpu"
-
-
 def read_held_out(path: Path | None) -> int | str | None:
     """The camera that the evaluation keeps unseen, from splits.json; None when there is none."""
     return None if path is None else Splits.read(path).held_out_camera
 
 
 def run_fit(args: argparse.Namespace) -> None:
-    config, device = _start(args)
+    config = read_config(args, SplatsConfig, "splats")
+    device = lease_devices(args)
     from mousefacelift.splats.chunk import fit_chunk
     from mousefacelift.splats.trust_calibration import read_trust
 
@@ -85,7 +74,8 @@ def run_fit(args: argparse.Namespace) -> None:
 
 
 def run_trust(args: argparse.Namespace) -> None:
-    config, device = _start(args)
+    config = read_config(args, SplatsConfig, "splats")
+    device = lease_devices(args)
     from mousefacelift.splats.trust_calibration import calibrate_recording
 
     document = calibrate_recording(args.indexes, args.out, config, read_seed(args), read_held_out(args.splits), device)
@@ -96,7 +86,8 @@ def run_trust(args: argparse.Namespace) -> None:
 
 
 def run_views(args: argparse.Namespace) -> None:
-    config, device = _start(args)
+    config = read_config(args, SplatsConfig, "splats")
+    device = lease_devices(args)
     from mousefacelift.splats.views_chunk import render_chunk
 
     document = render_chunk(args.fits, args.trust, args.out, config.novel, args.kind, args.samples, device)
@@ -107,7 +98,8 @@ def run_views(args: argparse.Namespace) -> None:
 
 
 def run_export(args: argparse.Namespace) -> None:
-    _start(args)
+    read_config(args, SplatsConfig, "splats")
+    lease_devices(args)
     from mousefacelift.splats.export import export_film, export_sequence
 
     if args.format == "mp4":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.gaussians import SH_C0, Gaussians
 from mousefacelift.splats.config import OptimiseConfig
 
 DEAD_OPACITY = 0.01
@@ -22,7 +22,7 @@ def stack_parameters(starts: Sequence[Gaussians], device: str | torch.device = "
         name: torch.stack([getattr(g, name) for g in starts]).to(device, torch.float32)
         for name in ("means", "quats", "scales", "opacities")
     }
-    rgb = torch.stack([g.sh[..., 0, :] * 0.28209479177387814 + 0.5 for g in starts]).to(device, torch.float32)
+    rgb = torch.stack([g.sh[..., 0, :] * SH_C0 + 0.5 for g in starts]).to(device, torch.float32)
     parameters = {
         "means": stacked["means"],
         "log_scales": stacked["scales"].clamp(*SCALE_RANGE).log(),

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from mousefacelift.core.cameras import Camera, project
+from mousefacelift.core.cameras import Camera, find_pixels
 from mousefacelift.core.hull import Hull
 
 NEARLY = 0.98  # voxels of a ray within this factor of its best are put back together
@@ -52,10 +52,8 @@ def round_hull(hull: Hull, masks: np.ndarray, cameras: Sequence[Camera], sigma: 
 
 def _pixel_of(camera: Camera, points: np.ndarray) -> np.ndarray:
     """Index of the pixel [P] that each point falls in, -1 outside the picture."""
-    pixels, z = project(camera, points)
-    column, row = np.floor(pixels).astype(np.int64).T
-    inside = (z > 0) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
-    return np.where(inside, row * camera.width + column, -1)
+    at = find_pixels(camera, points)
+    return np.where(at.inside, at.rows * camera.width + at.columns, -1)
 
 
 @numba.njit(cache=True, nogil=True)

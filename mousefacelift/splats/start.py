@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from mousefacelift.core.cameras import project
+from mousefacelift.core.cameras import find_pixels
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
 from mousefacelift.errors import DataError
@@ -109,10 +109,7 @@ def visible_colors(frame: FrameViews, hull: Hull, points: np.ndarray) -> np.ndar
     """
     seen, near = np.zeros((len(points), 4)), np.zeros((len(points), 4))
     for rgba, camera in zip(frame.rgba, frame.cameras, strict=True):
-        pixels, z = project(camera, points)
-        column, row = np.floor(pixels).astype(np.int64).T
-        inside = (z > 0) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
-        column, row = np.where(inside, column, 0), np.where(inside, row, 0)
+        row, column, inside, z = find_pixels(camera, points)
         sample = rgba[row, column]
         weight = np.where(inside, sample[:, 3], 0.0) * (sample[:, 3] > 0.5)
         visible = z <= hull_depth(hull, camera)[row, column] + VISIBLE_WITHIN * hull.voxel

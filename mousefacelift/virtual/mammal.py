@@ -1,9 +1,7 @@
 """A user's copy of the MAMMAL articulated mouse in place of the procedural one; nothing of it is part of this project.
 
-Reads a folder with the text files of `mouse_model/mouse_txt` (vertices.txt, faces_vert.txt, t_pose_joints.txt,
-parents.txt, joint_names.txt, skinning_weights.txt: joint, vertex, weight; textures.txt, faces_tex.txt),
-`keypoint22_mapper.json` there or one folder up, and `poses.npz`: `pose_rotvec` [T, J, 3] radians, optional `bone_scale`
-[J], `global_scale` (mm per unit), `translation_mm` [T, 3], `fps` (20 when absent). Rest pose: head -y, tail +y, up +z.
+`formats.mammal` reads it; here it gets the coat, regions and keypoints of a virtual animal. `keypoint22_mapper.json`
+lies beside the text files or one folder up.
 """
 
 from __future__ import annotations
@@ -14,26 +12,16 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial.transform import Rotation
 
+from mousefacelift.core.skinning import Pose
 from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.formats.mammal import FILES, ArticulatedMesh, read_mammal, read_poses, require_mammal
 from mousefacelift.virtual import coat, loft
 from mousefacelift.virtual.anatomy import Animal
 from mousefacelift.virtual.body_parts import BARE, EYE, FUR
 from mousefacelift.virtual.mesh import MouseMesh
-from mousefacelift.virtual.skin import Pose
 
-FILES = (
-    "vertices.txt",
-    "faces_vert.txt",
-    "t_pose_joints.txt",
-    "parents.txt",
-    "joint_names.txt",
-    "skinning_weights.txt",
-    "textures.txt",
-    "faces_tex.txt",
-    "poses.npz",
-)
+NEEDED = (*FILES, "joint_names.txt", "textures.txt", "faces_tex.txt", "poses.npz")
 _NAKED = ("paw", "tail_", "ear_")  # joints whose skin has no fur
 
 
@@ -45,31 +33,11 @@ class MammalPuppet:
     """
 
     def __init__(self, folder: str | Path, animal: Animal) -> None:
-        self._folder = Path(folder)
-        missing = [name for name in FILES if not (self._folder / name).is_file()]
-        if missing:
-            raise DataError(
-                "virtual.mesh is not a folder of MAMMAL text files and poses",
-                where=str(folder),
-                got=f"no {', '.join(missing)}",
-                expected=", ".join(FILES),
-                hint="copy mouse_model/mouse_txt of your MAMMAL_mouse and put poses.npz into it",
-            )
-        with np.load(self._folder / "poses.npz", allow_pickle=False) as content:
-            poses = dict(content)
-        if "pose_rotvec" not in poses:
-            raise DataError(f"{self._folder / 'poses.npz'} holds no pose_rotvec", got=", ".join(poses))
-        scale = float(poses.get("global_scale", 1.0))
-        self.mesh = read_mammal_mesh(self._folder, scale, animal)
-        self._rotvec = poses["pose_rotvec"].astype(np.float64)
-        count, joints = self._rotvec.shape[:2]
-        if joints != len(self.mesh.joints):
-            raise DataError(
-                "poses and mesh have different joints", where=str(folder), got=joints, expected=len(self.mesh.joints)
-            )
-        self._bones = np.asarray(poses.get("bone_scale", np.ones(joints)), np.float64)
-        self._translation = np.asarray(poses.get("translation_mm", np.zeros((count, 3))), np.float64)
-        self.rate, self.behaviour = float(poses.get("fps", 20.0)), np.full(count, -1)
+        root = require_mammal(folder, NEEDED)
+        body = read_mammal(root)
+        self._poses = read_poses(root / "poses.npz", len(body.joints))
+        self.mesh = dress_mammal(root, body.scaled(self._poses.scale), animal)
+        self.rate, self.behaviour = self._poses.fps, np.full(len(self._poses.rotvec), -1)
 
     def steps(self, frames: int, fps: float) -> np.ndarray:
         """[frames] pose of each video frame.
@@ -78,63 +46,38 @@ class MammalPuppet:
             ConfigError: the recording would be longer than the motion.
         """
         steps = np.round(np.arange(frames) * self.rate / fps).astype(int)
-        if steps[-1] >= len(self._rotvec):
+        if steps[-1] >= len(self._poses.rotvec):
             raise ConfigError(
                 "virtual.frames asks for more than the motion in poses.npz",
                 got=f"{frames} frames at {fps} per second",
-                expected=f"at most {int((len(self._rotvec) - 1) * fps / self.rate) + 1}",
+                expected=f"at most {int((len(self._poses.rotvec) - 1) * fps / self.rate) + 1}",
             )
         return steps
 
     def pose(self, step: int) -> Pose:
-        """Global transforms of all joints: G_j = G_parent R_j, P_j = P_parent + G_parent (J_j - J_parent) b_j."""
-        local, mesh = Rotation.from_rotvec(self._rotvec[step]).as_matrix(), self.mesh
-        rotations, positions = np.empty_like(local), np.empty((len(local), 3))
-        for j, parent in enumerate(mesh.parents):
-            if parent < 0:
-                rotations[j], positions[j] = local[j], mesh.joints[j]
-                continue
-            rotations[j] = rotations[parent] @ local[j]
-            offset = (mesh.joints[j] - mesh.joints[parent]) * self._bones[j]
-            positions[j] = positions[parent] + rotations[parent] @ offset
-        return Pose(rotations, positions + self._translation[step])
+        """Global transforms of all joints."""
+        return self._poses.pose(self.mesh.joints, self.mesh.parents, step)
 
 
-def read_mammal_mesh(folder: Path, scale: float, animal: Animal) -> MouseMesh:
-    """The mesh of a folder of MAMMAL text files, `scale` mm per unit, dressed in an animal's coat."""
-    vertices, joints = (scale * np.loadtxt(folder / name) for name in ("vertices.txt", "t_pose_joints.txt"))
-    faces, faces_uv = (np.loadtxt(folder / name).astype(np.int64) for name in ("faces_vert.txt", "faces_tex.txt"))
-    uv = np.loadtxt(folder / "textures.txt")[:, :2]
-    parents = np.loadtxt(folder / "parents.txt").astype(np.int64).ravel()
-    names = tuple((folder / "joint_names.txt").read_text().split())
-    joint, vertex, value = np.loadtxt(folder / "skinning_weights.txt").T
-    if not len(names) == len(parents) == len(joints) or faces.max() >= len(vertices) or joint.max() >= len(joints):
-        raise DataError(
-            "the MAMMAL files do not belong together",
-            where=str(folder),
-            got=f"{len(vertices)} vertices, {len(joints)} joints, {len(parents)} parents, {len(names)} names",
-        )
-    weights = np.zeros((len(vertices), len(joints)))
-    weights[vertex.astype(int), joint.astype(int)] = value
-    if not weights.sum(1).all():
-        raise DataError("vertices without skinning weight", where=str(folder), got=int((weights.sum(1) == 0).sum()))
-    weights /= weights.sum(1, keepdims=True)
+def dress_mammal(folder: Path, body: ArticulatedMesh, animal: Animal) -> MouseMesh:
+    """The MAMMAL mouse in mm, dressed in an animal's coat; texture coordinates and keypoints come from its folder."""
+    vertices, faces, names, weights = body.vertices, body.faces, body.names, body.weights.toarray()
     part, region, fur = _regions(vertices, faces, weights, names)
     looks = _looks(vertices, faces, region, fur, names, weights, animal)
     return MouseMesh(
         vertices,
         faces,
-        uv,
-        faces_uv,
+        np.loadtxt(folder / "textures.txt")[:, :2],
+        np.loadtxt(folder / "faces_tex.txt").astype(np.int64),
         region=region,
         part=part,
         fur=fur,
         **looks,
         weights=weights,
         joint_names=names,
-        parents=parents,
-        joints=joints,
-        keypoints=_keypoint_rows(folder, len(vertices), len(joints)),
+        parents=body.parents,
+        joints=body.joints,
+        keypoints=_keypoint_rows(folder, len(vertices), len(body.joints)),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from mousefacelift.core.skinning import Pose
 from mousefacelift.virtual.anatomy import SIDES, TAIL_JOINTS
 from mousefacelift.virtual.gait import FEET, Steps, plan_steps
 from mousefacelift.virtual.mesh import MouseMesh
 from mousefacelift.virtual.motion import RATE, Track
-from mousefacelift.virtual.skin import Pose
 
 # Pitch in degrees (nose up positive) that each behaviour adds at each spine joint.
 _PITCH = {

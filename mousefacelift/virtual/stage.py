@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mousefacelift.core.skinning import Pose, Skinner
 from mousefacelift.errors import ConfigError
 from mousefacelift.virtual import coat, light, mesh, motion, rig
 from mousefacelift.virtual.anatomy import Animal, pick_animal
@@ -14,7 +15,6 @@ from mousefacelift.virtual.config import VirtualConfig
 from mousefacelift.virtual.mammal import MammalPuppet
 from mousefacelift.virtual.painter import Scene, make_scene
 from mousefacelift.virtual.pose import Puppet
-from mousefacelift.virtual.skin import Pose, Skinner
 
 FLOOR_MM = 0.15  # lowest height of the skin
 

@@ -22,13 +22,13 @@ import numpy as np
 from mousefacelift.config import load
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.files import write_text
+from mousefacelift.core.skinning import Pose
 from mousefacelift.errors import DataError
 from mousefacelift.virtual.anatomy import KEYPOINTS
 from mousefacelift.virtual.config import VirtualConfig
 from mousefacelift.virtual.motion import BEHAVIOURS, RATE
 from mousefacelift.virtual.painter import Scene, paint_frame
 from mousefacelift.virtual.rig import Lens, from_camera
-from mousefacelift.virtual.skin import Pose
 from mousefacelift.virtual.stage import Stage, build_stage
 
 CHUNK = 250  # frames per vertices file

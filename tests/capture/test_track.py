@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 
 from mousefacelift.capture.config import LocateConfig, RecordingSource
+from mousefacelift.capture.exclusions import exclude_frames, exclude_outliers, find_cuts
 from mousefacelift.capture.place import Place
-from mousefacelift.capture.track import (
-    correlation_time,
-    exclude_frames,
-    exclude_outliers,
-    find_cuts,
-    make_track,
-    smooth,
-    upright,
-)
+from mousefacelift.capture.track import correlation_time, make_track, smooth, upright
 from mousefacelift.core.cameras import project
 from mousefacelift.errors import DataError
 
@@ -89,12 +82,12 @@ def test_correlation_time_of_a_known_walk():
     assert correlation_time(frames, circle, [], 100.0) == pytest.approx(np.arccos(0.5), rel=0.1)
 
 
-def agreement(frame, hull_iou, containment=(1.0, 1.0, 1.0)):
+def agreement(frame, hull_iou, ray_agreement=(1.0, 1.0, 1.0)):
     return Place(
         frame,
         np.zeros(3),
         np.array(hull_iou),
-        np.array(containment),
+        np.array(ray_agreement),
         np.full(3, 1000),
         np.zeros(3),
         np.zeros((3, 4, 2)),
@@ -110,7 +103,7 @@ def scattered(rng, spread, frames=40):
     "bad, told",
     [
         (agreement(24, [0.94, 0.76, 0.95]), "hull IoU 0.76 in view 1"),
-        (agreement(24, [0.95, 0.94, 0.95], [1, 1, 0.80]), "containment 0.80 in view 2"),
+        (agreement(24, [0.95, 0.94, 0.95], [1, 1, 0.80]), "ray agreement 0.80 in view 2"),
     ],
 )
 def test_a_frame_in_which_one_view_disagrees_is_excluded_unless_included(rng, bad, told):

@@ -12,8 +12,8 @@ from mousefacelift.core.hull import (
     cast_silhouettes,
     hull_depth,
     project_hull,
-    silhouette_scores,
 )
+from mousefacelift.core.silhouette_scores import silhouette_scores
 from mousefacelift.errors import DataError
 
 SIZE = 96

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mousefacelift.core.cameras import ring
+from mousefacelift.core.provenance import code_version
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts, check_writable, signed_degrees
 from mousefacelift.core.samples import Sample, View, read_document, read_sample, seen_views, write_sample
 from mousefacelift.core.splits import Splits
@@ -79,6 +80,16 @@ def test_what_readers_need_is_asked_of_the_writer(facts, view, missing):
         check_writable(facts, [view], "s")
     with pytest.raises(DataError, match="a camera twice"):
         check_writable(REAL, [ViewFacts(1), ViewFacts(1)], "s")
+
+
+def test_a_samples_code_is_that_of_the_stage_that_wrote_it(tmp_path):
+    views = tuple(View(np.zeros((8, 8, 4), np.float32), camera, ViewFacts(i)) for i, camera in enumerate(ring(2, 8)))
+    for writer in ("mousefacelift.splats.novel", "mousefacelift.objects.make"):
+        stage = {"__name__": writer, "write_sample": write_sample}
+        exec("def make(folder, sample): write_sample(folder, sample)", stage)
+        stage["make"](tmp_path / writer, Sample(views, REAL))
+        assert read_sample(tmp_path / writer).facts.code == code_version((writer,))
+    assert code_version(("mousefacelift.splats.novel",)) != code_version(("mousefacelift.objects.make",))
 
 
 def test_a_sample_says_by_which_code_and_tools_it_was_written(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,13 @@ from mousefacelift.core.cameras import Camera, canonical_fxfycxcy, orbit, rays
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.core.splits import Splits
+from mousefacelift.dataset.build import build_dataset
+from mousefacelift.dataset.config import AugmentConfig, DatasetConfig, GateConfig, LoaderConfig
+from mousefacelift.dataset.manifest import Manifest
 
+QUICK = DatasetConfig(gate=GateConfig(mask_size=32))
+CONFIG = json.dumps({"dataset": {"gate": {"mask_size": 32}}, "seed": 0})
+PLAIN = LoaderConfig(image_size=32, augment=AugmentConfig(False, 0.0, 0, 0, 0))
 RIG_AZIMUTHS = (217.1, 29.9, 96.1, 334.7, 160.0, 281.2)  # the real rig about the mean mouse position
 RIG_ELEVATIONS = (7.6, 22.1, 9.7, 8.0, 21.8, 23.9)
 PARTS = (
@@ -85,3 +92,22 @@ def toy_chunks(tmp_path_factory) -> tuple[list[Path], Splits]:
     ]
     track = {"recording": "m1", "fps": 10.0, "frames": list(range(24)), "cuts": [], "correlation_time_s": 0.2}
     return indexes, split_recordings([track], SplitConfig())
+
+
+@pytest.fixture(scope="module")
+def built(toy_chunks, tmp_path_factory):
+    """Folder with copies of the toy chunks and, in `dataset`, the dataset built from them."""
+    root = tmp_path_factory.mktemp("built")
+    indexes, splits = toy_chunks
+    folders = []
+    for index in indexes:
+        folders.append(root / index.parent.parent.name / index.parent.name)
+        shutil.copytree(index.parent, folders[-1])
+    build_dataset([folder / "index.json" for folder in folders], splits, root / "dataset", QUICK)
+    return root
+
+
+@pytest.fixture(scope="module")
+def manifest(built):
+    """The toy dataset, opened."""
+    return Manifest.open(built / "dataset")

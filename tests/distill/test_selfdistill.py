@@ -140,7 +140,7 @@ def test_a_chunk_is_written_with_true_cameras_and_provenance(toy_chunk, threshol
     for view in sample.views:
         truth = toy_view(view.camera, HEADING)
         assert ((view.rgba[..., 3] > 0.5) == (truth.rgba[..., 3] > 0.5)).mean() > 0.99
-        assert view.facts.details["input"] != 5 and view.facts.details["scores"]["containment"] > 0.8
+        assert view.facts.details["input"] != 5 and view.facts.details["scores"]["inside_share"] > 0.8
         assert view.facts.parents and 0 < view.facts.score <= 1
     record = json.loads((chunk / "candidates.json").read_text())
     assert record["summary"]["candidates"] == 30 and sum(record["summary"]["status"].values()) == 30
@@ -174,7 +174,7 @@ def test_commands_train_and_distil_from_files(toy_chunk, tmp_path, capsys, gener
     assert "foreground PSNR" in capsys.readouterr().out
     assert {p.name for p in (tmp_path / "gen").iterdir()} >= {"generator.json"} | files
     assert main(["distill", "gate", *photos, "--out", gate, "--config-json", text]) == 0
-    assert "containment" in capsys.readouterr().out
+    assert "inside_share" in capsys.readouterr().out
     source = json.loads((toy_chunk / "chunk/index.json").read_text())
     source["items"] = source["items"][:2]
     (toy_chunk / "chunk/two.json").write_text(json.dumps(source))

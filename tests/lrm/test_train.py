@@ -18,7 +18,7 @@ from mousefacelift.lrm.model_config import PRESETS
 from mousefacelift.lrm.models import preset_of
 from mousefacelift.lrm.run import chosen_precision, plan_sampler, prepare
 from mousefacelift.lrm.step import batch_loss, learning_rate, take_step
-from mousefacelift.lrm.train import check_alarm, check_applied, train
+from mousefacelift.lrm.train import check_alarm, check_updates, train
 from mousefacelift.lrm.weights import read_facts, read_model, write_model
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.data_sections import training as training_section
@@ -79,15 +79,14 @@ def test_a_step_that_is_not_finite_is_skipped_and_leaves_no_trace(request_for, p
 @pytest.mark.parametrize("applied,stops", [(89, True), (90, False)])
 def test_less_than_nine_tenths_applied_steps_stop_a_run(request_for, applied, stops):
     run = prepare(request_for(steps=400))
-    run.state.applied, run.state.skipped = applied, 100 - applied
-    run.state.step = 99
-    check_applied(run)  # too early to judge
-    run.state.step = 100
+    run.state.applied, run.state.skipped, run.state.step = applied, 99 - applied, 99
+    check_updates(run)  # too early to judge
+    run.state.skipped, run.state.step = 100 - applied, 100
     if stops:
         with pytest.raises(GateFailure, match="only 89 of 100 training steps"):
-            check_applied(run)
+            check_updates(run)
     else:
-        check_applied(run)
+        check_updates(run)
 
 
 def test_a_run_too_short_for_the_guard_is_judged_at_its_end_and_stays_stopped(request_for):

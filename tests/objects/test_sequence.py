@@ -2,48 +2,20 @@
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from mousefacelift.core.cameras import project
 from mousefacelift.core.samples import read_sample
 from mousefacelift.errors import ConfigError, DataError
+from mousefacelift.formats.mammal import read_mammal
 from mousefacelift.objects.batch import describe
 from mousefacelift.objects.config import ObjectsConfig, ScansConfig
 from mousefacelift.objects.scans import Scan, render_scans
 from mousefacelift.objects.sequence import open_sequence
-from mousefacelift.objects.skinning import ArticulatedMesh, make_weights, pose_mesh, read_mammal
 
+from ..core.test_skinning import arm
 from .shapes import sphere
 
 SMALL = ObjectsConfig(size=48, supersampling=2, scans=ScansConfig(views=4))
-
-
-def arm():
-    """Two bones along x, each vertex bound to one."""
-    vertices = np.array([[0.5, 0, 0], [1.5, 0, 0], [1.5, 0.2, 0]])
-    joints = np.array([[0.0, 0, 0], [1.0, 0, 0]])
-    weights = make_weights(np.array([0, 1, 1]), np.array([0, 1, 2]), np.ones(3), (3, 2), "arm")
-    return ArticulatedMesh(vertices, np.array([[0, 1, 2]]), joints, np.array([-1, 0]), weights)
-
-
-def test_the_rest_pose_is_the_mesh_itself():
-    assert np.allclose(pose_mesh(arm(), np.zeros((2, 3))), arm().vertices)
-
-
-def test_bending_the_elbow_moves_only_the_forearm_about_the_joint():
-    posed = pose_mesh(arm(), [[0, 0, 0], [0, 0, np.pi / 2]])
-    assert np.allclose(posed, [[0.5, 0, 0], [1, 0.5, 0], [0.8, 0.5, 0]])
-
-
-def test_bones_stretch_and_the_whole_is_scaled_and_moved():
-    posed = pose_mesh(arm(), np.zeros((2, 3)), [1.0, 2.0], 10.0, (1, 2, 3))
-    assert np.allclose(posed, [[6, 2, 3], [26, 2, 3], [26, 4, 3]])
-
-
-def test_turning_the_root_turns_everything(rng):
-    turn = rng.normal(size=3)
-    posed = pose_mesh(arm(), np.stack([turn, np.zeros(3)]))
-    assert np.allclose(posed, arm().vertices @ Rotation.from_rotvec(turn).as_matrix().T)
 
 
 def write_mammal(folder, kit):

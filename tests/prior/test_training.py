@@ -41,8 +41,8 @@ def test_a_training_that_was_cut_off_goes_on_exactly(shard, tmp_path, tiny):
     second = Trainer([shard], tmp_path / "parts", SHORT, 0, 32)
     assert second.step == first.step
     second.run()
-    for name, value in whole.average.items():
-        torch.testing.assert_close(second.average[name], value, rtol=0, atol=0, msg=name)
+    for name, value in whole.average.values.items():
+        torch.testing.assert_close(second.average.values[name], value, rtol=0, atol=0, msg=name)
 
 
 def test_exported_weights_give_the_averaged_network_in_half_precision(shard, tmp_path, tiny):
@@ -51,7 +51,7 @@ def test_exported_weights_give_the_averaged_network_in_half_precision(shard, tmp
     assert loaded.config == trainer.network.config
     for name, value in loaded.state_dict().items():
         if value.is_floating_point():
-            torch.testing.assert_close(value, trainer.average[name].half().float(), msg=name)
+            torch.testing.assert_close(value, trainer.average.values[name].half().float(), msg=name)
     assert torch.equal(loaded.mirror, trainer.network.mirror)
 
 

@@ -21,7 +21,7 @@ CAMERA = {
     "elevation": 8.3,
     "distance_mm": 313.2,
     "hull_iou": 0.99,
-    "containment": 1.0,
+    "ray_agreement": 1.0,
     "tangency_px": 0.2,
     "shift_px": [1.5, -2.0],
     "rotation_deg": [0.0, 0.0, 0.0],

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import trimesh
 
+from mousefacelift.core.skinning import Pose, Skinner
 from mousefacelift.virtual import anatomy, body_parts, mesh, motion, pose
-from mousefacelift.virtual.skin import Pose, Skinner
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
+from mousefacelift.core.skinning import Skinner
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.virtual import truth
 from mousefacelift.virtual.anatomy import Animal
 from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
 from mousefacelift.virtual.mammal import MammalPuppet
 from mousefacelift.virtual.record import write_recording
-from mousefacelift.virtual.skin import Skinner
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import copy
 import pytest
 import yaml
 
-from mousefacelift import codehash
 from mousefacelift import workflow as flow
+from mousefacelift.core import provenance
 from mousefacelift.schema import complete
 from tests.rules import ROOT, declared_stages
 
@@ -182,7 +182,7 @@ def closure(module):
         name = pending.pop()
         if name not in seen:
             seen.add(name)
-            pending += codehash._read_module(name)[1]
+            pending += provenance._read_module(name)[1]
     return seen
 
 

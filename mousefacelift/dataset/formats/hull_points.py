@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mousefacelift.core.cameras import Camera, project
+from mousefacelift.core.cameras import Camera, find_pixels
 from mousefacelift.core.hull import carve_hull_tight
 from mousefacelift.core.samples import Sample
+from mousefacelift.core.spread import spread
 from mousefacelift.errors import DataError
 
 RESOLUTION, MOST = 48, 4000
@@ -32,7 +33,7 @@ def hull_points(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
             hint="export as nerfstudio, which needs no points",
         )
     points = hull.surface_points()
-    points = points[np.unique(np.linspace(0, len(points) - 1, MOST).round().astype(int))]
+    points = points[spread(len(points), MOST)]
     return points, _colors(points, sample)
 
 
@@ -40,10 +41,8 @@ def _colors(points: np.ndarray, sample: Sample) -> np.ndarray:
     """Mean colour of each point over the views in whose silhouette it falls; no depth is tested."""
     total, weight = np.zeros((len(points), 3)), np.full((len(points), 1), 1e-9)
     for view in sample.views:
-        pixels, depth = project(view.camera, points)
-        columns, rows = np.floor(np.where(depth[:, None] > 0, pixels, -1)).astype(int).T
-        inside = (columns >= 0) & (columns < view.camera.width) & (rows >= 0) & (rows < view.camera.height)
-        seen = view.rgba[rows.clip(0, view.camera.height - 1), columns.clip(0, view.camera.width - 1)] * inside[:, None]
+        rows, columns, inside, _ = find_pixels(view.camera, points)
+        seen = view.rgba[rows, columns] * inside[:, None]
         scale = 255.0 if view.rgba.dtype == np.uint8 else 1.0
         total += seen[:, :3] / scale * (seen[:, 3:] / scale)
         weight += seen[:, 3:] / scale

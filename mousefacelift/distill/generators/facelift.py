@@ -8,25 +8,37 @@ not a no-op), the condition image rounded to half precision.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera, azimuth_elevation, circular_difference
 from mousefacelift.core.images import composite
 from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
-from mousefacelift.distill.config import SamplerConfig
+from mousefacelift.distill.config import GeneratorConfig, SamplerConfig, TrainingConfig
 from mousefacelift.distill.generators.facelift_attention import SparseViewAttention, set_view_attention
-from mousefacelift.distill.generators.facelift_folder import FaceLiftParts
+from mousefacelift.distill.generators.facelift_folder import FaceLiftParts, load_facelift
 from mousefacelift.distill.generators.pose_network import PoseEmbedding, pose_features
-from mousefacelift.distill.generators.protocol import check_foreground, matte, noise_source
-from mousefacelift.distill.view_sets import ViewSet
+from mousefacelift.distill.generators.protocol import (
+    Asked,
+    check_foreground,
+    hash_files,
+    matte,
+    noise_source,
+    torch_dtype,
+)
+from mousefacelift.distill.making import Making
+from mousefacelift.distill.view_sets import VIEW_SETS, ViewSet
+from mousefacelift.errors import DataError
 
 Draw = Callable[[tuple[int, ...]], Tensor]  # standard normal noise of one photo, in the order the sampler asks for it
 DECODE_BATCH = 6
+HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"
 
 
 class PoseAdapter(torch.nn.Module):
@@ -208,3 +220,51 @@ def nearest_prompts(source: Camera, cameras: Sequence[Camera], declared: ViewSet
         )
         for camera in cameras
     ]
+
+
+def make(making: Making) -> tuple[dict, dict]:
+    """Fine-tune the published UNet and a pose adapter on the photos; see `protocol.Recipe`."""
+    from safetensors.torch import save_file
+
+    from mousefacelift.distill.facelift_training import TRAINED_FILE, FaceLiftBatches, Trainable
+
+    config, declared = making.config, VIEW_SETS["facelift"]
+    parts = load_parts(config)
+    torch.manual_seed(making.seed)  # the adapter's first weights
+    module = Trainable(parts, config.training)
+    batches = FaceLiftBatches(parts, making.photos, declared, config.training, making.seed)
+    key = config_hash([asdict(config.training), parts.weights, making.seed, [i.frame for i in making.photos.items]])
+    facts = making.train(module, batches.loss, key)
+    save_file(module.trained(), making.out / TRAINED_FILE)
+    generator = FaceLiftGenerator(parts, declared, config.sampler, declared, module.adapter.eval())
+    document = {
+        "mode": config.training.mode,
+        "lora_rank": config.training.lora_rank,
+        "base": parts.weights,
+        "weights": hash_files(making.out, [TRAINED_FILE]),
+        "key": key,
+    }
+    return document, making.judge(generator) | facts
+
+
+def load(asked: Asked) -> FaceLiftGenerator:
+    """The fine-tuned generator; see `protocol.Recipe`."""
+    from mousefacelift.distill.facelift_training import TRAINED_FILE, Trainable
+
+    root = asked.require((TRAINED_FILE,), "the fine-tuned generator", HINT)
+    parts, document = load_parts(asked.config), asked.document
+    if parts.weights != document["base"]:
+        raise DataError(
+            "the fine-tuned generator was made from other published weights", where=asked.config.weights, hint=HINT
+        )
+    training = TrainingConfig(mode=document["mode"], lora_rank=document["lora_rank"], gradient_checkpointing=False)
+    module = Trainable(parts, training)
+    module.load_trained(root / TRAINED_FILE)
+    parts.weights = parts.weights | document["weights"]
+    return FaceLiftGenerator(parts, asked.views, asked.config.sampler, VIEW_SETS["facelift"], module.adapter.eval())
+
+
+def load_parts(config: GeneratorConfig) -> FaceLiftParts:
+    """The published pipeline of `config.weights`, on the device that is there."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return load_facelift(config.weights, config.prompt_embeddings, torch_dtype(config), device)

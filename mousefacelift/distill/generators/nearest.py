@@ -7,19 +7,19 @@ the library, it finds that frame's own splat.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NearestConfig
-from mousefacelift.distill.generators.protocol import Solid, check_foreground, hash_files, require_files
+from mousefacelift.distill.generators.protocol import Asked, Solid, check_foreground, hash_files, require_files
+from mousefacelift.distill.making import Making
 from mousefacelift.distill.nearest.find import find_nearest
 from mousefacelift.distill.nearest.library import FILES, Library
-from mousefacelift.distill.view_sets import ViewSet
+from mousefacelift.distill.view_sets import VIEW_SETS, ViewSet
 
 HINT = "mousefacelift distill library --rings INDEX.json ... --splits SPLITS.json --out FOLDER"
 
@@ -33,17 +33,6 @@ class NearestGenerator:
     def __init__(self, library: Library, view_set: ViewSet, config: NearestConfig, weights: dict[str, str]) -> None:
         self.library, self.view_set, self.config, self.weights = library, view_set, config, weights
         self.resolution = library.size
-
-    @classmethod
-    def load(cls, folder: str | Path, view_set: ViewSet, config: NearestConfig) -> NearestGenerator:
-        """The generator whose folder names its library.
-
-        Raises:
-            MissingWeights: the library is not there.
-        """
-        document = json.loads((Path(folder) / "generator.json").read_text())
-        root = require_files(Path(folder) / document["library"], FILES, "the nearest generator", HINT)
-        return cls(Library.read(root), view_set, config, hash_files(root, FILES[:1]))
 
     def own_camera(self, camera: Camera) -> Camera:
         """`camera` at this generator's size."""
@@ -74,3 +63,21 @@ class NearestGenerator:
             images = render_pictures(answer.gaussians, targets)
             views.append([View(rgba, camera, facts) for rgba, camera in zip(images, targets, strict=True)])
         return views
+
+
+def make(making: Making) -> tuple[dict, dict]:
+    """Nothing is trained; the library is named, and judged on held frames. See `protocol.Recipe`."""
+    root = require_files(making.library or "", FILES, "the nearest generator", HINT)
+    weights = hash_files(root, FILES[:1])
+    generator = NearestGenerator(Library.read(root), VIEW_SETS["sixty"], NearestConfig(), weights)
+    return {"library": os.path.relpath(root, making.out), "weights": weights}, making.judge(generator)
+
+
+def load(asked: Asked) -> NearestGenerator:
+    """The generator whose folder names its library; see `protocol.Recipe`.
+
+    Raises:
+        MissingWeights: the library is not there.
+    """
+    root = require_files(asked.root / asked.document["library"], FILES, "the nearest generator", HINT)
+    return NearestGenerator(Library.read(root), asked.views, asked.nearest, hash_files(root, FILES[:1]))

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mousefacelift.config import load
+from mousefacelift.config import config_hash
+from mousefacelift.config import load as load_section
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.images import premultiply, unpremultiply
 from mousefacelift.core.records import ViewFacts
@@ -24,13 +25,16 @@ from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NetworkConfig, SamplerConfig
 from mousefacelift.distill.generators.pose_network import PoseNetwork, pose_features
 from mousefacelift.distill.generators.protocol import (
+    Asked,
     change_camera,
     check_foreground,
     hash_files,
     noise_source,
     require_files,
 )
-from mousefacelift.distill.view_sets import ViewSet
+from mousefacelift.distill.making import Making
+from mousefacelift.distill.photos import fit_focal
+from mousefacelift.distill.view_sets import VIEW_SETS, ViewSet
 
 FILES = ("generator.json", "model.safetensors")
 HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"
@@ -122,7 +126,7 @@ class PoseGenerator:
 
         root = require_files(folder, FILES, "the pose generator", HINT)
         document = json.loads((root / "generator.json").read_text())
-        network = PoseNetwork(load(NetworkConfig, document["network"], "generator.json.network"))
+        network = PoseNetwork(load_section(NetworkConfig, document["network"], "generator.json.network"))
         network.load_state_dict(load_file(root / "model.safetensors"))
         return cls(network, float(document["focal"]), view_set, sampler, hash_files(root, FILES[1:]))
 
@@ -159,6 +163,33 @@ class PoseGenerator:
         ]
 
 
-def describe(network: NetworkConfig, focal: float, facts: dict) -> dict:
-    """The content of generator.json."""
-    return {"kind": "pose", "network": asdict(network), "focal": focal, **facts}
+def make(making: Making) -> tuple[dict, dict]:
+    """Train the network on the photos; see `protocol.Recipe`."""
+    from safetensors.torch import save_file
+
+    from mousefacelift.distill.pose_training import PoseBatches, pose_loss
+
+    config, seed = making.config, making.seed
+    torch.manual_seed(seed)
+    network, focal = PoseNetwork(config.network), fit_focal(making.photos)
+    frames = [item.frame for item in making.photos.items]
+    key = config_hash([asdict(config.network), asdict(config.training), seed, focal, frames])
+    batches = PoseBatches(making.photos, config.network, focal, config.training, seed)
+    network.mean.copy_(batches.mean())
+
+    def loss(module: PoseNetwork, number: int) -> Tensor:
+        device = next(module.parameters()).device
+        return pose_loss(module, tuple(x.to(device) for x in batches.batch(number)), config.training, seed, number)
+
+    facts = making.train(network, loss, key)
+    network = network.to("cpu")
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, making.out / FILES[1])
+    generator = PoseGenerator(network, focal, VIEW_SETS["sixty"], config.sampler, {})  # asked for given cameras alone
+    report = making.judge(generator) | facts | {"parameters": sum(p.numel() for p in network.parameters())}
+    weights = hash_files(making.out, FILES[1:])
+    return {"network": asdict(config.network), "focal": focal, "weights": weights, "key": key}, report
+
+
+def load(asked: Asked) -> PoseGenerator:
+    """The trained generator; see `protocol.Recipe`."""
+    return PoseGenerator.load(asked.root, asked.views, asked.config.sampler)

@@ -6,15 +6,20 @@ shipped network. All views of one photo share one solid.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera
 from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import View
-from mousefacelift.distill.generators.protocol import Solid, check_foreground, hash_files, require_files
-from mousefacelift.distill.view_sets import ViewSet
+from mousefacelift.distill.generators.protocol import Asked, Solid, check_foreground, hash_files, require_files
+from mousefacelift.distill.making import Making
+from mousefacelift.distill.view_sets import VIEW_SETS, ViewSet
+from mousefacelift.prior.adapt import adapt_network, save_adapted
 from mousefacelift.prior.familiar import describe_familiarity
 from mousefacelift.prior.fit import FitConfig
 from mousefacelift.prior.model import SHIPPED, load_prior
@@ -81,3 +86,30 @@ class PriorGenerator:
 def _facts(found: Reconstruction) -> dict:
     facts = {"residual": round(found.residual, 5), "heading": round(found.heading, 1)}
     return facts | describe_familiarity(found)
+
+
+def make(making: Making) -> tuple[dict, dict]:
+    """Adapt the shipped network (or `prior.weights`) to the photos; see `protocol.Recipe`."""
+    started, config = time.perf_counter(), making.config.prior
+    weights = Path(config.weights) if config.weights else SHIPPED
+    network, facts = load_prior(weights), {}
+    if config.steps:
+        frames = [making.photos.views(i) for i in range(len(making.photos))]
+        found = adapt_network(network, frames, config, making.seed)
+        facts = {
+            "fit_residuals": [round(r, 5) for r in found.residuals],
+            "points_loss": [round(v, 4) for v in found.losses],
+        }
+    save_adapted(network, making.out / FILES[1])
+    size, hashes = making.photos.views(0)[0].rgba.shape[0], hash_files(making.out, FILES[1:])
+    network = load_prior(making.out / FILES[1])
+    generator = PriorGenerator(network, VIEW_SETS["sixty"], config.view_steps, size, hashes)
+    report = making.judge(generator, own_camera=lambda camera: camera)
+    report |= facts | {"elapsed_s": time.perf_counter() - started, "train_frames": len(making.photos)}
+    key = config_hash([asdict(config), hash_files(weights.parent, [weights.name]), making.seed])
+    return {"size": size, "weights": hashes, "key": key}, report
+
+
+def load(asked: Asked) -> PriorGenerator:
+    """The adapted generator; see `protocol.Recipe`."""
+    return PriorGenerator.load(asked.root, asked.views, asked.config.prior.view_steps, asked.document["size"])

@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import torch
 
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.files import file_hash
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.images import premultiply, unpremultiply
+from mousefacelift.core.images import zoom_rgba
 from mousefacelift.core.samples import View
+from mousefacelift.distill.config import GeneratorConfig, NearestConfig
 from mousefacelift.distill.view_sets import ViewSet
 from mousefacelift.errors import DataError, MissingWeights
 
@@ -72,6 +74,49 @@ class SolidGenerator(Generator, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A generator that is asked for: what `distill train` left of it, and how it shall answer.
+
+    Args:
+        root: its folder. document: the content of generator.json.
+        views: that it shall paint.
+        nearest: how the nearest filmed pose is looked for.
+    """
+
+    root: Path
+    document: dict
+    views: ViewSet
+    config: GeneratorConfig
+    nearest: NearestConfig
+
+    def require(self, files: Sequence[str], what: str, hint: str) -> Path:
+        """The folder, when every expected file is in it; MissingWeights otherwise."""
+        return require_files(self.root, files, what, hint)
+
+
+class Recipe(Protocol):
+    """What the module `generators/NAME.py` of a kind of generator has."""
+
+    def make(self, making: Any) -> tuple[dict, dict]:
+        """Train, adapt or check a generator, of a `distill.making.Making`; the content of generator.json, and the
+        validation."""
+        ...
+
+    def load(self, asked: Asked) -> Generator:
+        """The generator of a folder that `make` wrote.
+
+        Raises:
+            MissingWeights, DataError: the folder is not complete, or belongs to other weights.
+        """
+        ...
+
+
+def torch_dtype(config: GeneratorConfig) -> torch.dtype:
+    """torch's type of `config.precision`."""
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[config.precision]
+
+
 def has_solid(generator: Generator) -> bool:
     """Whether a generator is a `SolidGenerator`: then no reconstructor is needed behind it."""
     return hasattr(generator, "solid")
@@ -90,14 +135,7 @@ def noise_source(seed: int) -> torch.Generator:
 
 def hash_files(folder: Path, files: Sequence[str]) -> dict[str, str]:
     """{file: SHA-256} of files of a weights folder, for provenance."""
-    hashes = {}
-    for name in files:
-        digest = hashlib.sha256()
-        with open(folder / name, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        hashes[name] = digest.hexdigest()
-    return hashes
+    return {name: file_hash(folder / name) for name in files}
 
 
 def require_files(folder: str | Path, files: Sequence[str], what: str, hint: str) -> Path:
@@ -136,17 +174,8 @@ def change_camera(rgba: np.ndarray, camera: Camera, new: Camera) -> np.ndarray:
 
     A camera that only changes its intrinsics moves pixels by an affine map; shrinking averages over the pixel.
     """
-    scale = np.array([new.fxfycxcy[0] / camera.fxfycxcy[0], new.fxfycxcy[1] / camera.fxfycxcy[1]])
-    times = max(1, int(np.ceil(1.0 / scale.min())))
-    middle, new_middle = camera.fxfycxcy[2:] - 0.5, new.fxfycxcy[2:] * times - 0.5  # OpenCV: pixel centres at integers
-    scale = scale * times
-    shift = new_middle - scale * middle
-    matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
-    size = (new.width * times, new.height * times)
-    warped = cv2.warpAffine(premultiply(rgba).astype(np.float32), matrix, size, flags=cv2.INTER_LINEAR)
-    if times > 1:
-        warped = cv2.resize(warped, (new.width, new.height), interpolation=cv2.INTER_AREA)
-    return unpremultiply(warped)
+    scale = new.fxfycxcy[:2] / camera.fxfycxcy[:2]
+    return zoom_rgba(rgba, scale, camera.fxfycxcy[2:], new.fxfycxcy[2:], (new.width, new.height))
 
 
 def matte(rgb: np.ndarray, background: float, low: float = 0.02, high: float = 0.10) -> np.ndarray:

@@ -21,12 +21,13 @@ from torch.nn import functional as F
 from mousefacelift.core.images import composite
 from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
-from mousefacelift.distill.config import SamplerConfig
+from mousefacelift.distill.config import GeneratorConfig, SamplerConfig
 from mousefacelift.distill.generators.facelift import clip_pixels
 from mousefacelift.distill.generators.facelift_attention import set_view_attention
-from mousefacelift.distill.generators.protocol import check_foreground, matte, noise_source
+from mousefacelift.distill.generators.protocol import Asked, check_foreground, matte, noise_source, torch_dtype
 from mousefacelift.distill.generators.zero123plus_folder import Zero123PlusParts, load_zero123plus
-from mousefacelift.distill.view_sets import ViewSet
+from mousefacelift.distill.making import Making
+from mousefacelift.distill.view_sets import VIEW_SETS, ViewSet
 from mousefacelift.errors import ConfigError, DataError
 
 TILE, COLUMNS, ROWS = 320, 2, 3
@@ -166,6 +167,22 @@ class Zero123PlusGenerator:
                 ]
             )
         return made
+
+
+def make(making: Making) -> tuple[dict, dict]:
+    """Used as published: nothing is trained, the weights are checked, and validation has nothing to compare."""
+    generator = _of_config(making.config, VIEW_SETS["zero123plus_v1.2"])
+    report = {"alarms": [], "note": "used as published; its views lie between the rig's cameras, the gate judges them"}
+    return {"weights": generator.weights}, report
+
+
+def load(asked: Asked) -> Zero123PlusGenerator:
+    """The published generator of the configured folder; see `protocol.Recipe`."""
+    return _of_config(asked.config, asked.views)
+
+
+def _of_config(config: GeneratorConfig, views: ViewSet) -> Zero123PlusGenerator:
+    return Zero123PlusGenerator.load(config.weights, views, config.sampler, torch_dtype(config))
 
 
 def split_tiles(image: np.ndarray, tile: int = TILE) -> list[np.ndarray]:

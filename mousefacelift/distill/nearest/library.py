@@ -19,8 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mousefacelift.core.cameras import circular_difference
 from mousefacelift.core.files import write_bytes, write_text
 from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.spread import spread
 from mousefacelift.distill.nearest.descriptor import describe_picture
 from mousefacelift.errors import DataError
 
@@ -96,7 +98,9 @@ class Library:
             one = Found(
                 int(self.owner[view]), float(self.azimuth[view]), float(self.elevation[view]), float(distance[view])
             )
-            if all(one.pose != other.pose or _apart(one.azimuth, other.azimuth) > 30 for other in found):
+            if all(
+                one.pose != other.pose or abs(circular_difference(one.azimuth, other.azimuth)) > 30 for other in found
+            ):
                 found.append(one)
             if len(found) == count:
                 break
@@ -180,13 +184,9 @@ def build_library(
 
 def _usual_distances(codes: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """[101] percentiles of the distance from probe views to the nearest view of another splat."""
-    probes = np.unique(np.linspace(0, len(codes) - 1, min(PROBES, len(codes))).round().astype(int))
+    probes = spread(len(codes), PROBES)
     nearest = []
     for probe in probes:
         squares = np.square(codes - codes[probe]).sum(1)
         nearest.append(np.sqrt(squares[owner != owner[probe]].min()))
     return np.percentile(nearest, np.arange(101)).astype(np.float32)
-
-
-def _apart(a: float, b: float) -> float:
-    return abs((a - b + 180) % 360 - 180)

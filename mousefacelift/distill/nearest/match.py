@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.cameras import Camera, azimuth_elevation
+from mousefacelift.core.cameras import Camera, azimuth_elevation, circular_difference
 from mousefacelift.core.gaussians import SH_C0, Gaussians
 from mousefacelift.core.images import mask_bbox, mask_iou, premultiply
 from mousefacelift.core.render import published_render, render
@@ -232,4 +232,4 @@ def _blurred(images: np.ndarray) -> np.ndarray:
 
 def library_turn(camera: Camera, azimuth: float) -> float:
     """Degrees by which a splat must turn so that `camera` sees what its library's view at `azimuth` shows."""
-    return float((azimuth_elevation(camera)[0] - azimuth + 180) % 360 - 180)
+    return float(circular_difference(azimuth_elevation(camera)[0], azimuth))
