@@ -86,7 +86,7 @@ def read_mammal(folder: str | Path) -> ArticulatedMesh:
         DataError: a file is missing, the files do not belong together, or a vertex has no weight.
     """
     folder = require_mammal(folder)
-    vertices, faces, joints, parents, triples = (np.loadtxt(folder / name) for name in FILES)
+    vertices, faces, joints, parents, triples = (np.loadtxt(folder / name, ndmin=2) for name in FILES)
     faces, parents = faces.astype(np.int64), parents.astype(np.int64).reshape(-1)
     names = folder / "joint_names.txt"
     words = tuple(names.read_text().split()) if names.is_file() else ()
