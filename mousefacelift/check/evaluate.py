@@ -158,7 +158,7 @@ def mean_images(manifest: Manifest, judged: Sequence[Item], size: int) -> Means:
             )
         for row in own[:: max(1, len(own) // MEAN_FRAMES)]:
             for view in read_sample(manifest.folder_of(row)).views:
-                key = (recording, view.facts.camera)
+                key = (recording, view.facts.rig_camera)
                 sums.setdefault(key, ladder.RunningMean()).add(resize_rgba(view.rgba, size, size))
     return {key: running.image() for key, running in sums.items()}
 

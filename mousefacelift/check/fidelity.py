@@ -69,7 +69,7 @@ def fg_ssim(prediction, target, mask, margin: int = BOX_MARGIN) -> torch.Tensor:
     """
     prediction, target, mask = as_tensor(prediction), as_tensor(target), as_mask(mask)
     _same_shape(prediction, target, mask)
-    lead, height, width = mask.shape[:-2], *mask.shape[-2:]
+    lead, (height, width) = mask.shape[:-2], mask.shape[-2:]
     flat_prediction, flat_target = (t.reshape(-1, *t.shape[-3:]) for t in (prediction, target))
     values = torch.full((flat_target.shape[0],), torch.nan)
     for item, item_mask in enumerate(mask.reshape(-1, height, width)):

@@ -72,6 +72,7 @@ class CollapseGatherer:
         """Keep the small images [T] of a swap: inputs of another frame, cameras of this one."""
         unseen = [i for i in range(len(item.targets)) if not item.is_input[i]]
         small = {item.cameras[i]: stack([shrink(images[i])], self.background)[0].half() for i in unseen}
+        assert item.swap_frame is not None  # of an item of kind "swap"
         self.swaps.append(((item.recording, item.swap_frame), (item.recording, item.frame), small))
 
     def summary(self) -> dict:

@@ -206,7 +206,7 @@ def mean_images(index: Path, dataset: Path, size: int) -> dict[tuple[str, int], 
                 raise DataError(f"recording '{recording}' has no training frames to take the mean image of")
             for row in own[:: max(1, len(own) // MEAN_FRAMES)]:
                 for view in read_sample(manifest.folder_of(row)).views:
-                    sums[recording, view.facts.camera].add(resized(view, size).rgba)
+                    sums[recording, view.facts.rig_camera].add(resized(view, size).rgba)
     for row in (row for row in rows if row["truth"] is not None and row["knows_camera"]):
         sample = read_sample(Path(index).parent / row["sample"], row["targets"])
         for key, view in zip(mean_keys(row), sample.views, strict=True):

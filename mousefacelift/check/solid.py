@@ -126,8 +126,8 @@ def surface_points(alpha: np.ndarray, depth: np.ndarray, cameras: Sequence[Camer
     for image, z, camera in zip(alpha, depth, cameras, strict=True):
         rows, columns = np.nonzero(image > 0.5)
         points.append(unproject(camera, np.stack([columns + 0.5, rows + 0.5], -1), z[rows, columns]))
-    points = np.concatenate(points)
-    return points[np.linspace(0, len(points) - 1, min(POINTS, len(points))).astype(int)]
+    seen = np.concatenate(points)
+    return seen[np.linspace(0, len(seen) - 1, min(POINTS, len(seen))).astype(int)]
 
 
 def surface_scores(points: np.ndarray, truth: np.ndarray) -> dict[str, float]:

@@ -238,6 +238,12 @@ def azimuth_elevation(camera: Camera | np.ndarray, about=(0.0, 0.0, 0.0)) -> tup
     return azimuth, float(np.degrees(np.arcsin(np.clip(offset[2] / max(distance, 1e-12), -1, 1)))), distance
 
 
+def signed_degrees(angle: float) -> float:
+    """`angle` in (-180, 180]."""
+    turned = (angle + 180.0) % 360.0 - 180.0
+    return 180.0 if turned == -180.0 else turned
+
+
 def circular_difference(a, b):
     """Signed difference a - b of angles in degrees, in [-180, 180)."""
     return (np.asarray(a, np.float64) - b + 180.0) % 360.0 - 180.0

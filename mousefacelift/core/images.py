@@ -38,7 +38,7 @@ def decode_rgba8(data: bytes, where: str) -> np.ndarray:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if pixels is not None:
             wide = pixels.dtype == np.uint16
-            return cv2.cvtColor((pixels >> 8).astype(np.uint8) if wide else pixels, cv2.COLOR_BGRA2RGBA)
+            return cv2.cvtColor(np.right_shift(pixels, 8).astype(np.uint8) if wide else pixels, cv2.COLOR_BGRA2RGBA)
     elif is_png:
         try:
             image = Image.open(io.BytesIO(data))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +58,7 @@ class LPIPS(nn.Module):
         total = image.new_zeros(())
         for number, (stage, weight) in enumerate(zip(self.stages, self.weights, strict=True)):
             pair = F.max_pool2d(pair, 2) if number else pair
-            for convolution in stage:
+            for convolution in cast(nn.ModuleList, stage):
                 pair = F.relu(convolution(pair))
             first, second = (pair / (torch.linalg.vector_norm(pair, dim=1, keepdim=True) + 1e-10)).chunk(2)
             total = total + ((first - second).square() * weight).sum(1).mean()
@@ -75,7 +76,8 @@ def load_lpips(path: Path | None = None) -> LPIPS:
         with open(path, "rb") as stream:
             tree = _NumpyOnly(stream).load()
         model, arrays = LPIPS(), iter(tree["VGG16_0"][f"Conv_{i}"] for i in range(13))
-        for convolution in (layer for stage in model.stages for layer in stage):
+        layers: list[Any] = [layer for stage in model.stages for layer in cast(nn.ModuleList, stage)]
+        for convolution in layers:
             entry = next(arrays)
             convolution.weight.copy_(torch.from_numpy(entry["kernel"]).permute(3, 2, 0, 1))
             convolution.bias.copy_(torch.from_numpy(entry["bias"]))

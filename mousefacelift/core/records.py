@@ -108,6 +108,13 @@ class ViewFacts(Record):
         _check(self, "seed", self.seed is None or _is_whole(self.seed), "a whole number")
         _check_details(self)
 
+    @property
+    def rig_camera(self) -> int:
+        """The number of the camera that filmed it; DataError for what no camera filmed."""
+        if self.camera is None:
+            raise DataError("a view that should be a photo says no camera", got=f"generator '{self.generator}'")
+        return self.camera
+
     def is_camera(self, camera: int | str | None) -> bool:
         """Whether this is the picture of `camera`, a number or a name; nothing is the picture of None."""
         if camera is None:
@@ -266,12 +273,6 @@ def check_writable(facts: SampleFacts, views: list[ViewFacts], where: str) -> No
         raise DataError(
             f"sample {where} cannot be written", got=f"without {', '.join(missing)}", likely="a fault of its stage"
         )
-
-
-def signed_degrees(angle: float) -> float:
-    """`angle` in (-180, 180]."""
-    turned = (angle + 180.0) % 360.0 - 180.0
-    return 180.0 if turned == -180.0 else turned
 
 
 def _check(record: object, name: str, good: bool, expected: str) -> None:

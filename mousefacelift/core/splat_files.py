@@ -79,7 +79,7 @@ def read_vertices(path: Path) -> np.ndarray:
 
 
 def _gaussians_of(table: np.ndarray, path: Path) -> Gaussians:
-    names = table.dtype.names
+    names = table.dtype.names or ()
     needed = [
         *"xyz",
         *(f"f_dc_{c}" for c in range(3)),
@@ -207,14 +207,14 @@ def _stored(gaussians: Gaussians) -> dict[str, np.ndarray]:
             hint="write each scene of the batch to its own file",
         )
     opacity = gaussians.opacities.detach().double().clamp(0, 1)
-    arrays = {
+    tensors = {
         "means": gaussians.means,
         "quats": gaussians.quats,
         "scales": gaussians.scales.detach().double().clamp_min(1e-30).log(),
         "opacity": torch.logit(opacity).clamp(-MAX_LOGIT, MAX_LOGIT),
         "sh": gaussians.sh,
     }
-    arrays = {name: np.ascontiguousarray(value.detach().cpu().numpy(), np.float32) for name, value in arrays.items()}
+    arrays = {name: np.ascontiguousarray(value.detach().cpu().numpy(), np.float32) for name, value in tensors.items()}
     broken = [name for name, value in arrays.items() if not np.isfinite(value).all()]
     if broken:
         raise DataError("Gaussians with NaN or infinite values are not written", where=", ".join(broken))

@@ -92,9 +92,8 @@ def write_mp4(
                         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
                         stream.height, stream.width = rgb.shape[:2]
                         stream.pix_fmt = "yuv420p"
-                        stream.options = {"crf": str(crf), "preset": preset, "threads": "1"} | (
-                            {"g": str(gop)} if gop else {}
-                        )
+                        options: dict[str, object] = {"crf": str(crf), "preset": preset, "threads": "1"}
+                        stream.options = options | ({"g": str(gop)} if gop else {})
                     container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")))
                     count += 1
                 if stream is not None:

@@ -68,7 +68,8 @@ def build_dataset(indexes: Sequence[Path], splits: Splits, out: Path, config: Da
 def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) -> Rows:
     """Rows of all chunks. Real samples come first: they are the context in which generated ones are judged."""
     ordered = sorted({Path(index).resolve() for index in indexes})
-    first, later = [], []
+    first: list[Path] = []
+    later: list[Path] = []
     for index in ordered:
         (first if source_of(index) == "real" else later).append(index)
     parts.mkdir(parents=True, exist_ok=True)

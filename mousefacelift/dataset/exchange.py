@@ -125,10 +125,10 @@ def import_folders(
     return document
 
 
-def read_folder(name: str, folder: Path, meta: dict) -> Sample:
+def read_folder(name: str, folder: Path, facts: SampleFacts) -> Sample:
     """The sample in a folder of the format `name`; whatever is wrong with its files is a DataError that names it."""
     with readable(folder, f"{name} folder"):
-        return READERS[name](folder, meta)
+        return READERS[name](folder, facts)
 
 
 def _refuse_equal_names(items: Sequence[tuple[str, Path]]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -175,9 +176,9 @@ def _read_table(path: Path, schema: pa.Schema, columns) -> pa.Table:
         return table
 
 
-def _columns(table: pa.Table) -> dict[str, np.ndarray]:
+def _columns(table: pa.Table) -> dict[str, Any]:
     """Plain numpy arrays of the hot columns: words as objects by code, hashes as [rows, 16] bytes."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in table.column_names:
         column = table.column(name).unify_dictionaries().combine_chunks()
         if pa.types.is_dictionary(column.type):

@@ -11,7 +11,7 @@ shuffled epochs in proportion to their weight, each as often as its weight says,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
@@ -60,7 +60,7 @@ class _Epochs:
     rows: np.ndarray
     weights: np.ndarray
     key: tuple[int, int]
-    order: object = field(init=False)
+    order: Callable[[int], np.ndarray] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", lru_cache(maxsize=4)(self._order))

@@ -8,7 +8,7 @@ from PIL import Image
 
 def resize_lanczos(rgba: np.ndarray, size: int) -> np.ndarray:
     """uint8 [size, size, 4] of straight-alpha RGBA uint8 [H, W, 4]: Pillow's Lanczos on premultiplied colours."""
-    return np.asarray(Image.fromarray(rgba, "RGBA").resize((size, size), Image.LANCZOS))
+    return np.asarray(Image.fromarray(rgba, "RGBA").resize((size, size), Image.Resampling.LANCZOS))
 
 
 def blend(rgba: np.ndarray, background: np.ndarray, keep_alpha: bool) -> np.ndarray:

@@ -53,7 +53,9 @@ def scan_index(index: Path, gate: GateConfig, real_folders: dict[tuple[str, int]
     Args:
         real_folders: (recording, frame) -> folder of the real sample: context of the gate for generated samples.
     """
-    samples, views, damaged = [], [], []
+    samples: list[dict] = []
+    views: list[dict] = []
+    damaged = []
     for item in read_index(index)["items"]:
         folder = index.parent / item["name"]
         if not ItemRow.from_row(item, str(index)).has_sample:

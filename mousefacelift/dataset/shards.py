@@ -13,6 +13,7 @@ import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -101,7 +102,7 @@ def _index(names: list[str], files: list[Path], build: str, splits: list[str]) -
 
 
 def _record(row: int, folder: Path) -> dict:
-    record = {"__key__": f"{row:08d}", "cameras.json": (folder / CAMERAS_FILE).read_bytes()}
+    record: dict[str, Any] = {"__key__": f"{row:08d}", "cameras.json": (folder / CAMERAS_FILE).read_bytes()}
     for index, frame in enumerate(json.loads(record["cameras.json"])["frames"]):
         record[f"cam_{index:03d}.png"] = (folder / frame["file_path"]).read_bytes()
     return record

@@ -21,11 +21,11 @@ import numpy as np
 
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
-from mousefacelift.core.cameras import Camera, angle_between, azimuth_elevation
+from mousefacelift.core.cameras import Camera, angle_between, azimuth_elevation, signed_degrees
 from mousefacelift.core.files import write_bytes, write_text
 from mousefacelift.core.images import write_png
 from mousefacelift.core.provenance import code_version
-from mousefacelift.core.records import ItemRow, ViewFacts, signed_degrees
+from mousefacelift.core.records import ItemRow, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_document, read_sample, write_sample
 from mousefacelift.distill.candidate_sheet import candidate_sheet
 from mousefacelift.distill.config import DistillConfig

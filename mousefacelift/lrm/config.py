@@ -125,7 +125,7 @@ class TrainConfig:
     """steps between validations"""
     validation_frames: int = 12
     """samples of the val split that are judged, evenly spread"""
-    validation_source: Literal[SOURCES] = "real"
+    validation_source: Literal[SOURCES] = "real"  # type: ignore[valid-type]
     """source of those samples"""
     save_every: int = 100
     """steps between checkpoints"""

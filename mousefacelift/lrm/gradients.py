@@ -60,7 +60,7 @@ class StepGradients:
         self.taken += 1
         is_pair = self.taken - self.start == 2
         if is_pair or self.start % 2 or self.taken == self.first + self.per_process:
-            self.tree.add(self.start, self.taken - self.start, [p.grad for p in self._held()])
+            self.tree.add(self.start, self.taken - self.start, [p.grad for p in self._held() if p.grad is not None])
             self.start = self.taken
             if self.taken < self.first + self.per_process:
                 for parameter in self.parameters:

@@ -12,6 +12,7 @@ import dataclasses
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -92,7 +93,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
         )
     try:
         if path.suffix == ".safetensors":
-            document = {"model": load_file(path)}
+            document: dict[str, Any] = {"model": load_file(path)}
         else:
             document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError) as error:
@@ -101,14 +102,14 @@ def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
             got=str(error).splitlines()[0],
             likely="a truncated download, or a pickle that holds code",
         ) from error
-    state = document.get("model", document) if isinstance(document, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    stored: Any = document.get("model", document) if isinstance(document, dict) else None
+    if not isinstance(stored, dict) or not all(isinstance(value, torch.Tensor) for value in stored.values()):
         raise MissingWeights(f"checkpoint {path} holds no state dict", expected='{"model": {name: tensor}}')
-    state = {name.removeprefix("module."): value for name, value in state.items()}
+    state = {name.removeprefix("module."): value for name, value in stored.items()}
     facts = {
         key: document[key] for key in ("fwdbwd_pass_step", "param_update_step") if isinstance(document.get(key), int)
     }
-    return state, facts | {"holds": sorted(document) if state is not document else ["model"]}
+    return state, facts | {"holds": sorted(document) if stored is not document else ["model"]}
 
 
 def sizes_of(state: dict[str, torch.Tensor], head_dim: int, where: object) -> ModelConfig:

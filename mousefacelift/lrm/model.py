@@ -8,7 +8,7 @@ moving, turning or scaling the world. Expected world: Z up, subject at the origi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -147,7 +147,8 @@ class GSLRM(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=self.config.init_std)
-        for head in (self.gaussian_upsampler.linear, self.pixel_gaussian_decoder[1]):
+        heads: tuple[Any, ...] = (self.gaussian_upsampler.linear, self.pixel_gaussian_decoder[1])
+        for head in heads:
             nn.init.normal_(head.weight, std=self.config.head_init_std)
         nn.init.trunc_normal_(self.gaussian_position_embeddings, std=0.02)
 

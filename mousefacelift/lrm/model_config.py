@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mousefacelift.config import section
 
 
@@ -58,7 +60,7 @@ class ModelConfig:
 
 # What every size of this project's own shares: a budget pays for no lesson that the input already holds, and depth
 # starts in the nearer part of the hull, Gaussians with a deviation of 0.4 pixels.
-OWN = {
+OWN: dict[str, Any] = {
     "uses_alpha": True,
     "depth_range": 1.0,
     "depth_logit_offset": -1.0,

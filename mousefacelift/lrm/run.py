@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
@@ -84,9 +85,9 @@ def prepare(request: TrainRequest) -> Run:
     sampler = make_sampler(request, manifest, accelerator.process_index, accelerator.num_processes)
     model, sizes = start_model(config, request.seed)
     sizes = dataclasses.replace(sizes, image_size=check_image_size(request.loader.image_size, sizes))
-    model.checkpoints_activations = config.checkpoint_activations
+    cast(Any, model).checkpoints_activations = config.checkpoint_activations
     if config.compile:
-        for layer in model.layers:
+        for layer in cast(nn.ModuleList, model.layers):
             layer.compile()
     model = choose_trainable(model, config)
     optimizer = torch.optim.AdamW(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -71,8 +72,9 @@ def choose_trainable(model: nn.Module, config: TrainConfig) -> nn.Module:
                 got=config.frozen_share,
                 expected="between 0 and 1",
             )
-        fixed = round(config.frozen_share * len(model.layers))
-        for part in (*model.stem(), *model.layers[:fixed]):
+        layers = cast(nn.ModuleList, model.layers)
+        fixed = round(config.frozen_share * len(layers))
+        for part in (*cast(Any, model).stem(), *layers[:fixed]):
             part.requires_grad_(False)
     return model
 

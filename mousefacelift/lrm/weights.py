@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -60,7 +61,7 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> tuple[torch.
     folder = Path(folder)
     try:
         facts = read_facts(folder)
-        sizes = load(reconstructor(facts.get("kind", "gslrm"), "kind").sizes, facts.get("model"), "model")
+        sizes: Any = load(reconstructor(facts.get("kind", "gslrm"), "kind").sizes, facts.get("model"), "model")
     except ConfigError as error:
         raise MissingWeights(
             f"{folder} holds a reconstructor of another architecture",

@@ -22,11 +22,12 @@ from mousefacelift.core.cameras import (
     azimuth_elevation,
     canonical_fxfycxcy,
     orbit,
+    signed_degrees,
 )
 from mousefacelift.core.cameras import ring as ring_cameras
 from mousefacelift.core.files import write_bytes
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts, signed_degrees
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.splats.config import NovelConfig
 from mousefacelift.splats.score import render_views

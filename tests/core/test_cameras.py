@@ -10,11 +10,13 @@ from mousefacelift.core.cameras import (
     azimuth_elevation,
     canonical_fxfycxcy,
     circular_difference,
+    find_pixels,
     look_at,
     orbit,
     project,
     rays,
     ring,
+    signed_degrees,
     unproject,
 )
 from mousefacelift.core.similarity import Similarity
@@ -96,3 +98,17 @@ def test_what_is_not_a_camera_is_refused(break_camera, word):
 def test_aiming_behind_is_refused():
     with pytest.raises(CameraError, match="behind"):
         aim_at(orbit(0, 0, 2.7, canonical_fxfycxcy(64), 64, 64), np.array([10.0, 0, 0]))
+
+
+def test_signed_degrees_have_one_name_for_each_direction():
+    assert [signed_degrees(a) for a in (0.0, 190.0, -190.0, 180.0, -180.0, 540.0)] == [0, -170, 170, 180, 180, 180]
+
+
+def test_points_fall_into_the_pixels_that_they_project_to_and_others_are_outside():
+    camera = orbit(30.0, 10.0, 2.7, (60.0, 60.0, 16.0, 12.0), 32, 24)
+    axis = camera.R[2]
+    points = np.array([[0.0, 0, 0], 5 * axis - 3 * camera.R[0], camera.center - axis])  # middle, left of it, behind
+    found = find_pixels(camera, points)
+    assert found.inside.tolist() == [True, False, False]
+    assert (found.rows[0], found.columns[0]) == (12, 16) and found.depth[0] == pytest.approx(2.7)
+    assert found.rows[1:].tolist() == found.columns[1:].tolist() == [0, 0] and found.depth[2] < 0

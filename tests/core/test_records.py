@@ -8,7 +8,7 @@ import pytest
 
 from mousefacelift.core.cameras import ring
 from mousefacelift.core.provenance import code_version
-from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts, check_writable, signed_degrees
+from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts, check_writable
 from mousefacelift.core.samples import Sample, View, read_document, read_sample, seen_views, write_sample
 from mousefacelift.core.splits import Splits
 from mousefacelift.errors import DataError
@@ -118,16 +118,18 @@ def test_derived_facts_keep_the_moment_and_nothing_else():
     assert made == SampleFacts("distilled", "m1", frame=3, time_s=0.3, licence="own", seed=4, details={"segment": 1})
 
 
+def test_only_what_a_camera_filmed_has_a_rig_camera():
+    assert ViewFacts(3).rig_camera == 3
+    with pytest.raises(DataError, match="says no camera"):
+        ViewFacts(generator="pose", score=0.5).rig_camera  # noqa: B018
+
+
 def test_a_camera_is_meant_by_number_or_name_and_never_by_place():
     views = [ViewFacts(5, "cam_f"), ViewFacts(2, "cam_c"), ViewFacts(0, "cam_a")]
     assert seen_views(views, 5, "s") == [1, 2] and seen_views(views, "cam_c", "s") == [0, 2]
     assert seen_views(views, None, "s") == [0, 1, 2] and seen_views(views, 7, "s") == [0, 1, 2]
     with pytest.raises(DataError, match="which camera took it"):
         seen_views([ViewFacts()], 0, "s")
-
-
-def test_signed_degrees_have_one_name_for_each_direction():
-    assert [signed_degrees(a) for a in (0.0, 190.0, -190.0, 180.0, -180.0, 540.0)] == [0, -170, 170, 180, 180, 180]
 
 
 def test_splits_survive_the_disk_and_refuse_what_is_not_theirs(tmp_path):

@@ -13,6 +13,7 @@ from mousefacelift.core.images import (
     resize_rgba,
     unpremultiply,
     write_png,
+    zoom_rgba,
 )
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_sample, view_hash, write_sample
@@ -117,3 +118,14 @@ def test_a_folder_that_holds_more_than_a_sample_is_refused_and_untouched(tmp_pat
     with pytest.raises(DataError, match="no part of a sample"):
         write_sample(tmp_path / "s", make_sample(rng, views=2))
     assert (tmp_path / "s" / stranger).read_text() == "mine" and len(read_sample(tmp_path / "s").views) == 3
+
+
+@pytest.mark.parametrize("scale", [0.25, 1.0, 2.0])
+def test_zooming_keeps_the_point_that_it_is_about(scale):
+    rgba = np.zeros((32, 48, 4), np.float32)
+    rgba[8:16, 20:28] = [0.2, 0.4, 0.6, 1.0]  # its middle is at (24, 12), pixel corners at whole numbers
+    shown = zoom_rgba(rgba, np.full(2, scale), np.array([24.0, 12.0]), np.array([20.0, 16.0]), (40, 32))
+    rows, columns = np.nonzero(shown[..., 3] > 0.5)
+    assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((20.0, 16.0))
+    assert len(rows) == pytest.approx(64 * scale**2, rel=0.1)
+    np.testing.assert_allclose(shown[16, 20], [0.2, 0.4, 0.6, 1.0], atol=1e-6)

@@ -7,6 +7,8 @@ embedded: permuting the views with their rays permutes the output.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -178,6 +180,6 @@ class UNet(nn.Module):
             x, more = run(level, x, views)
             skips += more
         x = run(self.mid_block, x, views)
-        for level in self.up_blocks:
+        for level in cast(Iterable[UpLevel], self.up_blocks):
             x = run(level, x, [skips.pop() for _ in level.nets], views)
         return self.conv_out(F.silu(self.norm_out(x)))
