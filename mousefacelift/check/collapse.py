@@ -25,6 +25,8 @@ import torch
 from mousefacelift.check.fidelity import as_mask, as_tensor, fg_psnr, full_psnr, soft_coverage
 from mousefacelift.errors import DataError
 
+RANK_COLUMNS = 1 << 14  # numbers of every image that `effective_rank` holds in double precision at a time
+
 
 @dataclass(frozen=True)
 class CollapseThresholds:
@@ -178,9 +180,13 @@ def input_swap(swapped_prediction, target_of_input, target_of_cameras) -> float:
 
 def effective_rank(images) -> float:
     """exp(entropy) of the spectrum of the covariance of images [N, ...]: how many directions they really vary in."""
-    flat = as_tensor(images).flatten(1).double()
-    flat -= flat.mean(0)
-    values = torch.linalg.eigvalsh(flat @ flat.T).clamp_min(0)
+    flat = as_tensor(images).flatten(1)
+    products = torch.zeros(len(flat), len(flat), dtype=torch.float64)
+    for columns in flat.split(RANK_COLUMNS, 1):  # in double precision a few at a time: hundreds of frames are large
+        part = columns.double()
+        part -= part.mean(0)
+        products += part @ part.T
+    values = torch.linalg.eigvalsh(products).clamp_min(0)
     if values.sum() <= 1e-12:
         return 0.0
     share = values / values.sum()

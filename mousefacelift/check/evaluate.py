@@ -175,28 +175,24 @@ def answers(prediction: Prediction, means: Means) -> dict[str, list[np.ndarray]]
 
 
 def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[dict]:
-    """One row of fidelity metrics per method and target."""
-    item = prediction.item
-    truth = stack([view.rgba for view in prediction.truth], config.background)
-    mask = torch.from_numpy(np.stack([view.rgba[..., 3] > 0.5 for view in prediction.truth]))
-    rows = []
+    """One row of fidelity metrics per method and target; one picture is compared at a time."""
+    item, rows = prediction.item, []
     for method, images in shown.items():
-        alpha = torch.from_numpy(np.stack([image[..., 3] for image in images]))
-        metrics = per_image(stack(images, config.background), truth, mask, alpha)
-        values = {name: numbers.tolist() for name, numbers in metrics.items()}
-        rows += [
-            {
-                "method": method,
-                "protocol": item.protocol,
-                "split": item.split,
-                "recording": item.recording,
-                "frame": item.frame,
-                "camera": target.camera,
-                "is_input": target.is_input,
-                **{name: numbers[i] for name, numbers in values.items()},
-            }
-            for i, target in enumerate(item.targets)
-        ]
+        for target, true, image in zip(item.targets, prediction.truth, images, strict=True):
+            picture, truth = stack([image, true.rgba], config.background)
+            mask, alpha = torch.from_numpy(true.rgba[..., 3] > 0.5), torch.from_numpy(image[..., 3])
+            rows.append(
+                {
+                    "method": method,
+                    "protocol": item.protocol,
+                    "split": item.split,
+                    "recording": item.recording,
+                    "frame": item.frame,
+                    "camera": target.camera,
+                    "is_input": target.is_input,
+                    **{name: float(value) for name, value in per_image(picture, truth, mask, alpha).items()},
+                }
+            )
     return rows
 
 

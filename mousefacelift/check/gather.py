@@ -76,7 +76,7 @@ class CollapseGatherer:
         self.swaps.append(((item.recording, item.swap_frame), (item.recording, item.frame), small))
 
     def summary(self) -> dict:
-        """Metrics and findings; what could not be judged says why."""
+        """Metrics and findings; what could not be judged says why. Called once: the images are let go on the way."""
         sets = list(self.cameras.values())
         common = max(set(sets), key=sets.count) if sets else ()
         chosen = [key for key, cameras in self.cameras.items() if cameras == common]
@@ -84,7 +84,8 @@ class CollapseGatherer:
             return {"judged": False, "why": f"{len(chosen)} frames with the same held-out views; at least 2 are needed"}
         swap = self._follow_swaps(set(chosen), common)
         parts = {
-            name: torch.stack([self.frames[key][name] for key in chosen]).float() for name in self.frames[chosen[0]]
+            name: torch.stack([self.frames[key].pop(name) for key in chosen]).float()
+            for name in tuple(self.frames[chosen[0]])
         }
         mean = stack([shrink(self.mean_of(chosen[0][0], camera)) for camera in common], self.background)
         values = collapse_metrics(parts["predicted"], parts["target"], parts["mask"], parts["alpha"], mean)
