@@ -19,10 +19,10 @@ import pandas as pd
 import torch
 
 from mousefacelift.check.collapse import diagnose
-from mousefacelift.core.provenance import code_version
 from mousefacelift.config import config_hash
 from mousefacelift.core.files import read_json, write_text
 from mousefacelift.core.images import contact_sheet, write_png
+from mousefacelift.core.provenance import code_version
 from mousefacelift.dataset.config import ArmConfig
 from mousefacelift.experiment.bed import Bed, Views, read_bed, read_views
 from mousefacelift.experiment.config import Cell, ExperimentConfig

@@ -10,6 +10,7 @@ import numpy as np
 from mousefacelift.check.solid import draw_on_faces, face_normals
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, canonical_fxfycxcy, look_at, orbit
 from mousefacelift.core.similarity import Similarity
+from mousefacelift.core.skinning import Skinner
 from mousefacelift.experiment.bed import Bed, Views
 from mousefacelift.experiment.config import BedConfig
 from mousefacelift.experiment.synthetic import distil_views, splat_views
@@ -27,7 +28,6 @@ from mousefacelift.virtual.degrade import change_mask, colour_offset, gain_at, m
 from mousefacelift.virtual.mesh import MouseMesh, build_mouse
 from mousefacelift.virtual.painter import make_scene, paint_frame
 from mousefacelift.virtual.pose import Puppet
-from mousefacelift.core.skinning import Skinner
 from mousefacelift.virtual.stage import FLOOR_MM
 
 SEEDS = 2**42  # recordings have seeds below 2^32, test animals begin at 2^41

@@ -16,6 +16,7 @@ from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.build import build_dataset
 from mousefacelift.dataset.config import AugmentConfig, DatasetConfig, GateConfig, LoaderConfig
 from mousefacelift.dataset.manifest import Manifest
+from mousefacelift.dataset.verify import verify_dataset
 
 QUICK = DatasetConfig(gate=GateConfig(mask_size=32))
 CONFIG = json.dumps({"dataset": {"gate": {"mask_size": 32}}, "seed": 0})
@@ -109,5 +110,6 @@ def built(toy_chunks, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def manifest(built):
-    """The toy dataset, opened."""
-    return Manifest.open(built / "dataset")
+    """The toy dataset, verified."""
+    verify_dataset(built / "dataset")
+    return Manifest.open_verified(built / "dataset")

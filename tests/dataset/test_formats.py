@@ -15,14 +15,11 @@ from mousefacelift.cli import main
 from mousefacelift.core.cameras import orbit
 from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import read_sample
-from mousefacelift.dataset.build import build_dataset
-from mousefacelift.dataset.config import DatasetConfig, GateConfig
+from mousefacelift.dataset.config import GateConfig
 from mousefacelift.dataset.exchange import READERS, WRITERS, export_samples, import_folders
 from mousefacelift.dataset.formats import facelift
 from mousefacelift.dataset.formats.objaverse import ZERO123_FOV
-from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.shards import read_shards, write_shards
-from mousefacelift.dataset.verify import verify_dataset
 from mousefacelift.errors import DataError
 from tests.dataset.conftest import toy_sample
 
@@ -38,23 +35,6 @@ def ring():
     return toy_sample(
         [orbit(a, 20, 2.7, numbers, 48, 48) for a in range(0, 360, 45)], 20, source="object", asset="toy", recording=""
     )
-
-
-@pytest.fixture(scope="module")
-def manifest(toy_chunks, tmp_path_factory):
-    root = tmp_path_factory.mktemp("formats")
-    folders = []
-    for index in toy_chunks[0]:
-        folders.append(root / index.parent.parent.name / index.parent.name)
-        shutil.copytree(index.parent, folders[-1])
-    build_dataset(
-        [f / "index.json" for f in folders],
-        toy_chunks[1],
-        root / "dataset",
-        DatasetConfig(gate=GateConfig(mask_size=32)),
-    )
-    verify_dataset(root / "dataset")
-    return Manifest.open_verified(root / "dataset")
 
 
 @pytest.mark.parametrize("name", sorted(set(WRITERS) & set(READERS)))

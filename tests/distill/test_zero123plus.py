@@ -273,10 +273,8 @@ def test_what_is_not_such_a_folder_is_refused(folder, tmp_path):
         load_zero123plus(tmp_path, torch.float32, "cpu")
     with pytest.raises(ConfigError, match="its own angles"):
         Zero123PlusGenerator(None, VIEW_SETS["facelift"], SAMPLER)
-    for changed, match in (
-        ({"_class_name": "StableDiffusionPipeline"}, "another architecture"),
-        ({"ramping_coefficients": [0.1]}, "does not fit together"),
-    ):
+    stranger, misfit = {"_class_name": "StableDiffusionPipeline"}, {"ramping_coefficients": [0.1]}
+    for changed, match in ((stranger, "another architecture"), (misfit, "does not fit together")):
         root = tmp_path / match
         shutil.copytree(folder, root)
         index = json.loads((root / "model_index.json").read_text())
@@ -291,14 +289,12 @@ def test_what_is_not_such_a_folder_is_refused(folder, tmp_path):
 
 def test_a_photo_without_foreground_is_refused(parts):
     photo = toy_photos(0.0)[0]
+    generator = Zero123PlusGenerator(parts, VIEW_SETS["zero123plus_v1.2"], SAMPLER, TILE)
     with pytest.raises(DataError, match="no foreground"):
-        Zero123PlusGenerator(parts, VIEW_SETS["zero123plus_v1.2"], SAMPLER, TILE).generate(
-            [replace(photo, rgba=np.zeros_like(photo.rgba))], [0]
-        )
+        generator.generate([replace(photo, rgba=np.zeros_like(photo.rgba))], [0])
 
 
 def test_grey_is_what_the_photo_stands_on():
     photo = toy_photos(0.0)[0]
-    np.testing.assert_allclose(
-        np.asarray(to_grey_picture(photo)) / 255, composite(photo.rgba, (127 / 255,) * 3), atol=0.5 / 255 + 1e-6
-    )
+    shown, expected = np.asarray(to_grey_picture(photo)) / 255, composite(photo.rgba, (127 / 255,) * 3)
+    np.testing.assert_allclose(shown, expected, atol=0.5 / 255 + 1e-6)
