@@ -20,7 +20,7 @@ import torch
 
 from mousefacelift.check.collapse import diagnose
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import read_json, write_text
+from mousefacelift.core.files import file_hash, read_json, write_text
 from mousefacelift.core.images import contact_sheet, write_png
 from mousefacelift.core.provenance import code_version
 from mousefacelift.dataset.config import ArmConfig
@@ -35,7 +35,7 @@ from mousefacelift.locks import one_writer
 from mousefacelift.lrm.config import OptimizerConfig
 from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.validation import ValidationSet, validate
-from mousefacelift.lrm.weights import file_hash, read_model, write_model
+from mousefacelift.lrm.weights import read_model, write_model
 
 START_SEED = 2**20  # the starts draw other objects orders than any cell
 TABLES = ("curve.csv", "photos.csv", "truth.csv")

@@ -15,7 +15,7 @@ import yaml
 from mousefacelift.config import config_hash, load, require_at_least, section
 from mousefacelift.errors import ConfigError
 
-CONSTRAINTS = ("small", "small_plain", "small_plain_bounded", "small_plain_balanced")
+CONSTRAINTS = ("small", "small_plain", "small_plain_bounded", "small_plain_balanced", "small_ranked")
 CAMERAS = ("exact", "audited", "px2", "px10", "px50", "rescaled", "mirrored")
 MIXTURES = ("90-10", "80-20", "70-30")
 DATA = (

@@ -33,9 +33,11 @@ class Constraint:
 # small: alpha as input, depth within the hull of the silhouettes. small_plain: the published contract.
 # small_plain_bounded: BEAST3D's remedy, points within the input frusta, a random background per step, alpha against the
 # mask. small_plain_balanced: the published network under the loss of `small`, to tell the loss from the network.
+# small_ranked: `small` with a charge on needles.
 LEVELS = {
     "small": Constraint("small", LossConfig(), "random"),
     "small_plain": Constraint("small_plain", PUBLISHED_LOSS, "white"),
     "small_plain_bounded": Constraint("small_plain_bounded", replace(PUBLISHED_LOSS, alpha=1.0), "random"),
+    "small_ranked": Constraint("small", LossConfig(rank=0.02), "random"),
     "small_plain_balanced": Constraint("small_plain", LossConfig(), "white"),
 }

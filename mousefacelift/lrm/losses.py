@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from mousefacelift.check.health import effective_rank_of_scales
 from mousefacelift.core.ssim import ssim_map
 from mousefacelift.lrm.config import LossConfig
 
@@ -49,6 +51,21 @@ def masked_ssim_loss(render: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         mask[..., border[0] : border[0] + values.shape[-2], border[1] : border[1] + values.shape[-1]] > 0.5
     ).float()
     return 1 - (values * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1.0)
+
+
+def needle_charge(scales: Tensor, opacities: Tensor) -> Tensor:
+    """Charge on Gaussians that are longer than wide, mean over them by (fixed) opacity: -log(rank - 1), or 0 for discs
+    and balls. A scalar.
+
+    rank is the effective rank of a Gaussian (1 needle, 2 disc, 3 ball), and the formula that of Hyung et al. 2024,
+    "Effective Rank Analysis and Regularization for Enhanced 3D Gaussian Splatting".
+
+    Args:
+        scales: [..., N, 3] linear. opacities: [..., N].
+    """
+    weight = opacities.detach()
+    charge = F.relu(-torch.log(effective_rank_of_scales(scales) - 1 + 1e-5))
+    return (charge * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def render_loss(

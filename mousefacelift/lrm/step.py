@@ -13,7 +13,7 @@ from mousefacelift.core.render import published_render, render
 from mousefacelift.core.training import cosine_fall, guarded_step, set_rate, warm_up
 from mousefacelift.lrm.config import LossConfig, OptimizerConfig
 from mousefacelift.lrm.gradients import StepGradients
-from mousefacelift.lrm.losses import render_loss
+from mousefacelift.lrm.losses import needle_charge, render_loss
 from mousefacelift.lrm.run import Run
 
 
@@ -82,7 +82,10 @@ def views_loss(
     rgb = out.rgb.flatten(0, 1).permute(0, 3, 1, 2)
     alpha = out.alpha.flatten(0, 1)[:, None]
     loss, terms = render_loss(rgb, alpha, target[:, :3], target[:, 3:], loss_config, extra)
-    terms = {name: value.mean() for name, value in terms.items()}
+    if loss_config.rank:
+        terms["rank"] = needle_charge(gaussians.scales.float(), gaussians.opacities.float())
+        loss = loss + loss_config.rank * terms["rank"]
+    terms = {name: value.detach().mean() for name, value in terms.items()}
     unseen = tensors["unseen"].flatten()
     psnr = foreground_psnr(rgb.detach().clamp(0, 1), target[:, :3], target[:, 3])
     terms |= {"loss": loss.mean().detach(), "fg_psnr": psnr[unseen].nanmean(), "fg_psnr_all": psnr.nanmean()}

