@@ -1,8 +1,8 @@
 """Why cameras do not agree with their masks: one change of all cameras that would make them agree, named when there is.
 
 Tried when an audit refuses: videos that were undistorted after the calibration, videos that were resized (one factor on
-every matrix), cameras that started further apart than the audit looks. The first is also tried on a rig that passes,
-because a small correction of each camera can hide it.
+every matrix), cameras that started further apart than the audit looks. Undistorted videos, and focal lengths that are
+all off by one factor, are also looked for in a rig that passes: a small correction of each camera can hide them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ BETTER = 0.5  # and it must be below this share of what there is without
 FACTORS = np.exp(np.arange(np.log(0.2), np.log(4.0), 0.04))  # of a resized video
 PLAIN_FACTORS = (1 / 2, 2 / 3, 1 / 3, 1 / 4, 3 / 4, 2, 3 / 2, 3, 4, 4 / 3)  # people resize by these
 UNCHANGED = 0.02  # a factor this near to 1 explains nothing
+FOCAL_LOGS = (-0.2, 0.2)  # logs of the factors on the focal lengths that an undistortion may bring
+NOTICED = 0.003  # of the width: disagreement below that needs no other explanation than small errors
 WIDE = 600  # frames: starts further apart than that are not looked for unasked
 
 
@@ -60,29 +62,63 @@ def explain_refusal(
 def require_lens_of_the_videos(
     recording: Recording, lenses: Sequence[Lens], clip: Clip, found: Alignment, poses
 ) -> None:
-    """Refuse a calibration with distortion whose videos agree clearly better without it, corrections allowed to both.
+    """Refuse a rig whose videos agree clearly better without the stated distortion, or with other focal lengths.
+
+    A small correction of each camera can hide both: a change of all cameras at once is believed when it alone halves
+    the disagreement that was there before any correction, and leaves less after one.
 
     Args:
-        found: the alignment under `lenses`; poses: the cameras before its correction.
+        found: the alignment under `lenses`. poses: the cameras before its correction.
     Raises:
         CalibrationError: the videos were undistorted after the calibration.
     """
     width = float(np.mean([w for w, _ in clip.sizes]))
-    left = found.correction.before if found.correction.kind == "off" else found.correction.after
-    if not np.isfinite(left) or left < 0.002 * width:
+    stated = found.correction
+    left = stated.before if stated.kind == "off" else stated.after
+    if not np.isfinite(stated.before) or stated.before < NOTICED * width:
         return
     _, test = split_frames(found.silhouettes)
+    nothing = replace(stated, kind="off", **_zeros(len(lenses)))
+
+    def under(others: Sequence[Lens]) -> tuple[Silhouettes, Poses]:
+        focal = np.array([lens.fxfycxcy[:2].mean() for lens in others])
+        return relens(found.silhouettes, lenses, others), Poses(poses.rotation, poses.center, focal, poses.shift)
+
+    def error(others: Sequence[Lens]) -> float:
+        silhouettes, moved = under(others)
+        return held_out_error(silhouettes.select(test), moved, nothing)
+
+    def believed(others: Sequence[Lens]) -> bool:
+        if error(others) > BETTER * stated.before:
+            return False
+        other = refine(*under(others), "auto", width)
+        return (other.before if other.kind == "off" else other.after) < left
+
     for name, plain in undistorted_lenses(lenses, clip).items():
-        silhouettes = relens(found.silhouettes, lenses, plain)
-        focal = np.array([lens.fxfycxcy[:2].mean() for lens in plain])
-        straight = Poses(poses.rotation, poses.center, focal, poses.shift)
-        nothing = replace(found.correction, kind="off", **_zeros(len(lenses)))
-        if held_out_error(silhouettes.select(test), straight, nothing) > found.correction.before:
-            continue
-        other = refine(silhouettes, straight, "auto", width)
-        error = other.before if other.kind == "off" else other.after
-        if error < BETTER * left:
-            raise _undistorted(recording, name, error / width, left / width)
+        if believed(plain):
+            raise _undistorted(recording, name, error(plain) / width, stated.before / width)
+    best = minimize_scalar(lambda log: error(_zoomed(lenses, log)), bounds=FOCAL_LOGS, options={"xatol": 1e-3})
+    if abs(best.x) > UNCHANGED and believed(_zoomed(lenses, best.x)):
+        raise _other_focal(recording, float(np.exp(best.x)), best.fun / width, stated.before / width)
+
+
+def _zoomed(lenses: Sequence[Lens], log_factor: float) -> list[Lens]:
+    """The lenses with all focal lengths (and the skew) times one factor, principal points as they are."""
+    factor = np.exp(log_factor)
+    return [
+        Lens(lens.K * [[factor, factor, 1], [1, factor, 1], [1, 1, 1]], lens.distortion, lens.model) for lens in lenses
+    ]
+
+
+def _other_focal(recording: Recording, factor: float, found: float, stated: float) -> CalibrationError:
+    return CalibrationError(
+        f"focal lengths of '{recording.name}' are not those of its videos",
+        got=f"tangency {found:.2%} of the width with every focal length times {factor:.3f}, {stated:.2%} as stated",
+        expected="the camera matrix of the videos that are given",
+        likely="K of the distorted pictures on videos that were undistorted with a new matrix (one focal factor for "
+        "all cameras), or a zoom that was changed",
+        hint="take the new camera matrix of the undistortion, or give the original videos with their distortion",
+    )
 
 
 def _zeros(views: int) -> dict[str, np.ndarray]:

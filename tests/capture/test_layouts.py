@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from mousefacelift.capture.audit import audit, audited_frames
+from mousefacelift.capture.clip import Clip
 from mousefacelift.capture.config import AuditConfig, RecordingSource
+from mousefacelift.capture.explain import undistorted_lenses
+from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.readers import opencv_json
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.sources import open_source
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import CalibrationError, DataError
-from tests.capture.scenes import raw
+from tests.capture.scenes import random_rig, raw, write_recording
 
 
 def test_only_the_frames_that_a_recording_uses_are_audited(shared):
@@ -69,6 +72,21 @@ def test_videos_resized_after_the_calibration_explain_themselves(toy, tmp_path):
     opencv_json.write(tmp_path / "r/cameras.json", sized)
     with pytest.raises(DataError, match="resized by 0.5"):
         audit(open_recording("toy", tmp_path / "r", source), source, AuditConfig())
+
+
+def test_videos_undistorted_after_the_calibration_are_named(tmp_path):
+    K = np.array([[300.0, 0, 148.5], [0, 302.0, 122.5], [0, 0, 1]])
+    bent, source = Lens(K, np.array([-0.25, 0.1, 0, 0, 0])), RecordingSource(frames=(0, 24))
+    new = undistorted_lenses([bent], Clip([(288, 256)], [24], 10.0))["the K of all pixels kept"][0]
+    assert new.K[0, 0] < 0.92 * K[0, 0]
+    filmed = [replace(camera, lens=new, width=288, height=256) for camera in random_rig(5, 5, 288)]
+    write_recording(tmp_path, filmed, 24, seed=5)
+    for lens, words in ((bent, "distorted pictures, its videos are undistorted"), (Lens(K), "one focal factor")):
+        opencv_json.write(tmp_path / "cameras.json", raw([replace(camera, lens=lens) for camera in filmed]))
+        with pytest.raises(CalibrationError, match=words):
+            audit(open_recording("toy", tmp_path, source), source, AuditConfig())
+    opencv_json.write(tmp_path / "cameras.json", raw(filmed))
+    assert audit(open_recording("toy", tmp_path, source), source, AuditConfig()).report["tangency"] < 0.006
 
 
 def test_masks_as_pictures_give_the_same_rig(toy, toy_rig, tmp_path):

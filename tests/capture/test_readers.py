@@ -166,6 +166,17 @@ def test_a_broken_matlab_7_3_file_is_an_error(tmp_path):
         read_calibration(path)
 
 
+def test_multicamselfcals_own_files_begin_with_octaves_comments(tmp_path):
+    cameras = [replace(camera, distortion=np.zeros(5)) for camera in make_cameras()]
+    FORMATS["multicamselfcal"].write(tmp_path / "mcsc", cameras)
+    for path in (tmp_path / "mcsc").glob("*.Pmat.cal"):
+        head = "# Created by Octave 3.2.4, Wed Aug 14 07:33:40 2013 CEST\n# name: Pmat\n# type: matrix\n# rows: 3\n"
+        path.write_text(head + "# columns: 4\n" + path.read_text())
+    for camera, truth in zip(read_calibration(tmp_path / "mcsc")[0], cameras, strict=True):
+        np.testing.assert_allclose(camera.K, truth.K, atol=1e-9)
+        np.testing.assert_allclose(camera.R, truth.R, atol=1e-9)
+
+
 def test_a_pickle_that_runs_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):

@@ -81,9 +81,10 @@ def test_caliscope_cameras_without_a_pose_are_left_out_and_named(files, truth, c
     assert projection_error(cameras, truth, "uv_brown", order=[0, 1, 2, 3, 5]).max() < 1e-6
 
 
-def test_cameras_are_ordered_as_people_count(files):
+def test_cameras_are_ordered_as_people_count(files, truth):
     mat, _ = read_calibration(files / "07_string_order_ten_cameras/calibration")
     assert [camera.name for camera in mat] == [f"hires_cam{i}_params" for i in range(1, 13)]
+    assert projection_error(mat[:6], truth, "uv_brown4").max() < 1e-6
     colmap, _ = read_calibration(files / "07_string_order_ten_cameras/sparse")
     assert [camera.name for camera in colmap] == [f"Camera{i}" for i in range(1, 13)]
 

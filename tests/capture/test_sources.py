@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import av
 import cv2
@@ -14,7 +15,7 @@ from mousefacelift.capture.locators import locate_sources
 from mousefacelift.capture.sources import open_source
 from mousefacelift.capture.sources.coco import decode_run_length
 from mousefacelift.core.video import write_mp4
-from mousefacelift.errors import DataError
+from mousefacelift.errors import ConfigError, DataError
 
 SIZE = (48, 64)
 # pycocotools 2.0.11: mask.encode(np.asfortranarray(masks()[2].astype(np.uint8)))["counts"]
@@ -109,6 +110,14 @@ def test_masks_as_a_zarr_array(tmp_path):
     zarr = pytest.importorskip("zarr", reason="zarr masks need the extra 'files'")
     zarr.save(str(tmp_path / "m.zarr"), masks())
     assert_masks(tmp_path / "m.zarr", masks())
+
+
+@pytest.mark.parametrize(("file", "package"), [("m.zarr", "zarr"), ("m.h5", "h5py")])
+def test_arrays_whose_package_is_not_installed_say_how_to_install_it(tmp_path, monkeypatch, file, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / file).write_bytes(b"")
+    with pytest.raises(ConfigError, match=rf"(?s)need the package {package}.*mousefacelift\[files\]"):
+        open_source(tmp_path / file)
 
 
 def test_masks_as_coco_run_lengths(tmp_path):

@@ -23,7 +23,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "anipose_toml"
 ABOUT = About(
     "aniposelib, aniposelib-pytorch, sleap-anipose, freemocap, Pose2Sim, caliscope (export)",
-    "aniposelib 0.8.0, aniposelib-pytorch 1.0.0, freemocap 1.8.2, Pose2Sim 0.10.49",
+    "aniposelib 0.8.0 wrote it; file of aniposelib-pytorch 1.0.0; freemocap 1.8.2, Pose2Sim 0.10.49 read",
     "open (that of the board; Pose2Sim and caliscope write metres)",
     "Rodrigues vector and translation, world to camera",
     "0",

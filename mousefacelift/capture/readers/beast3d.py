@@ -14,7 +14,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "beast3d"
 ABOUT = About(
     "BEAST3D (paninski-lab/beast)",
-    "its writer read, 2026-06",
+    "its writer read, its loader run, a163d7d (2026-06)",
     "open (that of the calibration it was given)",
     "extrinsics 3x4 or 4x4, world to camera",
     "0 (as its OpenCV calibration)",

@@ -19,7 +19,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "caliscope_toml"
 ABOUT = About(
     "caliscope",
-    "0.11.8",
+    "file of 0.11.8",
     "m",
     "Rodrigues vector and translation, world to camera",
     "0",

@@ -20,7 +20,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "camera_hdf5"
 ABOUT = About(
     "multicam-calibration (gimbal), Pose Splatter",
-    "multicam-calibration 0.0.0; Pose Splatter's reader read at 2c0dd15",
+    "multicam-calibration 0.0.0 wrote it; Pose Splatter's reader read at 34adf50",
     "open",
     "rotation and translation, world to camera",
     "0",

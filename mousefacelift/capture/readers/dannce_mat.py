@@ -22,7 +22,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "dannce_mat"
 ABOUT = About(
     "DANNCE, SDANNCE, Label3D, MATLAB camera calibrator",
-    "file (markerless_mouse_1; per-camera files); 7.3 written with h5py after MATLAB's layout",
+    "files (DANNCE's demos, version 5); 7.3 as hdf5storage 0.2.2 writes it",
     "mm",
     "r and K transposed (row vectors), t; world to camera",
     "1",

@@ -22,7 +22,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "multicamselfcal"
 ABOUT = About(
     "MultiCamSelfCal (strawlab), read by pymvg",
-    "layout read in pymvg 2.1.0's source, no file of the tool at hand",
+    "a folder that the tool wrote (pymvg's test data); pymvg 2.1.0 sees the same rig",
     "open (arbitrary unless aligned)",
     "P = K [R | t], world to camera, up to scale",
     "0 (as pymvg and flydra take it)",

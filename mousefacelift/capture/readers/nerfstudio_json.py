@@ -14,7 +14,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "nerfstudio_json"
 ABOUT = About(
     "nerfstudio, instant-ngp, Polycam",
-    "nerfstudio 1.1.5 (source read); instant-ngp files by their documented keys, not by the tool",
+    "nerfstudio 1.1.5 wrote it; instant-ngp files by their documented keys, not by the tool",
     "open (arbitrary scale)",
     "transform_matrix camera to world, OpenGL axes",
     "0.5",

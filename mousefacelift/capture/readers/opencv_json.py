@@ -21,7 +21,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "opencv_json"
 ABOUT = About(
     "OpenCV (FileStorage JSON), multicam-calibration, own scripts",
-    "OpenCV 5.0.0, multicam-calibration 0.0.0",
+    "OpenCV 5.0.0 and multicam-calibration 0.0.0 wrote it",
     "stated by units, else open",
     "R or rvec and t, world to camera",
     "0",

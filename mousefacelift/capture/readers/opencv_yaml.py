@@ -22,7 +22,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "opencv_yaml"
 ABOUT = About(
     "OpenCV (FileStorage), ROS-like YAML, own scripts",
-    "OpenCV 5.0.0",
+    "OpenCV 5.0.0 wrote it",
     "stated by units, else open",
     "R or rvec and T, world to camera",
     "0",

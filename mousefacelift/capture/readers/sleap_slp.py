@@ -18,7 +18,7 @@ from mousefacelift.formats.raw_camera import RawCamera
 NAME = "sleap_slp"
 ABOUT = About(
     "SLEAP, sleap-io (recording sessions)",
-    "sleap-io 0.9.5",
+    "sleap-io 0.9.5 wrote it",
     "open (that of the board)",
     "Rodrigues vector and translation, world to camera",
     "0",
