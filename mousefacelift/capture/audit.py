@@ -21,7 +21,7 @@ from mousefacelift.capture.clip import Clip, inspect_files
 from mousefacelift.capture.config import AuditConfig, RecordingSource
 from mousefacelift.capture.conventions import raw_lenses, score_conventions
 from mousefacelift.capture.evidence import Evidence
-from mousefacelift.capture.explain import explain_refusal, require_lens_of_the_videos
+from mousefacelift.capture.explain import CauseFound, explain_refusal, require_lens_of_the_videos
 from mousefacelift.capture.mask_faults import MaskFaults, find_mask_faults
 from mousefacelift.capture.picture_match import match_pictures
 from mousefacelift.capture.recording import Recording
@@ -55,6 +55,8 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig, ev
         cameras, offsets, report = _prove(
             recording, source, config, (clip, lenses, k_transposed), (picked, stamped), evidence
         )
+    except CauseFound:
+        raise
     except CalibrationError:
         explain_refusal(recording, lenses, clip, picked, stamped, config)
         raise

@@ -18,14 +18,14 @@ from mousefacelift.capture.align import Alignment
 from mousefacelift.capture.audit_gates import HOPELESS
 from mousefacelift.capture.clip import Clip
 from mousefacelift.capture.config import AuditConfig
-from mousefacelift.capture.conventions import score_conventions
+from mousefacelift.capture.conventions import CONVENTIONS, score_conventions
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.refine import held_out_error, refine, split_frames
 from mousefacelift.capture.sampling import read_silhouettes
 from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.starts import find_starts
-from mousefacelift.capture.tangency import Poses
+from mousefacelift.capture.tangency import Poses, pair_errors, tangency
 from mousefacelift.errors import CalibrationError, DataError
 
 FEW = 16  # frames that an explanation is tried on
@@ -37,6 +37,10 @@ UNCHANGED = 0.02  # a factor this near to 1 explains nothing
 FOCAL_LOGS = (-0.2, 0.2)  # logs of the factors on the focal lengths that an undistortion may bring
 NOTICED = 0.003  # of the width: disagreement below that needs no other explanation than small errors
 WIDE = 600  # frames: starts further apart than that are not looked for unasked
+
+
+class CauseFound(CalibrationError):
+    """A refusal that says already what would make the cameras agree."""
 
 
 def explain_refusal(
@@ -110,8 +114,8 @@ def _zoomed(lenses: Sequence[Lens], log_factor: float) -> list[Lens]:
     ]
 
 
-def _other_focal(recording: Recording, factor: float, found: float, stated: float) -> CalibrationError:
-    return CalibrationError(
+def _other_focal(recording: Recording, factor: float, found: float, stated: float) -> CauseFound:
+    return CauseFound(
         f"focal lengths of '{recording.name}' are not those of its videos",
         got=f"tangency {found:.2%} of the width with every focal length times {factor:.3f}, {stated:.2%} as stated",
         expected="the camera matrix of the videos that are given",
@@ -164,8 +168,8 @@ def _explains(found: float, stated: float) -> bool:
     return found < EXPLAINED and found < BETTER * stated
 
 
-def _undistorted(recording: Recording, name: str, found: float, stated: float) -> CalibrationError:
-    return CalibrationError(
+def _undistorted(recording: Recording, name: str, found: float, stated: float) -> CauseFound:
+    return CauseFound(
         f"calibration of '{recording.name}' is that of distorted pictures, its videos are undistorted",
         got=f"tangency {found:.2%} of the width without the lens distortion ({name}), {stated:.2%} with it",
         likely="videos that were undistorted after the calibration, whose file still holds the distortion",
@@ -175,29 +179,43 @@ def _undistorted(recording: Recording, name: str, found: float, stated: float) -
 
 def _explain_resized(recording, lenses, clip, silhouettes: Silhouettes, stated: float) -> None:
     """One factor on all focal lengths and principal points that makes the cameras agree."""
-
-    def tangency(log_factor: float) -> float:
-        scaled = [lens.scaled(float(np.exp(log_factor))) for lens in lenses]
-        return _tangency(recording, scaled, clip, relens(silhouettes, lenses, scaled))
-
-    logs = np.log(FACTORS)
-    scores = [tangency(log) if abs(log) > UNCHANGED else np.inf for log in logs]
-    if not np.isfinite(min(scores)):
+    factor = _best_factor(recording, lenses, clip, silhouettes)
+    if factor is None or abs(np.log(factor)) <= UNCHANGED:
         return
-    near = logs[int(np.argmin(scores))]
-    fine = minimize_scalar(tangency, bounds=(near - 0.05, near + 0.05), method="bounded", options={"xatol": 5e-4})
-    factor = float(np.exp(fine.x))
-    plain = min(PLAIN_FACTORS, key=lambda value: abs(np.log(value / factor)))
-    if abs(np.log(plain / factor)) < 0.01:
-        factor = plain
-    if abs(np.log(factor)) > UNCHANGED and _explains(fine.fun, stated):
-        raise CalibrationError(
+    scaled = [lens.scaled(factor) for lens in lenses]
+    left = _tangency(recording, scaled, clip, relens(silhouettes, lenses, scaled))
+    if _explains(left, stated):
+        raise CauseFound(
             f"videos of '{recording.name}' were resized after the calibration",
-            got=f"tangency {fine.fun:.2%} of the width with every matrix times {factor:.4g}, {stated:.2%} without",
+            got=f"tangency {left:.2%} of the width with every matrix times {factor:.4g}, {stated:.2%} without",
             expected="the calibration's own picture size",
             likely=f"videos at {factor:.4g} times the calibrated size: one focal factor for all cameras explains it",
             hint=f"multiply the first two rows of every matrix by {factor:.4g}, or give the original videos",
         )
+
+
+def _best_factor(recording, lenses, clip, silhouettes: Silhouettes) -> float | None:
+    """The factor on every matrix under which the silhouettes agree best, rounded to one that people use; None where
+    none helps."""
+    width, least = np.mean([w for w, _ in clip.sizes]), len(lenses) * (len(lenses) - 1) // 2
+    readings = [np.stack([c.w2c(camera.R, camera.t) for camera in recording.cameras]) for c in CONVENTIONS]
+
+    def disagreement(log_factor: float) -> float:
+        scaled = [lens.scaled(float(np.exp(log_factor))) for lens in lenses]
+        moved, focal = relens(silhouettes, lenses, scaled), [lens.fxfycxcy[:2].mean() for lens in scaled]
+        found = [pair_errors(tangency(moved.outlines, moved.usable, Poses.of(w2c, focal))) for w2c in readings]
+        known = [error[np.isfinite(error)] for error in found]
+        return min((error.mean() for error in known if error.size >= least), default=np.inf) / width
+
+    logs = np.log(FACTORS)
+    scores = [disagreement(log) if abs(log) > UNCHANGED else np.inf for log in logs]
+    if min(scores) > HOPELESS:
+        return None
+    near = logs[int(np.argmin(scores))]
+    fine = minimize_scalar(disagreement, bounds=(near - 0.05, near + 0.05), method="bounded", options={"xatol": 5e-4})
+    factor = float(np.exp(fine.x))
+    plain = min(PLAIN_FACTORS, key=lambda value: abs(np.log(value / factor)))
+    return plain if abs(np.log(plain / factor)) < 0.01 else factor
 
 
 def _explain_starts(recording: Recording, lenses, clip: Clip, config: AuditConfig) -> None:
