@@ -24,9 +24,11 @@ from mousefacelift.check.collapse import (
 from mousefacelift.check.consistency import chamfer, silhouette_consistency
 from mousefacelift.check.health import ALIVE_OPACITY, alpha_entropy, floater_share
 from mousefacelift.check.predictions import Item, Prediction
+from mousefacelift.check.small_images import SmallImages
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import composite, resize_rgba
 
+KEPT = ("predicted", "target", "mask", "alpha", "swap")
 COLLAPSE_SIZE = 128  # px at most of the images that collapse is judged on
 
 Frame = tuple[str, int]
@@ -38,10 +40,10 @@ class CollapseGatherer:
 
     background: float
     mean_of: Callable[[str, int], np.ndarray]  # (recording, camera) -> rgba
-    frames: dict[Frame, dict[str, torch.Tensor]] = field(default_factory=dict)  # half precision: hundreds fit
+    kept: dict[str, SmallImages] = field(default_factory=lambda: {name: SmallImages() for name in KEPT})
     cameras: dict[Frame, tuple[int, ...]] = field(default_factory=dict)
     copying: dict[Frame, float] = field(default_factory=dict)
-    swaps: list[tuple[Frame, Frame, dict[int, torch.Tensor]]] = field(default_factory=list)
+    swaps: list[tuple[Frame, Frame, tuple[int, ...]]] = field(default_factory=list)  # shown, at, cameras
     energy: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     def add(self, prediction: Prediction) -> None:
@@ -61,19 +63,18 @@ class CollapseGatherer:
         predicted, target = stack(small, self.background), stack(shown, self.background)
         self.cameras[key] = tuple(item.cameras[i] for i in unseen)
         self.copying[key] = view_copy(predicted[None], target[None], stack(nearest, self.background)[None])
-        self.frames[key] = {
-            "predicted": predicted.half(),
-            "target": target.half(),
-            "mask": torch.from_numpy(np.stack([rgba[..., 3] for rgba in shown])).half(),
-            "alpha": torch.from_numpy(np.stack([rgba[..., 3] for rgba in small])).half(),
-        }
+        self.kept["predicted"].add(key, predicted)
+        self.kept["target"].add(key, target)
+        self.kept["mask"].add(key, torch.from_numpy(np.stack([rgba[..., 3] for rgba in shown])))
+        self.kept["alpha"].add(key, torch.from_numpy(np.stack([rgba[..., 3] for rgba in small])))
 
     def add_swap(self, item: Item, images: list[np.ndarray]) -> None:
         """Keep the small images [T] of a swap: inputs of another frame, cameras of this one."""
         unseen = [i for i in range(len(item.targets)) if not item.is_input[i]]
-        small = {item.cameras[i]: stack([shrink(images[i])], self.background)[0].half() for i in unseen}
         assert item.swap_frame is not None  # of an item of kind "swap"
-        self.swaps.append(((item.recording, item.swap_frame), (item.recording, item.frame), small))
+        shown, at = (item.recording, item.swap_frame), (item.recording, item.frame)
+        self.kept["swap"].add((shown, at), stack([shrink(images[i]) for i in unseen], self.background))
+        self.swaps.append((shown, at, tuple(item.cameras[i] for i in unseen)))
 
     def summary(self) -> dict:
         """Metrics and findings; what could not be judged says why. Called once: the images are let go on the way."""
@@ -83,10 +84,7 @@ class CollapseGatherer:
         if len(chosen) < 2:
             return {"judged": False, "why": f"{len(chosen)} frames with the same held-out views; at least 2 are needed"}
         swap = self._follow_swaps(set(chosen), common)
-        parts = {
-            name: torch.stack([self.frames[key].pop(name) for key in chosen]).float()
-            for name in tuple(self.frames[chosen[0]])
-        }
+        parts = {name: self.kept.pop(name).stack(chosen) for name in ("predicted", "target", "mask", "alpha")}
         mean = stack([shrink(self.mean_of(chosen[0][0], camera)) for camera in common], self.background)
         values = collapse_metrics(parts["predicted"], parts["target"], parts["mask"], parts["alpha"], mean)
         values["sharpness_ratio"] = float(self.energy[0] / max(self.energy[1], 1e-12))  # at full size
@@ -104,11 +102,10 @@ class CollapseGatherer:
     def _follow_swaps(self, frames: set[Frame], common: tuple[int, ...]) -> float | None:
         """`input_swap` over all swaps between judged frames, one at a time; None without any."""
         gains = []
-        for shown, at, images in self.swaps:
-            if {shown, at} <= frames and set(common) <= set(images):
-                swapped = torch.stack([images[camera] for camera in common]).float()
-                truths = (self.frames[key]["target"].float() for key in (shown, at))
-                gains.append(input_swap(swapped, *truths))
+        for shown, at, cameras in self.swaps:
+            if {shown, at} <= frames and set(common) <= set(cameras):
+                swapped = self.kept["swap"][shown, at][[cameras.index(camera) for camera in common]]
+                gains.append(input_swap(swapped, *(self.kept["target"][key] for key in (shown, at))))
         return float(np.mean(gains)) if gains else None
 
 
