@@ -17,9 +17,8 @@ from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency, triangulate
 from mousefacelift.errors import CalibrationError
+from mousefacelift.formats.axes import FLIP
 from mousefacelift.formats.raw_camera import RawCamera
-
-OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Convention:
             rotation = matrix[:3, :3].T
             matrix[:3, 3] = -rotation @ matrix[:3, 3]
             matrix[:3, :3] = rotation
-        return OPENGL @ matrix if self.opengl else matrix
+        return FLIP @ matrix if self.opengl else matrix
 
 
 CONVENTIONS = tuple(Convention(*flags) for flags in product((False, True), repeat=3))

@@ -144,3 +144,18 @@ def sh_basis(directions: torch.Tensor, degree: int) -> torch.Tensor:
             -0.5900435899266435 * x * (x * x - 3 * y * y),
         ]
     return torch.stack(out, -1)
+
+
+def multiply_quats(a: Tensor, b: Tensor) -> Tensor:
+    """Product of quaternions wxyz [..., 4]: first turn by b, then by a."""
+    aw, ax, ay, az = a.unbind(-1)
+    bw, bx, by, bz = b.unbind(-1)
+    return torch.stack(
+        [
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ],
+        -1,
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.gaussians import Gaussians, multiply_quats
 
 SIZE = 8
 
@@ -35,7 +35,7 @@ def move_to_views(
     views = means.shape[1]
     moved = Gaussians(
         means,
-        _multiply(_quaternion(in_world)[:, :, None], gaussians.quats[:, None]),
+        multiply_quats(_quaternion(in_world)[:, :, None], gaussians.quats[:, None]),
         *(t[:, None].expand(-1, views, *t.shape[1:]) for t in (gaussians.scales, gaussians.opacities, gaussians.sh)),
     )
     return moved, CameraTensors(cameras.w2c[:, :, None], cameras.fxfycxcy[:, :, None], cameras.width, cameras.height)
@@ -55,17 +55,3 @@ def _cross_matrix(vector: torch.Tensor) -> torch.Tensor:
 def _quaternion(vector: torch.Tensor) -> torch.Tensor:
     angle = (vector.square().sum(-1, keepdim=True) + 1e-20).sqrt()
     return torch.cat([(angle / 2).cos(), (angle / 2).sin() * vector / angle], -1)
-
-
-def _multiply(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    aw, ax, ay, az = a.unbind(-1)
-    bw, bx, by, bz = b.unbind(-1)
-    return torch.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        -1,
-    )

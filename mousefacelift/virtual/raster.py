@@ -38,6 +38,20 @@ def project_points(points, lens, scale, out):
 
 
 @njit(cache=True, nogil=True)
+def _pixels_between(low, high, size):
+    """First and last pixel of a row of `size` whose centre lies between two coordinates."""
+    return max(int(np.ceil(low - 0.5)), 0), min(int(np.floor(high - 0.5)), size - 1)
+
+
+@njit(cache=True, nogil=True)
+def _corner_weights(x, y, x0, y0, x1, y1, x2, y2, inverse):
+    """Barycentric weights of a point; all are at least 0 inside the triangle. `inverse`: of twice its signed area."""
+    w1 = ((x - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
+    w2 = ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) * inverse
+    return 1.0 - w1 - w2, w1, w2
+
+
+@njit(cache=True, nogil=True)
 def fill_depth(projected, faces, depth):
     """Nearest depth of the triangles in every pixel of depth [H, W] (prefilled with a far value); both sides count."""
     height, width = depth.shape
@@ -49,18 +63,12 @@ def fill_depth(projected, faces, depth):
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area == 0.0:
             continue
-        left = max(int(np.ceil(min(x0, x1, x2) - 0.5)), 0)
-        right = min(int(np.floor(max(x0, x1, x2) - 0.5)), width - 1)
-        top = max(int(np.ceil(min(y0, y1, y2) - 0.5)), 0)
-        bottom = min(int(np.floor(max(y0, y1, y2) - 0.5)), height - 1)
+        left, right = _pixels_between(min(x0, x1, x2), max(x0, x1, x2), width)
+        top, bottom = _pixels_between(min(y0, y1, y2), max(y0, y1, y2), height)
         inverse = 1.0 / area
         for v in range(top, bottom + 1):
-            y = v + 0.5
             for u in range(left, right + 1):
-                x = u + 0.5
-                w1 = ((x - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
-                w2 = ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) * inverse
-                w0 = 1.0 - w1 - w2
+                w0, w1, w2 = _corner_weights(u + 0.5, v + 0.5, x0, y0, x1, y1, x2, y2, inverse)
                 if w0 >= 0.0 and w1 >= 0.0 and w2 >= 0.0:
                     z = w0 * z0 + w1 * z1 + w2 * z2
                     if z < depth[v, u]:
@@ -88,18 +96,12 @@ def fill_triangles(projected, faces, colours, origin_x, origin_y, depth, image):
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area >= 0.0:  # outward faces turn counter-clockwise in a y-down image: negative area
             continue
-        left = max(int(np.ceil(min(x0, x1, x2) - 0.5)), 0)
-        right = min(int(np.floor(max(x0, x1, x2) - 0.5)), width - 1)
-        top = max(int(np.ceil(min(y0, y1, y2) - 0.5)), 0)
-        bottom = min(int(np.floor(max(y0, y1, y2) - 0.5)), height - 1)
+        left, right = _pixels_between(min(x0, x1, x2), max(x0, x1, x2), width)
+        top, bottom = _pixels_between(min(y0, y1, y2), max(y0, y1, y2), height)
         inverse = 1.0 / area
         for v in range(top, bottom + 1):
-            y = v + 0.5
             for u in range(left, right + 1):
-                x = u + 0.5
-                w1 = ((x - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
-                w2 = ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) * inverse
-                w0 = 1.0 - w1 - w2
+                w0, w1, w2 = _corner_weights(u + 0.5, v + 0.5, x0, y0, x1, y1, x2, y2, inverse)
                 if w0 < 0.0 or w1 < 0.0 or w2 < 0.0:
                     continue
                 z = np.float32(w0 * z0 + w1 * z1 + w2 * z2)

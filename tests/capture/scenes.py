@@ -7,12 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mousefacelift.capture.conventions import OPENGL, Convention
+from mousefacelift.capture.conventions import Convention
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.rig import RigCamera
 from mousefacelift.capture.silhouettes import SilhouetteMaker, stack_silhouettes
 from mousefacelift.core.cameras import look_at
 from mousefacelift.core.video import write_mp4
+from mousefacelift.formats.axes import FLIP
 from mousefacelift.formats.raw_camera import RawCamera
 
 SPHERE = np.random.default_rng(0).normal(size=(160, 3))
@@ -138,7 +139,7 @@ def scramble(cameras: list[RawCamera], convention: Convention, transpose_k: bool
     for camera in cameras:
         w2c = np.eye(4)
         w2c[:3, :3], w2c[:3, 3] = camera.R, camera.t
-        matrix = OPENGL @ w2c if convention.opengl else w2c
+        matrix = FLIP @ w2c if convention.opengl else w2c
         matrix = np.linalg.inv(matrix) if convention.camera_to_world else matrix
         R = matrix[:3, :3].T if convention.transposed else matrix[:3, :3]
         K = np.asarray(camera.K).T if transpose_k else camera.K

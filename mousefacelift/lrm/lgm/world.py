@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.gaussians import Gaussians, multiply_quats
 
 RADIUS = 1.5  # distance of view 0 from LGM's origin
 MEAN = (0.485, 0.456, 0.406)  # of the colours the network sees (ImageNet's), and their deviation
@@ -117,21 +117,6 @@ def gaussians_of(raw: Tensor, world: World) -> Gaussians:
     xyz, opacity, scale, quats, rgb = raw.split([3, 1, 3, 4, 3], dim=-1)
     means, quats, scales = world.back(xyz, quats, scale)
     return Gaussians.from_rgb(means, quats, scales, opacity[..., 0], rgb)
-
-
-def multiply_quats(a: Tensor, b: Tensor) -> Tensor:
-    """Product of quaternions wxyz [..., 4]: first turn by b, then by a."""
-    aw, ax, ay, az = a.unbind(-1)
-    bw, bx, by, bz = b.unbind(-1)
-    return torch.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        -1,
-    )
 
 
 def quat_of(rotation: Tensor) -> Tensor:
