@@ -146,7 +146,7 @@ def sh_basis(directions: torch.Tensor, degree: int) -> torch.Tensor:
     return torch.stack(out, -1)
 
 
-def multiply_quats(a: Tensor, b: Tensor) -> Tensor:
+def multiply_quats(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Product of quaternions wxyz [..., 4]: first turn by b, then by a."""
     aw, ax, ay, az = a.unbind(-1)
     bw, bx, by, bz = b.unbind(-1)
