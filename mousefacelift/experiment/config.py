@@ -176,6 +176,11 @@ def starts_folder(config: ExperimentConfig) -> str:
     return f"starts-{config_hash([asdict(config.bed), [training[key] for key in keys]])[:8]}"
 
 
+def cells_folder(config: ExperimentConfig) -> str:
+    """Name of the folder of finished cells, shared by all experiments that film and train alike."""
+    return f"cells-{config_hash([asdict(config.bed), asdict(config.training)])[:8]}"
+
+
 def read_trial(path: str | Path) -> dict:
     """What the workflow must know of an experiment before any job runs: folders, constraints, animals, and a hash of
     its cells."""
@@ -184,6 +189,7 @@ def read_trial(path: str | Path) -> dict:
     return {
         "bed": bed_folder(config),
         "starts": starts_folder(config),
+        "cells": cells_folder(config),
         "constraints": sorted({cell.constraint for cell in cells}),
         "animals": config.bed.animals,
         "plan": config_hash([asdict(cell) for cell in cells] + [asdict(config.training)]),

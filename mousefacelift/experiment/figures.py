@@ -94,7 +94,7 @@ def plot_collapse(curves: pd.DataFrame, path: Path) -> None:
 def save(figure, path: Path) -> None:
     """Write a figure as SVG without a date, so that the same numbers give the same bytes."""
     stream = BytesIO()
-    with plt.rc_context({"svg.hashsalt": "experiment"}):
+    with plt.rc_context({"svg.hashsalt": "experiment", "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)
     write_bytes(path, stream.getvalue())

@@ -6,6 +6,7 @@ from mousefacelift.errors import ConfigError
 from mousefacelift.experiment.config import (
     CONSTRAINTS,
     bed_folder,
+    cells_folder,
     plan_cells,
     read_experiment,
     read_trial,
@@ -55,6 +56,8 @@ def test_experiments_that_film_the_same_share_their_animals_and_starts(tmp_path)
     wide = read_experiment(written(tmp_path, "blocks:\n- {}\ntraining: {dim: 64}\n"))
     assert bed_folder(one) == bed_folder(two) == bed_folder(wide)
     assert starts_folder(one) == starts_folder(two) != starts_folder(wide)
+    same = read_experiment(written(tmp_path, "blocks:\n- {cameras: [px50]}\n"))
+    assert cells_folder(one) == cells_folder(same) != cells_folder(two)  # other steps are other cells of the same name
 
 
 def test_every_constraint_has_its_network_and_loss():

@@ -86,10 +86,11 @@ rule experiment_cells:
         file=EXPERIMENT_FILE,
         bed=f"results/experiment/{TRIAL['bed']}",
         starts=f"results/experiment/{TRIAL['starts']}",
+        cells=f"results/experiment/{TRIAL['cells']}",
         plan=TRIAL["plan"],
     shell:
         "python -m mousefacelift experiment cells --experiment {params.file:q} --animals {wildcards.number} --bed {params.bed:q}"
-        " --starts {params.starts:q} --cells results/experiment/cells --out {output:q} >>{log:q} 2>&1"
+        " --starts {params.starts:q} --cells {params.cells:q} --out {output:q} >>{log:q} 2>&1"
 
 
 rule experiment_tables:
@@ -110,7 +111,8 @@ rule experiment_tables:
         **stage("", "experiment.tables"),
         file=EXPERIMENT_FILE,
         bed=f"results/experiment/{TRIAL['bed']}",
+        cells=f"results/experiment/{TRIAL['cells']}",
         plan=TRIAL["plan"],
     shell:
-        "python -m mousefacelift experiment tables --experiment {params.file:q} --cells results/experiment/cells"
+        "python -m mousefacelift experiment tables --experiment {params.file:q} --cells {params.cells:q}"
         " --bed {params.bed:q} --out {output:q} >>{log:q} 2>&1"
