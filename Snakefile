@@ -24,6 +24,7 @@ include: "workflow/rules/single.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/prior.smk"
 include: "workflow/rules/experiment.smk"
+include: "workflow/rules/embed.smk"
 
 
 localrules:
@@ -31,6 +32,7 @@ localrules:
     sweep,
     prior,
     experiment,
+    embed,
 
 
 rule all:
@@ -43,6 +45,7 @@ rule sweep:
     input:
         "results/evaluate/sweep.csv",
         "results/evaluate/sweep_arms.csv",
+        "results/decide/sweep/decision.json",
 
 
 rule prior:
@@ -53,3 +56,8 @@ rule prior:
 rule experiment:
     input:
         f"results/experiment/{EXPERIMENT}/cells.csv",
+
+
+rule embed:
+    input:
+        expand("results/embed/{recording}/embedding.parquet", recording=RECORDINGS),

@@ -28,6 +28,7 @@ GROUPS = {
     "check": ("mousefacelift.check.commands", "evaluation: fidelity, consistency, collapse"),
     "prior": ("mousefacelift.prior.commands", "the single-picture prior: training pictures and training"),
     "experiment": ("mousefacelift.experiment.commands", "constraint x cameras x data on virtual animals, with truth"),
+    "embed": ("mousefacelift.embed.commands", "every frame as a heading-free vector: table, NetCDF, NWB"),
     "report": ("mousefacelift.report.commands", "the HTML report"),
 }
 SINGLE = {

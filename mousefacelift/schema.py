@@ -16,6 +16,7 @@ from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.config import adapter, json_schema, load, require_at_least, section
 from mousefacelift.dataset.config import DatasetConfig, LoaderConfig, MixtureConfig
 from mousefacelift.distill.config import DistillConfig
+from mousefacelift.embed.config import EmbedConfig
 from mousefacelift.errors import ConfigError
 from mousefacelift.lrm.config import PredictConfig, TrainConfig
 from mousefacelift.objects.config import ObjectsConfig
@@ -133,6 +134,8 @@ class PipelineConfig:
     """the HTML report"""
     prior: PriorConfig = field(default_factory=PriorConfig)
     """the single-picture prior; its weights are shipped, `snakemake prior` makes them again"""
+    embed: EmbedConfig = field(default_factory=EmbedConfig)
+    """every frame as a heading-free vector; only `snakemake embed` runs it"""
     arms: tuple[str, ...] = ("80-20",)
     """trained by default: objects-mouse shares, real-only, distilled-only, splat-only, no-synthetic, distortion-only"""
     sweep: tuple[str, ...] = ("90-10", "80-20", "70-30")

@@ -20,6 +20,7 @@ ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "capture": {"core", "formats"} | JOB,
     "virtual": {"core", "formats", "capture"} | JOB,
     "prior": {"core", "virtual"} | JOB,
+    "embed": {"core", "prior"} | JOB,
     "distill": {"core", "prior"} | JOB,
     "splats": {"core"} | JOB,
     "objects": {"core", "formats"} | JOB,

@@ -20,6 +20,20 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--out", type=Path, required=True)
     add_config_argument(parser)
     parser.set_defaults(run=_single)
+    parser = subparsers.add_parser("decide", help="what to use, why, how sure, and where not to trust it")
+    parser.add_argument("--evaluations", type=Path, nargs="*", default=[], help="summary.json of each run")
+    parser.add_argument("--single", type=Path, default=None, help="summary.json of protocol S")
+    parser.add_argument("--out", type=Path, required=True, help="decision.json to write; pictures lie beside it")
+    add_config_argument(parser)
+    parser.set_defaults(run=_decide)
+    parser = subparsers.add_parser("foreign", help="splats, meshes or views of any other method on the same ladder")
+    parser.add_argument("--predictions", type=Path, required=True, help="folder with one file or folder per moment")
+    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--inputs", type=int, nargs="+", required=True, help="rig cameras that the method was given")
+    parser.add_argument("--white-is-empty", action="store_true", help="pictures without alpha: white is background")
+    parser.add_argument("--out", type=Path, required=True)
+    add_config_argument(parser)
+    parser.set_defaults(run=_foreign)
     parser = subparsers.add_parser("compare", help="one table over the evaluations of several runs")
     parser.add_argument("summaries", type=Path, nargs="+", help="summary.json of each run")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write, one row per run, protocol and method")
@@ -45,6 +59,24 @@ def _single(args) -> None:
 
     summary = evaluate_single(args.predictions, args.dataset, args.out, read_config(args, EvaluateConfig, "evaluate"))
     print(format_single(summary))
+
+
+def _decide(args) -> None:
+    from mousefacelift.check.config import EvaluateConfig
+    from mousefacelift.check.decide import decide
+
+    decision = decide(args.evaluations, args.single, args.out, read_config(args, EvaluateConfig, "evaluate"))
+    print(decision["verdict"]["text"])
+
+
+def _foreign(args) -> None:
+    from mousefacelift.check.config import EvaluateConfig
+    from mousefacelift.check.foreign import score_foreign
+    from mousefacelift.check.table import format_foreign
+
+    config = read_config(args, EvaluateConfig, "evaluate")
+    result = score_foreign(args.predictions, args.dataset, args.out, args.inputs, config, args.white_is_empty)
+    print(format_foreign(result))
 
 
 def _compare(args) -> None:

@@ -3,7 +3,7 @@ health and, where the true surface is known, its distance.
 
 Reads the predictions folder of `lrm predict` (see `predictions`) one prediction at a time, and the dataset; writes
 
-    metrics.parquet    one row per (method, protocol, recording, frame, view)
+    metrics.parquet    one row per (method, protocol, recording, frame, view), with its circumstances (`situation`)
     summary.json       per protocol: every method's numbers with n, n_eff and intervals; collapse; consistency; health;
                        surface; findings
     sheet.png          truth, prediction and ladder side by side
@@ -15,7 +15,7 @@ Reads the predictions folder of `lrm predict` (see `predictions`) one prediction
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.check.fidelity import per_image
 from mousefacelift.check.gather import CollapseGatherer, GeometryGatherer, stack
 from mousefacelift.check.predictions import Item, Prediction, Predictions, read_predictions
+from mousefacelift.check.situation import COLUMNS, nearest_angles, pose_of_views
 from mousefacelift.check.statistics import describe
 from mousefacelift.check.truth_mesh import TruthMeshes
 from mousefacelift.core.files import write_text
@@ -63,7 +64,7 @@ def evaluate_arm(predictions: Path, dataset: Path, out: Path, config: EvaluateCo
     if not judged:
         raise DataError(f"predictions {predictions} hold nothing to judge", expected="items of kind 'target'")
     manifest = Manifest.open(dataset)
-    means = mean_images(manifest, judged, opened.header["size"])
+    means = mean_images(manifest, {item.recording for item in judged}, opened.header["size"])
     protocols = {name: _protocol(name, judged, means, config) for name in sorted({item.protocol for item in judged})}
     rows, pictures = _stream(opened, judged, manifest, means, protocols, config)
     table = pd.DataFrame(rows).assign(arm=opened.header["arm"])
@@ -140,7 +141,7 @@ def _add_surface(root: Path, item: Item, meshes: TruthMeshes, geometry: Geometry
         geometry.add_surface(read_ply(splat), *found)
 
 
-def mean_images(manifest: Manifest, judged: Sequence[Item], size: int) -> Means:
+def mean_images(manifest: Manifest, recordings: Iterable[str], size: int) -> Means:
     """(recording, rig camera) -> mean rgba [size, size, 4] of its training frames.
 
     The held-out camera's mean uses its own training-time photos, which no network saw: the baseline is given the
@@ -149,7 +150,7 @@ def mean_images(manifest: Manifest, judged: Sequence[Item], size: int) -> Means:
     rows, _ = manifest.pool("real", "train")
     table = manifest.samples.iloc[rows]
     sums: dict[tuple[str, int], ladder.RunningMean] = {}
-    for recording in sorted({item.recording for item in judged}):
+    for recording in sorted(recordings):
         own = rows[(table["recording"] == recording).to_numpy()]
         if not len(own):
             raise DataError(
@@ -177,8 +178,10 @@ def answers(prediction: Prediction, means: Means) -> dict[str, list[np.ndarray]]
 def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[dict]:
     """One row of fidelity metrics per method and target; one picture is compared at a time."""
     item, rows = prediction.item, []
+    angles = nearest_angles([v.camera for v in prediction.inputs], [v.camera for v in prediction.truth])
+    pose = pose_of_views(prediction.truth)
     for method, images in shown.items():
-        for target, true, image in zip(item.targets, prediction.truth, images, strict=True):
+        for target, true, image, angle in zip(item.targets, prediction.truth, images, angles, strict=True):
             picture, truth = stack([image, true.rgba], config.background)
             mask, alpha = torch.from_numpy(true.rgba[..., 3] > 0.5), torch.from_numpy(image[..., 3])
             rows.append(
@@ -190,6 +193,8 @@ def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: Ev
                     "frame": item.frame,
                     "camera": target.camera,
                     "is_input": target.is_input,
+                    "angle": angle,
+                    **pose,
                     **{name: float(value) for name, value in per_image(picture, truth, mask, alpha).items()},
                 }
             )
@@ -198,7 +203,7 @@ def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: Ev
 
 def summarise(table: pd.DataFrame, config: EvaluateConfig) -> dict:
     """Numbers of every method on targets that were not inputs, and on inputs, of one protocol."""
-    metrics = [c for c in table.columns if table[c].dtype.kind == "f"]
+    metrics = [c for c in table.columns if table[c].dtype.kind == "f" and c not in COLUMNS]
     entry: dict = {"cameras": sorted(int(c) for c in table.loc[~table["is_input"], "camera"].unique())}
     for part, chosen in (("held_out", table[~table["is_input"]]), ("inputs", table[table["is_input"]])):
         entry[part] = {

@@ -82,7 +82,9 @@ def nearest_input(inputs: Sequence[View], camera: Camera) -> np.ndarray:
 
 
 def input_hull(inputs: Sequence[View]) -> Hull:
-    """Visual hull of the input silhouettes in [-1, 1]^3."""
+    """Visual hull of the input silhouettes in [-1, 1]^3; of a single one, its cone (`silhouette_cone`)."""
+    if len(inputs) == 1:
+        return silhouette_cone(inputs[0])
     return carve_hull_tight(
         [view.rgba[..., 3] for view in inputs],
         [view.camera for view in inputs],

@@ -27,6 +27,7 @@ from mousefacelift.check.fidelity import per_image
 from mousefacelift.check.single_items import SingleItem, mean_keys, read_items, resized
 from mousefacelift.check.single_pictures import draw_row, draw_sheet, write_show
 from mousefacelift.check.single_summary import Thumbnails, summarise_bed, verdict
+from mousefacelift.check.situation import pose_of_views
 from mousefacelift.check.solid import part_recall, surface_points, surface_scores, swaps, volume_iou
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import angle_between, azimuth_elevation, circular_difference
@@ -113,6 +114,7 @@ class Judge:
         truth = _stack([view.rgba for view in item.targets], background)
         mask = torch.from_numpy(np.stack([view.rgba[..., 3] > 0.5 for view in item.targets]))
         angles = [angle_between(item.picture.camera, view.camera) for view in item.targets]
+        pose = pose_of_views((item.picture, *item.targets))
         for method, rgba in images.items():
             drawn = _stack(rgba, background)
             values = per_image(drawn, truth, mask, torch.from_numpy(rgba[..., 3].copy()))
@@ -126,6 +128,7 @@ class Judge:
                     "target": row["cameras"][i],
                     "held_out": row["held_out"][i],
                     "angle": angles[i],
+                    **pose,
                     **{name: values[i] for name, values in columns.items()},
                 }
                 for i in range(len(item.targets))
@@ -153,7 +156,7 @@ def evaluate_single(predictions: list[Path], dataset: Path, out: Path, config: E
     Raises:
         DataError: predictions that cannot be read, or are empty.
     """
-    perceptual, why = _perceptual()
+    perceptual, why = load_perceptual()
     summary: dict = {"lpips": why, "background": config.background, "beds": {}}
     out.mkdir(parents=True, exist_ok=True)
     views, solids, rows = [], [], []
@@ -179,7 +182,7 @@ def evaluate_single(predictions: list[Path], dataset: Path, out: Path, config: E
     return summary
 
 
-def _perceptual():
+def load_perceptual():
     """LPIPS and "reported", or None and the reason why not."""
     try:
         return load_lpips(), "reported"

@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,8 +53,8 @@ class SingleItem:
         return Camera.from_frame(self.row["methods"][method]["camera"])
 
 
-def read_items(index: Path) -> Iterator[SingleItem]:
-    """The pictures of a bed, one after the other.
+def read_items(index: Path, wanted: Callable[[dict], bool] = lambda row: True) -> Iterator[SingleItem]:
+    """The pictures of a bed, one after the other; of those whose row of the index is `wanted`.
 
     Raises:
         DataError: unreadable or empty.
@@ -63,7 +63,7 @@ def read_items(index: Path) -> Iterator[SingleItem]:
     if not document["items"]:
         raise DataError(f"predictions {index} are empty", hint="rerun the rule predict_single")
     size = document["header"]["size"]
-    for row in document["items"]:
+    for row in filter(wanted, document["items"]):
         sample = read_sample(root / row["sample"], [row["picture"], *row["targets"]])
         views = [resized(view, size) for view in sample.views]
         truth = read_truth(root / row["truth"]) if row["truth"] else None

@@ -12,6 +12,7 @@ import torch
 from mousefacelift.check.collapse import collapse_metrics, diagnose
 from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.check.single_items import SingleItem, mean_keys
+from mousefacelift.check.situation import COLUMNS
 from mousefacelift.check.statistics import block_interval, describe, effective_count
 from mousefacelift.core.images import composite, resize_rgba
 from mousefacelift.core.spread import spread
@@ -99,8 +100,7 @@ def _by_method(table: pd.DataFrame, config: EvaluateConfig) -> dict:
     """{method: {metric: numbers with n, n_eff and interval}}; n counts (subject, frame)."""
     if not len(table):
         return {}
-    skipped = ("angle",)
-    metrics = [name for name in table.columns if table[name].dtype.kind == "f" and name not in skipped]
+    metrics = [name for name in table.columns if table[name].dtype.kind == "f" and name not in COLUMNS]
     return {
         method: {
             name: describe(

@@ -59,6 +59,29 @@ def format_single(summary: dict) -> str:
     return "\n".join(lines)
 
 
+def format_foreign(result: dict) -> str:
+    """Text of a foreign method's scores: the ladder, what the alignment was worth, and MoReMouse's protocol."""
+    lines = [format_summary(result["summary"])]
+    if "aligned" in result:
+        before, after = result["as_it_came"], result["aligned"]
+        lines.append(
+            f"alignment (seven numbers per moment from the truth): full PSNR {before['full_psnr']:.2f} -> "
+            f"{after['full_psnr']:.2f} dB, IoU {before['iou']:.3f} -> {after['iou']:.3f}"
+        )
+    for name, numbers in result.get("alignment", {}).items():
+        lines.append(f"  {name.replace('_', ' ')}: {numbers['mean']:.4g}, between moments {numbers['spread']:.2g}")
+    cameras = ", ".join(map(str, result["moremouse_cameras"]))
+    lines.append(
+        f"MoReMouse's protocol (cameras {cameras}, up to {result['moremouse_off_degrees']:.0f} degrees from a quarter "
+        "turn; full frame on white)"
+    )
+    for method, numbers in result["moremouse"].items():
+        lines.append(f"  {method:<15}" + "  ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
+    if result["lpips"] != "reported":
+        lines.append(f"  LPIPS {result['lpips']}")
+    return "\n".join(lines)
+
+
 def compare_runs(summaries: list[Path], out: Path) -> list[dict]:
     """One row per (run, protocol, method) of several summary.json files, written as CSV."""
     rows = []

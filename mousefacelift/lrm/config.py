@@ -168,8 +168,8 @@ class PredictConfig:
     """training frames for protocol B"""
     swaps: bool = True
     """also another frame's images with these cameras (input-swap test)"""
-    splats_kept: int = 3
-    """predictions that keep their Gaussians as splat.ply"""
+    splats_kept: int = 6
+    """moments whose prediction keeps its Gaussians as splat.ply, for the viewer of the report and the true surface"""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "inputs", "max_frames")

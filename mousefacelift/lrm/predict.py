@@ -37,6 +37,8 @@ from mousefacelift.lrm.infer import predict_gaussians, stack_views
 from mousefacelift.lrm.validation import spread_order
 from mousefacelift.lrm.weights import read_facts, read_model
 
+KEPT = dataclasses.replace(FILTERS["body"], opacity_min=1 / 255)  # of a splat on disk: all that a render shows
+
 
 @dataclass(frozen=True)
 class FrameViews:
@@ -87,7 +89,7 @@ def predict(model_folder: Path, dataset: Path, out: Path, config: PredictConfig,
     manifest = Manifest.open_verified(dataset)
     tasks = plan(manifest, config)
     facts, digest = read_facts(model_folder), file_hash(Path(model_folder) / "model.safetensors")
-    kept = {task.name for task in [t for t in tasks if t.kind == "target"][: config.splats_kept]}
+    kept = splats_to_keep(tasks, config.splats_kept)
     header = {
         "arm": facts.get("arm", Path(model_folder).name),
         "seed": facts.get("seed"),
@@ -109,6 +111,16 @@ def predict(model_folder: Path, dataset: Path, out: Path, config: PredictConfig,
         header,
         "predictions",
     )
+
+
+def splats_to_keep(tasks: list[Task], count: int) -> set[str]:
+    """Names of one judged prediction of each of `count` moments, evenly spread: they keep their Gaussians."""
+    first: dict[int, str] = {}
+    for task in tasks:
+        if task.kind == "target":
+            first.setdefault(task.at.row, task.name)
+    names = [first[row] for row in sorted(first)]
+    return {names[int(i)] for i in np.linspace(0, len(names) - 1, min(count, len(names))).round()}
 
 
 def plan(manifest: Manifest, config: PredictConfig) -> list[Task]:
@@ -196,9 +208,8 @@ def make_prediction(
     )
     write_sample(folder, Sample(views, SampleFacts("prediction", task.at.recording, frame=task.at.frame)), into=True)
     if name in kept:
-        write_ply(
-            folder / "splat.ply", gaussians.select(rows_to_keep(gaussians, FILTERS["body"])).map(torch.Tensor.cpu)
-        )
+        visible = rows_to_keep(gaussians, KEPT)
+        write_ply(folder / "splat.ply", gaussians.select(visible).map(torch.Tensor.cpu))
     return Item(
         name,
         task.kind,

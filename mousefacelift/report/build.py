@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML file with pictures and numbers of every stage.
+"""The report: one self-contained HTML file that decides, shows why, and has every stage's numbers folded behind.
 
 Reads result files only, writes results/report/index.html. A stage that has not run says so; a broken file is an error.
 
@@ -10,16 +10,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
 
 from mousefacelift import __version__
 from mousefacelift.core.files import write_text
 from mousefacelift.errors import DataError
-from mousefacelift.report import data_sections, distill_section, evaluation_section, single_section, source_sections
+from mousefacelift.report import (
+    data_sections,
+    decision_section,
+    distill_section,
+    evaluation_section,
+    single_section,
+    source_sections,
+    viewer_section,
+)
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import Section
 
-BUILDERS = (
+FRONT = (
+    decision_section.decision,
     single_section.single,
+    viewer_section.viewer,
+    decision_section.evidence,
+)
+FOLDED = (
+    single_section.numbers,
     evaluation_section.evaluation,
     source_sections.capture,
     distill_section.distill,
@@ -28,14 +43,23 @@ BUILDERS = (
     data_sections.dataset,
     data_sections.training,
 )
+PARTS = {"style": "report.css", "viewer": "viewer.js", "script": "report.js"}
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def build_report(results: Path, out: Path, config: ReportConfig) -> list[Section]:
-    """Write the report over `results` to `out`; returns its sections, findings first."""
+    """Write the report over `results` to `out`; returns its sections, the decision first."""
     if not results.is_dir():
         raise DataError(f"results folder {results} does not exist", hint="run the pipeline first: snakemake --cores 2")
-    sections = [builder(results, config) for builder in BUILDERS]
+    sections = [builder(results, config) for builder in FRONT]
+    for builder in FOLDED:
+        section = builder(results, config)
+        section.folded = True
+        sections.append(section)
     environment = Environment(loader=PackageLoader("mousefacelift.report"), autoescape=select_autoescape(["html"]))
-    page = environment.get_template("report.html").render(title=config.title, version=__version__, sections=sections)
+    parts = {name: Markup((TEMPLATES / file).read_text()) for name, file in PARTS.items()}
+    page = environment.get_template("report.html").render(
+        title=config.title, version=__version__, sections=sections, **parts
+    )
     write_text(out, page)
     return sections

@@ -1,5 +1,4 @@
-"""The first section: what the trained arms are worth. The model never stands without the ladder, findings come
-first."""
+"""What the trained arms are worth, every number. The model never stands without the ladder."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ PROTOCOLS = {"A": "new time, seen cameras", "B": "held-out camera, training time
 
 def evaluation(results: Path, config: ReportConfig) -> Section:
     """Every evaluated arm: collapse findings, ladder per protocol, consistency, pictures."""
-    section = Section("evaluation", "From several views: does it work?")
+    section = Section("evaluation", "Several pictures: every number")
     summaries = sorted((results / "evaluate").glob("*/summary.json"))
     if not summaries:
         return section.not_run("evaluation (snakemake results/evaluate/80-20/summary.json)")

@@ -19,22 +19,34 @@ from mousefacelift.errors import DataError
 
 @dataclass(frozen=True)
 class Block:
-    """One thing on the page. kind: text, alarm, table (rows of cells, the first is the head) or picture (data URI)."""
+    """One thing on the page.
+
+    Args:
+        kind: text, alarm, table (rows of cells, the first is the head), picture (data URI), verdict (rows of label and
+            clause) or viewer (JSON of its splats as text).
+        folded: a table that is shown when asked for.
+    """
 
     kind: str
     title: str = ""
     text: str = ""
     rows: tuple[tuple[str, ...], ...] = ()
     uri: str = ""
+    folded: bool = False
 
 
 @dataclass
 class Section:
-    """A stage of the report."""
+    """A part of the report; `folded` ones stand behind the decision, one per stage."""
 
     name: str
     title: str
     blocks: list[Block] = field(default_factory=list)
+    folded: bool = False
+
+    @property
+    def alarms(self) -> int:
+        return sum(block.kind == "alarm" for block in self.blocks)
 
     def add(self, kind: str, **content) -> None:
         self.blocks.append(Block(kind, **content))

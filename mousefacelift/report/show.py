@@ -8,8 +8,8 @@ splat.html (self-contained, WebGL 2, no network).
 
 from __future__ import annotations
 
-import base64
 import html
+import json
 from pathlib import Path
 
 from mousefacelift.errors import DataError
@@ -72,52 +72,17 @@ def _write_pictures(pictures, out: Path, frames: int) -> None:
 
 
 def page(gaussians, title: str) -> str:
-    """HTML text of the viewer with the Gaussians inside (float32 rows of 14: mean, covariance 6, rgb, opacity,
-    index)."""
-    import torch
-
-    from mousefacelift.core.gaussians import SH_C0
+    """HTML text of the viewer with the Gaussians inside."""
     from mousefacelift.core.turntable import fitting_zoom
+    from mousefacelift.report.pack import pack_splat
 
-    area = gaussians.opacities * gaussians.scales.sort(-1).values[:, 1:].prod(-1)
-    chosen = torch.argsort(area, descending=True)[:LARGEST]
-    g = gaussians.select(chosen)
-    q = torch.nn.functional.normalize(g.quats, dim=-1)
-    w, x, y, z = q.unbind(-1)
-    rotation = torch.stack(
-        [
-            1 - 2 * (y * y + z * z),
-            2 * (x * y - w * z),
-            2 * (x * z + w * y),
-            2 * (x * y + w * z),
-            1 - 2 * (x * x + z * z),
-            2 * (y * z - w * x),
-            2 * (x * z - w * y),
-            2 * (y * z + w * x),
-            1 - 2 * (x * x + y * y),
-        ],
-        -1,
-    ).unflatten(-1, (3, 3))
-    half = rotation * g.scales.unsqueeze(-2)
-    covariance = half @ half.transpose(-1, -2)
-    six = torch.stack(
-        [
-            covariance[:, 0, 0],
-            covariance[:, 0, 1],
-            covariance[:, 0, 2],
-            covariance[:, 1, 1],
-            covariance[:, 1, 2],
-            covariance[:, 2, 2],
-        ],
-        -1,
-    )
-    colour = (SH_C0 * g.sh[:, 0] + 0.5).clamp(0, 1)
-    rows = torch.cat([g.means, six, colour, g.opacities.unsqueeze(-1)], -1).float().contiguous()
-    data = base64.b64encode(rows.numpy().tobytes()).decode()
-    zoom = f"{fitting_zoom(gaussians):.4g}"
-    return (
-        TEMPLATE.read_text()
-        .replace("{{title}}", html.escape(title))
-        .replace("{{zoom}}", zoom)
-        .replace("{{data}}", data)
-    )
+    parts = {
+        "title": html.escape(title),
+        "zoom": f"{fitting_zoom(gaussians):.4g}",
+        "splat": json.dumps(pack_splat(gaussians, LARGEST)),
+        "viewer": (TEMPLATE.parent / "viewer.js").read_text(),
+    }
+    text = TEMPLATE.read_text()
+    for name, value in parts.items():
+        text = text.replace("{{" + name + "}}", value)
+    return text

@@ -1,5 +1,4 @@
-"""The very first section: one picture, what is made of it, the truth beside it, and one sentence that says whether it
-works."""
+"""One picture, what is made of it, the truth beside it, and one sentence that says whether it works; its numbers."""
 
 from __future__ import annotations
 
@@ -49,7 +48,7 @@ METHODS = {
 
 
 def single(results: Path, config: ReportConfig) -> Section:
-    """Verdict, turntables, sheet, and the ladder of every test bed."""
+    """Verdict and turntables."""
     section = Section("picture", "One picture to a 3D mouse: does it work?")
     folder = results / "evaluate_single"
     if not (folder / "summary.json").is_file():
@@ -60,6 +59,16 @@ def single(results: Path, config: ReportConfig) -> Section:
     for bed in (name for name in BEDS if (folder / f"show_{name}.webp").is_file()):
         uri = "data:image/webp;base64," + base64.b64encode((folder / f"show_{bed}.webp").read_bytes()).decode()
         section.add("picture", title=f"input picture, turntable of its reconstruction, truth: {BEDS[bed]}", uri=uri)
+    return section
+
+
+def numbers(results: Path, config: ReportConfig) -> Section:
+    """Sheet, and the ladder of every test bed."""
+    section = Section("picture-numbers", "One picture: every number")
+    folder = results / "evaluate_single"
+    if not (folder / "summary.json").is_file():
+        return section.not_run("protocol S (snakemake results/evaluate_single/summary.json)")
+    summary = read_json(folder / "summary.json")
     section.add("picture", title="about 120 degrees away from the picture", uri=png_uri(folder / "sheet.png"))
     for bed, entry in summary["beds"].items():
         _bed(section, BEDS[bed], entry)

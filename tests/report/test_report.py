@@ -1,6 +1,4 @@
 import json
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -79,6 +77,7 @@ def test_the_page_shows_what_ran_and_says_what_did_not(results):
         "principal_point",
         "313.2",
         "1.50 -2.00",
+        "Not run: the decision",
         "Not run: splats",
         "Not run: training",
         "Not run: evaluation",
@@ -183,28 +182,3 @@ def test_pictures_are_cropped_alike_and_keep_all_that_they_show():
     )
     assert shared_crop([white])[0].shape == (32, 32, 3)
     assert contact_sheet(cropped, 2, labels=("a", "b")).shape == (28, 28, 3)
-
-
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs a headless browser: the Debian package chromium")
-def test_the_page_opens_in_a_browser_without_complaints(results, tmp_path):
-    build(results)
-    run = subprocess.run(
-        [
-            "chromium",
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--no-first-run",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--enable-logging=stderr",
-            "--v=0",
-            "--dump-dom",
-            f"file://{results / 'report/index.html'}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert run.returncode == 0 and 'id="distill"' in run.stdout
-    assert "CONSOLE" not in run.stderr

@@ -105,9 +105,10 @@ READ_BY = {  # the longest name that a key begins with decides
     "single": {"film_animals", "predict_single"},
     "single.frames": {"predict_single"},
     "single.unknown": {"predict_single"},
-    "evaluate": {"evaluate_arm", "evaluate_single"},
+    "evaluate": {"evaluate_arm", "evaluate_single", "decide", "decide_sweep"},
     "evaluate.consistency_frames": {"evaluate_arm"},
     "report": {"build_report"},
+    "embed": {"embed_frames"},
     "prior.data": {"prior_data"},
     "prior.data.individuals": set(),  # these two decide which chunks there are
     "prior.data.chunk": set(),

@@ -21,10 +21,11 @@ DOWN = {
     "compare_arms",
     "predict_single",
     "evaluate_single",
+    "decide",
     "build_report",
     "all",
 }
-JUDGED = {"evaluate_arm", "compare_arms", "evaluate_single", "build_report", "all"}
+JUDGED = {"evaluate_arm", "compare_arms", "evaluate_single", "decide", "build_report", "all"}
 TRAINED = {"train_lrm", "predict_arm", "predict_single"} | JUDGED
 LIBRARY = {"build_library"}
 
@@ -123,6 +124,7 @@ def test_the_sweep_trains_every_arm_with_every_seed_and_keeps_the_run_that_is_th
         "predict_arm": 8,
         "evaluate_arm": 8,
         "compare_sweep": 1,
+        "decide_sweep": 1,
         "sweep": 1,
     }
     write_config(folder, [("sweep", ["80-20", "real-only"]), ("sweep_seeds", [0, 7])])
@@ -151,8 +153,8 @@ def test_the_sweep_trains_every_arm_with_every_seed_and_keeps_the_run_that_is_th
         (("distill.gate.max_quarantine", 0.5), {"distill_views"} | DOWN),
         (("distill.gate.quantile", 0.5), {"learn_gate", "distill_views"} | DOWN),
         (("dataset.gate.mask_size", 64), DOWN),
-        (("single.animals", 9), {"film_animals", "predict_single", "evaluate_single", "build_report", "all"}),
-        (("single.frames", 9), {"predict_single", "evaluate_single", "build_report", "all"}),
+        (("single.animals", 9), {"film_animals", "predict_single", "evaluate_single", "decide", "build_report", "all"}),
+        (("single.frames", 9), {"predict_single", "evaluate_single", "decide", "build_report", "all"}),
         (("objects.supersampling", 2), {"render_objects", "render_scans"} | DOWN),
         (("objects.scans.views", 16), {"render_scans"} | DOWN),
         (("objects.download.retries", 7), set()),

@@ -95,3 +95,59 @@ rule compare_sweep:
         **stage("", "check.table"),
     shell:
         "python -m mousefacelift check compare {input:q} --out {output.runs:q} --arms {output.arms:q} >>{log:q} 2>&1"
+
+
+rule decide:
+    input:
+        evaluations=expand("results/evaluate/{run}/summary.json", run=config["arms"]),
+        metrics=expand("results/evaluate/{run}/metrics.parquet", run=config["arms"]),
+        single="results/evaluate_single/summary.json",
+    output:
+        decision="results/decide/decision.json",
+        several="results/decide/worst_several.png",
+        one="results/decide/worst_one.png",
+    log:
+        "results/logs/decide.log",
+    benchmark:
+        "results/benchmarks/decide.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **stage("evaluate.{background,sheet_rows,bootstrap}", "check.decide"),
+    shell:
+        "python -m mousefacelift check decide --evaluations {input.evaluations:q} --single {input.single:q}"
+        " --out {output.decision:q} --config-json {params.config:q} >>{log:q} 2>&1"
+
+
+rule decide_sweep:
+    input:
+        evaluations=expand(
+            "results/evaluate/{run}/summary.json",
+            run=flow.run_names(config, config["sweep"], config["sweep_seeds"]),
+        ),
+        metrics=expand(
+            "results/evaluate/{run}/metrics.parquet",
+            run=flow.run_names(config, config["sweep"], config["sweep_seeds"]),
+        ),
+        single="results/evaluate_single/summary.json",
+    output:
+        decision="results/decide/sweep/decision.json",
+        several="results/decide/sweep/worst_several.png",
+        one="results/decide/sweep/worst_one.png",
+    log:
+        "results/logs/decide_sweep.log",
+    benchmark:
+        "results/benchmarks/decide_sweep.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **stage("evaluate.{background,sheet_rows,bootstrap}", "check.decide"),
+    shell:
+        "python -m mousefacelift check decide --evaluations {input.evaluations:q} --single {input.single:q}"
+        " --out {output.decision:q} --config-json {params.config:q} >>{log:q} 2>&1"

@@ -4,6 +4,7 @@
 rule build_report:
     input:
         "results/evaluate/summary.csv",
+        "results/decide/decision.json",
         "results/evaluate_single/summary.json",
         expand("results/capture/{recording}/quality.png", recording=RECORDINGS),
         expand("results/evaluate/{run}/sheet.png", run=config["arms"]),
