@@ -1,0 +1,104 @@
+"""The embedding of a recording as files: a table, a file that `movement` and xarray read, and NWB where pynwb is there.
+
+    mousefacelift embed table results/embed/mouse1/chunks/*/index.json --recording mouse1 --out results/embed/mouse1
+
+Writes
+
+    embedding.parquet   one row per (frame, camera), camera -1 for all: frame, time_s, heading, x, y, z, e00 ...
+    embedding.csv       the rows of camera -1
+    embedding.nc        NetCDF 3 in the layout of `movement`'s pose datasets, with the vectors beside the position
+    embedding.nwb       with --nwb
+    quality.json        share of triples in which the own moment is nearer
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mousefacelift.chunks import read_index
+from mousefacelift.core.files import via, write_text
+from mousefacelift.embed.chunk import ALL_CAMERAS
+from mousefacelift.embed.triples import standardise, triple_share
+from mousefacelift.errors import DataError
+
+APART_S = 1.0  # moments nearer in time are left out of the stricter of the two shares
+
+
+def write_embedding(indexes: list[Path], recording: str, out: Path, nwb: bool = False) -> dict:
+    """Write every file of a recording's embedding into `out`; returns the content of quality.json.
+
+    Raises:
+        DataError: no vectors, or vectors of several models.
+    """
+    table = read_vectors(indexes)
+    models = sorted(table["model"].unique())
+    if len(models) > 1:
+        raise DataError("vectors of several models are in one embedding", got=", ".join(models), expected="one model")
+    whole = join_cameras(table)
+    quality = measure(table) | {"model": models[0], "frames": len(whole), "views": len(table)}
+    out.mkdir(parents=True, exist_ok=True)
+    everything = pd.concat([table, whole]).drop_duplicates(["frame", "camera"]).sort_values(["frame", "camera"])
+    with via(out / "embedding.parquet") as path:
+        everything.to_parquet(path, index=False)
+    write_text(out / "embedding.csv", whole.drop(columns=["camera", "model"]).to_csv(index=False))
+    from mousefacelift.embed.movement_file import write_movement
+
+    write_movement(out / "embedding.nc", whole, recording)
+    if nwb:
+        from mousefacelift.embed.nwb_file import write_nwb
+
+        write_nwb(out / "embedding.nwb", whole, recording)
+    write_text(out / "quality.json", json.dumps(quality, indent=1))
+    return quality
+
+
+def read_vectors(indexes: list[Path]) -> pd.DataFrame:
+    """One row per view: frame, time_s, camera, model, heading, x, y, z, e00 ..."""
+    rows = []
+    for index in sorted(indexes):
+        for item in read_index(index)["items"]:
+            for view in item["views"]:
+                numbers = {f"e{k:02d}": value for k, value in enumerate(view["vector"])}
+                place = dict(zip("xyz", view["center"]))
+                time = float("nan") if item["time_s"] is None else item["time_s"]
+                about = {"frame": item["frame"], "time_s": time, "camera": view["camera"], "model": item["model"]}
+                rows.append(about | {"heading": view["heading"]} | place | numbers)
+    if not rows:
+        raise DataError(
+            "there are no vectors to write", got=f"{len(indexes)} chunks", hint="mousefacelift embed frames"
+        )
+    return pd.DataFrame(rows).sort_values(["frame", "camera"], ignore_index=True)
+
+
+def vector_columns(table: pd.DataFrame) -> list[str]:
+    """Names of the columns of the vector."""
+    return [name for name in table.columns if name[0] == "e" and name[1:].isdigit()]
+
+
+def join_cameras(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per frame, camera -1: means over its cameras, of the heading the mean direction."""
+    groups = table.groupby("frame", sort=True)
+    numbers = groups[["x", "y", "z", *vector_columns(table)]].mean()
+    angle = np.radians(table["heading"])
+    parts = [values.groupby(table["frame"]).mean() for values in (np.sin(angle), np.cos(angle))]
+    numbers.insert(0, "heading", np.degrees(np.arctan2(*parts)) % 360)
+    numbers.insert(0, "time_s", groups["time_s"].first())
+    numbers.insert(0, "model", table["model"].iat[0])
+    numbers.insert(0, "camera", ALL_CAMERAS)
+    return numbers.reset_index()
+
+
+def measure(table: pd.DataFrame) -> dict:
+    """Share of triples over all moments, and over moments at least APART_S apart; null for a single camera."""
+    if table.groupby("frame").size().max() < 2:
+        return {"triples": None, "triples_apart": None}
+    vectors = standardise(table[vector_columns(table)].to_numpy())
+    order = table["frame"].rank(method="dense").astype(int).to_numpy()
+    times = table.groupby(order)["time_s"].first().to_numpy()
+    step = float(np.median(np.diff(times))) if len(times) > 1 else float("nan")
+    apart = int(np.ceil(APART_S / step)) if np.isfinite(step) and step > 0 else 1
+    return {"triples": triple_share(vectors, order), "triples_apart": triple_share(vectors, order, apart)}

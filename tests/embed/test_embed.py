@@ -1,0 +1,159 @@
+"""The embedding: turned, moved and scaled bodies have one vector, files hold the table, triples are counted."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.io import netcdf_file
+
+from mousefacelift.core.cameras import ring
+from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.records import SampleFacts, ViewFacts
+from mousefacelift.core.render import render_pictures
+from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.embed.chunk import embed_samples, embed_splats, in_millimetres
+from mousefacelift.embed.moments import SIZE, splat_moments
+from mousefacelift.embed.table import join_cameras, write_embedding
+from mousefacelift.embed.triples import standardise, triple_share
+from mousefacelift.errors import DataError
+from mousefacelift.prior.model import SHIPPED
+
+
+def body(bend=0.0, seed=0, count=600):
+    """A long body of Gaussians along x, bent sideways, with a high head."""
+    generator = torch.Generator().manual_seed(seed)
+    along = torch.rand(count, generator=generator) * 1.6 - 0.8
+    noise = 0.12 * torch.randn(count, 3, generator=generator)
+    means = torch.stack([along, bend * along.square(), 0.3 * along.clamp_min(0)], 1) + noise
+    scales = torch.full((count, 3), 0.05)
+    quats = torch.tensor([1.0, 0, 0, 0]).repeat(count, 1)
+    return Gaussians.from_rgb(means, quats, scales, torch.full((count,), 0.9), torch.full((count, 3), 0.3))
+
+
+def turned(gaussians, degrees, scale=1.0, shift=(0.0, 0.0, 0.0)):
+    a = np.radians(degrees)
+    turn = torch.tensor([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]], dtype=torch.float32)
+    means = scale * gaussians.means @ turn.T + torch.tensor(shift)
+    return Gaussians(means, gaussians.quats, scale * gaussians.scales, gaussians.opacities, gaussians.sh)
+
+
+def test_moments_do_not_know_heading_place_or_size_but_the_shape():
+    straight = splat_moments(body())
+    moved = splat_moments(turned(body(), 137, 2.5, (0.3, -1.0, 0.2)))
+    assert straight.shape == (SIZE,) and np.abs(straight - moved).max() < 1e-5
+    again, bent = splat_moments(body(seed=1)), splat_moments(body(bend=0.8))
+    assert np.linalg.norm(straight - bent) > 3 * np.linalg.norm(straight - again)
+    tipped = body()
+    tipped.means[:] = tipped.means[:, [2, 1, 0]]
+    assert np.linalg.norm(straight - splat_moments(tipped)) > 3 * np.linalg.norm(straight - again)
+
+
+def test_a_splat_of_nothing_has_no_shape():
+    with pytest.raises(DataError, match="no shape"):
+        splat_moments(body().select(torch.zeros(600, dtype=torch.bool)))
+
+
+def test_triples_count_views_of_one_moment_against_views_of_others():
+    moments = np.array([0, 0, 1, 1])
+    apart = np.array([[0.0], [0.1], [5.0], [5.1]])
+    assert triple_share(apart, moments) == {"share": 1.0, "triples": 8.0}
+    assert triple_share(np.zeros((4, 1)), moments)["share"] == 0.5  # a constant vector is a coin
+    assert np.isnan(triple_share(apart, moments, apart=2)["share"])  # nothing lies that far apart
+    assert triple_share(np.array([[0.0], [3.0], [1.0], [2.0]]), moments)["share"] < 0.5
+
+
+def test_numbers_that_never_vary_do_not_count():
+    vectors = np.array([[1.0, 7.0], [3.0, 7.0]])
+    assert standardise(vectors).tolist() == [[-1, 0], [1, 0]]
+
+
+@pytest.fixture(scope="module")
+def chunk(tmp_path_factory):
+    """Two moments of a body seen by three cameras, as capture writes them, and the splats fitted to them."""
+    root, rows = tmp_path_factory.mktemp("embed"), []
+    for frame, bend in ((4, 0.0), (6, 0.9)):
+        name, gaussians = f"{frame:06d}", body(bend)
+        cameras = ring(3, 64)
+        views = [
+            View(rgba, c, ViewFacts(i)) for i, (rgba, c) in enumerate(zip(render_pictures(gaussians, cameras), cameras))
+        ]
+        similarity = {"scale": 0.01, "rotation": np.eye(3).tolist(), "translation": [0.0, 0.0, -1.0]}
+        facts = SampleFacts("real", "m", frame=frame, config_hash="toy", details={"similarity": similarity})
+        hashes = write_sample(root / "samples" / name, Sample(tuple(views), facts))
+        (root / "fits" / name).mkdir(parents=True)
+        gaussians.save(root / "fits" / name / "splat.npz")
+        rows.append({"name": name, "frame": frame, "time_s": frame / 10, "hashes": hashes})
+    for part in ("samples", "fits"):
+        (root / part / "index.json").write_text(json.dumps({"key": "k", "header": {}, "items": rows}))
+    return root
+
+
+def test_the_prior_gives_every_camera_of_a_frame_its_code_and_place(chunk):
+    index = embed_samples(chunk / "samples/index.json", SHIPPED, chunk / "prior/index.json", steps=0)
+    assert [row["frame"] for row in index["items"]] == [4, 6] and index["items"][1]["time_s"] == 0.6
+    views = index["items"][0]["views"]
+    assert [view["camera"] for view in views] == [0, 1, 2] and {len(view["vector"]) for view in views} == {64}
+    assert np.std([view["vector"] for view in views]) > 0.1
+    assert abs(views[0]["center"][2] - 100) < 60  # millimetres: the world's origin lies 100 mm above the rig's
+
+
+def test_splats_give_one_vector_per_frame_and_files_hold_the_table(chunk):
+    index = embed_splats(chunk / "fits/index.json", chunk / "samples/index.json", chunk / "moments/index.json")
+    assert [view["camera"] for row in index["items"] for view in row["views"]] == [-1, -1]
+    quality = write_embedding([chunk / "moments/index.json"], "m", chunk / "out")
+    assert quality["frames"] == 2 and quality["triples"] is None and quality["model"] == "moments"
+    table = pd.read_parquet(chunk / "out/embedding.parquet")
+    assert table["frame"].tolist() == [4, 6] and list(table.columns)[-1] == "e63"
+    assert np.allclose(pd.read_csv(chunk / "out/embedding.csv")["e00"], table["e00"])
+
+
+def test_the_netcdf_file_is_a_pose_dataset_with_vectors_beside_it(chunk):
+    embed_samples(chunk / "samples/index.json", SHIPPED, chunk / "prior/index.json", steps=0)
+    quality = write_embedding([chunk / "prior/index.json"], "mouse", chunk / "nc")
+    assert quality["views"] == 6 and quality["triples"]["triples"] == 6 * 2 * 3
+    with netcdf_file(chunk / "nc/embedding.nc", mmap=False) as file:
+        position, vectors = file.variables["position"], file.variables["embedding"]
+        assert position.dimensions == ("time", "space", "keypoints", "individuals") and position.shape == (2, 3, 1, 1)
+        assert vectors.shape == (2, 1, 64) and file.variables["time"][:].tolist() == [0.4, 0.6]
+        assert b"".join(file.variables["individuals"][0]) == b"mouse" and file.ds_type == b"poses"
+        assert file.fps == pytest.approx(5.0)
+        table = pd.read_parquet(chunk / "nc/embedding.parquet")
+        whole = table[table["camera"] == -1]
+        assert np.allclose(vectors[:, 0], whole.filter(regex=r"^e\d+$")) and len(table) == 8
+
+
+def test_xarray_reads_the_netcdf_file(chunk):
+    xarray = pytest.importorskip("xarray", reason="needs xarray, which movement brings")
+    write_embedding([chunk / "moments/index.json"], "mouse", chunk / "xr")
+    with xarray.open_dataset(chunk / "xr/embedding.nc", engine="scipy") as data:
+        assert data["individuals"].item() in ("mouse", b"mouse") and data["embedding"].dims[0] == "time"
+
+
+def test_nwb_without_its_package_says_what_to_install(chunk):
+    try:
+        import pynwb
+    except ImportError:
+        with pytest.raises(DataError, match=r"mousefacelift\[nwb\]"):
+            write_embedding([chunk / "moments/index.json"], "m", chunk / "nwb", nwb=True)
+    else:
+        write_embedding([chunk / "moments/index.json"], "m", chunk / "nwb", nwb=True)
+        with pynwb.NWBHDF5IO(chunk / "nwb/embedding.nwb", "r") as reader:
+            assert reader.read().processing["behavior"]["embedding"].data.shape == (2, 64)
+
+
+def test_headings_are_averaged_around_the_circle():
+    rows = [{"frame": 1, "time_s": 0.0, "camera": c, "model": "m", "heading": h} for c, h in ((0, 350.0), (1, 30.0))]
+    table = pd.DataFrame([row | {"x": 1.0, "y": 2.0, "z": 3.0, "e00": float(row["camera"])} for row in rows])
+    whole = join_cameras(table)
+    assert whole["heading"].item() == pytest.approx(10) and whole["e00"].item() == 0.5 and whole["camera"].item() == -1
+
+
+def test_a_sample_without_millimetres_keeps_its_world():
+    assert in_millimetres(np.array([0.1, 0.2, 0.3]), SampleFacts("real", "m")) == [0.1, 0.2, 0.3]
+
+
+def test_vectors_of_two_models_are_not_mixed(chunk):
+    with pytest.raises(DataError, match="several models"):
+        write_embedding([chunk / "moments/index.json", chunk / "prior/index.json"], "m", chunk / "mixed")
