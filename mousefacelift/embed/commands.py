@@ -18,6 +18,7 @@ def add_commands(subparsers) -> None:
     parser = subparsers.add_parser("table", help="parquet, CSV, NetCDF and NWB of a recording's vectors")
     parser.add_argument("indexes", type=Path, nargs="+", help="index.json of every chunk")
     parser.add_argument("--recording", required=True)
+    parser.add_argument("--splits", type=Path, default=None, help="splits.json: the metric learns from train alone")
     parser.add_argument("--nwb", action="store_true", help="also embedding.nwb (needs the extra nwb)")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     parser.set_defaults(run=_table)
@@ -39,8 +40,9 @@ def _frames(args) -> None:
 def _table(args) -> None:
     from mousefacelift.embed.table import write_embedding
 
-    quality = write_embedding(args.indexes, args.recording, args.out, args.nwb)
+    quality = write_embedding(args.indexes, args.recording, args.out, args.splits, args.nwb)
     print(f"{args.out}: {quality['frames']} frames, {quality['views']} vectors of model {quality['model']}")
-    for name, text in (("triples", "all other moments"), ("triples_apart", "moments at least a second apart")):
+    for name, text in (("vectors", "as they are"), ("invariant", "without what cameras disagree about")):
         if quality[name]:
-            print(f"  own moment nearer than {text}: {100 * quality[name]['share']:.1f} % of triples")
+            all_moments, apart = (100 * quality[name][part]["share"] for part in ("all", "apart"))
+            print(f"  {text}: own moment nearer in {all_moments:.1f} % of triples, {apart:.1f} % a second apart")

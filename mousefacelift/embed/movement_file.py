@@ -1,8 +1,9 @@
 """The embedding as NetCDF 3, written with scipy alone, read by xarray and so by `movement`.
 
 The layout is that of `movement`'s pose datasets: position (time, space, keypoints, individuals) of one keypoint, the
-body's centre, its confidence, and beside them the vectors (time, individuals, feature) and the heading (time,
-individuals). `xarray.open_dataset("embedding.nc")` gives it back; `movement` computes on `position` as on any track.
+body's centre, its confidence, and beside them the vectors (time, individuals, feature), their invariant part (time,
+individuals, component) where there is one, and the heading (time, individuals). `xarray.open_dataset("embedding.nc")`
+gives it back; `movement` computes on `position` as on any track.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ KEYPOINT = "centroid"
 
 def write_movement(path: Path, whole: pd.DataFrame, recording: str) -> None:
     """Write the table of one recording (one row per frame, see `embed.table`)."""
-    columns = [name for name in whole.columns if name[0] == "e" and name[1:].isdigit()]
+    columns, invariant = (
+        [name for name in whole.columns if name[0] == letter and name[1:].isdigit()] for letter in "ev"
+    )
     seconds = bool(whole["time_s"].notna().all())
     times = whole["time_s" if seconds else "frame"].to_numpy(np.float64)
     count = len(whole)
@@ -32,6 +35,7 @@ def write_movement(path: Path, whole: pd.DataFrame, recording: str) -> None:
                 ("keypoints", [KEYPOINT]),
                 ("individuals", [recording]),
                 ("feature", columns),
+                *([("component", invariant)] if invariant else []),
             ):
                 _write_labels(file, name, labels)
             _write(file, "time", ("time",), times)
@@ -41,6 +45,9 @@ def write_movement(path: Path, whole: pd.DataFrame, recording: str) -> None:
             _write(file, "confidence", ("time", "keypoints", "individuals"), np.full((count, 1, 1), np.nan))
             vectors = whole[columns].to_numpy(np.float64)[:, None]
             _write(file, "embedding", ("time", "individuals", "feature"), vectors)
+            if invariant:
+                values = whole[invariant].to_numpy(np.float64)[:, None]
+                _write(file, "invariant", ("time", "individuals", "component"), values)
             _write(file, "heading", ("time", "individuals"), whole["heading"].to_numpy(np.float64)[:, None])
             for name, value in _attributes(whole, times, seconds).items():
                 setattr(file, name, value)

@@ -28,7 +28,9 @@ def write_nwb(path: Path, whole: pd.DataFrame, recording: str) -> None:
         raise DataError(
             "an NWB file needs the package pynwb", got=str(error), hint="pip install 'mousefacelift[nwb]'"
         ) from error
-    columns = [name for name in whole.columns if name[0] == "e" and name[1:].isdigit()]
+    columns, invariant = (
+        [name for name in whole.columns if name[0] == letter and name[1:].isdigit()] for letter in "ev"
+    )
     known = whole["time_s"].notna().all()
     timing = {"timestamps": whole["time_s"].to_numpy(np.float64)} if known else {"rate": 1.0}
     file = NWBFile(
@@ -38,7 +40,9 @@ def write_nwb(path: Path, whole: pd.DataFrame, recording: str) -> None:
     )
     module = file.create_processing_module("behavior", "reconstructed body, one row per frame")
     model = whole["model"].iat[0]
+    parts = [("invariant", whole[invariant].to_numpy(np.float64), "a.u.", "vector without what cameras disagree about")]
     for name, values, unit, text in (
+        *(parts if invariant else []),
         ("embedding", whole[columns].to_numpy(np.float64), "a.u.", f"heading-free shape vector, model {model}"),
         ("position", whole[["x", "y", "z"]].to_numpy(np.float64), "mm", "centre of the body in the rig's world, z up"),
         ("heading", whole["heading"].to_numpy(np.float64), "degrees", "from +x toward +y of the canonical world"),

@@ -14,8 +14,9 @@ from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.embed.chunk import embed_samples, embed_splats, in_millimetres
+from mousefacelift.embed.metric import learn_metric
 from mousefacelift.embed.moments import SIZE, splat_moments
-from mousefacelift.embed.table import join_cameras, write_embedding
+from mousefacelift.embed.table import add_invariant, join_cameras, measure, training_rows, write_embedding
 from mousefacelift.embed.triples import standardise, triple_share
 from mousefacelift.errors import DataError
 from mousefacelift.prior.model import SHIPPED
@@ -103,7 +104,7 @@ def test_splats_give_one_vector_per_frame_and_files_hold_the_table(chunk):
     index = embed_splats(chunk / "fits/index.json", chunk / "samples/index.json", chunk / "moments/index.json")
     assert [view["camera"] for row in index["items"] for view in row["views"]] == [-1, -1]
     quality = write_embedding([chunk / "moments/index.json"], "m", chunk / "out")
-    assert quality["frames"] == 2 and quality["triples"] is None and quality["model"] == "moments"
+    assert quality["frames"] == 2 and quality["vectors"] is None and quality["model"] == "moments"
     table = pd.read_parquet(chunk / "out/embedding.parquet")
     assert table["frame"].tolist() == [4, 6] and list(table.columns)[-1] == "e63"
     assert np.allclose(pd.read_csv(chunk / "out/embedding.csv")["e00"], table["e00"])
@@ -112,7 +113,7 @@ def test_splats_give_one_vector_per_frame_and_files_hold_the_table(chunk):
 def test_the_netcdf_file_is_a_pose_dataset_with_vectors_beside_it(chunk):
     embed_samples(chunk / "samples/index.json", SHIPPED, chunk / "prior/index.json", steps=0)
     quality = write_embedding([chunk / "prior/index.json"], "mouse", chunk / "nc")
-    assert quality["views"] == 6 and quality["triples"]["triples"] == 6 * 2 * 3
+    assert quality["views"] == 6 and quality["judged_frames"] == 1 and quality["invariant"] is None
     with netcdf_file(chunk / "nc/embedding.nc", mmap=False) as file:
         position, vectors = file.variables["position"], file.variables["embedding"]
         assert position.dimensions == ("time", "space", "keypoints", "individuals") and position.shape == (2, 3, 1, 1)
@@ -141,6 +142,56 @@ def test_nwb_without_its_package_says_what_to_install(chunk):
         write_embedding([chunk / "moments/index.json"], "m", chunk / "nwb", nwb=True)
         with pynwb.NWBHDF5IO(chunk / "nwb/embedding.nwb", "r") as reader:
             assert reader.read().processing["behavior"]["embedding"].data.shape == (2, 64)
+
+
+def cameras_and_poses(moments, seed=0):
+    """Vectors [6 * moments, 64] of few pose directions and many in which six cameras disagree, and their moments."""
+    rng = np.random.default_rng(seed)
+    pose, noise = np.random.default_rng(9).normal(size=(6, 64)), np.random.default_rng(8).normal(size=(20, 64))
+    truth = np.repeat(rng.normal(size=(moments, 6)), 6, axis=0)
+    vectors = truth @ pose + 1.5 * rng.normal(size=(6 * moments, 20)) @ noise
+    return vectors, np.repeat(np.arange(moments), 6)
+
+
+def test_what_cameras_disagree_about_is_left_out_on_moments_that_it_was_not_learnt_from():
+    metric = learn_metric(*cameras_and_poses(20))
+    vectors, moments = cameras_and_poses(20, seed=1)
+    assert triple_share(standardise(vectors), moments)["share"] < 0.8
+    assert triple_share(metric.apply(vectors), moments)["share"] > 0.95
+    with pytest.raises(DataError, match="too few moments"):
+        learn_metric(*cameras_and_poses(3))
+
+
+def test_the_metric_learns_from_training_frames_alone_and_is_judged_on_the_others(tmp_path):
+    vectors, moments = cameras_and_poses(16)
+    rows = [
+        {
+            "frame": int(m),
+            "time_s": m / 4,
+            "camera": i % 6,
+            "model": "prior",
+            "heading": 0.0,
+            "x": 0.0,
+            "y": 0.0,
+            "z": 0.0,
+        }
+        | {f"e{k:02d}": value for k, value in enumerate(vector)}
+        for i, (m, vector) in enumerate(zip(moments, vectors))
+    ]
+    labels = {str(frame): "train" if frame < 8 else "none" for frame in range(16)}
+    labels |= {str(frame): "test" for frame in range(10, 16)} | {"8": "guard", "9": "guard"}
+    facts = {"m": {"fps": 4.0, "guard_s": 0.5, "correlation_time_s": 0.0, "cuts": [], "subject": "m", "blocks": []}}
+    document = {"version": 1, "by": "time", "held_out_camera": None, "recordings": {"m": labels}, "facts": facts}
+    (tmp_path / "splits.json").write_text(json.dumps(document))
+    table = pd.DataFrame(rows)
+    is_train = training_rows(table, "m", tmp_path / "splits.json")
+    assert is_train.sum() == 8 * 6 and training_rows(table, "m", None).sum() == 8 * 6
+    full = add_invariant(table, is_train)
+    own = learn_metric(vectors[:48], moments[:48]).apply(vectors)
+    assert np.allclose(full.filter(regex=r"^v\d+$"), own) and own.shape == (96, 7)
+    quality = measure(full, ~is_train)
+    assert quality["judged_frames"] == 8 and quality["invariant"]["all"]["share"] > quality["vectors"]["all"]["share"]
+    assert quality["invariant"]["apart"]["triples"] < quality["invariant"]["all"]["triples"]
 
 
 def test_headings_are_averaged_around_the_circle():

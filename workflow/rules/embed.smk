@@ -43,9 +43,10 @@ rule embed_frames:
 
 rule embed_table:
     input:
-        lambda wildcards: chunks_of(
+        chunks=lambda wildcards: chunks_of(
             "results/embed/{recording}/chunks/{chunk}/index.json", wildcards.recording
         ),
+        splits="results/dataset/splits.json",
     output:
         "results/embed/{recording}/embedding.parquet",
         "results/embed/{recording}/embedding.csv",
@@ -63,5 +64,5 @@ rule embed_table:
     params:
         **stage("", "embed.table"),
     shell:
-        "python -m mousefacelift embed table {input:q} --recording {wildcards.recording} --out $(dirname {output[0]:q})"
-        " >>{log:q} 2>&1"
+        "python -m mousefacelift embed table {input.chunks:q} --recording {wildcards.recording} --splits {input.splits:q}"
+        " --out $(dirname {output[0]:q}) >>{log:q} 2>&1"
