@@ -1,0 +1,71 @@
+"""Size and time of the report of a long recording, made from a finished run by repeating its frames.
+
+    python benchmarks/report.py --results results [--frames 1600]
+
+Every chunk of capture, distill and splats is repeated with later frame numbers (items are links) until the recording
+has so many frames; what was judged stays as it is, for its number is bounded by config.yaml. Prints seconds of CPU and
+of the clock, megabytes of the page, and megabytes of memory at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from mousefacelift.report.build import build_report
+from mousefacelift.report.config import ReportConfig
+
+REPEATED = ("capture/*/samples", "distill/*/samples", "splats/*/fits", "splats/*/samples", "splats/*/ring")
+
+
+def lengthen(results: Path, target: Path, frames: int) -> int:
+    """Copy `results` (as links) to `target` with its chunks repeated; returns the frames of the capture there."""
+    shutil.copytree(results, target, symlinks=True, ignore=lambda folder, names: {"recordings", "logs"} & set(names))
+    longest = 0
+    for folder in (f for pattern in REPEATED for f in target.glob(pattern)):
+        chunks = sorted(index.parent for index in folder.glob("*/index.json"))
+        span = max(int(chunk.name.split("-")[1]) for chunk in chunks) + 1
+        for turn in range(1, -(-frames // span)):
+            for chunk in chunks:
+                first, last = (int(number) + turn * span for number in chunk.name.split("-"))
+                repeat_chunk(chunk, folder / f"{first:06d}-{last:06d}", turn * span)
+        longest = max(longest, span * max(1, -(-frames // span)))
+    return longest
+
+
+def repeat_chunk(chunk: Path, copy: Path, later: int) -> None:
+    """The chunk with frame numbers that much later; its items are links."""
+    document, items = json.loads((chunk / "index.json").read_text()), []
+    copy.mkdir()
+    for item in document["items"]:
+        name = f"{item['frame'] + later:06d}"
+        if (chunk / item["name"]).is_dir():
+            (copy / name).symlink_to((chunk / item["name"]).resolve())
+        items.append(item | {"name": name, "frame": item["frame"] + later})
+    (copy / "index.json").write_text(json.dumps(document | {"items": items}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--frames", type=int, default=1600)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "results"
+        frames = lengthen(args.results, target, args.frames)
+        clock, processor = time.perf_counter(), time.process_time()
+        build_report(target, target / "report/index.html", ReportConfig())
+        seconds = time.perf_counter() - clock, time.process_time() - processor
+        size = (target / "report/index.html").stat().st_size / 1e6
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        times = f"{seconds[0]:.1f} s ({seconds[1]:.1f} s of CPU)"
+        print(f"{frames} frames: {times}, page of {size:.1f} MB, peak {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
