@@ -15,7 +15,7 @@ from mousefacelift.core.samples import read_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.report.config import ReportConfig
-from mousefacelift.report.single_section import single
+from mousefacelift.report.single_section import numbers, single
 from mousefacelift.single.animals import film_animals
 from mousefacelift.single.plan import animal_questions, frame_questions
 from mousefacelift.single.predict import predict_single
@@ -109,7 +109,7 @@ def test_the_report_begins_with_the_verdict_and_the_turntable(run):
     verdict = json.loads((run / "evaluate_single/summary.json").read_text())["verdict"]
     assert section.blocks[0].text == verdict["text"]
     assert section.blocks[1].uri.startswith("data:image/webp") and "turntable" in section.blocks[1].title
-    assert any("error against angle" in block.title for block in section.blocks)
+    assert any("error against angle" in block.title for block in numbers(run, ReportConfig()).blocks)
 
 
 def test_a_killed_prediction_goes_on_with_the_next_picture(methods, animals, tmp_path):
