@@ -16,6 +16,7 @@ from scipy.optimize import minimize_scalar
 
 from mousefacelift.capture.align import Alignment
 from mousefacelift.capture.audit_gates import HOPELESS
+from mousefacelift.capture.border import SAME, border_agreement
 from mousefacelift.capture.clip import Clip
 from mousefacelift.capture.config import AuditConfig
 from mousefacelift.capture.conventions import CONVENTIONS, score_conventions
@@ -28,6 +29,7 @@ from mousefacelift.capture.starts import find_starts
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
 from mousefacelift.errors import CalibrationError, DataError
 
+ALL_KEPT = "the K of all pixels kept"
 FEW = 16  # frames that an explanation is tried on
 EXPLAINED = 0.25 * HOPELESS  # of the width: what is left of the disagreement under a true explanation
 BETTER = 0.5  # and it must be below this share of what there is without
@@ -78,6 +80,7 @@ def require_lens_of_the_videos(
     """
     width = float(np.mean([w for w, _ in clip.sizes]))
     stated = found.correction
+    _refuse_border(recording, lenses, clip, found.silhouettes.frames)
     left = stated.before if stated.kind == "off" else stated.after
     if not np.isfinite(stated.before) or stated.before < NOTICED * width:
         return
@@ -104,6 +107,22 @@ def require_lens_of_the_videos(
     best = minimize_scalar(lambda log: error(_zoomed(lenses, log)), bounds=FOCAL_LOGS, options={"xatol": 1e-3})
     if abs(best.x) > UNCHANGED and believed(_zoomed(lenses, best.x)):
         raise _other_focal(recording, float(np.exp(best.x)), best.fun / width, stated.before / width)
+
+
+def _refuse_border(recording: Recording, lenses: Sequence[Lens], clip: Clip, frames: np.ndarray) -> None:
+    """Refuse distortion on videos that show the border of its removal."""
+    kept = undistorted_lenses(lenses, clip).get(ALL_KEPT)
+    few = frames[np.linspace(0, len(frames) - 1, 3).round().astype(int)]
+    same = border_agreement(recording.videos, lenses, kept, clip.sizes, few) if kept else 0.0
+    if same > SAME:
+        raise CauseFound(
+            f"calibration of '{recording.name}' is that of distorted pictures, its videos are undistorted",
+            got=f"the videos' black border is the one that undistorting by this calibration leaves (IoU {same:.2f})",
+            expected=f"none like it (IoU below {SAME})",
+            likely="videos that were undistorted with all pixels kept (alpha 1), beside the file of the calibration",
+            hint="set every camera's distortion to 0 and K to cv2.getOptimalNewCameraMatrix(K, distortion, size, 1), "
+            "or give the original videos",
+        )
 
 
 def _zoomed(lenses: Sequence[Lens], log_factor: float) -> list[Lens]:
@@ -138,7 +157,7 @@ def undistorted_lenses(lenses: Sequence[Lens], clip: Clip) -> dict[str, list[Len
         return {}
     found = {"the same K": [Lens(lens.K) for lens in lenses]}
     if all(lens.model == "brown" for lens in lenses):
-        for alpha, name in ((0.0, "the K of all pixels valid"), (1.0, "the K of all pixels kept")):
+        for alpha, name in ((0.0, "the K of all pixels valid"), (1.0, ALL_KEPT)):
             found[name] = [_new_lens(lens, size, alpha) for lens, size in zip(lenses, clip.sizes)]
     return found
 

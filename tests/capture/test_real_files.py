@@ -81,6 +81,17 @@ def test_caliscope_cameras_without_a_pose_are_left_out_and_named(files, truth, c
     assert projection_error(cameras, truth, "uv_brown", order=[0, 1, 2, 3, 5]).max() < 1e-6
 
 
+def test_pose_splatters_group_of_three_arrays_is_the_rig_without_names_and_lenses(truth, tmp_path):
+    """As its loader (src/utils.py, get_cam_params, at 34adf50) reads it: P = intrinsic [rotation | translation]."""
+    h5py = pytest.importorskip("h5py", reason="HDF5 formats need the extra 'files'")
+    with h5py.File(tmp_path / "camera_params.h5", "w") as file:
+        group = file.create_group("camera_parameters")
+        group["rotation"], group["translation"], group["intrinsic"] = truth["R"], truth["t"], truth["K"]
+    cameras, name = read_calibration(tmp_path / "camera_params.h5")
+    assert name == "camera_hdf5" and [camera.name for camera in cameras] == list("012345")
+    assert projection_error(cameras, truth, "uv_pin").max() < 1e-6
+
+
 def test_cameras_are_ordered_as_people_count(files, truth):
     mat, _ = read_calibration(files / "07_string_order_ten_cameras/calibration")
     assert [camera.name for camera in mat] == [f"hires_cam{i}_params" for i in range(1, 13)]
