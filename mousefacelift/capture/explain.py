@@ -151,22 +151,25 @@ def _zeros(views: int) -> dict[str, np.ndarray]:
 def undistorted_lenses(lenses: Sequence[Lens], clip: Clip) -> dict[str, list[Lens]]:
     """The lenses of videos that OpenCV undistorted, by how it was asked: with the same matrix, or a new one.
 
-    Nothing where no lens has distortion.
+    Nothing where no lens has distortion; a new matrix is left out where OpenCV finds none.
     """
     if not any(lens.distortion.any() for lens in lenses):
         return {}
     found = {"the same K": [Lens(lens.K) for lens in lenses]}
     if all(lens.model == "brown" for lens in lenses):
         for alpha, name in ((0.0, "the K of all pixels valid"), (1.0, ALL_KEPT)):
-            found[name] = [_new_lens(lens, size, alpha) for lens, size in zip(lenses, clip.sizes)]
+            matrices = [_new_matrix(lens, size, alpha) for lens, size in zip(lenses, clip.sizes)]
+            if all(np.isfinite(K).all() and min(K[0, 0], K[1, 1]) > 1 for K in matrices):
+                found[name] = [Lens(K) for K in matrices]
     return found
 
 
-def _new_lens(lens: Lens, size: tuple[int, int], alpha: float) -> Lens:
-    K = lens.K - [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]
+def _new_matrix(lens: Lens, size: tuple[int, int], alpha: float) -> np.ndarray:
+    """[3, 3] of the undistorted pictures, in +0.5 pixels; not finite, or without focal length, where OpenCV fails."""
+    half = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+    K = lens.K - half
     K[0, 1] = 0
-    new = cv2.getOptimalNewCameraMatrix(K, lens.distortion, size, alpha)[0]
-    return Lens(new + [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+    return cv2.getOptimalNewCameraMatrix(K, lens.distortion, size, alpha)[0] + half
 
 
 def relens(silhouettes: Silhouettes, old: Sequence[Lens], new: Sequence[Lens]) -> Silhouettes:

@@ -45,6 +45,13 @@ def test_what_opencvs_undistortion_leaves_black_is_the_predicted_border(kept, tm
     assert agreement(tmp_path, kept, undistorted) > SAME
 
 
+def test_a_lens_without_a_new_matrix_is_passed_over():
+    folded = Lens(np.diag([412.0, 412.0, 1]) + [[0, 0, 144], [0, 0, 128], [0, 0, 0]], np.array([-3.0, 0, 0, 0, 0]))
+    for lens in (LENS, folded):
+        lenses = undistorted_lenses([lens], Clip([SIZE], [1], 10.0))
+        assert "the same K" in lenses and all(np.isfinite(found[0].K).all() for found in lenses.values())
+
+
 def test_bars_dark_rooms_and_pictures_as_they_were_filmed_are_no_such_border(kept, tmp_path):
     rng = np.random.default_rng(1)
     filmed = rng.integers(30, 220, (3, SIZE[1], SIZE[0], 3)).astype(np.uint8)
