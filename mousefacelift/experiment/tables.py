@@ -119,6 +119,8 @@ def levels_table(rows: pd.DataFrame) -> pd.DataFrame:
 def pairs_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Per pair of conditions that differ in exactly one factor, and metric: the paired difference over animals.
 
+    A row has the levels of the first condition, the `factor` that changes and its level in the second, `to`.
+
     `holm_p` corrects the p of each metric for all pairs of this table.
     """
     conditions = {levels: group.set_index("animal") for levels, group in rows.groupby(list(FACTORS), sort=False)}
@@ -128,8 +130,7 @@ def pairs_table(rows: pd.DataFrame) -> pd.DataFrame:
         animals = first.index.intersection(second.index)
         if len(changed) != 1 or len(animals) < 2:
             continue
-        shared = dict(zip(FACTORS, a)) | {"factor": FACTORS[changed[0]], "from": a[changed[0]], "to": b[changed[0]]}
-        shared.pop(FACTORS[changed[0]])
+        shared = dict(zip(FACTORS, a)) | {"factor": FACTORS[changed[0]], "to": b[changed[0]]}
         for name in JUDGED:
             change = second.loc[animals, name].to_numpy() - first.loc[animals, name].to_numpy()
             n_eff = float(np.minimum(first.loc[animals, "n_eff"], second.loc[animals, "n_eff"]).sum())
