@@ -63,6 +63,11 @@ class Moment:
     held_out: np.ndarray
     inputs: tuple[int, ...]
 
+    @property
+    def cameras(self) -> tuple[int, ...]:
+        """Rig camera of every view."""
+        return tuple(-1 if view.facts.camera is None else view.facts.camera for view in self.views)
+
     def judged(self, protocol: str) -> tuple[int, ...]:
         """Places of the views that a protocol judges."""
         hidden = protocol in ("B", "C")
@@ -173,13 +178,13 @@ def _moment(entry: Entry, row: int, manifest: Manifest, inputs: Sequence[int]) -
 
 def answer_moment(moment: Moment, white_is_empty: bool) -> Answer:
     """What an entry shows from the moment's cameras."""
-    entry, places = moment.entry, {view.facts.camera: i for i, view in enumerate(moment.views)}
+    entry, places = moment.entry, {camera: i for i, camera in enumerate(moment.cameras)}
     if entry.kind == "solid":
         gaussians = read_solid(entry.path)
         found = find_similarity(gaussians, moment.views)
-        images, unaligned = (render_moved(gaussians, move, moment.views) for move in (found.move, Similarity()))
+        shown, as_it_came = (render_moved(gaussians, move, moment.views) for move in (found.move, Similarity()))
         health = gaussian_health(gaussians.means, gaussians.scales * found.move.scale, gaussians.opacities)
-        return Answer(dict(enumerate(images)), dict(enumerate(unaligned)), found.facts(), health)
+        return Answer(dict(enumerate(shown)), dict(enumerate(as_it_came)), found.facts(), health)
     if entry.kind == "rendered":
         images, facts = lay_views(read_sample(entry.path), moment.views, entry.path)
         return Answer(images, {}, facts, {})
@@ -213,7 +218,7 @@ def write_item(name: str, protocol: str, moment: Moment, answer: Answer, means: 
     relative = os.path.relpath(moment.folder.resolve(), (out / "predictions").resolve())
 
     def refer(place: int, is_input: bool = False) -> Reference:
-        return Reference(relative, place, moment.views[place].facts.camera, moment.hashes[place], is_input)
+        return Reference(relative, place, moment.cameras[place], moment.hashes[place], is_input)
 
     return Item(
         name,
@@ -243,10 +248,10 @@ def _facts(moment: Moment, answer: Answer, means: Means, judged: list[int]) -> d
     rungs = {
         "model": [answer.images[i] for i in four],
         "white": [ladder.white(moment.views[i].camera) for i in four],
-        "mean_image": [means[moment.entry.recording, moment.views[i].facts.camera] for i in four],
+        "mean_image": [means[moment.entry.recording, moment.cameras[i]] for i in four],
     }
     facts["moremouse"] = {name: full_frame(images, truth, _lpips()[0]) for name, images in rungs.items()}
-    facts["moremouse_cameras"] = [moment.views[i].facts.camera for i in four]
+    facts["moremouse_cameras"] = [moment.cameras[i] for i in four]
     facts["moremouse_off_degrees"] = off
     return facts
 

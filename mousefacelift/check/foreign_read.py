@@ -109,7 +109,7 @@ def read_solid(path: Path) -> Gaussians:
     if suffix == ".ply":
         with readable(path, "splat"):
             names = read_vertices(path).dtype.names
-        if "opacity" in names:
+        if names and "opacity" in names:
             return read_ply(path)
     return cover_mesh(path)
 
@@ -120,9 +120,9 @@ def cover_mesh(path: Path, count: int = DISKS) -> Gaussians:
 
     with readable(path, "mesh"):
         mesh = trimesh.load(path, force="mesh")
-        if not len(getattr(mesh, "faces", ())):
+        if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
             raise ValueError("no faces")
-        if not mesh.visual.defined:
+        if mesh.visual is None or not mesh.visual.defined:
             mesh.visual = trimesh.visual.ColorVisuals(mesh, face_colors=[128, 128, 128, 255])
         points, faces, colours = trimesh.sample.sample_surface(mesh, count, sample_color=True, seed=0)
     width = DISK_WIDTH * float(np.sqrt(mesh.area / count))
