@@ -18,6 +18,8 @@ several detectors look from different sides, and `diagnose` names the collapse t
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -72,15 +74,15 @@ def skill_over_mean(prediction, target, mean) -> float:
 def skill_over_white(prediction, target) -> float:
     """PSNR gain in dB over an all-white image, mean over images."""
     target = as_tensor(target)
-    return float((full_psnr(prediction, target) - full_psnr(torch.ones_like(target), target)).mean())
+    return float((full_psnr(prediction, target) - full_psnr(target.new_ones(()).expand_as(target), target)).mean())
 
 
 def variance_ratio(prediction, target) -> float:
     """Spread of the predictions between frames over that of the targets, pooled over views; 1 right, 0 collapse."""
     prediction, target = as_tensor(prediction), as_tensor(target)
     _needs_frames(target)
-    spread = (target - target.mean(0)).square().sum()
-    return float((prediction - prediction.mean(0)).square().sum() / spread.clamp_min(1e-12))
+    varied, spread = (sum(float(part.square_().sum()) for part in _deviations(x)) for x in (prediction, target))
+    return varied / max(spread, 1e-12)
 
 
 def anomaly_correlation(prediction, target) -> float:
@@ -88,9 +90,18 @@ def anomaly_correlation(prediction, target) -> float:
     varies."""
     prediction, target = as_tensor(prediction), as_tensor(target)
     _needs_frames(target)
-    p, y = prediction - prediction.mean(0), target - target.mean(0)
-    scale = (p.square().sum() * y.square().sum()).sqrt()
-    return float((p * y).sum() / scale) if scale > 1e-9 else 0.0
+    own, true, shared = 0.0, 0.0, 0.0
+    for p, y in zip(_deviations(prediction), _deviations(target), strict=True):
+        own, true, shared = own + float(p.square().sum()), true + float(y.square().sum()), shared + float((p * y).sum())
+    scale = math.sqrt(own * true)
+    return shared / scale if scale > 1e-9 else 0.0
+
+
+def _deviations(images: torch.Tensor) -> Iterator[torch.Tensor]:
+    """[N, 3, H, W] of each view in turn minus its mean over the N frames of images [N, V, 3, H, W]: one view at a time,
+    because hundreds of frames are large."""
+    for view in images.unbind(1):
+        yield view - view.mean(0)
 
 
 def retrieval(prediction, target) -> dict[str, float]:
@@ -162,8 +173,8 @@ def view_variance_ratio(prediction, target) -> float:
     """Spread of the predictions between *views* of a frame over that of the targets; 0 when every view is the same
     picture."""
     prediction, target = as_tensor(prediction), as_tensor(target)
-    spread = (target - target.mean(1, keepdim=True)).square().sum()
-    return float((prediction - prediction.mean(1, keepdim=True)).square().sum() / spread.clamp_min(1e-12))
+    spread = (target - target.mean(1, keepdim=True)).square_().sum()
+    return float((prediction - prediction.mean(1, keepdim=True)).square_().sum() / spread.clamp_min(1e-12))
 
 
 def input_swap(swapped_prediction, target_of_input, target_of_cameras) -> float:
@@ -196,6 +207,8 @@ def effective_rank(images) -> float:
 def laplacian_energy(image, mask) -> float:
     """Sum of the squared Laplacian of images [..., 3, H, W] inside masks [..., H, W]."""
     image, mask = as_tensor(image), as_mask(mask)
+    if image.dim() > 4:  # hundreds of frames are large
+        return sum(laplacian_energy(*pair) for pair in zip(image, mask, strict=True))
     around = image[..., :-2, 1:-1] + image[..., 2:, 1:-1] + image[..., 1:-1, :-2] + image[..., 1:-1, 2:]
     laplacian = around - 4 * image[..., 1:-1, 1:-1]
     return float((laplacian.square().mean(-3) * mask[..., 1:-1, 1:-1]).sum())

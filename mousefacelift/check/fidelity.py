@@ -34,7 +34,7 @@ def full_psnr(prediction, target) -> torch.Tensor:
     """PSNR [...] in dB over every pixel of images [..., 3, H, W]."""
     prediction, target = as_tensor(prediction), as_tensor(target)
     _same_shape(prediction, target)
-    return psnr_of_error((prediction - target).square().mean((-3, -2, -1)))
+    return psnr_of_error((prediction - target).square_().mean((-3, -2, -1)))
 
 
 def fg_psnr(prediction, target, mask, predicted_mask=None) -> torch.Tensor:
