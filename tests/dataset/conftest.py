@@ -95,9 +95,9 @@ def toy_chunks(tmp_path_factory) -> tuple[list[Path], Splits]:
     return indexes, split_recordings([track], SplitConfig())
 
 
-@pytest.fixture(scope="module")
-def built(toy_chunks, tmp_path_factory):
-    """Folder with copies of the toy chunks and, in `dataset`, the dataset built from them."""
+@pytest.fixture(scope="session")
+def built_once(toy_chunks, tmp_path_factory):
+    """Folder with copies of the toy chunks and, in `dataset`, the verified dataset of them; not to be changed."""
     root = tmp_path_factory.mktemp("built")
     indexes, splits = toy_chunks
     folders = []
@@ -105,11 +105,17 @@ def built(toy_chunks, tmp_path_factory):
         folders.append(root / index.parent.parent.name / index.parent.name)
         shutil.copytree(index.parent, folders[-1])
     build_dataset([folder / "index.json" for folder in folders], splits, root / "dataset", QUICK)
+    verify_dataset(root / "dataset")
     return root
+
+
+@pytest.fixture(scope="module")
+def built(built_once, tmp_path_factory):
+    """A module's own copy of the built toy dataset and its chunks."""
+    return Path(shutil.copytree(built_once, tmp_path_factory.mktemp("copy") / "built"))
 
 
 @pytest.fixture(scope="module")
 def manifest(built):
     """The toy dataset, verified."""
-    verify_dataset(built / "dataset")
     return Manifest.open_verified(built / "dataset")
