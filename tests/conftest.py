@@ -9,6 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+LONG = (  # files that take longest come first, so that no process of `make test` is left alone with one at the end
+    "workflow/test_plan.py",
+    "lrm/test_launch.py",
+    "lrm/test_resume.py",
+    "capture/test_rig_proof.py",
+    "splats/test_commands.py",
+    "single/test_protocol.py",
+    "distill/test_facelift_training.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
 
 
 @pytest.fixture(scope="session")
