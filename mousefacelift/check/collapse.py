@@ -98,8 +98,7 @@ def anomaly_correlation(prediction, target) -> float:
 
 
 def _deviations(images: torch.Tensor) -> Iterator[torch.Tensor]:
-    """[N, 3, H, W] of each view in turn minus its mean over the N frames of images [N, V, 3, H, W]: one view at a time,
-    because hundreds of frames are large."""
+    """[N, 3, H, W] of each view in turn, since hundreds of frames are large, minus its mean over the N frames."""
     for view in images.unbind(1):
         yield view - view.mean(0)
 
