@@ -33,6 +33,7 @@ localrules:
     prior,
     experiment,
     embed,
+    list_chunks,
 
 
 rule all:

@@ -54,6 +54,21 @@ def lease_devices(args: argparse.Namespace) -> str:
     return "cuda" if args.gpus else "cpu"
 
 
+def read_held_out(args: argparse.Namespace) -> int | str | None:
+    """The camera that the evaluation keeps unseen, `dataset.splits.held_out_camera` of --config-json: a number, a name,
+    or None for none, as where it is not given."""
+    mapping = config_mapping(args)
+    key, splits = "dataset.splits.held_out_camera", (mapping.get("dataset") or {}).get("splits") or {}
+    camera = splits.get("held_out_camera", Absent(key) if mapping.get("exact") else None)
+    if isinstance(camera, Absent):
+        camera.refuse()
+    if isinstance(camera, bool) or not isinstance(camera, int | str | None):
+        raise ConfigError(
+            f"config key '{key}' has a wrong value", got=repr(camera), expected="a number, a name or null"
+        )
+    return camera
+
+
 def config_mapping(args: argparse.Namespace) -> dict:
     """The whole --config-json as a dict."""
     text = args.config_json

@@ -73,6 +73,13 @@ def check_plan(config: dict) -> None:
         check_arm_name(arm)
     if not config["arms"]:
         raise ConfigError("config key 'arms' is empty", expected="one arm or more", hint='arms: ["80-20"]')
+    strangers = [name for name in config["distill"]["recordings"] if name not in config["recordings"]]
+    if strangers:
+        raise ConfigError(
+            "config key 'distill.recordings' names recordings that there are not",
+            got=", ".join(strangers),
+            expected=f"some of {', '.join(config['recordings'])}, or an empty list for all",
+        )
     for name, recording in config["recordings"].items():
         _check_recording(config, name, recording)
 

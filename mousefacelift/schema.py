@@ -84,9 +84,9 @@ class GpusConfig:
 class JobsConfig:
     """How work is cut into jobs. Nothing here changes a result."""
 
-    frames_per_job: int = 16
+    frames_per_job: int = 32
     """size of a chunk (changing it renames the chunks and makes them anew)"""
-    objects_per_job: int = 20
+    objects_per_job: int = 32
     rerun_on_code: bool = True
     """rerun a stage when its code changed (comments, docstrings and layout do not count)"""
     gpus: GpusConfig = field(default_factory=GpusConfig)

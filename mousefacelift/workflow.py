@@ -97,11 +97,6 @@ def frame_ranges(frames: list[int], size: int) -> dict[str, str]:
     return {f"{part[0]:06d}-{part[-1]:06d}": f"{part[0]}:{part[-1] + 1}:{numbers.step}" for part in parts}
 
 
-def count_ranges(count: int, size: int) -> dict[str, str]:
-    """{chunk name: 'START:STOP:1'} of `count` numbered objects in chunks of `size`."""
-    return frame_ranges([0, count], size) if count else {}
-
-
 def run_names(config: dict, arms: list[str], seeds: list[int]) -> list[str]:
     """Names of the training runs of all arms with all seeds: the arm's own with the pipeline's seed, else
     `ARM.seedN`."""
@@ -132,6 +127,20 @@ def training_resources(config: dict) -> dict:
         return {"node_gpus": gpus, "gpu": gpus}
     several = {"node_gpus": gpus, "nodes": nodes, "tasks": nodes, "tasks_per_gpu": 0, "mpi": "srun"}
     return several | ({"gres": f"gpu:{gpus}"} if gpus else {})
+
+
+def chunk_ranges(config: dict, scans: dict[str, dict]) -> dict[str, tuple[list[int], int]]:
+    """{folder of chunks of samples below results/: (start, stop[, step]; items of a chunk)}, of all sources.
+
+    Args:
+        scans: `scan_sequences` of the configuration.
+    """
+    frames, found = config["jobs"]["frames_per_job"], {}
+    for name, recording in config["recordings"].items():
+        for folder in ("capture/{}/samples", "distill/{}/samples", "splats/{}/samples", "splats/{}/ring"):
+            found[folder.format(name)] = (recording["frames"], frames)
+    found["objects/samples"] = ([0, config["objects"]["count"]], config["jobs"]["objects_per_job"])
+    return found | {f"objects/scans/{name}": (scan["frames"], frames) for name, scan in scans.items()}
 
 
 def scan_sequences(config: dict) -> dict[str, dict]:

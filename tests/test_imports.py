@@ -5,7 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "mousefacelift"
 BASE = {"errors", "config"}  # seen by all
-JOB = {"chunks", "commandline", "devices", "locks", "inputs"}  # what a stage's commands stand on
+JOB = {"chunks", "chunk_lists", "commandline", "devices", "locks", "inputs"}  # what a stage's commands stand on
 ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "errors": set(),
     "config": {"errors"},
@@ -17,6 +17,7 @@ ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "core": set(),
     "formats": {"core"},
     "chunks": {"core", "locks"},
+    "chunk_lists": {"chunks", "core"},
     "capture": {"core", "formats"} | JOB,
     "virtual": {"core", "formats", "capture"} | JOB,
     "prior": {"core", "virtual"} | JOB,

@@ -48,6 +48,13 @@ def test_a_path_that_a_rule_of_this_configuration_writes_is_refused(tmp_path, mo
         assert "cp -r" in str(error.value)
 
 
+def test_a_generator_cannot_learn_from_a_recording_that_is_not_there():
+    config = complete({"recordings": {"m1": {"path": "virtual"}, "m2": {"path": "virtual"}}})
+    config["distill"]["recordings"] = ["m2", "m3"]
+    with pytest.raises(ConfigError, match=r"(?s)distill.recordings.*got m3, expected some of m1, m2"):
+        check_plan(config)
+
+
 def test_a_symbolic_link_to_a_result_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results/train/80-20").mkdir(parents=True)

@@ -1,4 +1,5 @@
 import argparse
+import shutil
 import textwrap
 
 import pytest
@@ -28,7 +29,8 @@ def package(tmp_path, monkeypatch):
 
 def version():
     provenance.code_version.cache_clear()
-    provenance._read_module.cache_clear()
+    for function in (provenance._read_module, provenance._sources, provenance._digests):
+        function.cache_clear()
     return provenance.code_version(("mousefacelift.stage",))
 
 
@@ -60,6 +62,25 @@ def test_code_of_what_is_imported_by_its_name_counts(package):
     changed = version()
     (package / "kinds/two.py").write_text("Z = 1\n")
     assert len({before, changed, version()}) == 3
+
+
+def test_stored_digests_are_taken_for_the_same_bytes_alone_and_a_broken_store_is_done_without(package, monkeypatch):
+    compiled, digest = [], provenance._digest
+    monkeypatch.setattr(
+        provenance, "_digest", lambda text, module, path: compiled.append(module) or digest(text, module, path)
+    )
+    before = version()
+    assert len(compiled) == 2 and version() == before and len(compiled) == 2
+    (package / "core/base.py").write_text("X = 2\n")
+    assert version() != before and compiled[2:] == ["mousefacelift.core.base"]
+    (package / "core/base.py").write_text("X = 1\n")
+    (store,) = (package / "__pycache__").glob("code_version.*.json")
+    for broken in ('{"mousefacelift.stage": 1}', "[]", '{"a": ['):
+        store.write_text(broken)
+        assert version() == before
+    shutil.rmtree(package / "__pycache__")
+    (package / "__pycache__").write_text("no folder")
+    assert version() == before
 
 
 def test_a_rule_that_names_a_missing_module_is_refused(package):

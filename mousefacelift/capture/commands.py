@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
+from mousefacelift.chunk_lists import expand_lists
 from mousefacelift.commandline import add_config_argument, config_mapping, parse_frames, read_config
 from mousefacelift.config import load
 from mousefacelift.errors import CalibrationError, ConfigError, DataError
@@ -61,7 +62,9 @@ def _add_normalise(subparsers) -> None:
 
 def _add_quality(subparsers) -> None:
     parser = subparsers.add_parser("quality", help="quality of every stored view as a table and a plot")
-    parser.add_argument("indexes", nargs="+", type=Path, metavar="INDEX.json", help="index.json of every chunk")
+    parser.add_argument(
+        "indexes", nargs="+", type=Path, metavar="INDEX.json", help="of every chunk, or their chunks.json"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="QUALITY.csv")
     add_config_argument(parser)
     parser.set_defaults(run=run_quality)
@@ -155,7 +158,7 @@ def run_quality(args: argparse.Namespace) -> None:
     """Gather the quality of all chunks of a recording."""
     from mousefacelift.capture.quality import quality_table, write_quality
 
-    for name, value in write_quality(quality_table(args.indexes), args.out).items():
+    for name, value in write_quality(quality_table(expand_lists(args.indexes)), args.out).items():
         print(f"{name:<18} {value:.4g}")
 
 

@@ -93,6 +93,11 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def relative_path(path: str | Path, folder: str | Path) -> str:
+    """`path` as it is found from `folder`, symbolic links of both followed, as the system follows `folder / it`."""
+    return os.path.relpath(Path(path).resolve(), Path(folder).resolve())
+
+
 def sync_tree(folder: Path) -> None:
     """Force every file below `folder`, and the folders themselves, to the disk."""
     for parent, _, names in os.walk(folder):

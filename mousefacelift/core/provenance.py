@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import marshal
+import os
 import platform
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -55,6 +58,7 @@ def code_version(modules: tuple[str, ...]) -> str:
             continue
         seen[module], imported = _read_module(module)
         pending += imported
+    _keep_digests()
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -62,10 +66,28 @@ def code_version(modules: tuple[str, ...]) -> str:
 @cache
 def _read_module(module: str) -> tuple[str, list[str]]:
     """Digest of a module's compiled code and the modules of this package that it imports."""
-    path = _module_path(module)
-    if path is None:
+    sources = _sources(PACKAGE)
+    if module not in sources:
         raise FileNotFoundError(f"rule names module {module}, which does not exist")
-    tree = ast.parse(path.read_text())
+    text = sources[module].read_bytes()
+    source, (known, _) = hashlib.sha256(text).hexdigest(), _digests(PACKAGE)
+    if known.get(module, ("",))[0] != source:
+        known[module] = (source, *_digest(text, module, sources[module]))
+    _, digest, names = known[module]
+    return digest, [inner for name in names for inner in _modules_of(name, sources)]
+
+
+def _modules_of(name: str, sources: dict[str, Path]) -> list[str]:
+    """Modules that an imported name stands for: one, none (what is in a module), or with `.*` all of a folder."""
+    folder, star = name.removesuffix(".*"), name.endswith(".*")
+    if not star:
+        return [name] if name in sources else []
+    return sorted(m for m, path in sources.items() if m.rpartition(".")[0] == folder and path.stem != "__init__")
+
+
+def _digest(text: bytes, module: str, path: Path) -> tuple[str, list[str]]:
+    """Digest of a source's compiled code, and what it imports from this package: modules, or what is in them."""
+    tree = ast.parse(text)
     imported: set[str] = set()
     for node in _statements(tree):
         imported.update(_imports(node, module, path), _plug_ins(node))
@@ -108,22 +130,59 @@ def _imports(node: ast.AST, module: str, path: Path) -> list[str]:
         names = [base] + [f"{base}.{alias.name}" for alias in node.names]
     else:
         return []
-    return [
-        name for name in names if name.startswith("mousefacelift") and name != "mousefacelift" and _module_path(name)
-    ]
+    return [name for name in names if name.startswith("mousefacelift.")]
 
 
 def _plug_ins(node: ast.AST) -> list[str]:
-    """Modules of the package that a module names as `PLUG_INS = "..."`: it imports one of them by its name."""
+    """All modules of the package that a module names as `PLUG_INS = "..."`: it imports one of them by its name."""
     if not isinstance(node, ast.Assign) or getattr(node.targets[0], "id", "") != "PLUG_INS":
         return []
-    package = str(ast.literal_eval(node.value))
-    folder = PACKAGE.parent.joinpath(*package.split("."))
-    return [f"{package}.{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+    return [f"{ast.literal_eval(node.value)}.*"]
 
 
-def _module_path(module: str) -> Path | None:
-    base = PACKAGE.parent.joinpath(*module.split("."))
-    if base.with_suffix(".py").is_file():
-        return base.with_suffix(".py")
-    return base / "__init__.py" if (base / "__init__.py").is_file() else None
+@cache
+def _sources(package: Path) -> dict[str, Path]:
+    """{name: file} of every module of the package."""
+    found = {}
+    for path in package.rglob("*.py"):
+        parts = (package.name, *path.relative_to(package).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def _store(package: Path) -> Path:
+    """File of a package's digests by this version of Python and of this module, beside its compiled modules."""
+    version = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    return package / "__pycache__" / f"code_version.{sys.implementation.cache_tag}.{version}.json"
+
+
+@cache
+def _digests(package: Path) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    """{module: (SHA-256 of its source, digest, names that it imports)} as far as known, and as last stored.
+
+    Compiling 300 modules takes most of a second, in every job of a cluster twice; what is stored is taken only for the
+    very bytes of a source. A store that cannot be read or written is done without.
+    """
+    try:
+        stored = json.loads(_store(package).read_bytes())
+        known = {str(name): (str(source), str(digest), [*names]) for name, (source, digest, names) in stored.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        known = {}
+    return known, dict(known)
+
+
+def _keep_digests() -> None:
+    """Store the digests when there are new ones."""
+    known, stored = _digests(PACKAGE)
+    if known == stored:
+        return
+    path = _store(PACKAGE)
+    making = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        making.write_text(json.dumps(known))
+        making.replace(path)
+    except OSError:
+        with suppress(OSError):
+            making.unlink()
+    stored.update(known)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, read_config
+from mousefacelift.chunk_lists import expand_lists, write_list
+from mousefacelift.commandline import add_config_argument, parse_frames, read_config
 
 FORMATS_HELP = "facelift, nerfstudio, colmap, gobjaverse, zero123, openlrm, beast3d; long_lrm is only written"
 
@@ -15,12 +16,20 @@ def add_commands(subparsers) -> None:
     parser = subparsers.add_parser("split", help="tracks -> splits.json: time blocks with guard gaps")
     parser.add_argument("--track", type=Path, nargs="+", required=True, help="track.json of every recording")
     parser.add_argument("--out", type=Path, required=True, help="splits.json")
+    parser.add_argument("--some", action="store_true", help="these are not all recordings that the configuration names")
     add_config_argument(parser)
     parser.set_defaults(run=run_split)
 
+    parser = subparsers.add_parser("list", help="the chunks of a folder -> chunks.json, which stands for their paths")
+    parser.add_argument("--frames", required=True, metavar="A:B[:STEP]", help="frames or objects, B excluded")
+    parser.add_argument("--size", required=True, type=int, help="frames or objects of a chunk")
+    parser.add_argument("--out", type=Path, required=True, metavar="chunks.json", help="beside the chunks")
+    parser.set_defaults(run=run_list)
+
     parser = subparsers.add_parser("build", help="chunks of samples + splits.json -> manifest")
-    parser.add_argument("--index", type=Path, nargs="*", default=[], help="index.json of chunks of samples")
-    parser.add_argument("--index-list", type=Path, help="text file with one index.json a line")
+    parser.add_argument(
+        "--index", type=Path, nargs="+", required=True, help="index.json of chunks of samples, or their chunks.json"
+    )
     parser.add_argument("--splits", type=Path, required=True, help="splits.json")
     parser.add_argument("--out", type=Path, required=True, help="folder of the manifest")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
@@ -79,7 +88,7 @@ def run_split(args: argparse.Namespace) -> None:
     from mousefacelift.dataset.splits import split_recordings
 
     config = read_config(args, DatasetConfig, "dataset")
-    splits = split_recordings([_read_track(path) for path in args.track], config.splits)
+    splits = split_recordings([_read_track(path) for path in args.track], config.splits, args.some)
     splits.write(args.out)
     for recording, facts in splits.facts.items():
         labels = list(splits.recordings[recording].values())
@@ -90,18 +99,18 @@ def run_split(args: argparse.Namespace) -> None:
         )
 
 
+def run_list(args: argparse.Namespace) -> None:
+    """List the chunks of a folder."""
+    print(f"{write_list(args.out, parse_frames(args.frames), args.size)} chunks")
+
+
 def run_build(args: argparse.Namespace) -> None:
     """Build the manifest and print what is in it."""
     from mousefacelift.core.splits import Splits
     from mousefacelift.dataset.build import build_dataset
     from mousefacelift.dataset.config import DatasetConfig
-    from mousefacelift.errors import ConfigError
 
-    indexes = list(args.index)
-    if args.index_list is not None:
-        indexes += [Path(line) for line in args.index_list.read_text().split() if line]
-    if not indexes:
-        raise ConfigError("no chunk to build a dataset from", hint="--index CHUNK/index.json ... or --index-list FILE")
+    indexes = expand_lists(args.index)
     config = read_config(args, DatasetConfig, "dataset")
     header = build_dataset(indexes, Splits.read(args.splits), args.out, config, args.jobs)
     for source, entry in header["sources"].items():

@@ -15,11 +15,12 @@ from mousefacelift.dataset.config import SplitConfig
 from mousefacelift.errors import ConfigError, DataError
 
 
-def split_recordings(tracks: Sequence[dict], config: SplitConfig) -> Splits:
-    """The splits of recordings.
+def split_recordings(tracks: Sequence[dict], config: SplitConfig, some: bool = False) -> Splits:
+    """The splits of recordings; that of one does not hang on the others.
 
     Args:
         tracks: parsed track.json of every recording: recording, fps, frames, cuts, correlation_time_s.
+        some: these are not all recordings, so that names of others in the configuration are no mistake.
     Raises:
         ConfigError: a recording too short for its guards, or `by: recording` without names.
         DataError: a recording named twice.
@@ -46,7 +47,7 @@ def split_recordings(tracks: Sequence[dict], config: SplitConfig) -> Splits:
             "subject": config.subjects.get(track["recording"], track["recording"]),
             "blocks": blocks_of(frames, labels, cuts),
         }
-    if config.by != "time":
+    if config.by != "time" and not some:
         _check_names(recordings, config)
     return Splits(recordings, config.held_out_camera, config.by, facts)
 

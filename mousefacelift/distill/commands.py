@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mousefacelift.chunk_lists import expand_lists
 from mousefacelift.commandline import add_config_argument, lease_devices, read_config, read_seed
 from mousefacelift.distill.config import DistillConfig
 
@@ -59,7 +60,9 @@ def run_train(args: argparse.Namespace) -> None:
     config = _start(args)
     from mousefacelift.distill.train_generator import train_generator
 
-    report = train_generator(args.frames, args.splits, args.out, config.generator, read_seed(args), args.library)
+    report = train_generator(
+        expand_lists(args.frames), args.splits, args.out, config.generator, read_seed(args), args.library
+    )
     for name in (n for n in ("generator", "copy", "mean") if n in report):
         print(f"{name:<10} foreground PSNR {report[name]['psnr']:.2f} dB, IoU {report[name]['iou']:.3f}")
     for alarm in report["alarms"]:
@@ -71,7 +74,7 @@ def run_gate(args: argparse.Namespace) -> None:
     config = _start(args)
     from mousefacelift.distill.learn_gate import learn_gate
 
-    for name, value in learn_gate(args.frames, args.splits, args.out, config.gate).values.items():
+    for name, value in learn_gate(expand_lists(args.frames), args.splits, args.out, config.gate).values.items():
         print(f"{name:<12} {value:.3f}")
 
 
@@ -91,5 +94,5 @@ def run_library(args: argparse.Namespace) -> None:
     """Build the library of filmed poses."""
     from mousefacelift.distill.nearest.build import library_of_rings
 
-    library = library_of_rings(args.rings, args.splits, args.out)
+    library = library_of_rings(expand_lists(args.rings), args.splits, args.out)
     print(f"{len(library.poses)} poses, {len(library.codes)} views in {args.out}")

@@ -198,6 +198,9 @@ class ViewsConfig:
 class DistillConfig:
     """Section `distill`: the generator, its views, the gate that judges them, and the nearest filmed pose."""
 
+    recordings: tuple[str, ...] = ()
+    """recordings that the generator and its gate learn from; empty for all. With names, a recording that is added later
+    is painted by what is there: nothing is trained again, and no other recording is painted again"""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     gate: GateConfig = field(default_factory=GateConfig)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from mousefacelift.check.health import gaussian_health
 from mousefacelift.check.predictions import Item, Reference
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import file_hash
+from mousefacelift.core.files import file_hash, relative_path
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.render import published_render, render_pictures
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
@@ -226,5 +225,5 @@ def make_prediction(
 
 def reference(manifest: Manifest, frame: FrameViews, view: int, out: Path, is_input: bool = False) -> Reference:
     """A view of a frame as the index in the folder `out` names it."""
-    folder = os.path.relpath(manifest.folder_of(frame.row).resolve(), out.resolve())
+    folder = relative_path(manifest.folder_of(frame.row), out)
     return Reference(folder, view, frame.cameras[view], frame.hashes[view], is_input)

@@ -16,6 +16,7 @@ from mousefacelift.errors import DataError
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.make import asset_path, make_object
 from mousefacelift.objects.sandbox import DONE, FAILED, REFUSED, Sandbox, refusal
+from mousefacelift.objects.select import selected_rows
 
 MISSING = "missing"
 
@@ -26,12 +27,7 @@ def render_chunk(selection: dict, rows: range, config: ObjectsConfig, out: Path,
     Raises:
         DataError: rows beyond the selection, or none of the chunk's files is there.
     """
-    chosen = selection["items"][rows.start : rows.stop]
-    if len(chosen) < len(rows):
-        raise DataError(
-            "the selection has fewer objects", where=str(out), got=len(selection["items"]), expected=rows.stop
-        )
-    seed = selection["seed"]
+    chosen, seed = selected_rows(selection, rows), selection["seed"]
     key = config_hash([config, seed, [item["uid"] for item in chosen]])
     with Sandbox(config.limits) as sandbox:
         make = partial(make_row, config=config, seed=seed, sandbox=sandbox, threads=threads)
@@ -76,7 +72,7 @@ def refuse_empty(index: dict, out: Path) -> None:
             "none of the chunk's objects is on this machine",
             where=str(out),
             got=f"{len(rows)} missing",
-            hint="mousefacelift objects download --selection SELECTION.json, on a machine with a network",
+            hint="mousefacelift objects download --selection SELECTION.json --count N, on a machine with a network",
         )
 
 

@@ -20,11 +20,13 @@ def add_commands(subparsers) -> None:
 
     parser = subparsers.add_parser("select", help="which objects: writes selection.json")
     parser.add_argument("--out", required=True, type=Path, metavar="SELECTION.json")
+    parser.add_argument("--count", type=int, help="refuse a selection of fewer; default: objects.count")
     add_config_argument(parser)
     parser.set_defaults(run=run_select)
 
     parser = subparsers.add_parser("download", help="fetch the listed objects that are not here yet")
     parser.add_argument("--selection", required=True, type=Path, metavar="SELECTION.json")
+    parser.add_argument("--count", required=True, type=int, metavar="N", help="the first N of it: objects.count")
     add_config_argument(parser)
     parser.set_defaults(run=run_download)
 
@@ -88,18 +90,22 @@ def run_select(args: argparse.Namespace) -> None:
     from mousefacelift.core.files import write_text
     from mousefacelift.objects.select import select_objects
 
-    selection = select_objects(read_config(args, ObjectsConfig, "objects"), read_seed(args))
+    config = read_config(args, ObjectsConfig, "objects")
+    count = config.count if args.count is None else args.count
+    selection = select_objects(config, read_seed(args), count)
     write_text(args.out, json.dumps(selection, indent=1))
-    print(f"{len(selection['items'])} objects of source {selection['source']}, left out {selection['left_out']}")
+    of = f" of {len(selection['items'])}" if selection["items"] else ""
+    print(f"{count}{of} objects of source {selection['source']}, left out {selection['left_out']}")
 
 
 def run_download(args: argparse.Namespace) -> None:
     """Fetch the objects of a selection."""
     from mousefacelift.objects.download import download_objects, local_path
-    from mousefacelift.objects.select import read_selection
+    from mousefacelift.objects.select import read_selection, selected_rows
 
     config = read_config(args, ObjectsConfig, "objects").download
-    items = [item for item in read_selection(args.selection)["items"] if "group" in item]
+    chosen = selected_rows(read_selection(args.selection), range(args.count))
+    items = [item for item in chosen if "group" in item]
     failed = download_objects(items, config)["failed"]
     here = sum(local_path(item, config).is_file() for item in items)
     print(f"{here} of {len(items)} listed objects are in {config.folder}")

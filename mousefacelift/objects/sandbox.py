@@ -17,6 +17,7 @@ from mousefacelift.errors import DataError, MouseFaceLiftError
 from mousefacelift.objects.config import Limits
 
 DONE, REFUSED, FAILED = "done", "refused", "failed"
+START_S = 120  # a worker imports the renderer; on a loaded machine that takes its time
 
 
 class Sandbox:
@@ -52,25 +53,39 @@ class Sandbox:
                 return {"status": FAILED, "reason": f"stopped after {self.limits.seconds:g} s"}
             return self._pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
-            self._process.join(5)
-            code = self._process.exitcode
-            self._stop()
-            cause = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-            return {"status": FAILED, "reason": f"the worker died ({cause})"}
+            return {"status": FAILED, "reason": f"the worker died ({self._cause_of_death()})"}
 
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()
         self._process = self._context.Process(target=serve, args=(theirs, self.limits.memory_gb), daemon=True)
         self._process.start()
         theirs.close()
-        if not self._pipe.poll(120) or self._pipe.recv() != "ready":
-            raise DataError(
-                "the worker process for assets does not start", hint="run with --threads 1 to see its error"
-            )
+        try:
+            if self._pipe.poll(START_S):
+                self._pipe.recv()
+                return
+            cause = f"not ready after {START_S} s"
+            self._stop()
+        except (EOFError, ConnectionResetError):
+            cause = f"it died ({self._cause_of_death()})"
+        raise DataError(
+            "the worker process for assets does not start",
+            got=cause,
+            likely="too little memory, or code that was changed meanwhile; its own words stand above",
+            hint="run the command again: what is finished is kept",
+        )
+
+    def _cause_of_death(self) -> str:
+        """Signal or exit code of the worker, which is then gone."""
+        self._process.join(5)
+        code = self._process.exitcode
+        self._stop()
+        return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 
     def _stop(self) -> None:
         if self._process is not None:
             kill_session(self._process.pid)
+            self._process.kill()  # one that has no session of its own yet
             self._process.join(5)
             self._pipe.close()
         self._process = self._pipe = None

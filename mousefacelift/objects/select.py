@@ -1,7 +1,7 @@
-"""Which objects: a seeded order over a list, a folder or the procedural collection, cut after the first N.
+"""Which objects: a seeded order over a list, a folder or the procedural collection, of which the first N are rendered.
 
 Part of the objects stage. `objects select` writes results/objects/selection.json; chunks of it are rendered as jobs.
-The order does not depend on N: a larger N extends a smaller one, so that finished renders stay valid.
+The file holds the whole order, whatever N: a larger N renders more of it and leaves file and finished renders alone.
 """
 
 import gzip
@@ -17,31 +17,54 @@ from mousefacelift.objects.load import SUFFIXES
 LIST_NAME = "kiuisobj_v1_merged_80K.csv"  # the list of LGM (ashawkey/objaverse_filter, MIT): 82,575 rows, no header
 
 
-def select_objects(config: ObjectsConfig, seed: int) -> dict:
-    """The selection: {"source", "seed", "items": [{"name", "uid", ...}], "licenses", "left_out"}.
+def select_objects(config: ObjectsConfig, seed: int, count: int) -> dict:
+    """The selection: {"source", "seed", "items": [{"name", "uid", ...}], "left_out"}.
 
+    `items` are all objects that pass the filters, in the seeded order. The procedural collection has no end: its rows
+    follow from their numbers (`selected_rows`), and none is listed.
+
+    Args:
+        count: objects that will be asked for.
     Raises:
         DataError: the list or folder cannot be read, or holds no object that passes the filters.
         ConfigError: more objects asked for than there are.
     """
     if config.source == "procedural":
-        items = [procedural_item(seed, number) for number in range(config.count)]
-        return {"source": "procedural", "seed": seed, "items": items, "left_out": {}}
+        return {"source": "procedural", "seed": seed, "items": [], "left_out": {}}
     rows = read_folder(Path(config.path)) if config.source == "folder" else read_list(config.path)
     rows, left_out = filter_rows(rows, config)
     if not rows:
         raise DataError("no object passes the filters", where=config.path, got=f"left out: {left_out}")
-    if config.count > len(rows):
+    if count > len(rows):
         raise ConfigError(
             "more objects asked for than there are",
             where="objects.count",
-            got=config.count,
+            got=count,
             expected=f"at most {len(rows)}",
             likely=f"filters left out {sum(left_out.values())}",
         )
     rows.sort(key=lambda row: order_key(seed, row["uid"]))
-    items = [{"name": f"{k:06d}", **row} for k, row in enumerate(rows[: config.count])]
+    items = [{"name": f"{k:06d}", **row} for k, row in enumerate(rows)]
     return {"source": config.source, "seed": seed, "items": items, "left_out": left_out}
+
+
+def selected_rows(selection: dict, rows: range) -> list[dict]:
+    """Rows `rows.start` to `rows.stop` (excluded) of a selection.
+
+    Raises:
+        DataError: it has fewer.
+    """
+    if selection["source"] == "procedural":
+        return [procedural_item(selection["seed"], number) for number in range(rows.start, rows.stop)]
+    chosen = selection["items"][rows.start : rows.stop]
+    if len(chosen) < rows.stop - rows.start:
+        raise DataError(
+            "the selection has fewer objects",
+            got=len(selection["items"]),
+            expected=f"{rows.stop} or more",
+            hint="lower objects.count",
+        )
+    return chosen
 
 
 def procedural_item(seed: int, number: int) -> dict:
@@ -162,6 +185,6 @@ def parse_json(path: str) -> dict:
 def read_selection(path: Path) -> dict:
     """A selection written by `objects select`."""
     selection = parse_json(str(path))
-    if "items" not in selection or "seed" not in selection:
+    if not {"source", "seed", "items"} <= set(selection):
         raise DataError("not a selection of objects", where=str(path), hint="run `mousefacelift objects select`")
     return selection

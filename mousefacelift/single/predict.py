@@ -10,13 +10,13 @@ and the truth. One item is in memory at a time.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
+from mousefacelift.core.files import relative_path
 from mousefacelift.core.samples import read_document, read_sample
 from mousefacelift.single.config import SingleConfig
 from mousefacelift.single.methods import (
@@ -90,11 +90,11 @@ def answer_question(question: Question, methods: Methods, folder: Path, root: Pa
         "frame": question.frame,
         "camera": question.camera,
         "knows_camera": question.knows_camera,
-        "sample": os.path.relpath(question.sample, root),
+        "sample": relative_path(question.sample, root),
         "picture": question.picture,
         "targets": list(question.targets),
         "cameras": list(question.cameras),
         "held_out": list(question.held_out),
-        "truth": os.path.relpath(question.truth, root) if question.truth else None,
+        "truth": relative_path(question.truth, root) if question.truth else None,
         "methods": rows,
     }

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mousefacelift.chunks import read_index, run_chunk
+from mousefacelift.chunks import chunk_folder, read_index, run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import read_json, readable
+from mousefacelift.core.files import read_json, readable, relative_path
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.records import ItemRow, SampleFacts
 from mousefacelift.core.samples import (
@@ -80,7 +80,7 @@ def fit_chunk(
         "source": "splat",
         "config": config_hash(config),
         "held_out": held_out,
-        "samples": str(folder),
+        "samples": relative_path(folder, chunk_folder(out)),
     }
     document = run_chunk(out, key, items, fitter.make, header, label="frames")
     failed = [item["name"] for item in document["items"] if item.get("failed")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, lease_devices, read_config, read_seed
+from mousefacelift.chunk_lists import expand_lists
+from mousefacelift.commandline import add_config_argument, lease_devices, read_config, read_held_out, read_seed
 from mousefacelift.core.splat_files import FORMATS
-from mousefacelift.core.splits import Splits
 from mousefacelift.splats.config import SplatsConfig
 
 
@@ -18,13 +18,11 @@ def add_commands(subparsers) -> None:
     fit.add_argument(
         "--trust", required=True, type=Path, metavar="TRUST.json", help="says which fits are outliers of the recording"
     )
-    fit.add_argument("--splits", type=Path, metavar="SPLITS.json", help="its held-out camera is kept out of the fits")
     fit.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
     trust = _command(subparsers, "trust", "refit a few frames leaving cameras out -> calibration of trust", run_trust)
     trust.add_argument(
         "indexes", nargs="+", type=Path, metavar="INDEX.json", help="all chunks of real samples of one recording"
     )
-    trust.add_argument("--splits", type=Path, metavar="SPLITS.json")
     trust.add_argument("--out", required=True, type=Path, metavar="TRUST.json")
     for name, text in (("novel", "fits -> views in between the cameras"), ("ring", "fits -> the 32-view ring")):
         parser = _command(subparsers, name, text, run_views)
@@ -52,11 +50,6 @@ def _command(subparsers, name: str, text: str, run) -> argparse.ArgumentParser:
     return parser
 
 
-def read_held_out(path: Path | None) -> int | str | None:
-    """The camera that the evaluation keeps unseen, from splits.json; None when there is none."""
-    return None if path is None else Splits.read(path).held_out_camera
-
-
 def run_fit(args: argparse.Namespace) -> None:
     config = read_config(args, SplatsConfig, "splats")
     device = lease_devices(args)
@@ -64,7 +57,7 @@ def run_fit(args: argparse.Namespace) -> None:
     from mousefacelift.splats.trust_calibration import read_trust
 
     limit = read_trust(args.trust).limit
-    document = fit_chunk(args.index, args.out, config.fit, read_seed(args), limit, read_held_out(args.splits), device)
+    document = fit_chunk(args.index, args.out, config.fit, read_seed(args), limit, read_held_out(args), device)
     scores = [item["scores"] for item in document["items"] if item.get("scores")]
     mean = {name: sum(s[name] for s in scores) / len(scores) for name in scores[0]} if scores else {}
     print(
@@ -78,7 +71,9 @@ def run_trust(args: argparse.Namespace) -> None:
     device = lease_devices(args)
     from mousefacelift.splats.trust_calibration import calibrate_recording
 
-    document = calibrate_recording(args.indexes, args.out, config, read_seed(args), read_held_out(args.splits), device)
+    document = calibrate_recording(
+        expand_lists(args.indexes), args.out, config, read_seed(args), read_held_out(args), device
+    )
     print(
         f"{len(document['rows'])} held-out views; left out one at a time: "
         + ", ".join(f"{k} {v:.4g}" for k, v in document["left_out_one"].items())
@@ -103,6 +98,6 @@ def run_export(args: argparse.Namespace) -> None:
     from mousefacelift.splats.export import export_film, export_sequence
 
     if args.format == "mp4":
-        print(export_film(args.indexes, args.out, args.size, args.fps))
+        print(export_film(expand_lists(args.indexes), args.out, args.size, args.fps))
     else:
-        print(f"{len(export_sequence(args.indexes, args.out, args.format))} files in {args.out}")
+        print(f"{len(export_sequence(expand_lists(args.indexes), args.out, args.format))} files in {args.out}")

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from mousefacelift.chunks import read_index, run_chunk
+from mousefacelift.chunks import chunk_folder, read_index, run_chunk
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import read_json
+from mousefacelift.core.files import read_json, relative_path
 from mousefacelift.errors import DataError
 from mousefacelift.splats.chunk import read_fit
 from mousefacelift.splats.config import NovelConfig
@@ -49,7 +49,8 @@ def render_chunk(
         return write_views(target, gaussians, plan(cameras, config), trust, record, config, device)
 
     named = [(item["name"], Path(fits).parent / item["name"]) for item in items]
-    header = {"stage": f"splats {kind}", "source": "splat", "left_out": left_out, "fits": str(Path(fits).parent)}
+    fits_folder = relative_path(Path(fits).parent, chunk_folder(out))
+    header = {"stage": f"splats {kind}", "source": "splat", "left_out": left_out, "fits": fits_folder}
     return run_chunk(out, key, named, make, header, label="frames")
 
 

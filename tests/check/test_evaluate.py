@@ -105,6 +105,21 @@ def test_predictions_can_be_moved_together_with_their_dataset_and_read_from_anyw
     assert opened.load(opened.items[0]).truth[0].rgba.shape == (32, 32, 4)
 
 
+def test_an_evaluation_reads_linked_results_from_any_folder_and_writes_nothing_into_them(root, tmp_path, monkeypatch):
+    """Results on another disk behind a symbolic link, read by somebody who may not write there."""
+    index = write_predictions(root / "linked", root / "dataset", lambda images: images)
+    there = evaluate_arm(index, root / "dataset", tmp_path / "there", CONFIG)
+    disk = tmp_path / "disk/of/another/depth"
+    shutil.copytree(root, disk)
+    (tmp_path / "results").symlink_to(disk)
+    before = {path: path.stat().st_mtime_ns for path in sorted(disk.rglob("*"))}
+    monkeypatch.chdir("/")
+    linked = tmp_path / "results"
+    here = evaluate_arm(linked / "linked/index.json", linked / "dataset", tmp_path / "here", CONFIG)
+    assert here == there
+    assert {path: path.stat().st_mtime_ns for path in sorted(disk.rglob("*"))} == before
+
+
 def test_a_row_of_another_version_is_named(root, tmp_path):
     document = {"key": "k", "header": {}, "items": [{"name": "a", "kind": "target"}]}
     (tmp_path / "index.json").write_text(json.dumps(document))

@@ -81,6 +81,14 @@ def test_arrays_tables_and_weights_are_read_and_their_faults_named(tmp_path):
         read_safetensors(tmp_path / "w.safetensors")
 
 
+def test_a_relative_path_holds_where_folders_are_symbolic_links(tmp_path):
+    for name in ("disk/a/results/predict", "run/capture/000001"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "run/predict").symlink_to(tmp_path / "disk/a/results/predict")
+    found = files.relative_path(tmp_path / "run/capture/000001", tmp_path / "run/predict")
+    assert (tmp_path / "run/predict" / found).resolve() == tmp_path / "run/capture/000001"
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     write_text(tmp_path / "a.txt", "old")
     with pytest.raises(DataError, match="cannot be written"):

@@ -46,6 +46,17 @@ def test_only_train_frames_are_in_the_library(library):
     assert len(library.codes) == 4 * 16 and library.size == 64
 
 
+def test_a_library_behind_a_symbolic_link_finds_its_splats_from_any_folder(folder, library, tmp_path, monkeypatch):
+    disk = tmp_path / "disk/of/another/depth"
+    shutil.copytree(folder, disk)
+    (tmp_path / "results").symlink_to(disk)
+    monkeypatch.chdir("/")
+    library_of_rings([tmp_path / "results/ring/index.json"], disk / "splits.json", tmp_path / "results/library")
+    (tmp_path / "results").rename(tmp_path / "renamed")
+    linked = Library.read(tmp_path / "renamed/library")
+    assert linked.gaussians(2).means.equal(library.gaussians(2).means)
+
+
 def test_a_descriptor_depends_on_neither_place_nor_size_nor_brightness():
     view = seen(toy_animal(30.0), 130.0, size=192)
     known, other = describe_picture(view.rgba), describe_picture(seen(toy_animal(80.0), 130.0, size=192).rgba)

@@ -57,7 +57,7 @@ def write_rings(folder, tails=TAILS, size=64, views=16):
         (folder / "ring").mkdir(exist_ok=True)
         write_sample(folder / "ring" / name, sample)
         items.append({"name": name, "views": views})
-    index = {"key": "", "header": {"fits": str(folder / "fits")}, "items": items}
+    index = {"key": "", "header": {"fits": "../fits"}, "items": items}
     (folder / "ring/index.json").write_text(json.dumps(index))
     labels = {frame: "train" for frame in range(len(tails) - 1)} | {len(tails) - 1: "test"}
     facts = {"m": {"fps": 1.0, "guard_s": 0.5, "correlation_time_s": 0.5}}

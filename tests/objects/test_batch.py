@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -16,7 +17,7 @@ from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.objects.batch import describe, render_chunk
 from mousefacelift.objects.config import Limits, ObjectsConfig
 from mousefacelift.objects.sandbox import Sandbox
-from mousefacelift.objects.select import select_objects
+from mousefacelift.objects.select import select_objects, selected_rows
 
 from . import assets
 
@@ -28,8 +29,9 @@ def config(**changes):
     return load(ObjectsConfig, base | changes, "objects")
 
 
-def uids(selection):
-    return [item["uid"] for item in selection["items"]]
+def uids(selection, count=None):
+    rows = range(len(selection["items"]) if count is None else count)
+    return [item["uid"] for item in selected_rows(selection, rows)]
 
 
 def write_list(path, rows=HEX):
@@ -39,16 +41,17 @@ def write_list(path, rows=HEX):
 
 def test_a_larger_selection_extends_a_smaller_one(tmp_path):
     path = write_list(tmp_path / "list.csv", [*HEX, "1A2b3C4d5E6f7G8h9I0jKlMnOpQ"])
-    small, large = (select_objects(config(source="list", path=path, count=n), 3) for n in (10, 31))
-    assert uids(small) == uids(large)[:10]
-    assert uids(small) != uids(select_objects(config(source="list", path=path, count=10), 4))
-    procedural = select_objects(config(count=5), 3)
-    assert uids(procedural) == uids(select_objects(config(count=9), 3))[:5]
+    chosen = config(source="list", path=path)
+    small, large = (select_objects(chosen, 3, n) for n in (10, 31))
+    assert small == large and len(set(uids(small))) == 31
+    assert uids(small, 10) != uids(select_objects(chosen, 4, 10), 10)
+    small, large = (select_objects(config(), 3, n) for n in (5, 9))
+    assert small == large and uids(small, 5) == uids(small, 9)[:5] and len(set(uids(small, 9))) == 9
 
 
 def test_order_does_not_depend_on_the_rows_order(tmp_path):
-    one = select_objects(config(source="list", path=write_list(tmp_path / "a.csv"), count=10), 0)
-    other = select_objects(config(source="list", path=write_list(tmp_path / "b.csv", HEX[::-1]), count=10), 0)
+    one = select_objects(config(source="list", path=write_list(tmp_path / "a.csv")), 0, 10)
+    other = select_objects(config(source="list", path=write_list(tmp_path / "b.csv", HEX[::-1])), 0, 10)
     assert uids(one) == uids(other)
 
 
@@ -65,9 +68,9 @@ def test_categories_and_licences_filter_and_are_counted(tmp_path):
             categories=["mouse"],
             annotations=str(tmp_path / "notes.json.gz"),
             licenses=["by"],
-            count=6,
         ),
         0,
+        6,
     )
     assert set(uids(chosen)) == set(HEX[1:12:2])
     assert chosen["left_out"] == {"category": 18, "license": 6}
@@ -77,14 +80,14 @@ def test_categories_and_licences_filter_and_are_counted(tmp_path):
 def test_a_selection_that_cannot_be_is_refused(tmp_path):
     path = write_list(tmp_path / "list.csv")
     with pytest.raises(ConfigError, match="more objects"):
-        select_objects(config(source="list", path=path, count=31), 0)
+        select_objects(config(source="list", path=path), 0, 31)
     with pytest.raises(ConfigError, match="annotation file"):
-        select_objects(config(source="list", path=path, categories=["mouse"]), 0)
+        select_objects(config(source="list", path=path, categories=["mouse"]), 0, 3)
     (tmp_path / "bad.csv").write_text("000-001,abc\nwhat is this\n")
     with pytest.raises(DataError, match="line 2"):
-        select_objects(config(source="list", path=str(tmp_path / "bad.csv")), 0)
+        select_objects(config(source="list", path=str(tmp_path / "bad.csv")), 0, 3)
     with pytest.raises(DataError, match="cannot be read"):
-        select_objects(config(source="list", path=str(tmp_path / "none.csv")), 0)
+        select_objects(config(source="list", path=str(tmp_path / "none.csv")), 0, 3)
     with pytest.raises(ConfigError, match="needs a path"):
         config(source="folder")
 
@@ -119,6 +122,25 @@ def test_the_sandbox_survives_what_an_asset_does_to_it():
         assert sandbox.run(ordinary, 8)["value"] == 8
 
 
+def die_at_once(*_):
+    os._exit(7)
+
+
+def never_ready(*_):
+    time.sleep(60)
+
+
+def test_a_worker_that_does_not_start_is_told_with_its_cause_and_leaves_no_process(monkeypatch):
+    from mousefacelift.objects import sandbox
+
+    for serve, words in ((die_at_once, "it died \\(exit code 7\\)"), (never_ready, "not ready after 1 s")):
+        monkeypatch.setattr(sandbox, "serve", serve)
+        monkeypatch.setattr(sandbox, "START_S", 1 if serve is never_ready else 60)
+        with Sandbox(Limits()) as box, pytest.raises(DataError, match=f"(?s)does not start.*{words}"):
+            box.run(ordinary, 7)
+        assert box._process is None and not multiprocessing.active_children()
+
+
 def test_bad_assets_are_rows_with_reasons_and_good_ones_samples(tmp_path):
     folder = tmp_path / "meshes"
     folder.mkdir()
@@ -130,7 +152,8 @@ def test_bad_assets_are_rows_with_reasons_and_good_ones_samples(tmp_path):
     assets.glb(folder / "bomb.glb", picture=assets.huge_png())
     (folder / "archive.glb").write_bytes(b"PK\x03\x04" + bytes(50))
     chosen = config(source="folder", path=str(folder), count=7)
-    index = render_chunk(select_objects(chosen, 0), range(0, 7), chosen, tmp_path / "out/000000-000006/index.json", 1)
+    out = tmp_path / "out/000000-000006/index.json"
+    index = render_chunk(select_objects(chosen, 0, 7), range(0, 7), chosen, out, 1)
     rows = {row["uid"]: row for row in index["items"]}
     assert rows["good.glb"]["status"] == "done" and rows["good.glb"]["views"] == 4
     assert [uid for uid, row in rows.items() if row["status"] == "done"] == ["good.glb"]
@@ -152,7 +175,7 @@ def test_bad_assets_are_rows_with_reasons_and_good_ones_samples(tmp_path):
 
 def test_a_restarted_chunk_keeps_its_finished_objects(tmp_path, monkeypatch):
     chosen = config()
-    selection = select_objects(chosen, 0)
+    selection = select_objects(chosen, 0, chosen.count)
     calls = []
     import mousefacelift.objects.batch as batch
 
@@ -174,7 +197,7 @@ def test_a_restarted_chunk_keeps_its_finished_objects(tmp_path, monkeypatch):
 
 def test_an_object_does_not_depend_on_its_chunk(tmp_path):
     chosen = config()
-    selection = select_objects(chosen, 0)
+    selection = select_objects(chosen, 0, chosen.count)
     render_chunk(selection, range(0, 3), chosen, tmp_path / "a/index.json", 1)
     render_chunk(selection, range(2, 3), chosen, tmp_path / "b/index.json", 2)
     for file in ("opencv_cameras.json", "images/cam_003.png"):
@@ -184,5 +207,5 @@ def test_an_object_does_not_depend_on_its_chunk(tmp_path):
 def test_nothing_downloaded_is_an_error_that_says_how_to_fetch(tmp_path):
     chosen = config(source="list", path=write_list(tmp_path / "list.csv"), download={"folder": str(tmp_path / "none")})
     with pytest.raises(DataError, match="objects download"):
-        render_chunk(select_objects(chosen, 0), range(0, 3), chosen, tmp_path / "out/index.json", 1)
+        render_chunk(select_objects(chosen, 0, chosen.count), range(0, 3), chosen, tmp_path / "out/index.json", 1)
     assert Path(tmp_path / "out/index.json").exists()

@@ -63,7 +63,7 @@ def test_an_invisible_object_is_a_refused_row_and_counts_by_reason(tmp_path):
     for name in ("a", "b"):
         assets.glb(folder / f"{name}.glb", material={"baseColorFactor": [1, 1, 1, 0]}, change=clear)
     chosen = config(source="folder", path=str(folder), count=3)
-    index = render_chunk(select_objects(chosen, 0), range(0, 3), chosen, tmp_path / "out/index.json", 1)
+    index = render_chunk(select_objects(chosen, 0, chosen.count), range(0, 3), chosen, tmp_path / "out/index.json", 1)
     rows = {row["uid"]: row for row in index["items"]}
     assert rows["good.glb"]["status"] == "done"
     assert rows["a.glb"]["status"] == "refused" and rows["a.glb"]["views"] == 0

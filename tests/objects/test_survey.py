@@ -60,6 +60,6 @@ def test_the_survey_agrees_with_what_rendering_does(tmp_path):
 
     folder = collection(tmp_path / "meshes")
     chosen = config(source="folder", path=str(folder), count=5)
-    index = render_chunk(select_objects(chosen, 0), range(0, 5), chosen, tmp_path / "out/index.json", 1)
+    index = render_chunk(select_objects(chosen, 0, chosen.count), range(0, 5), chosen, tmp_path / "out/index.json", 1)
     rendered = {row["uid"] for row in index["items"] if row["status"] == "refused"}
     assert rendered - {"a.obj"} == {r["uid"] for r in survey_objects(str(folder), chosen)["rows"] if r["refused"]}

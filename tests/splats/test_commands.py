@@ -10,7 +10,6 @@ from mousefacelift.cli import main
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
 from mousefacelift.core.splat_files import read_ply, read_spz
-from mousefacelift.core.splits import Splits
 from tests.splats.conftest import toy_frame
 
 CONFIG = {
@@ -25,6 +24,7 @@ CONFIG = {
         "trust": {"frames": 1, "pairs": False},
         "novel": {"size": 48, "max_error": 0.9, "ring_views": 8},
     },
+    "dataset": {"splits": {"held_out_camera": None}},
     "seed": 1,
 }
 
@@ -122,12 +122,10 @@ def test_views_above_the_allowed_error_are_not_written(results, tmp_path):
 
 
 def test_the_evaluations_camera_is_kept_out_of_the_fits(results, tmp_path):
-    Splits({}, held_out_camera=5).write(tmp_path / "splits.json")
+    hidden = CONFIG | {"dataset": {"splits": {"held_out_camera": 5}}}
     samples = results / "capture" / "000000-000002" / "index.json"
     out = tmp_path / "fits" / "index.json"
-    assert (
-        run("fit", samples, "--trust", results / "trust.json", "--splits", tmp_path / "splits.json", "--out", out) == 0
-    )
+    assert run("fit", samples, "--trust", results / "trust.json", "--out", out, config=hidden) == 0
     record = json.loads((out.parent / "000000" / "fit.json").read_text())
     assert len(record["cameras"]) == 5 and record["held_out"] == 5
 

@@ -64,6 +64,7 @@ READ_BY = {  # the longest name that a key begins with decides
     "distill.gate.slack": {"learn_gate"},
     "distill.gate.frames": {"learn_gate"},
     "distill.gate.voxels": {"learn_gate", "distill_views"},
+    "distill.recordings": set(),  # decides whose chunks the generator and the gate are given
     "splats.fit": FITS,
     "splats.fit.start": {"fit_splats"},
     "splats.fit.cold_every": {"fit_splats"},
@@ -80,7 +81,7 @@ READ_BY = {  # the longest name that a key begins with decides
     "objects": IMAGES,
     "objects.source": {"select_objects"},
     "objects.path": {"select_objects"},
-    "objects.count": {"select_objects"},
+    "objects.count": set(),  # decides which chunks there are
     "objects.lvis": {"select_objects"},
     "objects.categories": {"select_objects"},
     "objects.annotations": {"select_objects"},
@@ -95,7 +96,8 @@ READ_BY = {  # the longest name that a key begins with decides
     "objects.download": set(),  # of the download command, which no rule runs
     "objects.download.folder": {"render_objects"},
     "dataset": {"build_manifest"},
-    "dataset.splits": {"split_frames"},
+    "dataset.splits": {"split_frames", "split_learnt"},
+    "dataset.splits.held_out_camera": {"split_frames", "split_learnt", *FITS},
     "dataset.splits.object_val": {"build_manifest"},
     "dataset.splits.object_test": {"build_manifest"},
     "mixture": {"train_lrm"},

@@ -107,6 +107,8 @@ def without_clock(value):
 
 def content(path):
     """Bytes of a result without the wall times in it."""
+    if path.name == "chunks.json":  # hashes of indexes, which hold wall times
+        return json.dumps(list(json.loads(path.read_text())["chunks"])).encode()
     if path.suffix == ".json":
         return json.dumps(without_clock(json.loads(path.read_text())), sort_keys=True).encode()
     if path.suffix == ".csv":

@@ -25,6 +25,7 @@ DOWN = {
     "build_report",
     "all",
 }
+LISTED = {"list_chunks"} | DOWN  # where samples are made anew
 JUDGED = {"evaluate_arm", "compare_arms", "evaluate_single", "decide", "build_report", "all"}
 TRAINED = {"train_lrm", "predict_arm", "predict_single"} | JUDGED
 LIBRARY = {"build_library"}
@@ -109,7 +110,7 @@ def test_several_recordings_of_one_config_each_get_their_own_jobs(tmp_path):
     write_config(tmp_path, [("recordings", {"mouse1": config, "litter-3": other})])
     jobs = plan(tmp_path)
     assert jobs["audit_rig"] == jobs["locate_animal"] == jobs["virtual_recording"] == jobs["quality_table"] == 2
-    assert jobs["normalise_frames"] == 3 + 1 and jobs["split_frames"] == jobs["build_manifest"] == 1
+    assert jobs["normalise_frames"] == 2 + 1 and jobs["split_frames"] == jobs["build_manifest"] == 1
 
 
 def test_a_finished_run_has_nothing_to_do(finished):
@@ -145,20 +146,20 @@ def test_the_sweep_trains_every_arm_with_every_seed_and_keeps_the_run_that_is_th
         (("report.title", "other"), {"build_report", "all"}),
         (
             ("splats.fit.optimise.steps", 7),
-            {"fit_splats", "calibrate_trust", "render_novel", "render_ring"} | LIBRARY | DOWN,
+            {"fit_splats", "calibrate_trust", "render_novel", "render_ring"} | LIBRARY | LISTED,
         ),
-        (("splats.novel.max_error", 0.5), {"render_novel", "render_ring"} | LIBRARY | DOWN),
-        (("distill.generator.training.batch", 7), {"train_generator", "distill_views"} | DOWN),
-        (("distill.views.dedupe.tolerance", 7.0), {"distill_views"} | DOWN),
-        (("distill.gate.max_quarantine", 0.5), {"distill_views"} | DOWN),
-        (("distill.gate.quantile", 0.5), {"learn_gate", "distill_views"} | DOWN),
+        (("splats.novel.max_error", 0.5), {"render_novel", "render_ring"} | LIBRARY | LISTED),
+        (("distill.generator.training.batch", 7), {"train_generator", "distill_views"} | LISTED),
+        (("distill.views.dedupe.tolerance", 7.0), {"distill_views"} | LISTED),
+        (("distill.gate.max_quarantine", 0.5), {"distill_views"} | LISTED),
+        (("distill.gate.quantile", 0.5), {"learn_gate", "distill_views"} | LISTED),
         (("dataset.gate.mask_size", 64), DOWN),
         (("single.animals", 9), {"film_animals", "predict_single", "evaluate_single", "decide", "build_report", "all"}),
         (("single.frames", 9), {"predict_single", "evaluate_single", "decide", "build_report", "all"}),
-        (("objects.supersampling", 2), {"render_objects", "render_scans"} | DOWN),
-        (("objects.scans.views", 16), {"render_scans"} | DOWN),
+        (("objects.supersampling", 2), {"render_objects", "render_scans"} | LISTED),
+        (("objects.scans.views", 16), {"render_scans"} | LISTED),
         (("objects.download.retries", 7), set()),
-        (("objects.scans.sequences", {"posed": {"path": "posed.npz", "frames": [0, 20]}}), {"render_scans"} | DOWN),
+        (("objects.scans.sequences", {"posed": {"path": "posed.npz", "frames": [0, 20]}}), {"render_scans"} | LISTED),
         (("mixture.scan_share", 0.5), TRAINED),
         (("loader.store", "shards"), {"pack_shards"} | TRAINED),
         (("jobs.gpus.train", 1), set()),
@@ -234,7 +235,7 @@ def test_a_replaced_file_of_the_users_recording_reruns_it_and_the_dry_run_says_w
     run = snakemake(folder, "-n")
     assert re.search(rf"{name}': '4 bytes", run.stdout), run.stdout[-3000:]
     jobs = plan(folder)
-    assert jobs["audit_rig"] == jobs["locate_animal"] == 1 and jobs["normalise_frames"] == 2  # chunks
+    assert jobs["audit_rig"] == jobs["locate_animal"] == 1 and jobs["normalise_frames"] == 1  # chunk
     assert "virtual_recording" not in jobs and "render_objects" not in jobs
 
 

@@ -24,7 +24,10 @@ from mousefacelift.chunks import run_chunk
 from mousefacelift.locks import one_writer
 
 out, log, seconds, megabytes = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
-ballast = b"x" * (megabytes * 10**6) if not log.exists() else b""
+tried = Path(f"{log}.tried")
+first = not tried.exists()
+tried.touch()
+ballast = b"x" * (megabytes * 10**6 * first)
 
 def make(name, number, folder):
     with open(log, "a") as stream:

@@ -88,7 +88,9 @@ rule normalise_frames:
         ),
         folder=recording_folder,
         files=recording_files,
-        frames=lambda wildcards: FRAMES[wildcards.recording][wildcards.chunk],
+        frames=lambda wildcards: CHUNKS[f"capture/{wildcards.recording}/samples"][
+            wildcards.chunk
+        ],
     shell:
         "python -m mousefacelift capture normalise {params.folder:q} --recording {wildcards.recording}"
         " --frames {params.frames} --rig {input.rig:q} --track {input.track:q} --out {output:q}"
@@ -97,10 +99,7 @@ rule normalise_frames:
 
 rule quality_table:
     input:
-        lambda wildcards: chunks_of(
-            "results/capture/{recording}/samples/{chunk}/index.json",
-            wildcards.recording,
-        ),
+        "results/capture/{recording}/samples/chunks.json",
     output:
         table="results/capture/{recording}/quality.csv",
         plot=report(

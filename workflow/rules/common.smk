@@ -34,22 +34,18 @@ RECORDINGS = config["recordings"]
 VIRTUAL = [
     name for name, recording in RECORDINGS.items() if recording["path"] == "virtual"
 ]
-FRAMES = {
-    name: flow.frame_ranges(recording["frames"], config["jobs"]["frames_per_job"])
-    for name, recording in RECORDINGS.items()
-}
-OBJECTS = flow.count_ranges(
-    config["objects"]["count"], config["jobs"]["objects_per_job"]
-)
+LEARNT = [
+    name
+    for name in RECORDINGS
+    if name in (config["distill"]["recordings"] or RECORDINGS)
+]
 SCANS = flow.scan_sequences(config)
 LIBRARY = "results/distill/library/library.json"
 NEAREST = config["distill"]["generator"]["kind"] == "nearest"
 TRAINS_NETWORK = config["distill"]["generator"]["kind"] in ("pose", "facelift")
 SINGLE_BEDS = ["frames", "animals"] + (["mammal"] if config["single"]["mammal"] else [])
-SCAN_CHUNKS = {
-    name: flow.frame_ranges(scan["frames"], config["jobs"]["frames_per_job"])
-    for name, scan in SCANS.items()
-}
+RANGES = flow.chunk_ranges(config, SCANS)
+CHUNKS = {folder: flow.frame_ranges(*part) for folder, part in RANGES.items()}
 
 
 wildcard_constraints:
@@ -108,31 +104,14 @@ def recording_made(wildcards):
     )
 
 
-def chunks_of(pattern, recording=None):
-    """`pattern` filled in for every chunk of one recording, or of all."""
-    names = [recording] if recording else RECORDINGS
-    return [
-        pattern.format(recording=name, chunk=chunk)
-        for name in names
-        for chunk in FRAMES[name]
-    ]
+def lists_of(pattern, names):
+    """Lists of the chunks in the folder `pattern` of every recording or scan."""
+    return [f"{pattern.format(recording=name)}/chunks.json" for name in names]
 
 
-def sample_indexes():
-    """Index of every chunk of samples that goes into the dataset, of all sources."""
-    frames = [
-        "results/capture/{recording}/samples/{chunk}/index.json",
-        "results/distill/{recording}/samples/{chunk}/index.json",
-        "results/splats/{recording}/samples/{chunk}/index.json",
-        "results/splats/{recording}/ring/{chunk}/index.json",
-    ]
-    objects = [f"results/objects/samples/{chunk}/index.json" for chunk in OBJECTS]
-    scans = [
-        f"results/objects/scans/{name}/{chunk}/index.json"
-        for name, chunks in SCAN_CHUNKS.items()
-        for chunk in chunks
-    ]
-    return [path for pattern in frames for path in chunks_of(pattern)] + objects + scans
+def sample_lists():
+    """Lists of all chunks of samples that go into the dataset, of all sources."""
+    return [f"results/{folder}/chunks.json" for folder in CHUNKS]
 
 
 def training_shards():

@@ -25,9 +25,65 @@ rule split_frames:
         "python -m mousefacelift dataset split --track {input:q} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
+# The same splits for those who learn from some recordings: theirs do not change when another recording is added.
+rule split_learnt:
+    input:
+        expand("results/capture/{recording}/track.json", recording=LEARNT),
+    output:
+        "results/distill/splits.json",
+    log:
+        "results/logs/split_learnt.log",
+    benchmark:
+        "results/benchmarks/split_learnt.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        **stage(
+            "dataset.splits.{by,train,val,test,blocks,guard_s,guard_frames_max_share,held_out_camera}"
+            " dataset.splits.{val_names,test_names,subjects}",
+            "dataset.splits",
+        ),
+    shell:
+        "python -m mousefacelift dataset split --some --track {input:q} --out {output:q} --config-json {params.config:q}"
+        " >>{log:q} 2>&1"
+
+
+# What reads many chunks is given their list: one shell command holds some 2,000 paths at most, and a rule that is asked by
+# every chunk and asks for every chunk plans in quadratic time.
+rule list_chunks:
+    input:
+        lambda wildcards: [
+            f"results/{wildcards.folder}/{chunk}/index.json"
+            for chunk in CHUNKS[wildcards.folder]
+        ],
+    output:
+        "results/{folder}/chunks.json",
+    log:
+        "results/logs/list_chunks/{folder}.log",
+    benchmark:
+        "results/benchmarks/list_chunks/{folder}.tsv"
+    wildcard_constraints:
+        folder="|".join(map(re.escape, CHUNKS)),
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        **stage("", "chunk_lists"),
+        frames=lambda wildcards: ":".join(map(str, RANGES[wildcards.folder][0])),
+        size=lambda wildcards: RANGES[wildcards.folder][1],
+    shell:
+        "python -m mousefacelift dataset list --frames {params.frames} --size {params.size} --out {output:q}"
+        " >>{log:q} 2>&1"
+
+
 rule build_manifest:
     input:
-        indexes=sample_indexes(),
+        chunks=sample_lists(),
         splits="results/dataset/splits.json",
     output:
         "results/dataset/dataset.json",
@@ -49,7 +105,7 @@ rule build_manifest:
             "dataset.build",
         ),
     shell:
-        "python -m mousefacelift dataset build --index-list <(printf '%s\\n' {input.indexes:q}) --splits {input.splits:q}"
+        "python -m mousefacelift dataset build --index {input.chunks:q} --splits {input.splits:q}"
         " --out results/dataset --jobs {threads} --config-json {params.config:q} >>{log:q} 2>&1"
 
 

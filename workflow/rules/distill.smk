@@ -3,8 +3,8 @@
 
 rule train_generator:
     input:
-        indexes=chunks_of("results/capture/{recording}/samples/{chunk}/index.json"),
-        splits="results/dataset/splits.json",
+        chunks=lists_of("results/capture/{recording}/samples", LEARNT),
+        splits="results/distill/splits.json",
         library=LIBRARY if NEAREST else [],
     output:
         "results/distill/generator/generator.json",
@@ -25,15 +25,15 @@ rule train_generator:
             f"--library {Path(input.library).parent}" if input.library else ""
         ),
     shell:
-        "python -m mousefacelift distill train --frames {input.indexes:q} --splits {input.splits:q} --out $(dirname {output:q})"
+        "python -m mousefacelift distill train --frames {input.chunks:q} --splits {input.splits:q} --out $(dirname {output:q})"
         " {params.library}"
         " --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule learn_gate:
     input:
-        indexes=chunks_of("results/capture/{recording}/samples/{chunk}/index.json"),
-        splits="results/dataset/splits.json",
+        chunks=lists_of("results/capture/{recording}/samples", LEARNT),
+        splits="results/distill/splits.json",
     output:
         "results/distill/gate.json",
     log:
@@ -52,7 +52,7 @@ rule learn_gate:
             "distill.learn_gate",
         ),
     shell:
-        "python -m mousefacelift distill gate --frames {input.indexes:q} --splits {input.splits:q} --out {output:q}"
+        "python -m mousefacelift distill gate --frames {input.chunks:q} --splits {input.splits:q} --out {output:q}"
         " --config-json {params.config:q} >>{log:q} 2>&1"
 
 
@@ -88,7 +88,7 @@ rule distill_views:
 
 rule build_library:
     input:
-        rings=chunks_of("results/splats/{recording}/ring/{chunk}/index.json"),
+        rings=lists_of("results/splats/{recording}/ring", RECORDINGS),
         splits="results/dataset/splits.json",
     output:
         LIBRARY,

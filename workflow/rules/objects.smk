@@ -11,15 +11,17 @@ rule select_objects:
     conda:
         "../../envs/cpu.yaml"
     resources:
+        # no parameter: the selection is the whole order, and is not made anew when more of it are wanted
+        objects=config["objects"]["count"],
         mem_mb=2000,
         runtime=60,
     params:
         **stage(
-            "seed objects.{source,path,count,lvis,categories,annotations,licenses}",
+            "seed objects.{source,path,lvis,categories,annotations,licenses}",
             "objects.select",
         ),
     shell:
-        "python -m mousefacelift objects select --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift objects select --out {output:q} --count {resources.objects} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule render_objects:
@@ -42,7 +44,7 @@ rule render_objects:
             "objects.{ingredients,size,supersampling,backend,views,light,blender,download.folder}",
             "objects.batch",
         ),
-        objects=lambda wildcards: OBJECTS[wildcards.chunk],
+        objects=lambda wildcards: CHUNKS["objects/samples"][wildcards.chunk],
     shell:
         "python -m mousefacelift objects render --selection {input:q} --objects {params.objects} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"
 
@@ -74,7 +76,9 @@ rule render_scans:
         ),
         sequence=lambda wildcards: SCANS[wildcards.scan]["path"],
         options=lambda wildcards: scan_options(wildcards.scan),
-        frames=lambda wildcards: SCAN_CHUNKS[wildcards.scan][wildcards.chunk],
+        frames=lambda wildcards: CHUNKS[f"objects/scans/{wildcards.scan}"][
+            wildcards.chunk
+        ],
     shell:
         "python -m mousefacelift objects scans --sequence {params.sequence:q} --name {wildcards.scan:q}"
         " {params.options:q} --frames {params.frames} --out {output:q} --config-json {params.config:q} >>{log:q} 2>&1"

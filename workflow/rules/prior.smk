@@ -1,7 +1,7 @@
 # The single-picture prior: pictures of procedural mice -> network. Its weights are shipped: only `snakemake prior` runs this.
 
-PRIOR_CHUNKS = flow.count_ranges(
-    config["prior"]["data"]["individuals"], config["prior"]["data"]["chunk"]
+PRIOR_CHUNKS = flow.frame_ranges(
+    [0, config["prior"]["data"]["individuals"]], config["prior"]["data"]["chunk"]
 )
 
 
@@ -23,8 +23,9 @@ rule prior_data:
             "prior.data.{poses,views,size,strands,elevation}",
             "prior.shards",
         ),
+        individuals=lambda wildcards: PRIOR_CHUNKS[wildcards.chunk],
     shell:
-        "python -m mousefacelift prior data --individuals $(echo {wildcards.chunk} | tr - :) --out $(dirname {output:q})"
+        "python -m mousefacelift prior data --individuals {params.individuals} --out $(dirname {output:q})"
         " --config-json {params.config:q} >>{log:q} 2>&1"
 
 

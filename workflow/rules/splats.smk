@@ -5,7 +5,6 @@ rule fit_splats:
     input:
         index="results/capture/{recording}/samples/{chunk}/index.json",
         trust="results/splats/{recording}/trust.json",
-        splits="results/dataset/splits.json",
     output:
         "results/splats/{recording}/fits/{chunk}/index.json",
     log:
@@ -20,18 +19,14 @@ rule fit_splats:
         mem_mb=3000,
         runtime=240,
     params:
-        **stage("seed splats.fit", "splats.chunk"),
+        **stage("seed splats.fit dataset.splits.held_out_camera", "splats.chunk"),
     shell:
-        "python -m mousefacelift splats fit {input.index:q} --trust {input.trust:q} --splits {input.splits:q} --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift splats fit {input.index:q} --trust {input.trust:q} --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule calibrate_trust:
     input:
-        indexes=lambda wildcards: chunks_of(
-            "results/capture/{recording}/samples/{chunk}/index.json",
-            wildcards.recording,
-        ),
-        splits="results/dataset/splits.json",
+        "results/capture/{recording}/samples/chunks.json",
     output:
         "results/splats/{recording}/trust.json",
     log:
@@ -47,11 +42,11 @@ rule calibrate_trust:
         runtime=120,
     params:
         **stage(
-            "seed splats.fit.{size,count,batch,hull,optimise,cameras} splats.trust",
+            "seed splats.fit.{size,count,batch,hull,optimise,cameras} splats.trust dataset.splits.held_out_camera",
             "splats.trust_calibration",
         ),
     shell:
-        "python -m mousefacelift splats trust {input.indexes:q} --splits {input.splits:q} --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
+        "python -m mousefacelift splats trust {input:q} --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
 
 rule render_novel:

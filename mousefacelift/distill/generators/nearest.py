@@ -7,10 +7,10 @@ the library, it finds that frame's own splat.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.files import relative_path
 from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import View
@@ -70,7 +70,7 @@ def make(making: Making) -> tuple[dict, dict]:
     root = require_files(making.library or "", FILES, "the nearest generator", HINT)
     weights = hash_files(root, FILES[:1])
     generator = NearestGenerator(Library.read(root), VIEW_SETS["sixty"], NearestConfig(), weights)
-    return {"library": os.path.relpath(root, making.out), "weights": weights}, making.judge(generator)
+    return {"library": relative_path(root, making.out), "weights": weights}, making.judge(generator)
 
 
 def load(asked: Asked) -> NearestGenerator:

@@ -25,8 +25,8 @@ SPLAT = "splat.npz"
 def library_of_rings(rings: Sequence[Path], splits_path: Path, out: Path) -> Library:
     """Build the library of the train frames among ring chunks and write it to `out`.
 
-    A chunk's header names the folder of its fits; a chunk without one keeps each splat beside its views. Frames of
-    other splits are left out: what is judged must not be found.
+    A chunk's header names the folder of its fits, from its own; a chunk without one keeps each splat beside its views.
+    Frames of other splits are left out: what is judged must not be found.
 
     Raises:
         DataError: fewer than two train frames with a splat.
@@ -34,7 +34,7 @@ def library_of_rings(rings: Sequence[Path], splits_path: Path, out: Path) -> Lib
     splits, poses, folders = Splits.read(splits_path), [], []
     for index in rings:
         document = read_index(index)
-        fits = Path(document["header"].get("fits", Path(index).parent))
+        fits = Path(index).parent / document["header"].get("fits", "")
         for row in document["items"]:
             folder = Path(index).parent / row["name"]
             if not ItemRow.from_row(row, str(index)).has_sample:

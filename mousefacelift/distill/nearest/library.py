@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.core.cameras import circular_difference
-from mousefacelift.core.files import write_bytes, write_text
+from mousefacelift.core.files import relative_path, write_bytes, write_text
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.spread import spread
 from mousefacelift.distill.nearest.descriptor import describe_picture
@@ -128,7 +127,7 @@ class Library:
         np.savez(buffer, **{name: getattr(self, name) for name in names})
         write_bytes(folder / FILES[0], buffer.getvalue())
         poses = [
-            {"path": os.path.relpath(self.folder / pose.path, folder), "recording": pose.recording, "frame": pose.frame}
+            {"path": relative_path(self.folder / pose.path, folder), "recording": pose.recording, "frame": pose.frame}
             for pose in self.poses
         ]
         write_text(
