@@ -1,5 +1,6 @@
 # From a recording to a trained model and a report. Stages in pipeline order; every number is in config.yaml.
 #   snakemake --cores 8 --resources gpu=2        snakemake -n        snakemake sweep        snakemake -R fit_splats --until fit_splats
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.19")
@@ -25,6 +26,13 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/prior.smk"
 include: "workflow/rules/experiment.smk"
 include: "workflow/rules/embed.smk"
+
+
+onstart:
+    try:
+        planning.check_cluster(workflow.executor_plugin.name)
+    except ConfigError as error:
+        raise WorkflowError(f"ConfigError: {error}")
 
 
 localrules:

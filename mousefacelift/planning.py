@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +95,16 @@ def check_start(config: dict) -> None:
             got=init,
             likely="scale: published starts from the published weights" if config["scale"] == "published" else None,
             hint=f'mousefacelift lrm import CHECKPOINT --out {init}, or train.init: ""',
+        )
+
+
+def check_cluster(executor: str) -> None:
+    """Raise ConfigError when jobs are to be sent to SLURM from a machine that has none."""
+    if executor == "slurm" and shutil.which("sbatch") is None:
+        raise ConfigError(
+            "jobs are to be sent to SLURM, and there is no sbatch here",
+            likely="not a login node of the cluster, or its SLURM module is not loaded",
+            hint="log in there, or leave out --profile: snakemake --cores 8 runs on this machine",
         )
 
 

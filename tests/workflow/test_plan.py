@@ -267,3 +267,16 @@ def test_every_output_lies_in_a_folder_that_planning_guards(finished):
     outputs = [Path(line.split("\t")[0]) for line in lines]
     assert len(outputs) > 20
     assert [p for p in outputs if p.name != "-" and not any(p.is_relative_to(g) for g in guarded)] == []
+
+
+def test_without_sbatch_a_user_is_told_what_is_missing_and_no_lock_stays(tmp_path, monkeypatch):
+    write_config(tmp_path)
+    programs = tmp_path / "bin"  # all that the system has, but for SLURM's
+    programs.mkdir()
+    for path in Path("/usr/bin").iterdir():
+        if path.name != "sbatch":
+            (programs / path.name).symlink_to(path)
+    monkeypatch.setenv("PATH", str(programs))
+    run = snakemake(tmp_path, "--profile", str(ROOT / "workflow/profiles/slurm"))
+    assert run.returncode == 1 and "there is no sbatch here" in run.stderr and "login node" in run.stderr, run.stderr
+    assert not list(tmp_path.glob(".snakemake/locks/*")) and not (tmp_path / "results").exists()
