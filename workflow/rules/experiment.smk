@@ -84,9 +84,9 @@ rule experiment_cells:
     params:
         **stage("", "experiment.cell"),
         file=EXPERIMENT_FILE,
-        bed=f"results/experiment/{TRIAL['bed']}",
-        starts=f"results/experiment/{TRIAL['starts']}",
-        cells=f"results/experiment/{TRIAL['cells']}",
+        bed=lambda wildcards: f"results/experiment/{TRIAL['bed']}",
+        starts=lambda wildcards: f"results/experiment/{TRIAL['starts']}",
+        cells=lambda wildcards: f"results/experiment/{TRIAL['cells']}",
         plan=TRIAL["plan"],
     shell:
         "python -m mousefacelift experiment cells --experiment {params.file:q} --animals {wildcards.number} --bed {params.bed:q}"
@@ -110,8 +110,8 @@ rule experiment_tables:
     params:
         **stage("", "experiment.tables"),
         file=EXPERIMENT_FILE,
-        bed=f"results/experiment/{TRIAL['bed']}",
-        cells=f"results/experiment/{TRIAL['cells']}",
+        bed=lambda wildcards: f"results/experiment/{TRIAL['bed']}",
+        cells=lambda wildcards: f"results/experiment/{TRIAL['cells']}",
         plan=TRIAL["plan"],
     shell:
         "python -m mousefacelift experiment tables --experiment {params.file:q} --cells {params.cells:q}"
