@@ -104,6 +104,14 @@ def recording_made(wildcards):
     )
 
 
+def chunks_of(pattern, recording):
+    """`pattern` filled in for every chunk of a recording."""
+    return [
+        pattern.format(recording=recording, chunk=chunk)
+        for chunk in CHUNKS[f"capture/{recording}/samples"]
+    ]
+
+
 def lists_of(pattern, names):
     """Lists of the chunks in the folder `pattern` of every recording or scan."""
     return [f"{pattern.format(recording=name)}/chunks.json" for name in names]

@@ -48,10 +48,10 @@ rule embed_table:
         ),
         splits="results/dataset/splits.json",
     output:
-        "results/embed/{recording}/embedding.parquet",
-        "results/embed/{recording}/embedding.csv",
-        "results/embed/{recording}/embedding.nc",
-        "results/embed/{recording}/quality.json",
+        table="results/embed/{recording}/embedding.parquet",
+        csv="results/embed/{recording}/embedding.csv",
+        netcdf="results/embed/{recording}/embedding.nc",
+        quality="results/embed/{recording}/quality.json",
     log:
         "results/logs/embed_table/{recording}.log",
     benchmark:
@@ -65,4 +65,4 @@ rule embed_table:
         **stage("", "embed.table"),
     shell:
         "python -m mousefacelift embed table {input.chunks:q} --recording {wildcards.recording} --splits {input.splits:q}"
-        " --out $(dirname {output[0]:q}) >>{log:q} 2>&1"
+        " --out $(dirname {output.table:q}) >>{log:q} 2>&1"
