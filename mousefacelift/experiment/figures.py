@@ -78,7 +78,7 @@ def plot_collapse(curves: pd.DataFrame, path: Path) -> None:
             counts = {name: sum(name in names for names in found) for name in NAMES}
             most = max(counts, key=counts.get)
             axis.add_patch(plt.Rectangle((column, -row - 1), 1, 1, color=COLOURS[most], lw=0))
-            dark = most in ("black_out", "mean_image", "no_skill", "wrong_frame")
+            dark = most in ("black_out", "mean_image", "wrong_frame")
             text = f"{counts[most]}/{len(found)}"
             axis.text(column + 0.5, -row - 0.55, text, ha="center", va="center", fontsize=6, color="w" if dark else "k")
     axis.set_xlim(0, len(steps))
