@@ -33,6 +33,7 @@ from mousefacelift.check.situation import COLUMNS, nearest_angles, pose_of_views
 from mousefacelift.check.statistics import describe
 from mousefacelift.check.truth_mesh import TruthMeshes
 from mousefacelift.core.files import write_text
+from mousefacelift.core.hull import hull_depth
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_png
 from mousefacelift.core.samples import read_document, read_sample, sample_facts
 from mousefacelift.core.splat_files import read_ply
@@ -167,8 +168,9 @@ def mean_images(manifest: Manifest, recordings: Iterable[str], size: int) -> Mea
 def answers(prediction: Prediction, means: Means) -> dict[str, list[np.ndarray]]:
     """Method -> the rgba that it shows for each target."""
     hull = ladder.input_hull(prediction.inputs)
+    depths = [hull_depth(hull, view.camera) for view in prediction.inputs]
     questions = [
-        ladder.Question(view.camera, prediction.inputs, hull, means[prediction.item.recording, number])
+        ladder.Question(view.camera, prediction.inputs, hull, means[prediction.item.recording, number], depths)
         for view, number in zip(prediction.truth, prediction.item.cameras, strict=True)
     ]
     rungs = {name: [rung(question) for question in questions] for name, rung in ladder.RUNGS.items()}

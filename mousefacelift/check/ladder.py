@@ -95,13 +95,16 @@ def input_hull(inputs: Sequence[View]) -> Hull:
     )
 
 
-def visual_hull(hull: Hull, inputs: Sequence[View], camera: Camera) -> np.ndarray:
+def visual_hull(
+    hull: Hull, inputs: Sequence[View], camera: Camera, depths: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
     """rgba [H, W, 4] of the hull seen by `camera`, coloured from the inputs.
 
     Every pixel's hull point takes the mean colour of the inputs that see it (depth agrees with the hull's within two
     voxels), weighted toward small angles between input and target; points that no input sees take the weighted mean of
-    all.
+    all. `depths` are the hull's from the inputs (`hull_depth`), where many cameras ask about one hull.
     """
+    depths = [hull_depth(hull, view.camera) for view in inputs] if depths is None else depths
     depth = hull_depth(hull, camera)
     inside = np.isfinite(depth) & (depth > 0)
     rgba = np.zeros((camera.height, camera.width, 4), np.float32)
@@ -109,7 +112,9 @@ def visual_hull(hull: Hull, inputs: Sequence[View], camera: Camera) -> np.ndarra
         return rgba
     rows, columns = np.nonzero(inside)
     points = unproject(camera, np.stack([columns + 0.5, rows + 0.5], -1), depth[inside])
-    colours, weights = zip(*(_seen_colour(hull, view, camera, points) for view in inputs))
+    colours, weights = zip(
+        *(_seen_colour(hull, near, view, camera, points) for view, near in zip(inputs, depths, strict=True))
+    )
     colours, weights = np.stack(colours), np.stack(weights)
     total = weights.sum(0)
     rgba[rows, columns, :3] = (colours * weights[..., None]).sum(0) / np.maximum(total, 1e-9)[:, None]
@@ -117,31 +122,35 @@ def visual_hull(hull: Hull, inputs: Sequence[View], camera: Camera) -> np.ndarra
     return rgba
 
 
-def _seen_colour(hull: Hull, view: View, camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _seen_colour(
+    hull: Hull, depth: np.ndarray, view: View, camera: Camera, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Colour [P, 3] of the points in one input, and weight [P]: by angle, tiny where the point is hidden or off the
     mask."""
     pixels, z = project(view.camera, points)
     column = np.clip(pixels[:, 0].astype(int), 0, view.camera.width - 1)
     row = np.clip(pixels[:, 1].astype(int), 0, view.camera.height - 1)
     sample = view.rgba[row, column]
-    seen = (z < hull_depth(hull, view.camera)[row, column] + 2 * hull.voxel) & (sample[:, 3] > 0.5)
+    seen = (z < depth[row, column] + 2 * hull.voxel) & (sample[:, 3] > 0.5)
     closeness = np.exp(-((angle_between(view.camera, camera) / 45.0) ** 2)) + 1e-3
     return sample[:, :3], np.where(seen, closeness, 1e-6 * sample[:, 3] + 1e-9)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a rung may look at for one target: its camera, the inputs, their hull, and the camera's mean image."""
+    """What a rung may look at for one target: its camera, the inputs, their hull, the camera's mean image, and the
+    hull's depth from every input."""
 
     camera: Camera
     inputs: Sequence[View]
     hull: Hull
     mean: np.ndarray
+    depths: Sequence[np.ndarray] | None = None
 
 
 RUNGS: dict[str, Callable[[Question], np.ndarray]] = {  # in the order shown; a new rung is a row here
     "white": lambda asked: white(asked.camera),
     "mean_image": lambda asked: asked.mean,
     "nearest_input": lambda asked: nearest_input(asked.inputs, asked.camera),
-    "visual_hull": lambda asked: visual_hull(asked.hull, asked.inputs, asked.camera),
+    "visual_hull": lambda asked: visual_hull(asked.hull, asked.inputs, asked.camera, asked.depths),
 }

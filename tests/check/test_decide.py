@@ -14,7 +14,7 @@ from mousefacelift.check.situation import nearest_angles, pose_of_hull, pose_of_
 from mousefacelift.check.trust_map import pose_classes, trust_cells
 from mousefacelift.check.worst import worst_views
 from mousefacelift.core.cameras import ring
-from mousefacelift.core.hull import Hull
+from mousefacelift.core.hull import Hull, hull_depth
 from mousefacelift.core.samples import read_sample
 from tests.check.test_evaluate import CONFIG, INPUTS, write_predictions
 from tests.lrm.toy import build_toy_dataset
@@ -142,3 +142,11 @@ def test_worst_views_are_one_per_moment_and_the_worst_stands_first():
 def test_the_hull_of_a_single_input_is_its_cone(runs):
     view = read_sample(runs / "dataset/real/000003").views[0]
     assert ladder.input_hull([view]).occupancy.sum() == ladder.silhouette_cone(view).occupancy.sum() > 0
+
+
+def test_depths_that_are_known_change_nothing_about_the_hull_rung(runs):
+    views = read_sample(runs / "dataset/real/000003").views
+    inputs, hull = views[:3], ladder.input_hull(views[:3])
+    depths = [hull_depth(hull, view.camera) for view in inputs]
+    shown = [ladder.visual_hull(hull, inputs, views[4].camera, known) for known in (None, depths)]
+    assert np.array_equal(*shown) and shown[0][..., 3].any()
