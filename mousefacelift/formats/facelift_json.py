@@ -36,6 +36,8 @@ def read_cameras(path: Path) -> list[RawCamera]:
 def _camera(entry: Entry, index: int) -> RawCamera:
     w2c = entry.array((4, 4), "w2c")
     fx, fy, cx, cy, w, h = (float(entry.array((), key)) for key in ("fx", "fy", "cx", "cy", "w", "h"))
+    if not (w >= 0 and h >= 0 and np.isfinite([w, h]).all()):
+        raise CalibrationError(f"picture size of {entry.where} is no number of pixels", got=f"{w} x {h}")
     name = str(entry.take("name", default=index))
     entry.ignore("file_path", "hash", "meta", "c2w", "mask_path", "blender_camera_location", "id")
     entry.finish()

@@ -56,6 +56,7 @@ def load_numbers(source: str | Path | bytes) -> Any:
         AttributeError,
         MemoryError,
         OverflowError,
+        SystemError,  # numpy, from a damaged state of a dtype
     ) as error:
         raise CalibrationError(
             "file is not a readable pickle", got=f"{type(error).__name__}: {error}", likely="a truncated download"

@@ -187,6 +187,25 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
         read_calibration(tmp_path / "new_cam.pkl")
 
 
+def test_a_pickle_with_a_damaged_dtype_is_an_error(tmp_path):
+    """numpy answers such a state with SystemError."""
+
+    class Damaged:
+        def __reduce__(self):
+            return np.dtype, ("f8", False, True), (1, "<", None, None, -1, -1, 0)
+
+    (tmp_path / "new_cam.pkl").write_bytes(pickle.dumps([Damaged()]))
+    with pytest.raises(CalibrationError, match="cannot be read"):
+        read_calibration(tmp_path / "new_cam.pkl", "mammal_pickle")
+
+
+def test_a_picture_of_endless_width_is_an_error(tmp_path):
+    frame = {"w": float("inf"), "h": 8, "fx": 9.0, "fy": 9.0, "cx": 4.0, "cy": 4.0, "w2c": np.eye(4).tolist()}
+    (tmp_path / "opencv_cameras.json").write_text(json.dumps({"frames": [frame]}))
+    with pytest.raises(CalibrationError, match="no number of pixels"):
+        read_calibration(tmp_path / "opencv_cameras.json", "facelift_json")
+
+
 def test_bad_calibrations_are_named(tmp_path):
     def write(change):
         cameras = make_cameras()
