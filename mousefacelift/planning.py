@@ -152,6 +152,8 @@ def written_folders(config: dict, runs: list[str]) -> list[str]:
         "single",
         "predict_single",
         "evaluate_single",
+        "decide",
+        "embed",
     )
     stages += ("report", "logs", "benchmarks")
     own = [f"results/{stage}" for stage in stages] + [f"results/recordings/{name}" for name in virtual]
