@@ -203,9 +203,29 @@ def image_size(value: Any, K: np.ndarray, where: str) -> tuple[int, int]:
     fraction = np.abs(double - np.rint(double)).max() > 1e-6
     if fraction and np.abs(double - [width, height]).max() <= 1.0:
         return 0, 0
-    if abs(width - round(width)) > 1e-6 or abs(height - round(height)) > 1e-6 or min(width, height) < 0:
+    if (
+        not np.isfinite([width, height]).all()
+        or abs(width - round(width)) > 1e-6
+        or abs(height - round(height)) > 1e-6
+        or min(width, height) < 0
+    ):
         raise CalibrationError(f"picture size of {where} is no number of pixels", got=_short(value))
     return round(width), round(height)
+
+
+def count_of(value: Any, what: str) -> int:
+    """A number of pixels, rows or columns as an int, cut to whole ones.
+
+    Raises:
+        CalibrationError: no number, below zero, or without end.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not 0 <= number < 2**31:
+        raise CalibrationError(f"{what} is no number of pixels, rows or columns", got=_short(value))
+    return int(number)
 
 
 def _whole(value: Any, where: str) -> list[float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.errors import CalibrationError
-from mousefacelift.formats.entries import Entry
+from mousefacelift.formats.entries import Entry, count_of
 from mousefacelift.formats.raw_camera import RawCamera, w2c_of
 
 
@@ -42,7 +42,8 @@ def _camera(entry: Entry, index: int) -> RawCamera:
     entry.ignore("file_path", "hash", "meta", "c2w", "mask_path", "blender_camera_location", "id")
     entry.finish()
     K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-    return RawCamera(name, K, w2c[:3, :3], w2c[:3, 3], width=int(w), height=int(h))
+    width, height = (count_of(size, f"'{key}' of {entry.where}") for size, key in ((w, "w"), (h, "h")))
+    return RawCamera(name, K, w2c[:3, :3], w2c[:3, 3], width=width, height=height)
 
 
 def frame_of(camera: RawCamera, file_path: str) -> dict:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mousefacelift.errors import CalibrationError
 from mousefacelift.formats.axes import FLIP, opengl_c2w
-from mousefacelift.formats.entries import Entry, lens_model, number_array
+from mousefacelift.formats.entries import Entry, count_of, lens_model, number_array
 from mousefacelift.formats.raw_camera import RawCamera, w2c_of
 
 BROWN = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
@@ -80,7 +80,7 @@ def _frame(document: dict, values: Any, index: int, path: Path) -> Frame:
 
 def _intrinsics(entry: Entry) -> tuple[np.ndarray, int, int]:
     """K, width and height; a field of view (radians) stands for a focal length where there is none."""
-    width, height = (int(float(entry.take(key, default=0))) for key in ("w", "h"))
+    width, height = (count_of(entry.take(key, default=0), f"'{key}' of {entry.where}") for key in ("w", "h"))
     angles = [entry.take(key) for key in ("camera_angle_x", "camera_angle_y")]
     focal = [entry.take(key) for key in ("fl_x", "fl_y")]
     for axis, size in enumerate((width, height)):

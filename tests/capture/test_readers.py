@@ -1,5 +1,6 @@
 """Every calibration format returns the cameras that were written, and refuses what is no calibration."""
 
+import json
 import os
 import pickle
 from dataclasses import replace
@@ -195,7 +196,7 @@ def test_a_pickle_with_a_damaged_dtype_is_an_error(tmp_path):
             return np.dtype, ("f8", False, True), (1, "<", None, None, -1, -1, 0)
 
     (tmp_path / "new_cam.pkl").write_bytes(pickle.dumps([Damaged()]))
-    with pytest.raises(CalibrationError, match="cannot be read"):
+    with pytest.raises(CalibrationError, match="not a readable pickle"):
         read_calibration(tmp_path / "new_cam.pkl", "mammal_pickle")
 
 

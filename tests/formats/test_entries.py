@@ -5,7 +5,7 @@ import pytest
 
 from mousefacelift.capture.readers.opencv_entry import camera_from_entry
 from mousefacelift.errors import CalibrationError
-from mousefacelift.formats.entries import Entry, camera_names, image_size, lens_model, natural_key
+from mousefacelift.formats.entries import Entry, camera_names, count_of, image_size, lens_model, natural_key
 
 CAMERA = {"K": [[500, 0, 100.3], [0, 500, 80.1], [0, 0, 1]], "R": np.eye(3).tolist(), "t": [0, 0, 1]}
 
@@ -90,3 +90,18 @@ def test_a_size_of_twice_the_principal_point_was_made_up():
     assert image_size([1152, 1024], K, "c") == (1152, 1024)
     with pytest.raises(CalibrationError, match="np.int64"):
         image_size(["np.int64(1152)", "np.int64(1024)"], K, "c")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -1, 2**40, "wide", None, [8, 8]])
+def test_a_count_that_is_none_is_an_error(value):
+    with pytest.raises(CalibrationError, match="'w' of frame 3 is no number of pixels"):
+        count_of(value, "'w' of frame 3")
+
+
+def test_counts_are_whole():
+    assert [count_of(value, "w") for value in (0, 8, 8.0, "8", 8.5)] == [0, 8, 8, 8, 8]
+
+
+def test_a_picture_without_end_is_an_error():
+    with pytest.raises(CalibrationError, match="no number of pixels"):
+        image_size([float("inf"), 8], np.eye(3), "camera 1")

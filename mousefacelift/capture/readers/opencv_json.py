@@ -15,7 +15,7 @@ import numpy as np
 from mousefacelift.capture.readers.about import About
 from mousefacelift.capture.readers.opencv_entry import K_KEYS, camera_from_entry, entry_from_camera, is_camera
 from mousefacelift.errors import CalibrationError
-from mousefacelift.formats.entries import Entry, camera_names, natural_key, number_array
+from mousefacelift.formats.entries import Entry, camera_names, count_of, natural_key, number_array
 from mousefacelift.formats.raw_camera import RawCamera
 
 NAME = "opencv_json"
@@ -91,7 +91,8 @@ def _plain(value: Any, where: str) -> Any:
     """OpenCV's matrices become arrays."""
     if isinstance(value, dict):
         if {"rows", "cols", "data"} <= set(value):
-            return number_array(value["data"], (int(value["rows"]), int(value["cols"])), f"a matrix of {where}")
+            shape = (count_of(value["rows"], f"'rows' of {where}"), count_of(value["cols"], f"'cols' of {where}"))
+            return number_array(value["data"], shape, f"a matrix of {where}")
         return {key: _plain(item, where) for key, item in value.items()}
     return [_plain(item, where) for item in value] if isinstance(value, list) else value
 
