@@ -12,8 +12,8 @@ rule down:
     shell: "echo {params.size} >{output}"
 rule up:
     output: "list.txt"
-    params: count=config["count"]
-    shell: "echo {params.count} >{output}"
+    params: lines=config["count"]
+    shell: "echo {params.lines} >{output}"
 S
 run() { venv/bin/snakemake picture.txt -c1 --quiet all --config "$@"; echo "count and size $*: picture $(cat picture.txt), list $(cat list.txt)"; }
 run count=1 size=1
