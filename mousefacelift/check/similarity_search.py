@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mousefacelift.check.align import seen_as
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.gaussians import Gaussians, multiply_quats
 from mousefacelift.core.hull import carve_hull_tight
 from mousefacelift.core.images import premultiply, resize_rgba
 from mousefacelift.core.render import published_render, render, render_pictures
@@ -123,23 +123,8 @@ def move_gaussians(gaussians: Gaussians, move: Similarity) -> Gaussians:
     return replace(
         gaussians,
         means=move.scale * gaussians.means @ rotation.T + shift,
-        quats=_multiply(quat, gaussians.quats),
+        quats=multiply_quats(quat, gaussians.quats),
         scales=move.scale * gaussians.scales,
-    )
-
-
-def _multiply(a: Tensor, b: Tensor) -> Tensor:
-    """Product of quaternions wxyz [..., 4]: first b, then a."""
-    w, x, y, z = a.unbind(-1)
-    e, f, g, h = b.unbind(-1)
-    return torch.stack(
-        [
-            w * e - x * f - y * g - z * h,
-            w * f + x * e + y * h - z * g,
-            w * g - x * h + y * e + z * f,
-            w * h + x * g - y * f + z * e,
-        ],
-        -1,
     )
 
 
@@ -202,7 +187,7 @@ class _Moves:
     def apply(self, gaussians: Gaussians) -> Gaussians:
         """Gaussians [C, N] under every candidate."""
         delta = torch.cat([torch.ones(len(self.turn), 1), self.turn / 2], 1)
-        quats = torch.nn.functional.normalize(_multiply(delta, self.quats), dim=-1)
+        quats = torch.nn.functional.normalize(multiply_quats(delta, self.quats), dim=-1)
         rotation, scale = _matrices(quats), self.log_scale.exp()[:, None, None]
         count = len(quats)
 
@@ -211,7 +196,7 @@ class _Moves:
 
         return Gaussians(
             scale * gaussians.means @ rotation.transpose(1, 2) + self.shift[:, None],
-            _multiply(quats[:, None], many(gaussians.quats)),
+            multiply_quats(quats[:, None], many(gaussians.quats)),
             scale * many(gaussians.scales),
             many(gaussians.opacities),
             many(gaussians.sh),
@@ -219,7 +204,7 @@ class _Moves:
 
     def similarities(self) -> list[Similarity]:
         delta = torch.cat([torch.ones(len(self.turn), 1), self.turn / 2], 1)
-        quats = torch.nn.functional.normalize(_multiply(delta, self.quats), dim=-1).detach().double().numpy()
+        quats = torch.nn.functional.normalize(multiply_quats(delta, self.quats), dim=-1).detach().double().numpy()
         turns = Rotation.from_quat(np.roll(quats, -1, axis=1)).as_matrix()
         scales, shifts = self.log_scale.detach().exp().tolist(), self.shift.detach().double().numpy()
         return [Similarity(*parts) for parts in zip(scales, turns, shifts)]
