@@ -143,6 +143,12 @@ def chunk_ranges(config: dict, scans: dict[str, dict]) -> dict[str, tuple[list[i
     return found | {f"objects/scans/{name}": (scan["frames"], frames) for name, scan in scans.items()}
 
 
+def vector_ranges(config: dict) -> dict[str, tuple[list[int], int]]:
+    """The same of the chunks that hold a recording's embedding."""
+    frames = config["jobs"]["frames_per_job"]
+    return {f"embed/{name}/chunks": (recording["frames"], frames) for name, recording in config["recordings"].items()}
+
+
 def scan_sequences(config: dict) -> dict[str, dict]:
     """{name: {"path", "poses", "frames", "is_virtual"}} of every mesh sequence that becomes scans.
 

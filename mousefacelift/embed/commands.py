@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mousefacelift.chunk_lists import expand_lists
 from mousefacelift.commandline import add_config_argument, read_config
 
 
@@ -16,7 +17,7 @@ def add_commands(subparsers) -> None:
     add_config_argument(parser)
     parser.set_defaults(run=_frames)
     parser = subparsers.add_parser("table", help="parquet, CSV, NetCDF and NWB of a recording's vectors")
-    parser.add_argument("indexes", type=Path, nargs="+", help="index.json of every chunk")
+    parser.add_argument("indexes", type=Path, nargs="+", help="index.json of every chunk, or their list")
     parser.add_argument("--recording", required=True)
     parser.add_argument("--splits", type=Path, default=None, help="splits.json: the metric learns from train alone")
     parser.add_argument("--nwb", action="store_true", help="also embedding.nwb (needs the extra nwb)")
@@ -40,7 +41,7 @@ def _frames(args) -> None:
 def _table(args) -> None:
     from mousefacelift.embed.table import write_embedding
 
-    quality = write_embedding(args.indexes, args.recording, args.out, args.splits, args.nwb)
+    quality = write_embedding(expand_lists(args.indexes), args.recording, args.out, args.splits, args.nwb)
     print(f"{args.out}: {quality['frames']} frames, {quality['views']} vectors of model {quality['model']}")
     for name, text in (("vectors", "as they are"), ("invariant", "without what cameras disagree about")):
         if quality[name]:

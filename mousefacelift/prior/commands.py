@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mousefacelift.chunks import frame_chunks
 from mousefacelift.commandline import add_config_argument, parse_frames, read_config, read_seed
 from mousefacelift.prior.config import PriorConfig
 
@@ -23,7 +24,7 @@ def add_commands(subparsers) -> None:
     parser.set_defaults(run=run_data)
 
     parser = subparsers.add_parser("train", help="train the network; goes on from a checkpoint in --out")
-    parser.add_argument("--shards", required=True, nargs="+", type=Path, metavar="DIR", help="folders of `prior data`")
+    parser.add_argument("--shards", required=True, type=Path, metavar="DIR", help="holds the folders of `prior data`")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="weights.safetensors is written last")
     parser.add_argument("--processes", type=int, default=1, help="that share every batch")
     add_config_argument(parser)
@@ -54,4 +55,5 @@ def run_train(args: argparse.Namespace) -> None:
         torch.distributed.init_process_group("gloo")
     config = read_config(args, PriorConfig, "prior")
     args.out.mkdir(parents=True, exist_ok=True)
-    Trainer(sorted(args.shards), args.out, config.training, read_seed(args), config.data.size).run()
+    shards = [args.shards / name for name, _ in frame_chunks(0, config.data.individuals, 1, config.data.chunk)]
+    Trainer(shards, args.out, config.training, read_seed(args), config.data.size).run()

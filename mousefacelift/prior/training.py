@@ -1,6 +1,6 @@
 """Training of the prior on exact points: no rendering in the loop, so a CPU sees hundreds of pictures a second.
 
-    mousefacelift prior train --shards DIR ... --out DIR
+    mousefacelift prior train --shards DIR --out DIR
 
 Writes `checkpoint.pt` (everything that an exact resume needs), `log.jsonl`, and at the end `weights.safetensors`.
 """

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.io import netcdf_file
 
+from mousefacelift.cli import main
 from mousefacelift.core.cameras import ring
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.records import SampleFacts, ViewFacts
@@ -108,6 +109,14 @@ def test_splats_give_one_vector_per_frame_and_files_hold_the_table(chunk):
     table = pd.read_parquet(chunk / "out/embedding.parquet")
     assert table["frame"].tolist() == [4, 6] and list(table.columns)[-1] == "e63"
     assert np.allclose(pd.read_csv(chunk / "out/embedding.csv")["e00"], table["e00"])
+
+
+def test_the_command_takes_the_list_of_the_chunks_in_place_of_their_paths(chunk, tmp_path):
+    embed_splats(chunk / "fits/index.json", chunk / "samples/index.json", tmp_path / "000004-000006/index.json")
+    assert main(["dataset", "list", "--frames", "4:7:2", "--size", "2", "--out", str(tmp_path / "chunks.json")]) == 0
+    words = ["embed", "table", str(tmp_path / "chunks.json"), "--recording", "m", "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert pd.read_parquet(tmp_path / "out/embedding.parquet")["frame"].tolist() == [4, 6]
 
 
 def test_the_netcdf_file_is_a_pose_dataset_with_vectors_beside_it(chunk):

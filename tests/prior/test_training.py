@@ -1,9 +1,11 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from mousefacelift.cli import main
 from mousefacelift.errors import MissingWeights
 from mousefacelift.prior import training
 from mousefacelift.prior.batches import make_batch
@@ -53,6 +55,17 @@ def test_exported_weights_give_the_averaged_network_in_half_precision(shard, tmp
         if value.is_floating_point():
             torch.testing.assert_close(value, trainer.average.values[name].half().float(), msg=name)
     assert torch.equal(loaded.mirror, trainer.network.mirror)
+
+
+def test_the_command_reads_the_shards_that_the_configuration_names(tmp_path, monkeypatch):
+    """Their paths are not handed over: a shell command would not hold them all."""
+    read = []
+    monkeypatch.setattr(training.Trainer, "__init__", lambda self, folders, *_: read.extend(folders))
+    monkeypatch.setattr(training.Trainer, "run", lambda self: None)
+    data = json.dumps({"prior": {"data": {"individuals": 6, "chunk": 2}}})
+    words = ["prior", "train", "--shards", "data", "--out", str(tmp_path), "--config-json", data]
+    assert main(words) == 0
+    assert [str(folder) for folder in read] == ["data/000000-000001", "data/000002-000003", "data/000004-000005"]
 
 
 def test_missing_or_foreign_weights_are_named(tmp_path):

@@ -112,8 +112,8 @@ READ_BY = {  # the longest name that a key begins with decides
     "report": {"build_report"},
     "embed": {"embed_frames"},
     "prior.data": {"prior_data"},
-    "prior.data.individuals": set(),  # these two decide which chunks there are
-    "prior.data.chunk": set(),
+    "prior.data.individuals": {"prior_train"},  # these two decide which chunks there are
+    "prior.data.chunk": {"prior_train"},
     "prior.data.size": {"prior_data", "prior_train"},
     "prior.training": {"prior_train"},
     "scale": set(),  # sets other keys

@@ -44,7 +44,8 @@ LIBRARY = "results/distill/library/library.json"
 NEAREST = config["distill"]["generator"]["kind"] == "nearest"
 TRAINS_NETWORK = config["distill"]["generator"]["kind"] in ("pose", "facelift")
 SINGLE_BEDS = ["frames", "animals"] + (["mammal"] if config["single"]["mammal"] else [])
-RANGES = flow.chunk_ranges(config, SCANS)
+SAMPLES = flow.chunk_ranges(config, SCANS)
+RANGES = SAMPLES | flow.vector_ranges(config)
 CHUNKS = {folder: flow.frame_ranges(*part) for folder, part in RANGES.items()}
 
 
@@ -104,14 +105,6 @@ def recording_made(wildcards):
     )
 
 
-def chunks_of(pattern, recording):
-    """`pattern` filled in for every chunk of a recording."""
-    return [
-        pattern.format(recording=recording, chunk=chunk)
-        for chunk in CHUNKS[f"capture/{recording}/samples"]
-    ]
-
-
 def lists_of(pattern, names):
     """Lists of the chunks in the folder `pattern` of every recording or scan."""
     return [f"{pattern.format(recording=name)}/chunks.json" for name in names]
@@ -119,7 +112,7 @@ def lists_of(pattern, names):
 
 def sample_lists():
     """Lists of all chunks of samples that go into the dataset, of all sources."""
-    return [f"results/{folder}/chunks.json" for folder in CHUNKS]
+    return [f"results/{folder}/chunks.json" for folder in SAMPLES]
 
 
 def training_shards():

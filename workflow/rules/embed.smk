@@ -43,9 +43,7 @@ rule embed_frames:
 
 rule embed_table:
     input:
-        chunks=lambda wildcards: chunks_of(
-            "results/embed/{recording}/chunks/{chunk}/index.json", wildcards.recording
-        ),
+        chunks="results/embed/{recording}/chunks/chunks.json",
         splits="results/dataset/splits.json",
     output:
         table="results/embed/{recording}/embedding.parquet",

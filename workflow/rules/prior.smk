@@ -45,7 +45,10 @@ rule prior_train:
         mem_mb=8000,
         runtime=720,
     params:
-        **stage("seed prior.data.size prior.training", "prior.training"),
+        **stage(
+            "seed prior.data.{individuals,chunk,size} prior.training",
+            "prior.training",
+        ),
     shell:
-        "python -m mousefacelift prior train --shards $(dirname {input:q}) --out $(dirname {output:q}) --processes {threads}"
+        "python -m mousefacelift prior train --shards results/prior/data --out $(dirname {output:q}) --processes {threads}"
         " --config-json {params.config:q} >>{log:q} 2>&1"
