@@ -7,6 +7,7 @@ cut short, zeroed, other keys, other shapes) into DataError with the command tha
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import json
@@ -83,8 +84,14 @@ def file_hash(path: str | Path) -> str:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Move the folder `new`, forced to the disk, to `target`, taking the place of what is there."""
+    """Move the folder `new`, forced to the disk, to `target`, taking the place of what is there.
+
+    Nobody else may be replacing `target`: what a replacement that was killed in the middle left is removed too.
+    """
     sync_tree(new)
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.old"):
+        if left.name[len(target.name) + 2 : -len(".old")].isdecimal():
+            shutil.rmtree(left, ignore_errors=True)
     old = target.with_name(f".{target.name}.{os.getpid()}.old")
     if target.exists():
         os.replace(target, old)

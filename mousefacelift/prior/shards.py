@@ -9,13 +9,13 @@ Written by `mousefacelift prior data`; a folder appears whole or not at all and 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mousefacelift.core.files import replace_folder
 from mousefacelift.errors import DataError
 from mousefacelift.prior.config import DataConfig
 from mousefacelift.prior.individuals import KEY, draw_individual
@@ -42,14 +42,13 @@ def write_shard(folder: Path, individuals: Sequence[int], config: DataConfig) ->
             columns["points"].append(pose.points.astype(np.float16))
             columns["colours"].append(np.rint(pose.colours * 255).astype(np.uint8))
             columns["individual"].append(index)
-    work = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    work = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(work, ignore_errors=True)  # of a killed run
     work.mkdir(parents=True)
     for name, values in columns.items():
         array = np.stack(values) if np.ndim(values[0]) else np.array(values)
         np.save(work / f"{name}.npy", array.astype(np.float32) if array.dtype == np.float64 else array)
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(work, folder)
+    replace_folder(work, folder)
     return len(columns["pose"])
 
 

@@ -140,6 +140,21 @@ def test_everything_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch
     assert {("sync", str(tmp_path / "new/inner/b.txt")), ("sync", str(tmp_path / "new/inner"))} <= set(order[:rename])
 
 
+def test_what_a_replacement_killed_before_it_removed_the_old_folder_left_goes_with_the_next(tmp_path, monkeypatch):
+    for name in ("target", "new"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "target/a.txt").write_text("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(files.shutil, "rmtree", lambda *args, **kwargs: None)  # the kill
+        replace_folder(tmp_path / "new", tmp_path / "target")
+    (left,) = tmp_path.glob(".target.*.old")
+    left.rename(tmp_path / ".target.123.old")  # of another process
+    for name in (".target.more.old", ".target2.1.old", "new"):
+        (tmp_path / name).mkdir()
+    replace_folder(tmp_path / "new", tmp_path / "target")
+    assert {path.name for path in tmp_path.iterdir()} == {"target", ".target.more.old", ".target2.1.old"}
+
+
 @pytest.mark.parametrize(
     "path, command",
     [
