@@ -182,10 +182,11 @@ def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: Ev
     item, rows = prediction.item, []
     angles = nearest_angles([v.camera for v in prediction.inputs], [v.camera for v in prediction.truth])
     pose = pose_of_views(prediction.truth)
+    truths = stack([view.rgba for view in prediction.truth], config.background)
+    masks = [torch.from_numpy(view.rgba[..., 3] > 0.5) for view in prediction.truth]
     for method, images in shown.items():
-        for target, true, image, angle in zip(item.targets, prediction.truth, images, angles, strict=True):
-            picture, truth = stack([image, true.rgba], config.background)
-            mask, alpha = torch.from_numpy(true.rgba[..., 3] > 0.5), torch.from_numpy(image[..., 3])
+        for target, truth, mask, image, angle in zip(item.targets, truths, masks, images, angles, strict=True):
+            picture, alpha = stack([image], config.background)[0], torch.from_numpy(image[..., 3])
             rows.append(
                 {
                     "method": method,

@@ -26,7 +26,7 @@ from mousefacelift.check.health import ALIVE_OPACITY, alpha_entropy, floater_sha
 from mousefacelift.check.predictions import Item, Prediction
 from mousefacelift.check.small_images import SmallImages
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.images import composite, resize_rgba
+from mousefacelift.core.images import resize_rgba
 
 KEPT = ("predicted", "target", "mask", "alpha", "swap")
 COLLAPSE_SIZE = 128  # px at most of the images that collapse is judged on
@@ -160,9 +160,15 @@ class GeometryGatherer:
 
 
 def stack(images: list[np.ndarray], background: float) -> torch.Tensor:
-    """[V, 3, H, W] of rgba images over a grey background."""
-    flat = np.stack([composite(image, (background,) * 3) for image in images])
-    return torch.from_numpy(flat.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+    """[V, 3, H, W] of rgba images over a grey background: `composite` by planes, which is several times faster."""
+    planes = np.empty((len(images), 3, *images[0].shape[:2]), np.float32)
+    for rgba, rgb in zip(images, planes):
+        alpha = np.ascontiguousarray(rgba[..., 3])
+        behind = np.float32(background) * (1 - alpha)
+        for channel, plane in enumerate(rgb):
+            np.multiply(rgba[..., channel], alpha, out=plane)
+            plane += behind
+    return torch.from_numpy(planes)
 
 
 def shrink(rgba: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -26,6 +27,8 @@ MAX_VIEWS = 63  # one bit per view in an int64
 @dataclass(frozen=True)
 class Hull:
     """A boolean voxel grid: voxel [i, j, k] covers origin + voxel * ([i, j, k] .. [i+1, j+1, k+1]).
+
+    Never written to once made: its surface is found once, for the many cameras that look at it.
 
     Attributes:
         occupancy: bool [X, Y, Z], true where the body may be.
@@ -47,8 +50,21 @@ class Hull:
 
     def surface_points(self) -> np.ndarray:
         """Centres of the occupied voxels that touch an empty one by a face (or the edge of the grid), float64 [P,
-        3]."""
-        return self.origin + (np.argwhere(self.surface()) + 0.5) * self.voxel
+        3]; not to be written to."""
+        return self._surface_points
+
+    @cached_property
+    def _surface_points(self) -> np.ndarray:
+        points = self.origin + (np.argwhere(self.surface()) + 0.5) * self.voxel
+        points.setflags(write=False)
+        return points
+
+    @cached_property
+    def body(self) -> tuple[np.ndarray, np.ndarray]:
+        """The occupied part of the grid, bool and contiguous, and its lowest corner, float64 [3]."""
+        spans = [np.flatnonzero(self.occupancy.any(other)) for other in ((1, 2), (0, 2), (0, 1))]
+        part = self.occupancy[tuple(slice(span[0], span[-1] + 1) for span in spans)]
+        return np.ascontiguousarray(part), self.origin + np.array([span[0] for span in spans]) * self.voxel
 
     def surface(self) -> np.ndarray:
         """The occupied voxels that touch an empty one by a face, bool [X, Y, Z]."""
@@ -207,11 +223,10 @@ def hull_depth(hull: Hull, camera: Camera) -> np.ndarray:
     rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
     if not len(rows):
         return depth
-    index = np.argwhere(hull.occupancy)
-    low, high = index.min(0), index.max(0) + 1
+    part, corner = hull.body
     cast_depth(
-        np.ascontiguousarray(hull.occupancy[tuple(map(slice, low, high))]),
-        np.asarray(hull.origin, np.float64) + low * hull.voxel,
+        part,
+        np.asarray(corner, np.float64),
         float(hull.voxel),
         np.ascontiguousarray(camera.R, np.float64),
         np.asarray(camera.center, np.float64),

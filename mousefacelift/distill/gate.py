@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
 
 from mousefacelift.core.cameras import Camera, find_pixels, project, unproject
-from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
+from mousefacelift.core.hull import carve_hull_tight, hull_depth
 from mousefacelift.core.images import composite
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import GateConfig
@@ -42,17 +41,6 @@ class Thresholds:
         return asdict(self)
 
 
-class KnownHull(Hull):
-    """A hull that finds its surface once, for the many views that it judges."""
-
-    @cached_property
-    def _surface_points(self) -> np.ndarray:
-        return super().surface_points()
-
-    def surface_points(self) -> np.ndarray:
-        return self._surface_points
-
-
 class FrameJudge:
     """Judges views of one frame by its photos."""
 
@@ -62,8 +50,7 @@ class FrameJudge:
         self.photos, self.config = list(photos), config
         self.masks = [view.rgba[..., 3] > 0.5 for view in photos]
         cameras = [view.camera for view in photos]
-        hull = carve_hull_tight(np.stack(self.masks), cameras, np.zeros(3), HALF_EXTENT, config.voxels, margin=0.5)
-        self.hull = KnownHull(hull.occupancy, hull.origin, hull.voxel)
+        self.hull = carve_hull_tight(np.stack(self.masks), cameras, np.zeros(3), HALF_EXTENT, config.voxels, margin=0.5)
         self.points = self.hull.points()
         self.cells = [_cells(camera, self.points) for camera in cameras]
         self.depths = [hull_depth(self.hull, camera) for camera in cameras]
