@@ -15,7 +15,7 @@ Reads the predictions folder of `lrm predict` (see `predictions`) one prediction
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from mousefacelift.check.truth_mesh import TruthMeshes
 from mousefacelift.core.files import write_text
 from mousefacelift.core.hull import hull_depth
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_png
+from mousefacelift.core.parallel import in_order
 from mousefacelift.core.samples import read_document, read_sample, sample_facts
 from mousefacelift.core.splat_files import read_ply
 from mousefacelift.dataset.manifest import Manifest
@@ -57,9 +58,14 @@ class Protocol:
     measured: frozenset[str]
 
 
-def evaluate_arm(predictions: Path, dataset: Path, out: Path, config: EvaluateConfig) -> dict:
+def evaluate_arm(
+    predictions: Path, dataset: Path, out: Path, config: EvaluateConfig, threads: int | None = None
+) -> dict:
     """Judge the predictions of one arm and write metrics.parquet, summary.json and sheet.png into `out`; returns the
-    summary."""
+    summary.
+
+    `threads` predictions are judged at a time (None: as many as torch has); the result does not depend on it.
+    """
     opened = read_predictions(predictions)
     judged = [item for item in opened.items if item.kind == "target"]
     if not judged:
@@ -67,7 +73,7 @@ def evaluate_arm(predictions: Path, dataset: Path, out: Path, config: EvaluateCo
     manifest = Manifest.open(dataset)
     means = mean_images(manifest, {item.recording for item in judged}, opened.header["size"])
     protocols = {name: _protocol(name, judged, means, config) for name in sorted({item.protocol for item in judged})}
-    rows, pictures = _stream(opened, judged, manifest, means, protocols, config)
+    rows, pictures = _stream(opened, judged, manifest, means, protocols, config, threads or torch.get_num_threads())
     table = pd.DataFrame(rows).assign(arm=opened.header["arm"])
     summary = {
         "arm": opened.header["arm"],
@@ -106,28 +112,33 @@ def _stream(
     means: Means,
     protocols: dict[str, Protocol],
     config: EvaluateConfig,
+    threads: int,
 ) -> tuple[list[dict], list[np.ndarray]]:
     """Metric rows of every judged prediction and the pictures of the sheet; gathers what `protocols` need.
 
-    One prediction is in memory at a time.
+    `threads` predictions are in memory at a time, and one more that is being gathered.
     """
     rows, pictures, meshes = [], [], TruthMeshes(manifest)
     drawn = {item.name for item in judged[:: max(1, len(judged) // config.sheet_rows)][: config.sheet_rows]}
-    for item in tqdm(judged, desc="evaluate", unit="prediction", mininterval=1.0):
-        prediction, protocol = opened.load(item), protocols[item.protocol]
-        shown = answers(prediction, means)
-        rows += judge(prediction, shown, config)
+
+    def look(item: Item) -> tuple[Prediction, list[dict], list[np.ndarray]]:
+        prediction = opened.load(item)
+        return prediction, *judge(prediction, means, config, item.name in drawn)
+
+    looks = in_order(look, judged, threads)
+    for prediction, own, row in tqdm(looks, "evaluate", len(judged), unit="prediction", mininterval=1.0):
+        item = prediction.item
+        protocol = protocols[item.protocol]
+        rows += own
+        pictures += row
         protocol.collapse.add(prediction)
         protocol.geometry.add_health(prediction)
         if item.name in protocol.measured:
             protocol.geometry.add_views(prediction)
         _add_surface(opened.root, item, meshes, protocol.geometry)
-        if item.name in drawn:
-            pictures += sheet_row(prediction, shown, config)
-    for item in opened.items:
-        if item.kind == "swap" and item.protocol in protocols:
-            images = [view.rgba for view in opened.rendered(item).views]
-            protocols[item.protocol].collapse.add_swap(item, images)
+    swaps = [item for item in opened.items if item.kind == "swap" and item.protocol in protocols]
+    for item, rendered in zip(swaps, in_order(opened.rendered, swaps, threads)):
+        protocols[item.protocol].collapse.add_swap(item, [view.rgba for view in rendered.views])
     return rows, pictures
 
 
@@ -165,26 +176,33 @@ def mean_images(manifest: Manifest, recordings: Iterable[str], size: int) -> Mea
     return {key: running.image() for key, running in sums.items()}
 
 
-def answers(prediction: Prediction, means: Means) -> dict[str, list[np.ndarray]]:
-    """Method -> the rgba that it shows for each target."""
+def answers(prediction: Prediction, means: Means) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """(method, the rgba that it shows for each target), one method at a time."""
+    yield "model", [view.rgba for view in prediction.rendered.views]
     hull = ladder.input_hull(prediction.inputs)
     depths = [hull_depth(hull, view.camera) for view in prediction.inputs]
     questions = [
         ladder.Question(view.camera, prediction.inputs, hull, means[prediction.item.recording, number], depths)
         for view, number in zip(prediction.truth, prediction.item.cameras, strict=True)
     ]
-    rungs = {name: [rung(question) for question in questions] for name, rung in ladder.RUNGS.items()}
-    return {"model": [view.rgba for view in prediction.rendered.views]} | rungs
+    for name, rung in ladder.RUNGS.items():
+        yield name, [rung(question) for question in questions]
 
 
-def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[dict]:
-    """One row of fidelity metrics per method and target; one picture is compared at a time."""
+def judge(
+    prediction: Prediction, means: Means, config: EvaluateConfig, drawn: bool
+) -> tuple[list[dict], list[np.ndarray]]:
+    """One row of fidelity metrics per method and target, and where it is `drawn` a row of the sheet: the first target
+    that was no input, then what each method shows for it."""
     item, rows = prediction.item, []
     angles = nearest_angles([v.camera for v in prediction.inputs], [v.camera for v in prediction.truth])
     pose = pose_of_views(prediction.truth)
     truths = stack([view.rgba for view in prediction.truth], config.background)
     masks = [torch.from_numpy(view.rgba[..., 3] > 0.5) for view in prediction.truth]
-    for method, images in shown.items():
+    first = int(np.argmin(item.is_input))
+    pictures = [_small(prediction.truth[first].rgba, config)] if drawn else []
+    for method, images in answers(prediction, means):
+        pictures += [_small(images[first], config)] if drawn else []
         for target, truth, mask, image, angle in zip(item.targets, truths, masks, images, angles, strict=True):
             picture, alpha = stack([image], config.background)[0], torch.from_numpy(image[..., 3])
             rows.append(
@@ -201,7 +219,13 @@ def judge(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: Ev
                     **{name: float(value) for name, value in per_image(picture, truth, mask, alpha).items()},
                 }
             )
-    return rows
+    return rows, pictures
+
+
+def _small(rgba: np.ndarray, config: EvaluateConfig) -> np.ndarray:
+    """A picture of the sheet."""
+    small = resize_rgba(rgba, SHEET_SIZE, SHEET_SIZE) if rgba.shape[1] > SHEET_SIZE else rgba
+    return composite(small, (config.background,) * 3)
 
 
 def summarise(table: pd.DataFrame, config: EvaluateConfig) -> dict:
@@ -228,11 +252,3 @@ def summarise(table: pd.DataFrame, config: EvaluateConfig) -> dict:
 def _frame_key(rows: pd.DataFrame) -> np.ndarray:
     """Time-ordered number of each row's (recording, frame)."""
     return rows.groupby(["recording", "frame"]).ngroup().to_numpy()
-
-
-def sheet_row(prediction: Prediction, shown: dict[str, list[np.ndarray]], config: EvaluateConfig) -> list[np.ndarray]:
-    """Pictures of the first target that was no input: truth, model, then the ladder."""
-    target = int(np.argmin(prediction.item.is_input))
-    images = [prediction.truth[target].rgba, *(shown[method][target] for method in METHODS)]
-    small = [resize_rgba(i, SHEET_SIZE, SHEET_SIZE) if i.shape[1] > SHEET_SIZE else i for i in images]
-    return [composite(image, (config.background,) * 3) for image in small]

@@ -130,10 +130,11 @@ class Predictions:
     def _load(self, item: Item) -> Prediction:
         rendered = self.rendered(item)
         size = rendered.views[0].rgba.shape[:2]
-        truth, inputs = (
-            tuple(_resized(self._photo(item, reference), size) for reference in part)
-            for part in (item.targets, item.inputs)
-        )
+        photos: dict[tuple, View] = {}  # an input is often a target too
+        for reference in (*item.targets, *item.inputs):
+            if _photo_of(reference) not in photos:
+                photos[_photo_of(reference)] = _resized(self._photo(item, reference), size)
+        truth, inputs = (tuple(photos[_photo_of(ref)] for ref in part) for part in (item.targets, item.inputs))
         for view, true, target in zip(rendered.views, truth, item.targets, strict=True):
             if np.abs(view.camera.w2c - true.camera.w2c).max() > 1e-4:
                 raise DataError(
@@ -169,6 +170,10 @@ def read_predictions(index: str | Path) -> Predictions:
         raise DataError(f"predictions {index} are empty", likely="no validation or test frames in the dataset")
     items = tuple(Item.from_row(row, str(index)) for row in document["items"])
     return Predictions(Path(index).parent, document["header"], items)
+
+
+def _photo_of(reference: Reference) -> tuple[str, int, str]:
+    return reference.sample, reference.view, reference.hash
 
 
 def _resized(view: View, size: tuple[int, int]) -> View:

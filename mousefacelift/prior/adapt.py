@@ -16,13 +16,14 @@ import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import Camera, orbit
+from mousefacelift.core.parallel import one_torch_thread
 from mousefacelift.core.render import render
 from mousefacelift.core.samples import View
 from mousefacelift.core.training import guarded_step, set_rate, warm_up
 from mousefacelift.prior.batches import make_batch
 from mousefacelift.prior.config import AdaptConfig
 from mousefacelift.prior.crop import Crop, cut_out, relative_heading
-from mousefacelift.prior.fit import FitConfig, one_thread, pixel_size, to_gaussians
+from mousefacelift.prior.fit import FitConfig, pixel_size, to_gaussians
 from mousefacelift.prior.individuals import draw_individual
 from mousefacelift.prior.multiview import Moment, fit_moment
 from mousefacelift.prior.network import PriorNetwork
@@ -45,7 +46,7 @@ class Adaptation:
     losses: tuple[float, float]
 
 
-@one_thread()
+@one_torch_thread()
 def adapt_network(
     network: PriorNetwork, frames: Sequence[Sequence[View]], config: AdaptConfig, seed: int
 ) -> Adaptation:

@@ -7,8 +7,7 @@ neighbours; colours. Hypotheses start together and the worse half is dropped on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -186,18 +185,6 @@ def _compare(network: PriorNetwork, state: _State, pictures: Tensor, cameras: Ca
     alpha = (shown.alpha - pictures[..., 3]).square().mean((1, 2, 3))
     colour = (shown.rgb - pictures[..., :3]).square().sum(-1).mean((1, 2, 3))
     return alpha + colour
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch in one thread: in thousands of small operations a second one waits more than it works (2 to 4 times the
-    processor time, measured)."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def pixel_size(cameras: CameraTensors) -> float:

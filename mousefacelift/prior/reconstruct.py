@@ -12,9 +12,10 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, canonical_fxfycxcy, orbit
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import premultiply, resize_rgba
+from mousefacelift.core.parallel import one_torch_thread
 from mousefacelift.errors import DataError
 from mousefacelift.prior.crop import MASK_LEVEL, Crop, cut_out
-from mousefacelift.prior.fit import FitConfig, Fitted, fit_mouse, one_thread, to_gaussians
+from mousefacelift.prior.fit import FitConfig, Fitted, fit_mouse, to_gaussians
 from mousefacelift.prior.model import Guess, estimate_elevation, guess_mouse
 from mousefacelift.prior.network import PriorNetwork
 
@@ -44,7 +45,7 @@ class Reconstruction:
     colours: Tensor
 
 
-@one_thread()
+@one_torch_thread()
 def reconstruct(
     rgba: np.ndarray,
     camera: Camera | None,

@@ -42,7 +42,7 @@ rule evaluate_arm:
         "results/benchmarks/evaluate_arm/{run}.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
+    threads: 2 if len(config["arms"]) == 1 else 1  # several arms are judged beside each other
     resources:
         mem_mb=4000,
         runtime=120,
