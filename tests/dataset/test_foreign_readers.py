@@ -43,6 +43,22 @@ Path(sys.argv[3]).write_text(json.dumps({"centers": poses[:, :, 3].tolist(), "fo
     "backward": poses[:, :, 2].tolist(), "middle": found.cameras.cx[:, 0].tolist(),
     "names": [path.name for path in found.image_filenames], "points": 0 if points is None else len(points)}))
 """
+NERFBASELINES = """
+import json, sys
+from pathlib import Path
+if sys.argv[2] == "colmap":
+    from nerfbaselines.datasets.colmap import load_colmap_dataset
+    wanted = frozenset(["points3D_xyz"])
+    found = load_colmap_dataset(sys.argv[1], test_indices=[], colmap_path="sparse/0", features=wanted)
+else:
+    from nerfbaselines.datasets.nerfstudio import load_nerfstudio_dataset
+    found = load_nerfstudio_dataset(sys.argv[1], "train")
+cameras, points = found["cameras"], found["points3D_xyz"]
+Path(sys.argv[3]).write_text(json.dumps({"centers": cameras.poses[:, :3, 3].tolist(),
+    "focal": cameras.intrinsics[:, 0].tolist(), "forward": cameras.poses[:, :3, 2].tolist(),
+    "middle": cameras.intrinsics[:, 2].tolist(), "names": [Path(path).name for path in found["image_paths"]],
+    "points": 0 if points is None else len(points)}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -75,5 +91,18 @@ def test_nerfstudio_parses_its_own_format_and_colmaps(sample, tmp_path, name):
     assert_seen(found, sample, 1e-6)
     for view, backward, middle in zip(sample.views, found["backward"], found["middle"]):
         np.testing.assert_allclose(backward, -view.camera.R[2], atol=1e-6)  # OpenGL cameras look along -z
+        assert middle == view.camera.fxfycxcy[2]
+    assert (found["points"] > 100) == (name == "colmap")
+
+
+@pytest.mark.parametrize("name", ["colmap", "nerfstudio"])
+def test_nerfbaselines_loads_both(sample, tmp_path, name):
+    WRITERS[name](tmp_path / "s", sample)
+    peers = install(tmp_path / "peers", "nerfbaselines==1.2.12")
+    run_python(peers, NERFBASELINES, tmp_path / "s", name, tmp_path / "out.json")
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert_seen(found, sample, 1e-6)
+    for view, forward, middle in zip(sample.views, found["forward"], found["middle"]):
+        np.testing.assert_allclose(forward, view.camera.R[2], atol=1e-6)  # OpenCV cameras look along z
         assert middle == view.camera.fxfycxcy[2]
     assert (found["points"] > 100) == (name == "colmap")
