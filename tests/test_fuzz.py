@@ -12,11 +12,12 @@ import warnings
 import pytest
 
 from mousefacelift.errors import MouseFaceLiftError
+from mousefacelift.formats import child
 
 from .fuzz_cases import cases
+from .warm_children import warm_children
 
 VALUES = (None, True, -1, 0, 2**70, 1e308, float("nan"), float("inf"), "", "x", "../../etc/passwd", "\0", [], {}, [[]])
-CHILDREN = ("dannce_mat", "opencv_yaml", "jarvis", "easymocap", "camera_hdf5", "sleap_slp")  # read in a child process
 CASES = cases()
 
 
@@ -102,14 +103,47 @@ def fuzz(name, tmp_path, count):
     return {kind: (len(found), found[0]) for kind, found in wrong.items()}
 
 
+@pytest.fixture(autouse=True)
+def children(monkeypatch):
+    """Exit codes of the child processes that foreign parsers ran in, one for every file that they were given."""
+    with warm_children(monkeypatch) as codes:
+        yield codes
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_mutated_files_raise_errors_of_the_project_only(name, tmp_path):
-    quick = 8 if name.split()[-1] in CHILDREN else 100
-    assert fuzz(name, tmp_path, quick) == {}
+    assert fuzz(name, tmp_path, 100) == {}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("name", CASES)
 def test_five_thousand_mutated_files_raise_errors_of_the_project_only(name, tmp_path):
-    assert fuzz(name, tmp_path, 300 if name.split()[-1] in CHILDREN else 5000) == {}
+    assert fuzz(name, tmp_path, 5000) == {}
+
+
+MAIN = """
+import os, signal, sys, time
+def main():
+    kind, memory, seconds, *paths = sys.argv[1:]
+    if kind == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if kind == "slow":
+        time.sleep(60)
+    sys.exit(7)
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("kind, told", [("crash", "SIGSEGV"), ("slow", "no end after 2 s"), ("leaves", "code 7")])
+def test_a_warm_child_ends_as_a_cold_one_does(kind, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "MAIN", tmp_path / "main.py")
+    monkeypatch.setattr(child, "SECONDS", 1)
+    child.MAIN.write_text(MAIN)
+    with pytest.raises(MouseFaceLiftError, match=told), warm_children(monkeypatch):
+        child.read_foreign(kind, [child.MAIN])
+
+
+def test_every_file_of_a_foreign_parser_is_read_by_a_process_of_its_own(tmp_path, children):
+    assert fuzz("calibration camera_hdf5", tmp_path, 20) == {} and len(children) == 21
