@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mousefacelift.chunks import INDEX, check_name, frame_chunks
 from mousefacelift.core.files import read, read_json, write_text
 
 LIST = "chunks.json"
+CHUNK = re.compile(r"\d{6,}-\d{6,}")  # names of `chunks.chunk_name`
 
 
 def write_list(out: Path, frames: tuple[int, int, int], size: int) -> int:
@@ -28,6 +30,16 @@ def write_list(out: Path, frames: tuple[int, int, int], size: int) -> int:
     hashes = {name: read(out.parent / name / INDEX, lambda data: hashlib.sha256(data).hexdigest()) for name in names}
     write_text(out, json.dumps({"chunks": hashes}, indent=1))
     return len(names)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Chunks beside the list `path` that it does not name: of another configuration, and read by nobody.
+
+    They are left where they are: the configuration may come back, and finds them made.
+    """
+    listed = read_json(path, {"chunks": dict}, "list of chunks")["chunks"]
+    beside = (folder for folder in path.parent.iterdir() if CHUNK.fullmatch(folder.name) and folder.name not in listed)
+    return sorted(folder for folder in beside if (folder / INDEX).is_file())
 
 
 def expand_lists(paths: Sequence[Path]) -> list[Path]:

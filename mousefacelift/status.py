@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from mousefacelift.chunk_lists import LIST, leftovers
 from mousefacelift.errors import DataError
 
 TIME = re.compile(r"\[(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})\]")
@@ -29,6 +30,7 @@ class Job:
     started: datetime | None = None
     ended: datetime | None = None
     failures: int = 0
+    message: str = ""  # of the last failure, where the executor has one (SLURM's state and reason)
 
     @property
     def seconds(self) -> float:
@@ -92,7 +94,8 @@ def read_log(path: Path) -> RunLog:
             setattr(job, match[1], match[2])
         elif match := re.match(r"    jobid: (\d+)$", line):
             known = found.jobs.get(match[1])
-            job.failures = known.failures if known else 0
+            if known:
+                job.failures, job.message = known.failures, known.message
             if not (known and known.rule == job.rule and known.output and not job.output):
                 found.jobs[match[1]] = job
         elif match := re.match(r"Finished jobid: (\d+)", line):
@@ -114,9 +117,13 @@ def _stats(lines: Iterator[str]) -> Iterator[tuple[str, int]]:
 
 
 def _count_failure(found: RunLog, lines: Iterator[str]) -> None:
+    message = ""
     for line in lines:
-        if match := re.match(r"    jobid: (\d+)$", line):
-            found.jobs.setdefault(match[1], Job("?")).failures += 1
+        if match := re.match(r"    message: (.*)$", line):
+            message = match[1].split("For further error details")[0].strip(" .").removeprefix("None")
+        elif match := re.match(r"    jobid: (\d+)$", line):
+            job = found.jobs.setdefault(match[1], Job("?"))
+            job.failures, job.message = job.failures + 1, message
             return
         if not line.startswith("    "):
             return
@@ -146,19 +153,47 @@ def tail(path: Path, size: int = 20_000) -> str:
 
 
 def reason_of(folder: Path, job: Job) -> str:
-    """The last error in a job's log, one line."""
+    """What the executor said of a job's last failure, and the last error in its log, one line."""
+    said = [job.message] if job.message else []
     found = re.findall(r"^(\w*(?:Error|Failure|MissingWeights|Killed|Exception)\b.*)$", tail(folder / job.log), re.M)
-    return found[-1][:160] if found else f"see {job.log}" if job.log else "no log"
+    said += [found[-1]] if found else []
+    return "; ".join(said)[:240] if said else f"see {job.log}" if job.log else "no log"
+
+
+def last_news(folder: Path, log: Path, jobs: list[Job]) -> datetime:
+    """When the run last wrote anything: its log, or the logs of the jobs that are not finished."""
+    times = [log.stat().st_mtime]
+    for job in jobs:
+        path = folder / job.log
+        if job.log and not job.ended and path.is_file():
+            times.append(path.stat().st_mtime)
+    return datetime.fromtimestamp(max(times))
+
+
+def items_line(items: list[tuple[int, int]], planned: int) -> str:
+    """Items done of all items of a rule's `planned` jobs; `~` where the jobs that have not begun are taken for as large
+    as those that have."""
+    known = [total for _, total in items if total]
+    if not known:
+        return ""
+    total = sum(known) + round((planned - len(known)) * sum(known) / len(known))
+    return f"{sum(done for done, _ in items)} of {'~' if len(known) < planned else ''}{total}"
 
 
 def report(folder: Path) -> list[str]:
     """The lines of `mousefacelift status`."""
-    log = read_log(newest_log(folder))
+    path = newest_log(folder)
+    log = read_log(path)
     jobs = [job for job in log.jobs.values() if job.rule not in ("all", "sweep", "?")]
     planned = {rule: count for rule, count in log.planned.items() if rule not in ("all", "sweep")}
     done, total = sum(bool(j.ended) for j in jobs), sum(planned.values())
     lines = [f"run of {log.first}: {done} of {total} jobs done ({100 * done // max(total, 1)} %)"]
-    lines[0] += ", over" if log.over or done >= total else f", about {time_left(log, jobs, planned)} left"
+    if log.over or done >= total:
+        lines[0] += ", over"
+    else:
+        news = last_news(folder, path, jobs)
+        lines[0] += f", about {time_left(log, jobs, planned)} left; last news {news:%H:%M:%S}, "
+        lines[0] += f"{timedelta(seconds=max(0, round((datetime.now() - news).total_seconds())))} ago"
     lines.append(f"{'rule':<18} {'jobs':>11} {'running':>8} {'items':>13} {'items/s':>8}")
     for rule, count in planned.items():
         own = [job for job in jobs if job.rule == rule]
@@ -167,7 +202,7 @@ def report(folder: Path) -> list[str]:
         seconds = sum(job.seconds for job in own)
         rate = f"{finished / seconds:.2f}" if finished and seconds else ""
         running = sum(1 for job in own if not job.ended) if not log.over else 0
-        shown = f"{sum(i[0] for i in items)} of {sum(i[1] for i in items)}" if any(i[1] for i in items) else ""
+        shown = items_line(items, count)
         lines.append(
             f"{rule:<18} {sum(bool(j.ended) for j in own):>4} of {count:>3} {running:>8} {shown:>13} {rate:>8}".rstrip()
         )
@@ -176,7 +211,16 @@ def report(folder: Path) -> list[str]:
     for job in jobs:
         if job.failures:
             lines.append(f"failed {job.failures}x: {job.rule} {job.output}: {reason_of(folder, job)}")
-    return lines
+    return lines + unused(folder)
+
+
+def unused(folder: Path) -> list[str]:
+    """Lines about chunks of other configurations that lie beside those in use."""
+    lists = sorted(path for depth in ("*", "*/*", "*/*/*") for path in folder.glob(f"results/{depth}/{LIST}"))
+    found = [chunk for path in lists for chunk in leftovers(path)]
+    shown = ", ".join(str(chunk.relative_to(folder)) for chunk in found[:3])
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return [f"of another configuration, read by nobody: {shown}{more}"] if found else []
 
 
 def time_left(log: RunLog, jobs: list[Job], planned: dict[str, int]) -> str:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mousefacelift.chunk_lists import expand_lists
+from mousefacelift.chunk_lists import expand_lists, leftovers
 from mousefacelift.cli import main
 from mousefacelift.errors import DataError
 
@@ -44,3 +44,16 @@ def test_a_missing_chunk_and_a_name_that_leads_elsewhere_are_refused(folder, cap
     (folder / "chunks.json").write_text(json.dumps({"chunks": {"../elsewhere": ""}}))
     with pytest.raises(DataError, match="no folder name"):
         expand_lists([folder / "chunks.json"])
+
+
+def test_a_chunk_of_another_configuration_is_named_and_kept(folder, capsys):
+    (folder / "000008-000012").mkdir()
+    (folder / "000008-000012/index.json").write_text("of five frames more")
+    (folder / "000020-000022").mkdir()  # no chunk: it has no index
+    assert write(folder) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "2 chunks",
+        f"not among them: {folder / '000008-000012'}",
+    ]
+    assert (folder / "000008-000012/index.json").exists()
+    assert leftovers(folder / "chunks.json") == [folder / "000008-000012"]

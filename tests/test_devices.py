@@ -21,7 +21,7 @@ HOLD = (
 @pytest.fixture
 def environment(tmp_path):
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "MFL_", "CUDA_"))}
-    return clean | {"MFL_LEASES": tmp_path.name, "MFL_GPUS": "0,1"}
+    return clean | {"MFL_LEASES": f"{tmp_path.name}-{os.getpid()}", "MFL_GPUS": "0,1"}  # of this run alone
 
 
 def hold(environment, count, seconds):

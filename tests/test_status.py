@@ -1,4 +1,7 @@
 import json
+import os
+import re
+import time
 
 import pytest
 
@@ -68,11 +71,38 @@ def folder(tmp_path):
 def test_jobs_items_rates_time_left_and_retries_are_told(folder, capsys):
     assert main(["status", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "run of 2026-11-29 10:00:00: 1 of 4 jobs done (25 %), about 0:30:00 left"
-    assert lines[2].split() == ["fit_splats", "1", "of", "3", "1", "13", "of", "20", "0.02"]
+    begin, news = lines[0].split("; last news ")
+    assert begin == "run of 2026-11-29 10:00:00: 1 of 4 jobs done (25 %), about 0:30:00 left"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d, 0:00:\d\d ago", news)
+    assert lines[2].split() == ["fit_splats", "1", "of", "3", "1", "13", "of", "~30", "0.02"]
     assert lines[3].split() == ["train_lrm", "0", "of", "1", "0"]
     assert lines[4] == "slow: 0:10:00 fit_splats results/splats/m/fits/000000-000009/index.json"
     assert lines[5].startswith("failed 1x: fit_splats") and "DataError: the fit of frame '000011' diverged" in lines[5]
+
+
+def test_what_slurm_said_of_a_failure_is_told_before_what_the_job_said(folder, capsys):
+    log = folder / ".snakemake/log/2026-11-29T100000.snakemake.log"
+    said = (
+        "SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the cluster/cloud log"
+    )
+    log.write_text(log.read_text().replace("message: None", f"message: {said}"))
+    main(["status", str(folder)])
+    assert "SLURM status is: 'OUT_OF_MEMORY'; DataError: the fit of frame" in capsys.readouterr().out
+
+
+def test_a_run_that_died_shows_by_its_last_news(folder, capsys):
+    hour_ago = time.time() - 3700
+    for path in folder.rglob("*.log"):
+        os.utime(path, (hour_ago, hour_ago))
+    main(["status", str(folder)])
+    assert re.search(r"last news \d\d:\d\d:\d\d, 1:01:\d\d ago", capsys.readouterr().out)
+
+
+def test_chunks_that_nobody_reads_any_more_are_named(folder, capsys):
+    fits = folder / "results/splats/m/fits"
+    (fits / "chunks.json").write_text(json.dumps({"chunks": {"000000-000019": ""}}))
+    main(["status", str(folder)])
+    assert "read by nobody: results/splats/m/fits/000000-000009" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_run_says_so(tmp_path, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.chunk_lists import expand_lists, write_list
+from mousefacelift.chunk_lists import expand_lists, leftovers, write_list
 from mousefacelift.commandline import add_config_argument, parse_frames, read_config
 
 FORMATS_HELP = "facelift, nerfstudio, colmap, gobjaverse, zero123, openlrm, beast3d; long_lrm is only written"
@@ -102,6 +102,8 @@ def run_split(args: argparse.Namespace) -> None:
 def run_list(args: argparse.Namespace) -> None:
     """List the chunks of a folder."""
     print(f"{write_list(args.out, parse_frames(args.frames), args.size)} chunks")
+    for folder in leftovers(args.out):
+        print(f"not among them: {folder}, of another configuration; kept for when it comes back")
 
 
 def run_build(args: argparse.Namespace) -> None:

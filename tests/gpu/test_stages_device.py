@@ -108,7 +108,7 @@ LEASED = (
 
 
 def test_a_lease_of_one_device_shows_torch_one_device_and_a_cpu_job_none(device, tmp_path):
-    environment = os.environ | {"MFL_LEASES": tmp_path.name}
+    environment = os.environ | {"MFL_LEASES": f"{tmp_path.name}-{os.getpid()}"}
     for count in (1, 0) if device == "cuda" else (0,):
         command = [sys.executable, "-c", LEASED, str(count)]
         shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
