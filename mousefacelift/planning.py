@@ -1,4 +1,5 @@
-"""Checks of config.yaml when the Snakefile is read, before any job is planned. Nothing here imports numpy or torch."""
+"""Checks of config.yaml when the Snakefile is read, before any job is planned. Nothing here imports numpy or torch, but
+the reader of a calibration whose recording was not audited yet."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from mousefacelift.dataset.config import check_arm_name
-from mousefacelift.errors import ConfigError
+from mousefacelift.errors import CalibrationError, ConfigError, DataError
 
 
 def refuse_repeated_keys(paths: list[str]) -> None:
@@ -109,7 +110,7 @@ def check_cluster(executor: str) -> None:
 
 
 def _check_recording(config: dict, name: str, recording: dict) -> None:
-    """Frames that a virtual recording does not have, and a held-out camera beyond a rig that is known."""
+    """Frames that a virtual recording does not have."""
     virtual = config["virtual"]
     if recording["path"] == "virtual" and recording["frames"][1] > virtual["frames"]:
         raise ConfigError(
@@ -117,21 +118,6 @@ def _check_recording(config: dict, name: str, recording: dict) -> None:
             got=f"virtual.frames {virtual['frames']}",
             expected=f"{recording['frames'][1]} or more",
         )
-    held_out, cameras = config["dataset"]["splits"]["held_out_camera"], _audited_cameras(name)
-    if isinstance(held_out, int) and cameras and not 0 <= held_out < cameras:
-        raise ConfigError(
-            "config key 'dataset.splits.held_out_camera' names no camera of the rig",
-            got=f"{held_out}, recording '{name}' has {cameras} cameras",
-            expected=f"0 to {cameras - 1}, or null for none",
-        )
-
-
-def _audited_cameras(name: str) -> int:
-    """Number of cameras of a recording's rig; 0 before its audit."""
-    try:
-        return len(json.loads(Path(f"results/capture/{name}/rig.json").read_text())["cameras"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
 
 
 def written_folders(config: dict, runs: list[str]) -> list[str]:
@@ -187,30 +173,31 @@ def refuse_outputs(config: dict, runs: list[str]) -> None:
 
 
 def refuse_cameras(config: dict) -> None:
-    """Raise ConfigError when keys name or ask for more cameras than a recording will have.
+    """Raise ConfigError when keys name or ask for more cameras than a recording has.
 
-    Only virtual recordings tell their number of cameras before anything is read; of the others the audit and the
-    dataset do. Without this, a rig of four is noticed by the last stage, after the training.
+    Without this, a rig of four is noticed by the last stage, after the training.
     """
-    cameras, held_out = config["virtual"]["cameras"], config["dataset"]["splits"]["held_out_camera"]
-    virtual = [
-        (name, cameras - len(recording.get("drop_cameras", ())))
-        for name, recording in config["recordings"].items()
-        if recording.get("path", "virtual") == "virtual"
-    ]
-    for name, count in virtual:
-        if isinstance(held_out, int) and held_out >= cameras:
+    held_out, inputs = config["dataset"]["splits"]["held_out_camera"], config["predict"]["inputs"]
+    for name, recording in config["recordings"].items():
+        cameras = rig_cameras(config, name, recording)
+        if cameras is None:
+            continue
+        count = len(cameras)
+        known = held_out is None or (held_out in cameras if isinstance(held_out, str) else 0 <= held_out < count)
+        if not known:
             raise ConfigError(
                 f"dataset.splits.held_out_camera names no camera of recording '{name}'",
                 got=held_out,
-                expected=f"0 to {cameras - 1}, or null for none",
+                expected=f"0 to {count - 1}, one of {', '.join(cameras)}, or null for none",
                 hint="hold out a camera that there is: protocols B and C are judged on it",
             )
         seen = count - (held_out is not None)
+        least, unseen = config["loader"]["inputs"][0], config["loader"]["unseen_targets"]
         asked = {
-            "predict.inputs": config["predict"]["inputs"] + 1,
-            "loader.inputs": config["loader"]["inputs"][0] + config["loader"]["unseen_targets"],
+            "predict.inputs": (1 if inputs == "auto" else inputs) + 1,
+            "loader.inputs": least + unseen,
         }
+        fits = {"predict.inputs": "auto", "loader.inputs": [max(1, seen - unseen)] * 2}
         for key, needed in asked.items():
             if needed > seen:
                 raise ConfigError(
@@ -218,9 +205,44 @@ def refuse_cameras(config: dict) -> None:
                     got=f"{needed} seen cameras, those that are judged included",
                     expected=f"at most {seen}: {count} cameras"
                     + ("" if held_out is None else f" without the held-out camera {held_out}"),
-                    hint=f"lower {key}; a rig of {count} shows the animal from fewer sides, so expect less (see "
-                    "docs/capture.md)",
+                    hint=f"{key}: {fits[key]}"
+                    + ("" if held_out is None else ", or dataset.splits.held_out_camera: null")
+                    + "; what fewer cameras cost: docs/real_recordings.md",
                 )
+
+
+def rig_cameras(config: dict, name: str, recording: dict) -> list[str] | None:
+    """Names of the cameras that a recording will have: of its audited rig, of its virtual rig, or of its calibration.
+
+    None where nothing can tell yet; what is wrong with a recording's files is said by its audit.
+    """
+    if recording["path"] == "virtual":
+        found = [str(index) for index in range(config["virtual"]["cameras"])]
+    else:
+        audited = _audited_cameras(name)
+        if audited is not None:
+            return audited
+        if not Path(recording["path"]).is_dir():
+            return None
+        # only here, and only until the audit: reading a calibration takes a second of imports
+        from mousefacelift.capture.config import RecordingSource
+        from mousefacelift.capture.recording import open_recording
+        from mousefacelift.config import load
+
+        try:
+            source = load(RecordingSource, recording, f"recordings.{name}")
+            found = [camera.name for camera in open_recording(name, recording["path"], source).cameras]
+        except (CalibrationError, DataError):
+            return None
+    return [camera for camera in found if camera not in recording.get("drop_cameras", ())]
+
+
+def _audited_cameras(name: str) -> list[str] | None:
+    """Names of the cameras of a recording's rig; None before its audit."""
+    try:
+        return [str(row["name"]) for row in json.loads(Path(f"results/capture/{name}/rig.json").read_text())["cameras"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _texts(node: object, where: str) -> Iterator[tuple[str, str]]:

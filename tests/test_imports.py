@@ -33,7 +33,7 @@ ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "single": {"core", "dataset", "distill", "lrm", "reconstruct", "virtual"} | JOB,
     "experiment": {"core", "dataset", "check", "lrm", "virtual", "objects", "splats", "prior", "single"} | JOB,
     "workflow": {"core"},
-    "planning": {"dataset"},
+    "planning": {"capture", "dataset"},
     "config_file": {"schema"},
     "doctor": {"core"},
     "schema": {"config_file", "core"} | {path.parent.name for path in PACKAGE.glob("*/config.py")},

@@ -2,9 +2,12 @@ import json
 import os
 from datetime import date
 
+import numpy as np
 import pytest
 
+from mousefacelift.capture.readers import opencv_json
 from mousefacelift.errors import ConfigError
+from mousefacelift.formats.raw_camera import RawCamera
 from mousefacelift.planning import check_plan, check_start, keep_named_recordings, refuse_cameras, refuse_outputs
 from mousefacelift.schema import complete
 
@@ -112,6 +115,40 @@ def test_a_rig_that_fits_its_keys_is_planned():
     refuse_cameras(rig(3, held_out=None, inputs=2, least=2))
     only_own = rig(3) | {"recordings": {"own": {"path": "data/own"}}}
     refuse_cameras(only_own)
+    refuse_cameras(rig(3, held_out=2, inputs="auto", least=1))
+
+
+def test_a_hint_of_planning_followed_to_the_letter_is_planned():
+    config = rig(4, held_out=3)
+    config["predict"]["inputs"] = "auto"
+    with pytest.raises(ConfigError, match=r"loader.inputs: \[2, 2\]"):
+        refuse_cameras(config)
+    config["loader"]["inputs"] = [2, 2]
+    refuse_cameras(config)
+
+
+@pytest.mark.parametrize("held_out, refused", [(5, True), ("c9", True), (3, False), ("0", False), (None, False)])
+def test_a_real_recording_tells_its_cameras_before_its_audit(tmp_path, monkeypatch, held_out, refused):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "rec"
+    for part in ("videos", "masks"):
+        (folder / part).mkdir(parents=True)
+        for index in range(5):
+            (folder / part / f"{index}.mp4").touch()
+    K = np.array([[200.0, 0, 64], [0, 200, 64], [0, 0, 1]])
+    cameras = [
+        RawCamera(str(index), K, np.eye(3), np.array([0, 0, 300.0]), width=128, height=128) for index in range(5)
+    ]
+    opencv_json.write(folder / "cameras.json", cameras)
+    config = rig(6, held_out=held_out, inputs="auto", least=2)
+    config["recordings"] = {"own": {"path": str(folder), "drop_cameras": ["4"]}}
+    if refused:
+        with pytest.raises(ConfigError, match=r"(?s)'own'.*expected 0 to 3, one of 0, 1, 2, 3, or null"):
+            refuse_cameras(config)
+    else:
+        refuse_cameras(config)
+    (folder / "cameras.json").write_text("{}")  # what is wrong with the files is the audit's to say
+    refuse_cameras(config)
 
 
 def plan(**sections):
@@ -171,10 +208,10 @@ def test_a_held_out_camera_is_checked_against_an_audited_rig(tmp_path, monkeypat
     plan(**own(frames=[0, 9]))  # no rig is known yet
     rig = tmp_path / "results/capture/m1/rig.json"
     rig.parent.mkdir(parents=True)
-    rig.write_text(json.dumps({"cameras": [{}] * 4}))
+    rig.write_text(json.dumps({"cameras": [{"name": name} for name in "abcd"]}))
     with pytest.raises(ConfigError, match="0 to 3"):
         plan(**own(frames=[0, 9]))
-    plan(**own(frames=[0, 9]), dataset={"splits": {"held_out_camera": 3}})
+    plan(**own(frames=[0, 9]), dataset={"splits": {"held_out_camera": 3}}, loader={"inputs": [2, 2]})
 
 
 def test_good_configurations_pass(tmp_path, monkeypatch):

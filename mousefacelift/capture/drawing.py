@@ -11,6 +11,7 @@ import numpy as np
 
 from mousefacelift.capture.evidence import Evidence, draw_evidence
 from mousefacelift.capture.rig import Rig
+from mousefacelift.core.coverage import ring_gaps, say_coverage
 
 FEW_POSES = 6  # below it a recording proves little
 
@@ -41,8 +42,7 @@ def describe_rig(rig: Rig) -> str:
             f"({cx:7.1f}, {cy:7.1f})  {row['hull_iou']:8.3f}  {row['ray_agreement']:11.3f}  "
             f"{row['tangency_px']:6.2f}px  {moved}"
         )
-    azimuths = np.sort([row["azimuth"] for row in report["cameras"]])
-    gaps = np.diff(np.append(azimuths, azimuths[0] + 360))
+    gaps = ring_gaps([row["azimuth"] for row in report["cameras"]])
     lines.append(
         f"ring order {', '.join(report['ring_order'])}; gaps {', '.join(f'{gap:.0f}' for gap in gaps)} degrees"
     )
@@ -65,14 +65,16 @@ def describe_rig(rig: Rig) -> str:
 
 
 def say_rig(rig: Rig) -> str:
-    """The audit's answer in one sentence."""
+    """The audit's answer in one sentence, and a second one where the cameras are few."""
     report = rig.report
     worst = min(report["cameras"], key=lambda row: row["ray_agreement"])
     faults = [row["name"] for row in report["cameras"] if row.get("masks")]
+    coverage = say_coverage([row["azimuth"] for row in report["cameras"]])
     return (
         f"These {len(rig.cameras)} cameras are true: their silhouettes touch within {report['tangency']:.2%} of the "
         f"picture's width, each mask is covered by the others to {worst['ray_agreement']:.0%} or more"
         + (f"; but look at the masks of {', '.join(faults)}." if faults else ".")
+        + (f" {coverage}." if coverage else "")
     )
 
 

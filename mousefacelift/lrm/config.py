@@ -158,8 +158,8 @@ class PredictConfig:
     seen in training.
     """
 
-    inputs: int = 4
-    """seen cameras shown to the network: fixed, far apart"""
+    inputs: int | Literal["auto"] = "auto"
+    """seen cameras shown to the network: fixed, far apart; auto: four, and of a smaller rig all but one"""
     splits: tuple[Literal["val", "test"], ...] = ("val", "test")
     """splits whose frames are reconstructed for A and C"""
     max_frames: int = 100
@@ -172,5 +172,5 @@ class PredictConfig:
     """moments whose prediction keeps its Gaussians as splat.ply, for the viewer of the report and the true surface"""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "inputs", "max_frames")
+        require_at_least(self, 1, "max_frames", *(() if self.inputs == "auto" else ("inputs",)))
         require_at_least(self, 0, "train_frames", "splats_kept")

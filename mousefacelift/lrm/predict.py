@@ -36,6 +36,7 @@ from mousefacelift.lrm.infer import predict_gaussians, stack_views
 from mousefacelift.lrm.validation import spread_order
 from mousefacelift.lrm.weights import read_facts, read_model
 
+AUTO_INPUTS = 4  # what GS-LRM was published with
 KEPT = dataclasses.replace(FILTERS["body"], opacity_min=1 / 255)  # of a splat on disk: all that a render shows
 
 
@@ -140,18 +141,19 @@ def plan(manifest: Manifest, config: PredictConfig) -> list[Task]:
         raise DataError(
             "there is no real frame to predict",
             got=f"splits {', '.join(config.splits)}",
-            expected=f"frames with {config.inputs} seen cameras and one more view",
+            expected=f"frames with {1 if config.inputs == 'auto' else config.inputs} seen cameras and one more view",
             hint="lower predict.inputs, or lengthen dataset.splits.val and test",
         )
     return tasks
 
 
-def frames_of(manifest: Manifest, split: str, inputs: int, limit: int) -> list[FrameViews]:
+def frames_of(manifest: Manifest, split: str, inputs: int | str, limit: int) -> list[FrameViews]:
     """At most `limit` real frames of a split, evenly spread in time, whose seen cameras suffice for `inputs` inputs.
 
-    All frames of a recording use the same cameras as inputs, if they have them: those of its first frame.
+    All frames of a recording use the same cameras as inputs, if they have them: those of its first frame. "auto" takes
+    AUTO_INPUTS of them, and of a recording with fewer all but one, so that one is left to judge.
     """
-    rows, _ = manifest.pool("real", split, inputs)
+    rows, _ = manifest.pool("real", split, 2 if inputs == "auto" else inputs)
     if not len(rows):
         return []
     table = manifest.samples.iloc[rows]
@@ -167,9 +169,10 @@ def frames_of(manifest: Manifest, split: str, inputs: int, limit: int) -> list[F
         seen = [int(i) for i in own if views.usable[i]]
         recording = str(manifest.samples["recording"].iat[row])
         if recording not in chosen:
-            chosen[recording] = tuple(numbers[seen[i]] for i in spread_order(views.azimuth[seen], inputs))
+            count = min(AUTO_INPUTS, len(seen) - 1) if inputs == "auto" else inputs
+            chosen[recording] = tuple(numbers[seen[i]] for i in spread_order(views.azimuth[seen], count))
         given = tuple(i for i in seen if numbers[i] in chosen[recording])
-        if len(given) < inputs:
+        if len(given) < len(chosen[recording]):
             continue  # a camera of the fixed inputs is missing in this frame
         frames.append(
             FrameViews(

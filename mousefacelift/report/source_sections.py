@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mousefacelift.chunks import read_index
+from mousefacelift.core.coverage import say_coverage
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import (
     Section,
@@ -79,6 +80,9 @@ def _cameras(section: Section, recording: str, report: dict) -> None:
         "px before, "
         f"{number(refinement['held_out_after_px'])} px after); ring order {' '.join(map(str, report['ring_order']))}.",
     )
+    coverage = say_coverage([camera["azimuth"] for camera in report["cameras"]])
+    if coverage:
+        section.add("text", text=f"{recording}: {coverage}.")
     columns = ("azimuth", "elevation", "distance_mm", "hull_iou", "ray_agreement", "tangency_px")
     section.add(
         "table",

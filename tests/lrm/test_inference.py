@@ -8,12 +8,13 @@ import pytest
 
 from mousefacelift.check.predictions import read_predictions
 from mousefacelift.core.samples import View
+from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import CameraError, DataError
 from mousefacelift.lrm.config import PredictConfig
 from mousefacelift.lrm.infer import stack_views
-from mousefacelift.lrm.predict import predict
+from mousefacelift.lrm.predict import plan, predict
 
-from .toy import cast_balls, rig
+from .toy import build_toy_dataset, cast_balls, rig
 
 SMALL = PredictConfig(max_frames=2, train_frames=1, splits=("test",), splats_kept=1)
 
@@ -48,6 +49,14 @@ def test_a_prediction_of_more_views_than_there_are_is_refused(trained, toy_datas
     with pytest.raises(DataError, match="no real frame to predict") as caught:
         predict(trained, toy_dataset, tmp_path, PredictConfig(inputs=6))
     assert "6 seen cameras and one more view" in str(caught.value)
+
+
+@pytest.mark.parametrize("cameras, shown", [(3, 2), (4, 3), (6, 4)])
+def test_small_rigs_show_all_seen_cameras_but_one(tmp_path, cameras, shown):
+    manifest = Manifest.open_verified(build_toy_dataset(tmp_path / "set", 16, 24, 1, cameras=cameras))
+    tasks = plan(manifest, SMALL)
+    assert {len(task.at.inputs) for task in tasks} == {shown}
+    assert all(task.at.others for task in tasks if task.protocol == "A")
 
 
 def test_bad_views_are_refused_by_name():

@@ -43,16 +43,17 @@ def rig(size):
     return [orbit(60 * i + 7, 8 if i % 2 else 22, 2.7, canonical_fxfycxcy(size), size, size) for i in range(6)]
 
 
-def build_toy_dataset(folder, size=32, frames=24, objects=6, with_objects=True, seed=0):
-    """A verified dataset: `frames` real samples (first half train, then guard, val, test) and `objects` object
-    samples."""
+def build_toy_dataset(folder, size=32, frames=24, objects=6, with_objects=True, seed=0, cameras=6):
+    """A verified dataset: `frames` real samples of the first `cameras` (first half train, then guard, val, test) and
+    `objects` object samples."""
     folder.mkdir(parents=True, exist_ok=True)
     rng, rows, views = np.random.default_rng(seed), [], []
     color = (0.8, 0.3, 0.2)
     for frame in range(frames):
         split = "train" if frame < frames // 2 else "val" if frame < frames - 4 else "test"
         images = [
-            View(cast_balls(c, 360 * frame / frames * 2.3, color), c, ViewFacts(i)) for i, c in enumerate(rig(size))
+            View(cast_balls(c, 360 * frame / frames * 2.3, color), c, ViewFacts(i))
+            for i, c in enumerate(rig(size)[:cameras])
         ]
         add_sample(folder, rows, views, f"real/{frame:06d}", "real", split, frame, images)
     for number in range(objects if with_objects else 0):
