@@ -15,7 +15,7 @@ from mousefacelift.errors import MouseFaceLiftError
 from mousefacelift.formats import child
 
 from .fuzz_cases import cases
-from .warm_children import warm_children
+from .warm import warm_children
 
 VALUES = (None, True, -1, 0, 2**70, 1e308, float("nan"), float("inf"), "", "x", "../../etc/passwd", "\0", [], {}, [[]])
 CASES = cases()

@@ -4,12 +4,12 @@ here)."""
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.warm import run_snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 DOWN = {
@@ -32,23 +32,7 @@ LIBRARY = {"build_library"}
 
 
 def snakemake(folder, *arguments):
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "-s",
-            str(ROOT / "Snakefile"),
-            "--directory",
-            str(folder),
-            "--cores",
-            "1",
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return run_snakemake(["-s", str(ROOT / "Snakefile"), "--directory", str(folder), "--cores", "1", *arguments])
 
 
 def write_config(folder, change=()):
