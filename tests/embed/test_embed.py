@@ -1,6 +1,7 @@
 """The embedding: turned, moved and scaled bodies have one vector, files hold the table, triples are counted."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from mousefacelift.embed.table import add_invariant, join_cameras, measure, trai
 from mousefacelift.embed.triples import standardise, triple_share
 from mousefacelift.errors import DataError
 from mousefacelift.prior.model import SHIPPED
+from tests.peers import install, run_python
 
 
 def body(bend=0.0, seed=0, count=600):
@@ -89,6 +91,7 @@ def chunk(tmp_path_factory):
         rows.append({"name": name, "frame": frame, "time_s": frame / 10, "hashes": hashes})
     for part in ("samples", "fits"):
         (root / part / "index.json").write_text(json.dumps({"key": "k", "header": {}, "items": rows}))
+    embed_splats(root / "fits/index.json", root / "samples/index.json", root / "moments/index.json")
     return root
 
 
@@ -151,6 +154,31 @@ def test_nwb_without_its_package_says_what_to_install(chunk):
         write_embedding([chunk / "moments/index.json"], "m", chunk / "nwb", nwb=True)
         with pynwb.NWBHDF5IO(chunk / "nwb/embedding.nwb", "r") as reader:
             assert reader.read().processing["behavior"]["embedding"].data.shape == (2, 64)
+
+
+NWB = """
+import json, sys
+from pathlib import Path
+import pynwb
+from mousefacelift.embed.table import write_embedding
+write_embedding([Path(sys.argv[1])], "m", Path(sys.argv[2]), nwb=True)
+file = Path(sys.argv[2]) / "embedding.nwb"
+with pynwb.NWBHDF5IO(str(file), "r") as reader:
+    found = reader.read().processing["behavior"]
+    print(json.dumps([[name, list(series.data.shape), series.unit] for name, series in found.data_interfaces.items()]))
+assert not pynwb.validate(path=str(file)), "not valid by the schema"
+"""
+NWB_PACKAGES = ("pynwb==4.2.0", "hdmf==6.2.0", "jsonschema==4.26.0", "jsonschema-specifications==2025.9.1")
+NWB_PACKAGES += ("referencing==0.37.0", "rpds-py==2026.9.1", "ruamel.yaml==0.19.1", "attrs==26.1.0")
+
+
+@pytest.mark.slow
+def test_pynwb_reads_the_file_and_finds_it_valid(chunk, tmp_path):
+    peers = install(tmp_path / "peers", *NWB_PACKAGES)
+    environment = f"import sys; sys.path.append({str(Path(__file__).parents[2])!r})"
+    found = json.loads(run_python(peers, environment + NWB, chunk / "moments/index.json", tmp_path / "out"))
+    assert {name: shape for name, shape, _ in found} == {"embedding": [2, 64], "position": [2, 3], "heading": [2]}
+    assert {name: unit for name, _, unit in found}["position"] == "mm"
 
 
 def cameras_and_poses(moments, seed=0):
