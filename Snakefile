@@ -40,6 +40,7 @@ localrules:
     sweep,
     prior,
     experiment,
+    ingredients,
     embed,
     list_chunks,
 
@@ -65,6 +66,11 @@ rule prior:
 rule experiment:
     input:
         f"results/experiment/{EXPERIMENT}/cells.csv",
+
+
+rule ingredients:
+    input:
+        "results/experiment/ingredients/ingredients.csv",
 
 
 rule embed:

@@ -21,6 +21,14 @@ def add_commands(subparsers) -> None:
     parser = _parser(subparsers, "tables", "tables and figures of finished cells", _tables)
     parser.add_argument("--bed", type=Path, required=True, help="folder of animals and objects")
     parser.add_argument("--cells", type=Path, required=True)
+    parser = _parser(subparsers, "ingredients", "train on one collection of procedural objects and judge", _ingredients)
+    parser.add_argument("--collection", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--assets", type=Path, required=True, help="folder of meshes that people made")
+    parser = subparsers.add_parser("ingredients-table", help="which procedural objects earn their place")
+    parser.add_argument("cells", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.set_defaults(run=_ingredients_table)
 
 
 def _parser(subparsers, name: str, text: str, run):
@@ -83,6 +91,21 @@ def _tables(args) -> None:
     tables = write_tables(plan_cells(config), args.cells, beds, args.out.parent)
     plot_levels(tables["levels"], args.out.parent / "levels.svg")
     plot_collapse(tables["curves"], args.out.parent / "collapse.svg")
+
+
+def _ingredients(args) -> None:
+    from mousefacelift.experiment.config import read_ingredients
+    from mousefacelift.experiment.ingredients import run_ingredients, write_cell
+
+    _one_thread()
+    config = read_ingredients(args.experiment)
+    write_cell(args.out, run_ingredients(args.collection, args.seed, args.assets, config))
+
+
+def _ingredients_table(args) -> None:
+    from mousefacelift.experiment.ingredients import write_ingredients
+
+    print(write_ingredients(args.cells, args.out).to_string(index=False))
 
 
 def _one_thread() -> None:

@@ -23,6 +23,9 @@ DATA = (
     *("sequence", "sequence-replay", "no-synthetic", "distortion-only", "real-only-exposure"),
 )
 STARTS = ("objects", "scratch")
+INGREDIENTS = ("composition", "cuts", "heights", "wires")
+COLLECTIONS = ("families", *INGREDIENTS, "all")
+MESHES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 
 
 @section
@@ -137,11 +140,7 @@ def read_experiment(path: str | Path) -> ExperimentConfig:
     Raises:
         ConfigError: unreadable, a key that is not known, a level that is not one, or no cells.
     """
-    try:
-        document = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"experiment {path} cannot be read", got=str(error)) from error
-    config = load(ExperimentConfig, document, Path(path).stem)
+    config = load(ExperimentConfig, _read_yaml(path), Path(path).stem)
     if not config.blocks:
         raise ConfigError(f"experiment {path} has no blocks", expected="blocks: a list of crosses of factor levels")
     for block in config.blocks:
@@ -194,3 +193,55 @@ def read_trial(path: str | Path) -> dict:
         "animals": config.bed.animals,
         "plan": config_hash([asdict(cell) for cell in cells] + [asdict(config.training)]),
     }
+
+
+@section
+class IngredientsConfig:
+    """`workflow/experiments/objects/ingredients.yaml`."""
+
+    collections: tuple[Literal[COLLECTIONS], ...] = COLLECTIONS
+    """what the network is trained on"""
+    seeds: int = 3
+    """networks of every collection"""
+    constraint: str = "small"
+    """the network and its loss, a level of `constraints`"""
+    bed: BedConfig = field(default_factory=BedConfig)
+    """size and number of the objects; the animals are not used"""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """steps and rate are those of a start"""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "seeds")
+
+
+def read_ingredients(path: str | Path) -> IngredientsConfig:
+    """The experiment of a file.
+
+    Raises:
+        ConfigError: unreadable, or a key or level that is not known.
+    """
+    return load(IngredientsConfig, _read_yaml(path) or {}, Path(path).stem)
+
+
+def find_assets(folder: str | Path | None) -> list[Path]:
+    """The mesh files under a folder.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in MESHES) if folder else []
+    if not files:
+        raise ConfigError(
+            "there are no assets to judge procedural objects by",
+            got=str(folder),
+            expected=f"a folder with files {', '.join(MESHES)} that people made",
+            hint="snakemake ingredients --config assets=FOLDER",
+        )
+    return files
+
+
+def _read_yaml(path: str | Path):
+    try:
+        return yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"experiment {path} cannot be read", got=str(error)) from error

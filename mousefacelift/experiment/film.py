@@ -16,7 +16,7 @@ from mousefacelift.experiment.config import BedConfig
 from mousefacelift.experiment.synthetic import distil_views, splat_views
 from mousefacelift.objects.config import ObjectsConfig, ViewsConfig
 from mousefacelift.objects.light import make_light
-from mousefacelift.objects.mesh import normalise
+from mousefacelift.objects.mesh import Mesh, normalise
 from mousefacelift.objects.procedural import procedural_object
 from mousefacelift.objects.render import render_views, to_levels
 from mousefacelift.objects.views import object_cameras
@@ -170,17 +170,28 @@ def sample_truth(actor: Actor, moment: Moment, cameras: Sequence[Camera], seed: 
     return points, face_normals(vertices, faces)[chosen]
 
 
-def render_objects(config: BedConfig) -> Views:
-    """The procedural objects of an experiment, rendered as the objects stage renders them."""
-    views = ViewsConfig(ring=OBJECT_RING, random=OBJECT_RANDOM)
-    supersampling, frames = ObjectsConfig().supersampling, []
-    for number in range(config.objects):
-        mesh, _ = normalise(procedural_object(config.seed, number))
-        cameras = object_cameras(views, config.size, [config.seed, number, 1])
-        lamp = int(np.random.default_rng([config.seed, number, 2]).integers(2**31))
-        pictures = render_views(mesh, cameras, make_light("three_point", seed=lamp), supersampling, 1, to_levels)
-        frames.append(list(zip(pictures, cameras, strict=True)))
-    return stack(frames)
+def render_objects(config: BedConfig, ingredients: tuple[str, ...] = (), seed: int | None = None) -> Views:
+    """The procedural objects of an experiment, rendered as the objects stage renders them.
+
+    Args:
+        ingredients: what every fifth one is made of (`objects.ingredients`). seed: in place of the configuration's.
+    """
+    seed = config.seed if seed is None else seed
+    return stack(
+        [
+            render_mesh(procedural_object(seed, number, ingredients), config.size, [seed, number])
+            for number in range(config.objects)
+        ]
+    )
+
+
+def render_mesh(mesh: Mesh, size: int, key: list[int]) -> list[tuple[np.ndarray, Camera]]:
+    """A ring of views of a mesh, then views at random; `key` decides those and the light."""
+    cameras = object_cameras(ViewsConfig(ring=OBJECT_RING, random=OBJECT_RANDOM), size, [*key, 1])
+    lamp = int(np.random.default_rng([*key, 2]).integers(2**31))
+    lit = make_light("three_point", seed=lamp)
+    pictures = render_views(normalise(mesh)[0], cameras, lit, ObjectsConfig().supersampling, 1, to_levels)
+    return list(zip(pictures, cameras, strict=True))
 
 
 def around_cameras(size: int) -> list[Camera]:

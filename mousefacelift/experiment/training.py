@@ -25,7 +25,8 @@ class Plan:
     """One training run.
 
     Args:
-        inputs: views shown. size: of the pictures. optimizer: batch is the samples of a step.
+        inputs: views shown. size: of the pictures. optimizer: batch is the samples of a step. fewest: views shown at
+            least, where their number is drawn.
     """
 
     arm: ArmConfig | str
@@ -36,6 +37,7 @@ class Plan:
     size: int
     optimizer: OptimizerConfig
     seed: int
+    fewest: int | None = None
 
 
 def train_network(
@@ -65,7 +67,7 @@ def train_network(
         steps=plan.steps,
         batch_size=config.batch,
         mixture=MixtureConfig(),
-        inputs=(plan.inputs, plan.inputs),
+        inputs=(plan.fewest or plan.inputs, plan.inputs),
         min_views=plan.inputs + 1,
     )
     loader = LoaderConfig(image_size=plan.size, targets=plan.targets, background=plan.constraint.background)

@@ -6,15 +6,18 @@ sys.path.insert(0, workflow.basedir)
 
 from mousefacelift import inputs, planning, schema, workflow as flow
 from mousefacelift.errors import ConfigError
-from mousefacelift.experiment.config import read_trial
+from mousefacelift.experiment.config import find_assets, read_ingredients, read_trial
 
 flow.use_checkout()
 EXPERIMENT = config.pop(
     "experiment", "core"
 )  # a word of the command line, no key of config.yaml
 EXPERIMENT_FILE = f"{workflow.basedir}/workflow/experiments/{EXPERIMENT}.yaml"
+INGREDIENTS_FILE = f"{workflow.basedir}/workflow/experiments/objects/ingredients.yaml"
+ASSETS = config.pop("assets", None)  # another word of the command line
 try:
     TRIAL = read_trial(EXPERIMENT_FILE)
+    INGREDIENTS = read_ingredients(INGREDIENTS_FILE)
     planning.refuse_repeated_keys(workflow.configfiles)
     planning.keep_named_recordings(config, workflow.configfiles)
     config.update(schema.complete(config))

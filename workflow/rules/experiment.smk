@@ -116,3 +116,53 @@ rule experiment_tables:
     shell:
         "python -m mousefacelift experiment tables --experiment {params.file:q} --cells {params.cells:q}"
         " --bed {params.bed:q} --out {output:q} >>{log:q} 2>&1"
+
+
+# Which procedural objects earn their place: snakemake ingredients --config assets=FOLDER
+rule ingredients_cell:
+    input:
+        lambda wildcards: list(map(str, find_assets(ASSETS))),
+    output:
+        "results/experiment/ingredients/{collection}.{seed}.json",
+    log:
+        "results/logs/ingredients_cell/{collection}.{seed}.log",
+    benchmark:
+        "results/benchmarks/ingredients_cell/{collection}.{seed}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        **stage("", "experiment.ingredients"),
+        file=INGREDIENTS_FILE,
+        plan=repr(INGREDIENTS),
+        assets=ASSETS,
+    shell:
+        "python -m mousefacelift experiment ingredients --experiment {params.file:q} --collection {wildcards.collection}"
+        " --seed {wildcards.seed} --assets {params.assets:q} --out {output:q} >>{log:q} 2>&1"
+
+
+rule ingredients_table:
+    input:
+        expand(
+            rules.ingredients_cell.output[0],
+            collection=INGREDIENTS.collections,
+            seed=range(INGREDIENTS.seeds),
+        ),
+    output:
+        "results/experiment/ingredients/ingredients.csv",
+    log:
+        "results/logs/ingredients_table.log",
+    benchmark:
+        "results/benchmarks/ingredients_table.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        **stage("", "experiment.ingredients"),
+    shell:
+        "python -m mousefacelift experiment ingredients-table {input:q} --out {output:q} >>{log:q} 2>&1"
