@@ -127,6 +127,8 @@ def run_locate(args: argparse.Namespace) -> None:
     """Locate the animal in every frame of an audited recording."""
     from mousefacelift.capture.locate import locate_recording
     from mousefacelift.capture.rig import Rig
+    from mousefacelift.capture.track import DISTANT_ZOOM, distant_factor
+    from mousefacelift.core.cameras import CANONICAL_DISTANCE
 
     config = read_config(args, CaptureConfig, "capture")
     _, source = read_source(args)
@@ -137,6 +139,11 @@ def run_locate(args: argparse.Namespace) -> None:
         f"{rig.recording}: {len(track.frames)} frames, {len(track.excluded)} excluded, cuts {track.cuts}, "
         f"zoom {track.zoom:.2f}, correlation time {track.correlation_time_s:.2f} s"
     )
+    if track.zoom > DISTANT_ZOOM and config.locate.scale == "auto":
+        print(
+            f"  distant cameras: they stand {CANONICAL_DISTANCE * distant_factor(track.zoom):.1f} units from the "
+            f"animal, not {CANONICAL_DISTANCE}, so that it is as long as models expect (capture.locate.scale)"
+        )
     for reason in sorted(set(track.excluded.values())):
         print(f"  {sum(value == reason for value in track.excluded.values())} x {reason}")
 

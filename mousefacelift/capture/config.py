@@ -112,6 +112,9 @@ class LocateConfig:
     ray agreement than those of other frames do are excluded"""
     max_border_share: float = 0.0
     """frames in which a mask touches the picture's border along more than this share of its outline are excluded"""
+    scale: Literal["auto", "distance"] = "auto"
+    """size of the canonical world: the mean camera distance is 2.7; auto gives the animal of cameras so distant that it
+    would be less than half as long as models expect its usual length, and the cameras stand further off"""
     zoom: float | Literal["auto"] = "auto"
     """enlargement over the 548.99 px focal length; "auto" makes the animal use the frame"""
     margin: float = 0.06

@@ -24,6 +24,8 @@ from mousefacelift.errors import DataError
 
 TRACK_VERSION = 1
 ZOOM_STEP = 0.05
+USUAL_ZOOM = 1.3  # of the real rig: the animal is then about one unit long, as models learnt it
+DISTANT_ZOOM = 2.0  # beyond it the animal would be less than about half as long
 
 SHAPE = {
     "recording": str,
@@ -141,7 +143,7 @@ def make_track(rig: Rig, places: Sequence[Place], source: RecordingSource, confi
         centers,
         excluded,
         cuts,
-        CANONICAL_DISTANCE / float(distances.mean()),
+        CANONICAL_DISTANCE / float(distances.mean()) * (distant_factor(zoom) if config.scale == "auto" else 1.0),
         rotation,
         float(zoom),
         correlation_time(frames, centers, cuts, rig.fps),
@@ -219,6 +221,15 @@ def find_zoom(rig: Rig, places: Sequence[Place], centers: np.ndarray, rotation: 
     )
     half = 256.0 * (1 - 2 * margin)
     return max(ZOOM_STEP, float(np.floor(half / (CANONICAL_FOCAL_512 * reach) / ZOOM_STEP) * ZOOM_STEP))
+
+
+def distant_factor(zoom: float) -> float:
+    """How many times larger than at a mean camera distance of 2.7 the world is made for an animal of usual length.
+
+    Telephoto cameras need a large zoom, which says how small the animal would be. A similarity changes no pixel and no
+    intrinsics, so all that is larger is the cameras' distance.
+    """
+    return zoom / USUAL_ZOOM if zoom > DISTANT_ZOOM else 1.0
 
 
 def reaches(rig: Rig, outlines: np.ndarray, have: np.ndarray, center: np.ndarray, rotation: np.ndarray) -> np.ndarray:

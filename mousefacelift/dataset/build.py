@@ -18,6 +18,7 @@ from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,6 +40,7 @@ from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.locks import one_writer
 
 ROW_GROUP = 262_144
+UNLIKE = 2.0  # times that distances or fields of view of objects and photos may differ unsaid
 PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "torch")
 
 
@@ -140,6 +142,7 @@ def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: 
             "bytes": int(own["bytes"].sum()),
             "per_split": {str(k): int(v) for k, v in accepted["split"].value_counts().items()},
             "angles": int((own["azimuth"].round() % 360).nunique()),
+            **framing(own),
             "without_licence": int((rows["licence"] == "").sum()),
             "without_config_hash": int((rows["config_hash"] == "").sum()),
         }
@@ -168,9 +171,31 @@ def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: 
             **expansion(samples, views),
         },
         "sources": sources,
+        "framing": say_framing(sources),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
     }
+
+
+def framing(views: pd.DataFrame) -> dict[str, float]:
+    """Median distance of a source's cameras (units) and their field of view (degrees)."""
+    angle = np.degrees(2 * np.arctan(views["width"] / (2 * views["fx"])))
+    return {"distance": float(views["distance"].median()), "field_of_view_deg": float(angle.median())}
+
+
+def say_framing(sources: dict[str, dict]) -> str:
+    """That objects are seen from elsewhere, or wider, than photos; "" where they are not or one of them is missing."""
+    real, objects = sources.get("real"), sources.get("object")
+    if not real or not objects:
+        return ""
+    ratios = [real[key] / objects[key] for key in ("distance", "field_of_view_deg")]
+    if all(1 / UNLIKE < ratio < UNLIKE for ratio in ratios):
+        return ""
+    told = [f"{part['distance']:.1f} units, {part['field_of_view_deg']:.0f} degrees" for part in (real, objects)]
+    return (
+        f"objects and animal are not framed alike: photos are taken from {told[0]} of view, objects from {told[1]}; "
+        "what is learnt from objects carries over less (objects.views.distance)"
+    )
 
 
 def expansion(samples: pd.DataFrame, views: pd.DataFrame) -> dict[str, int]:

@@ -73,7 +73,7 @@ class GateConfig:
     """largest |fx / fy - 1|"""
     distance_min: ClassVar[float] = 1.2
     """allowed camera distances from the origin, world units"""
-    distance_max: ClassVar[float] = 8.0
+    distance_max: ClassVar[float] = 40.0  # telephoto cameras; millimetres begin at about 60
 
 
 @section

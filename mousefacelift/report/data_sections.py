@@ -27,7 +27,10 @@ def dataset(results: Path, config: ReportConfig) -> Section:
         refused = int(((samples["source"] == source) & (samples["decision"] != "accepted")).sum())
         rows.append((str(source), *(str(int(v)) for v in row), str(int(row.sum())), str(int(own.sum())), str(refused)))
     section.add("table", title="accepted samples per source and split", rows=tuple(rows))
-    planned = read_json(folder / "dataset.json")["counts"]
+    header = read_json(folder / "dataset.json")
+    planned = header["counts"]
+    if header.get("framing"):
+        section.add("alarm", text=f"Mixture: {header['framing']}.")
     section.add(
         "text",
         text=f"Mouse samples for training: {planned['mouse_samples']} stored; by index they offer "

@@ -50,7 +50,8 @@ def _recording(section: Section, folder: Path, config: ReportConfig) -> None:
         section.add(
             "text",
             text=f"{folder.name}: {len(facts['frames'])} frames used, {len(excluded)} excluded, correlation time "
-            f"{number(facts.get('correlation_time_s'))} s, cuts {facts.get('cuts') or 'none'}.",
+            f"{number(facts.get('correlation_time_s'))} s, cuts {facts.get('cuts') or 'none'}; zoom "
+            f"{number(facts.get('zoom'))}, {number(facts.get('scale'), 5)} units per mm.",
         )
     _cameras(section, folder.name, read_json(folder / "rig.json")["report"])
     for name, title in (("rig.png", "rig about the animal"), ("quality.png", "quality of every stored view")):

@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 
-from mousefacelift.capture.config import LocateConfig, RecordingSource
+from mousefacelift.capture.audit import audit
+from mousefacelift.capture.config import AuditConfig, LocateConfig, RecordingSource
 from mousefacelift.capture.exclusions import exclude_frames, exclude_outliers, find_cuts
+from mousefacelift.capture.locate import locate_recording
 from mousefacelift.capture.place import Place
+from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.track import correlation_time, make_track, smooth, upright
 from mousefacelift.core.cameras import project
 from mousefacelift.errors import DataError
+from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
+from mousefacelift.virtual.record import write_recording
 
 
 def place(frame, center, change=0.1):
@@ -155,6 +160,42 @@ def test_the_similarity_changes_no_pixel(toy_rig, toy_track, rng):
         before, _ = project(camera.pinhole(), points)
         after, _ = project(similarity.apply_camera(camera.pinhole()), similarity.apply(points))
         np.testing.assert_allclose(after, before, atol=1e-7)
+
+
+@pytest.mark.parametrize("zoom, factor", [(1.3, 1.0), (2.0, 1.0), (9.9, 9.9 / 1.3)])
+def test_the_animal_of_distant_cameras_is_as_long_as_models_expect(toy_rig, toy_track, zoom, factor):
+    places = [
+        Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), np.zeros((5, 4, 2)), 0.1)
+        for f, c in zip(toy_track.frames, toy_track.centers_raw)
+    ]
+    near, chosen = (
+        make_track(toy_rig, places, RecordingSource(), LocateConfig(zoom=zoom, scale=scale))
+        for scale in ("distance", "auto")
+    )
+    assert chosen.scale == pytest.approx(factor * near.scale) and chosen.zoom == near.zoom == zoom
+    distance = np.mean([np.linalg.norm(near.centers - c.center, axis=1) for c in toy_rig.cameras])
+    assert near.scale * distance == pytest.approx(2.7)
+
+
+def test_a_virtual_mouse_filmed_from_far_fills_the_canonical_world(tmp_path):
+    made = VirtualConfig(
+        width=144,
+        height=128,
+        frames=8,
+        fps=4.0,
+        variants="undistorted",
+        distance_mm=1500.0,
+        strands=1500,
+        degradations=NO_DEFECTS,
+    )
+    write_recording(tmp_path, "far", made, 0)
+    source = RecordingSource(path=str(tmp_path), frames=(0, 8))
+    rig = audit(open_recording("far", tmp_path, source), source, AuditConfig())
+    track = locate_recording(rig, source, LocateConfig())
+    length = track.scale * rig.report["animal"]["length_mm"]
+    assert 0.6 < length < 1.4 and track.zoom > 4  # 0.17 units at a mean camera distance of 2.7
+    distances = [row["distance_mm"] * track.scale for row in rig.report["cameras"]]
+    assert min(distances) > 10
 
 
 def test_a_frame_outside_the_track_says_why(toy_track):
