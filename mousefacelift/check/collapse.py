@@ -59,11 +59,6 @@ class CollapseThresholds:
 DEFAULTS = CollapseThresholds()
 
 
-def mean_image(targets) -> torch.Tensor:
-    """Mean training image per view [V, 3, H, W] of targets [N, V, 3, H, W]: the answer that needs no input."""
-    return as_tensor(targets).mean(0)
-
-
 def skill_over_mean(prediction, target, mean) -> float:
     """PSNR gain G in dB over the mean image, same pixels, mean over images; 0 or less is no skill."""
     target = as_tensor(target)

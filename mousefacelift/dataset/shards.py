@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mousefacelift.core.cameras import Camera
 from mousefacelift.core.files import sync, via
-from mousefacelift.core.images import decode_rgba
-from mousefacelift.core.samples import CAMERAS_FILE, Sample, View, sample_facts, view_facts, view_hash
+from mousefacelift.core.samples import CAMERAS_FILE
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.store import INDEX_FILE, SHARDS_FOLDER
 from mousefacelift.errors import DataError
@@ -106,25 +104,3 @@ def _record(row: int, folder: Path) -> dict:
     for index, frame in enumerate(json.loads(record["cameras.json"])["frames"]):
         record[f"cam_{index:03d}.png"] = (folder / frame["file_path"]).read_bytes()
     return record
-
-
-def read_shards(shards: list[Path]) -> Iterator[tuple[int, Sample]]:
-    """(manifest row, sample) of every record; each image and camera is checked against its recorded hash.
-
-    Raises:
-        DataError: an image is missing or differs.
-    """
-    import webdataset
-
-    for record in webdataset.WebDataset([str(path) for path in shards], shardshuffle=False, empty_check=False):
-        document, views = json.loads(record["cameras.json"]), []
-        known = view_facts(document, record["__key__"])
-        for index, frame in enumerate(document["frames"]):
-            name = f"cam_{index:03d}.png"
-            where = f"{record['__url__']}:{record['__key__']}.{name}"
-            if name not in record:
-                raise DataError(f"image {where} is missing from its shard")
-            if view_hash(record[name], frame) != frame.get("hash"):
-                raise DataError(f"image {where} or its camera differs from what was packed")
-            views.append(View(decode_rgba(record[name], where), Camera.from_frame(frame), known[index]))
-        yield int(record["__key__"]), Sample(tuple(views), sample_facts(document, record["__key__"]))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mousefacelift.core.files import read_safetensors
 from mousefacelift.core.images import composite
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import TrainingConfig
@@ -45,9 +46,7 @@ class Trainable(nn.Module):
 
     def load_trained(self, path: Path) -> None:
         """Load what `trained` gave; every trainable parameter must be there and nothing else."""
-        from safetensors.torch import load_file
-
-        stored, parameters = load_file(path), {n: p for n, p in self.named_parameters() if p.requires_grad}
+        stored, parameters = read_safetensors(path), {n: p for n, p in self.named_parameters() if p.requires_grad}
         if stored.keys() != parameters.keys():
             odd = sorted(stored.keys() ^ parameters.keys())
             raise DataError(

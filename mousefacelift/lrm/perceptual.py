@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mousefacelift.core.files import read_safetensors
 from mousefacelift.errors import MissingWeights
 
 CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 256, 512, 512, 512, 512, 512, 512, 512, 512)
@@ -36,10 +37,8 @@ class PerceptualLoss(nn.Module):
         """The loss with the weights of vgg19.safetensors.
 
         Raises:
-            MissingWeights: no such file, or it does not hold exactly the 16 convolutions.
+            MissingWeights: no such file, or it does not hold exactly the 16 convolutions. DataError: it is damaged.
         """
-        from safetensors.torch import load_file
-
         path = Path(path)
         if not path.is_file():
             raise MissingWeights(
@@ -48,7 +47,7 @@ class PerceptualLoss(nn.Module):
                 expected="vgg19.safetensors",
                 hint="mousefacelift lrm import CKPT, or set train.loss.perceptual to 0",
             )
-        loss, state = cls(), load_file(path)
+        loss, state = cls(), read_safetensors(path)
         if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in loss.state_dict().items()}:
             raise MissingWeights(
                 "the perceptual weights are of another network",

@@ -31,7 +31,7 @@ from mousefacelift.core.training import (
     warm_up,
 )
 from mousefacelift.errors import ConfigError
-from mousefacelift.prior.batches import Batch, make_batch, stream
+from mousefacelift.prior.batches import Batch, stream
 from mousefacelift.prior.config import TrainingConfig
 from mousefacelift.prior.network import Decoded, NetworkConfig, PriorNetwork, start_from_data
 from mousefacelift.prior.shards import Shards
@@ -207,37 +207,6 @@ class Trainer:
         self.average.values = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.skipped, self.seconds = state["step"], state["skipped"], state["seconds"]
-
-
-@torch.no_grad()
-def evaluate(
-    network: PriorNetwork, shards: Shards, count: int, batch: int = 128, known: float = 1.0
-) -> dict[str, float]:
-    """Mean point errors per part (crop units, at the true heading), share of headings wrong by over 90 and 30
-    degrees."""
-    network.eval()
-    rows = np.linspace(0, len(shards) - 1, count).astype(int)
-    sums: dict[str, list] = {}
-    for start in range(0, count, batch):
-        part = make_batch(shards.rows(rows[start : start + batch]), network.mirror, None)
-        part.known = torch.full_like(part.known, known)
-        with torch.autocast("cpu", torch.bfloat16):
-            features, logits, elevation = network.encode(part.picture, part.facts, part.known)
-            found = network.decode(features, part.heading)
-        distance = (found.points - part.points).norm(dim=-1)
-        for i, name in enumerate(GROUPS):
-            sums.setdefault(name, []).append(distance[:, network.group == i].mean(1))
-        guess = network.bin_headings()[logits.argmax(1)]
-        off = torch.rad2deg((guess - part.heading + math.pi) % (2 * math.pi) - math.pi).abs()
-        sums.setdefault("heading>90", []).append((off > 90).float())
-        sums.setdefault("heading>30", []).append((off > 30).float())
-        tilt = torch.rad2deg(
-            torch.atan2(elevation[:, 0].float(), elevation[:, 1].float())
-            - torch.atan2(part.facts[:, 0], part.facts[:, 1])
-        )
-        sums.setdefault("elevation", []).append(tilt.abs())
-        sums.setdefault("colour", []).append((found.colours - part.colours).abs().mean((1, 2)))
-    return {name: float(torch.cat(values).mean()) for name, values in sums.items()}
 
 
 def export_weights(network: PriorNetwork, average: dict[str, Tensor], path: Path) -> Path:

@@ -12,7 +12,6 @@ from mousefacelift.check.collapse import (
     diagnose,
     effective_rank,
     input_swap,
-    mean_image,
     retrieval,
     sharpness_ratio,
     variance_ratio,
@@ -44,7 +43,7 @@ def toy():
 def judged(toy, prediction, predicted_alpha=None, **extra):
     target, mask = toy
     predicted_alpha = mask if predicted_alpha is None else predicted_alpha
-    metrics = collapse_metrics(prediction, target, mask, predicted_alpha, mean_image(target), **extra)
+    metrics = collapse_metrics(prediction, target, mask, predicted_alpha, target.mean(0), **extra)
     return metrics, diagnose(metrics)
 
 
@@ -70,7 +69,7 @@ def test_everything_foreground_trips_only_overfilled(toy):
 
 def test_the_mean_image_trips_only_its_detector(toy):
     target, mask = toy
-    mean = mean_image(target).expand_as(target)
+    mean = target.mean(0).expand_as(target)
     metrics, names = judged(toy, mean, mask.float().mean(0).expand(mask.shape))
     assert names == ("mean_image",) and metrics["skill_over_mean"] == pytest.approx(0, abs=1e-4)
     assert metrics["retrieval_at_1"] == pytest.approx(1 / FRAMES) and metrics["variance_ratio"] == pytest.approx(
@@ -80,11 +79,11 @@ def test_the_mean_image_trips_only_its_detector(toy):
 
 def test_half_mean_trips_only_its_detector_though_its_psnr_is_fine(toy):
     target, _ = toy
-    half = 0.5 * target + 0.5 * mean_image(target)
+    half = 0.5 * target + 0.5 * target.mean(0)
     metrics, names = judged(toy, half)
     assert names == ("half_mean",) and metrics["variance_ratio"] == pytest.approx(0.25, abs=1e-3)
     assert metrics["skill_over_mean"] == pytest.approx(6.02, abs=0.05) and metrics["retrieval_at_1"] == 1
-    shifted = collapse_metrics(target.roll(1, -1), target, toy[1], toy[1], mean_image(target))
+    shifted = collapse_metrics(target.roll(1, -1), target, toy[1], toy[1], target.mean(0))
     assert shifted["full_psnr"] < metrics["full_psnr"]  # PSNR prefers the collapse
 
 
@@ -96,7 +95,7 @@ def test_identity_copy_trips_only_its_detector(toy):
         target[:, 1:],
         mask[:, 1:],
         mask[:, :1].expand(-1, VIEWS - 1, -1, -1),
-        mean_image(target)[1:],
+        target.mean(0)[1:],
         input_image=target[:, 0],
     )
     assert diagnose(metrics) == ("view_copy",) and metrics["view_copy"] > 0

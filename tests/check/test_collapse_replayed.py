@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mousefacelift.check.collapse import collapse_metrics, diagnose, loss_jump, mean_image
+from mousefacelift.check.collapse import collapse_metrics, diagnose, loss_jump
 
 FRAMES, VIEWS, SIZE = 12, 2, 48
 STEPS = [500, 1000, 2000, 4000, 6000, 8000, 9000, 10000]
@@ -69,7 +69,7 @@ def replay(run, seed=0):
             TARGET,
             MASK,
             alpha,
-            mean_image(TARGET),
+            TARGET.mean(0),
             input_image=TARGET.flip(1),
             swapped=(swapped.roll(-shift, 0), TARGET.roll(-shift, 0), TARGET),
         )

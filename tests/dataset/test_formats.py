@@ -9,17 +9,18 @@ from functools import partial
 
 import numpy as np
 import pytest
+import webdataset
 from PIL import Image
 
 from mousefacelift.cli import main
 from mousefacelift.core.cameras import orbit
 from mousefacelift.core.records import SampleFacts
-from mousefacelift.core.samples import read_sample
+from mousefacelift.core.samples import CAMERAS_FILE, read_sample
 from mousefacelift.dataset.config import GateConfig
 from mousefacelift.dataset.exchange import READERS, WRITERS, export_samples, import_folders
 from mousefacelift.dataset.formats import facelift
 from mousefacelift.dataset.formats.objaverse import ZERO123_FOV
-from mousefacelift.dataset.shards import read_shards, write_shards
+from mousefacelift.dataset.shards import write_shards
 from mousefacelift.errors import DataError
 from tests.dataset.conftest import toy_sample
 
@@ -210,15 +211,17 @@ def test_exports_leave_out_the_held_out_camera(manifest, tmp_path):
     )
 
 
-def test_shards_give_back_every_sample_byte_for_byte(manifest):
+def test_webdataset_reads_every_sample_of_the_shards_byte_for_byte(manifest):
     shards = write_shards(manifest, ("train",), max_bytes=60_000)
     assert len(shards) > 1 and not list(shards[0].parent.glob(".*.tmp"))
-    found = dict(read_shards(shards))
+    records = webdataset.WebDataset([str(path) for path in shards], shardshuffle=False, empty_check=False)
+    found = {int(record["__key__"]): record for record in records}
     assert sorted(found) == np.flatnonzero((manifest.samples["split"] == "train").to_numpy()).tolist()
-    row = sorted(found)[0]
-    for a, b in zip(found[row].views, read_sample(manifest.folder_of(row)).views):
-        np.testing.assert_array_equal(a.rgba, b.rgba)
-        np.testing.assert_array_equal(a.camera.w2c, b.camera.w2c)
+    for row, record in found.items():
+        folder = manifest.folder_of(row)
+        assert record["cameras.json"] == (folder / CAMERAS_FILE).read_bytes()
+        for index, frame in enumerate(json.loads(record["cameras.json"])["frames"]):
+            assert record[f"cam_{index:03d}.png"] == (folder / frame["file_path"]).read_bytes()
 
 
 def test_packing_again_leaves_no_older_shards(manifest):
@@ -230,15 +233,6 @@ def test_packing_again_leaves_no_older_shards(manifest):
     assert (manifest.folder / "shards" / "backup.tar").read_bytes() == b"mine"
     with pytest.raises(DataError, match="splits none have no accepted sample"):
         write_shards(manifest, ("none",))
-
-
-def test_a_changed_shard_is_named(manifest):
-    shard = write_shards(manifest, ("train",))[0]
-    data = bytearray(shard.read_bytes())
-    data[data.index(b"IDAT") + 20] ^= 1
-    shard.write_bytes(bytes(data))
-    with pytest.raises(DataError, match="differs"):
-        list(read_shards([shard]))
 
 
 def test_commands_export_import_and_pack(manifest, tmp_path, capsys):

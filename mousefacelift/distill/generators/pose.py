@@ -19,6 +19,7 @@ from torch import Tensor
 from mousefacelift.config import config_hash
 from mousefacelift.config import load as load_section
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.files import read_safetensors
 from mousefacelift.core.images import premultiply, unpremultiply
 from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View
@@ -120,14 +121,12 @@ class PoseGenerator:
         """The generator that `distill train` wrote into `folder`.
 
         Raises:
-            MissingWeights: the folder is not complete.
+            MissingWeights: the folder is not complete. DataError: its weights are damaged.
         """
-        from safetensors.torch import load_file
-
         root = require_files(folder, FILES, "the pose generator", HINT)
         document = json.loads((root / "generator.json").read_text())
         network = PoseNetwork(load_section(NetworkConfig, document["network"], "generator.json.network"))
-        network.load_state_dict(load_file(root / "model.safetensors"))
+        network.load_state_dict(read_safetensors(root / "model.safetensors"))
         return cls(network, float(document["focal"]), view_set, sampler, hash_files(root, FILES[1:]))
 
     def own_camera(self, camera: Camera) -> Camera:
