@@ -98,7 +98,7 @@ def _prove(
 
     cameras = _corrected(recording, lenses, w2c, found, clip)
     faults = _faults(cameras, silhouettes, evidence)
-    volume = describe_volume(cameras, silhouettes)
+    volume = describe_volume(cameras, silhouettes, _zenith(source))
     stated, kind = recording.cameras[0].unit, recording.calibration_format
     unit, size = choose_unit(volume["length"], config.animal_length_mm, stated, source, kind)
     cameras = [replace(c, w2c=_scaled(c.w2c, size)) for c in cameras]
@@ -146,7 +146,7 @@ def _rig(
 ) -> Rig:
     clip, total = films
     frames = min(total, *(n - runs[-1][1] for n, runs in zip(clip.frames, offsets)))
-    up = np.array(source.up if isinstance(source.up, tuple) else (0.0, 0.0, 1.0), np.float64)
+    up = _zenith(source)
     return Rig(
         recording.name,
         tuple(cameras),
@@ -159,6 +159,11 @@ def _rig(
         source.licence or recording.licence,
         report,
     )
+
+
+def _zenith(source: RecordingSource) -> np.ndarray:
+    """Floor normal [3] in the calibration's world as far as the audit knows it: a track is not located yet."""
+    return np.array(source.up if isinstance(source.up, tuple) else (0.0, 0.0, 1.0), np.float64)
 
 
 def _corrected(

@@ -11,6 +11,7 @@ from mousefacelift.capture.agreement import silhouette_agreement
 from mousefacelift.capture.rig import RigCamera
 from mousefacelift.capture.silhouettes import Silhouettes, working_cameras
 from mousefacelift.capture.tangency import triangulate
+from mousefacelift.capture.upright import upright
 from mousefacelift.core.cameras import Camera, azimuth_elevation, project
 from mousefacelift.core.hull import carve_hull_tight
 from mousefacelift.errors import CalibrationError
@@ -19,8 +20,9 @@ FRAMES = 6
 RESOLUTION = 72
 
 
-def describe_volume(cameras: Sequence[RigCamera], silhouettes: Silhouettes) -> dict:
-    """Ray agreement and hull IoU per view (medians over frames); the animal's centre, length, volume in camera units.
+def describe_volume(cameras: Sequence[RigCamera], silhouettes: Silhouettes, up: Sequence[float] = (0, 0, 1)) -> dict:
+    """Ray agreement and hull IoU per view (medians over frames); the animal's centre, length, volume in camera units;
+    azimuth and elevation (degrees) of the cameras about it where `up` [3] points to the zenith.
 
     Raises:
         CalibrationError: the views see no common body.
@@ -40,7 +42,8 @@ def describe_volume(cameras: Sequence[RigCamera], silhouettes: Silhouettes) -> d
     if not rows:
         raise CalibrationError("the views see no common body", likely="wrong calibration")
     center = np.median([row["center"] for row in rows], axis=0)
-    places = [azimuth_elevation(camera.center, center) for camera in cameras]
+    turn = upright(np.asarray(up, np.float64))
+    places = [azimuth_elevation(turn @ (camera.center - center)) for camera in cameras]
     return {
         "ray_agreement": np.median([row["ray_agreement"] for row in rows], axis=0),
         "hull_iou": np.median([row["hull_iou"] for row in rows], axis=0),

@@ -11,8 +11,10 @@ import numpy as np
 
 from mousefacelift.capture.evidence import Evidence, draw_evidence
 from mousefacelift.capture.rig import Rig
+from mousefacelift.capture.upright import upright
 from mousefacelift.core.coverage import ring_gaps, say_coverage
 
+FASTEST = 300.0  # frames per second that rigs for mice are filmed at; more is a header that nobody looked at
 FEW_POSES = 6  # below it a recording proves little
 
 
@@ -50,6 +52,11 @@ def describe_rig(rig: Rig) -> str:
     if refinement["kind"] in ("principal_point", "orientation"):
         own = ", ".join(f"{row['name']} {np.hypot(*row['shift_px']):.1f}" for row in report["cameras"])
         lines.append(f"cameras corrected by (px): {own}; and all together by {common:.1f} mm, which nobody can see")
+    if rig.fps > FASTEST:
+        lines.append(
+            f"the files state {rig.fps:g} frames per second: if that is a wrong header, set the recording's fps "
+            "(tracks are smoothed, and cuts told, per second)"
+        )
     lines += [f"camera {row['name']}: {row['masks']}" for row in report["cameras"] if row.get("masks")]
     if report.get("distinct_poses", FEW_POSES) < FEW_POSES:
         lines.append(
@@ -87,8 +94,10 @@ def draw_rig(rig: Rig, evidence: Evidence | None = None) -> bytes:
     above, side, matrix = figure.subplots(1, 3)
     center = np.array(rig.report["animal"]["center_mm"])
     reach = 0.2 * np.mean([row["distance_mm"] for row in rig.report["cameras"]])
+    turn = upright(rig.up)
+    center = turn @ center
     for camera, row in zip(rig.cameras, rig.report["cameras"]):
-        place, forward = camera.center, camera.R[2]
+        place, forward = turn @ camera.center, turn @ camera.R[2]
         above.plot(*place[:2], "o")
         above.arrow(*place[:2], *(reach * forward[:2]), head_width=8, color="0.4")
         above.annotate(camera.name, place[:2], fontsize=8, xytext=(4, 4), textcoords="offset points")

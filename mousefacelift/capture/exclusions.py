@@ -12,6 +12,8 @@ from mousefacelift.capture.place import Place
 CUT_CHANGE = 3.5  # a frame whose silhouettes change this many times the usual amount (and by half) follows a cut
 CUT_MIN_CHANGE = 0.5
 CUT_GAP = 3  # steps between used frames; a cut often takes a frame or two with it, over more a jump tells nothing
+TOO_FAST = 2000.0  # mm per second: no mouse runs that fast, so a step is a cut whatever lies beside it
+ALONE = 2.5  # times longer than the steps beside it: a cut; an animal needs more than a frame to start and to stop
 MIN_FRAMES = 8  # fewer do not tell what is usual
 MIN_DROP = 0.08  # of hull IoU or ray agreement: less is never an outlier, however alike the other frames are
 
@@ -65,9 +67,17 @@ def exclude_outliers(places: Sequence[Place], source: RecordingSource, config: L
 
 
 def find_cuts(
-    places: Sequence[Place], frames: np.ndarray, centers: np.ndarray, source: RecordingSource, config: LocateConfig
+    places: Sequence[Place],
+    frames: np.ndarray,
+    centers: np.ndarray,
+    source: RecordingSource,
+    config: LocateConfig,
+    fps: float,
 ) -> list[int]:
-    """First used frames after a cut: known ones, jumps of the centre, and sudden changes of all silhouettes."""
+    """First used frames after a cut: known ones, jumps of the centre, and sudden changes of all silhouettes.
+
+    A jump is faster than any mouse, or stands alone: an animal that runs moves far in the steps beside it too.
+    """
     cuts = {frame for frame in source.cuts if frames[0] < frame <= frames[-1]}
     steps = np.linalg.norm(np.diff(centers, axis=0), axis=1)
     gaps = np.diff(frames)
@@ -75,7 +85,8 @@ def find_cuts(
     neighbours = gaps == nearest
     usual = float(np.median(steps[neighbours])) if neighbours.any() else 0.0
     limits = np.maximum(config.cut_jump_mm, 4 * usual) + 2 * usual * (gaps / nearest - 1)
-    for position in np.flatnonzero((gaps <= CUT_GAP * nearest) & (steps > limits)):
+    jumps = (steps > limits) & ((steps * fps > TOO_FAST * gaps) | (steps > ALONE * _beside(steps, neighbours)))
+    for position in np.flatnonzero((gaps <= CUT_GAP * nearest) & jumps):
         cuts.add(int(frames[position + 1]))
     changes = np.array([place.change for place in places])
     known = changes[np.isfinite(changes)]
@@ -84,3 +95,10 @@ def find_cuts(
         first_after = np.searchsorted(frames, [place.frame for place in places if place.change > limit])
         cuts |= {int(frames[position]) for position in first_after if 0 < position < len(frames)}
     return sorted(cuts)
+
+
+def _beside(steps: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Length [T - 1] of the longer of the steps before and after each one; steps across left-out frames are not
+    asked."""
+    asked = np.pad(np.where(neighbours, steps, 0.0), 1)
+    return np.maximum(asked[:-2], asked[2:])

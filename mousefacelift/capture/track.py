@@ -17,6 +17,7 @@ from mousefacelift.capture.config import LocateConfig, RecordingSource
 from mousefacelift.capture.exclusions import exclude_frames, exclude_outliers, find_cuts
 from mousefacelift.capture.place import Place
 from mousefacelift.capture.rig import Rig
+from mousefacelift.capture.upright import upright
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL_512, look_at
 from mousefacelift.core.files import read_json, readable, write_text
 from mousefacelift.core.similarity import Similarity
@@ -126,7 +127,7 @@ def make_track(rig: Rig, places: Sequence[Place], source: RecordingSource, confi
         )
     frames = np.array([place.frame for place in kept])
     raw = np.stack([place.center for place in kept])
-    cuts = find_cuts(places, frames, raw, source, config)
+    cuts = find_cuts(places, frames, raw, source, config, rig.fps)
     centers = smooth(frames, raw, cuts, config.smooth_s * rig.fps)
     distances = np.stack([np.linalg.norm(centers - camera.center, axis=1) for camera in rig.cameras])
     rotation = upright(_up(rig, raw, source))
@@ -173,17 +174,6 @@ def _slope(x: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     x = x - (weight @ x) / weight.sum()
     spread = weight @ x**2
     return (weight * x) @ values / spread if spread > 1e-9 else np.zeros(values.shape[1])
-
-
-def upright(normal: np.ndarray) -> np.ndarray:
-    """The smallest rotation [3, 3] that turns `normal` to +z."""
-    normal = np.asarray(normal, np.float64) / np.linalg.norm(normal)
-    axis, cosine = np.cross(normal, [0.0, 0.0, 1.0]), normal[2]
-    if cosine < -1 + 1e-12:
-        return np.diag([1.0, -1.0, -1.0])
-    x, y, z = axis
-    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + skew + skew @ skew / (1 + cosine)
 
 
 def _up(rig: Rig, centers: np.ndarray, source: RecordingSource) -> np.ndarray:

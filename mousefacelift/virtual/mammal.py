@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from mousefacelift.core.files import readable
 from mousefacelift.core.skinning import Pose
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.formats.mammal import FILES, ArticulatedMesh, read_mammal, read_poses, require_mammal
@@ -22,6 +23,7 @@ from mousefacelift.virtual.body_parts import BARE, EYE, FUR
 from mousefacelift.virtual.mesh import MouseMesh
 
 NEEDED = (*FILES, "joint_names.txt", "textures.txt", "faces_tex.txt", "poses.npz")
+LABELLED = 22  # keypoints of the real labels
 _NAKED = ("paw", "tail_", "ear_")  # joints whose skin has no fur
 
 
@@ -121,7 +123,10 @@ def _looks(vertices, faces, region, fur, names, weights, animal: Animal) -> dict
 
 
 def _keypoint_rows(folder: Path, vertices: int, joints: int) -> np.ndarray:
-    """[22, N + J] from keypoint22_mapper.json: entries of type V (vertices) or J (joints)."""
+    """[22, N + J] from keypoint22_mapper.json: entries of type V (vertices) or J (joints).
+
+    The published file keeps the entries under "mapper" and goes on with 25 points of digits and face without labels.
+    """
     path = next(
         (p for p in (folder / "keypoint22_mapper.json", folder.parent / "keypoint22_mapper.json") if p.is_file()), None
     )
@@ -131,8 +136,14 @@ def _keypoint_rows(folder: Path, vertices: int, joints: int) -> np.ndarray:
             where=str(folder),
             hint="it lies in mouse_model/ of MAMMAL_mouse; copy it beside the text files",
         )
-    rows = np.zeros((22, vertices + joints))
-    for entry in json.loads(path.read_text()):
-        ids = np.array(entry["ids"]) + (vertices if entry["type"] == "J" else 0)
-        rows[entry["keypoint"], ids] = 1.0 / len(ids)
+    rows = np.zeros((LABELLED, vertices + joints))
+    with readable(path, "keypoint mapper"):
+        document = json.loads(path.read_text())
+        for entry in document["mapper"] if isinstance(document, dict) else document:
+            if entry["keypoint"] < LABELLED:
+                ids = np.array(entry["ids"]) + (vertices if entry["type"] == "J" else 0)
+                rows[entry["keypoint"], ids] = 1.0 / len(ids)
+    missing = np.flatnonzero(rows.sum(1) == 0).tolist()
+    if missing:
+        raise DataError(f"keypoint mapper {path} lacks keypoints", got=missing, expected=f"0 to {LABELLED - 1}")
     return rows

@@ -1,16 +1,19 @@
 """Audit, locate, normalise and quality on a toy recording: the stored cameras are true and nothing is clipped."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
+from mousefacelift.capture.audit import audit
 from mousefacelift.capture.commands import add_commands
 from mousefacelift.capture.config import AuditConfig, CaptureConfig
 from mousefacelift.capture.drawing import describe_rig, draw_rig
 from mousefacelift.capture.normalise import approximation_error, canonical_views, normalise_chunk
 from mousefacelift.capture.quality import quality_table, summary, write_quality
+from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.track import Track
 from mousefacelift.cli import main
@@ -45,6 +48,18 @@ def test_the_audit_describes_and_draws_the_rig(toy_rig):
     text = describe_rig(toy_rig)
     assert all(camera.name in text for camera in toy_rig.cameras) and "ring order" in text
     assert cv2.imdecode(np.frombuffer(draw_rig(toy_rig), np.uint8), 1).shape[2] == 3
+
+
+def test_azimuths_and_the_drawing_are_about_the_floor_and_a_strange_rate_is_said(toy, toy_rig):
+    folder, _, source = toy
+    tilted = replace(source, up=(0.0, 0.6, 0.8))
+    rig = audit(open_recording("toy", folder, tilted), tilted, AuditConfig(refine="off"))
+    middle = np.array(rig.report["animal"]["center_mm"])
+    for camera, row in zip(rig.cameras, rig.report["cameras"]):
+        away = (camera.center - middle) / np.linalg.norm(camera.center - middle)
+        assert row["elevation"] == pytest.approx(np.degrees(np.arcsin(away @ [0, 0.6, 0.8])), abs=0.1)
+    assert draw_rig(rig) != draw_rig(replace(rig, up=np.array([0, 0, 1.0])))
+    assert "wrong header" not in describe_rig(rig) and "384 frames per second" in describe_rig(replace(rig, fps=384.0))
 
 
 def test_the_centre_is_within_three_percent_of_the_body(toy_track):

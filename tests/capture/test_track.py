@@ -9,7 +9,8 @@ from mousefacelift.capture.exclusions import exclude_frames, exclude_outliers, f
 from mousefacelift.capture.locate import locate_recording
 from mousefacelift.capture.place import Place
 from mousefacelift.capture.recording import open_recording
-from mousefacelift.capture.track import correlation_time, make_track, smooth, upright
+from mousefacelift.capture.track import correlation_time, make_track, smooth
+from mousefacelift.capture.upright import upright
 from mousefacelift.core.cameras import project
 from mousefacelift.errors import DataError
 from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
@@ -44,7 +45,7 @@ def test_a_jump_or_a_sudden_change_or_the_users_word_is_a_cut():
     frames = np.arange(30)
     centers = frames[:, None] * np.array([1.0, 0, 0]) + np.where(frames[:, None] >= 12, [110.0, 0, 0], 0)
     places = [place(f, c, 0.9 if f == 20 else 0.1) for f, c in zip(frames, centers)]
-    assert find_cuts(places, frames, centers, RecordingSource(cuts=(7, 400)), LocateConfig()) == [7, 12, 20]
+    assert find_cuts(places, frames, centers, RecordingSource(cuts=(7, 400)), LocateConfig(), 100.0) == [7, 12, 20]
 
 
 @pytest.mark.parametrize("lost, change", [([12], 0.1), ([12, 13], 0.1), ([12], 0.95), ([10, 11, 12, 13, 14, 15], 0.95)])
@@ -56,7 +57,7 @@ def test_a_cut_is_found_though_its_own_frames_were_excluded(lost, change):
     )
     places = [place(f, c, change if f == 12 else 0.1) for f, c in zip(every, centers)]
     kept = np.setdiff1d(every, lost)
-    assert find_cuts(places, kept, centers[kept], RecordingSource(), LocateConfig()) == [max(lost) + 1]
+    assert find_cuts(places, kept, centers[kept], RecordingSource(), LocateConfig(), 100.0) == [max(lost) + 1]
 
 
 def test_a_walk_past_excluded_frames_is_no_cut():
@@ -64,14 +65,24 @@ def test_a_walk_past_excluded_frames_is_no_cut():
     centers = 20.0 * every[:, None] * np.array([1.0, 0, 0])
     kept = np.setdiff1d(every, [10, 11, 30, 31, 32, 33, 34, 35, 36, 37])
     places = [place(f, c) for f, c in zip(every, centers)]
-    assert find_cuts(places, kept, centers[kept], RecordingSource(), LocateConfig()) == []
+    assert find_cuts(places, kept, centers[kept], RecordingSource(), LocateConfig(), 100.0) == []
 
 
 def test_a_fast_animal_filmed_slowly_is_no_cut():
     frames = np.arange(30)
     centers = 40.0 * np.stack([np.cos(frames), np.sin(frames), 0 * frames], 1)
     places = [place(f, c, 0.4) for f, c in zip(frames, centers)]
-    assert find_cuts(places, frames, centers, RecordingSource(), LocateConfig()) == []
+    assert find_cuts(places, frames, centers, RecordingSource(), LocateConfig(), 4.0) == []
+
+
+@pytest.mark.parametrize("fps, cuts", [(6.0, []), (100.0, [22, 23, 24])])
+def test_a_dash_is_no_cut_unless_no_mouse_is_that_fast(fps, cuts):
+    """60 to 92 mm in a sixth of a second, as the real mouse in the cylinder runs; in 10 ms they would be 6 to 9 m/s."""
+    steps = np.full(40, 3.0)
+    steps[20:25] = [30, 62, 92, 70, 35]
+    frames, centers = np.arange(41), np.concatenate([[0], np.cumsum(steps)])[:, None] * np.array([1.0, 0, 0])
+    places = [place(f, c) for f, c in zip(frames, centers)]
+    assert find_cuts(places, frames, centers, RecordingSource(), LocateConfig(), fps) == cuts
 
 
 @pytest.mark.parametrize("normal", [[0, 0, 1], [0, 1, 0], [0.3, -0.2, 0.9], [0, 0, -1]])

@@ -106,6 +106,16 @@ def test_clipping_at_the_border_is_refused(true_sample):
     assert any("cut by the image border" in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("cameras", [(0, 1, 3, 4), (0, 2, 4), (0, 1, 2, 3, 4, 5)])
+def test_a_mask_that_holds_half_the_floor_is_refused_however_few_cameras_there_are(true_sample, cameras):
+    few = Sample(tuple(true_sample.views[i] for i in cameras), true_sample.facts)
+    assert check_sample(few).accepted
+    rgba = few.views[1].rgba.copy()
+    rgba[SIZE // 2 : -4, 4:-4, 3] = 1.0
+    result = check_sample(changed(few, v1=replace(few.views[1], rgba=rgba)))
+    assert not result.accepted and "view 1" in result.reasons[0]
+
+
 def test_pixels_that_are_not_square_are_refused(true_sample):
     camera = true_sample.views[2].camera
     squeezed = replace(camera, fxfycxcy=camera.fxfycxcy * [1.0, 1.125, 1, 1])

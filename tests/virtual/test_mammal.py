@@ -53,6 +53,19 @@ def test_posed_vertices_equal_the_kits_ground_truth(copy, shared):
             assert np.median(difference) < 1e-4 and difference.max() < 0.5  # its weights sum to 0.996-1.002; ours to 1
 
 
+def test_the_mapper_is_read_as_published_with_its_points_beyond_the_labels(copy, shared, tmp_path):
+    plain = MammalPuppet(copy, Animal()).mesh.keypoints
+    folder = tmp_path / "mouse_txt"
+    shutil.copytree(copy, folder)
+    entries = json.loads((folder / "keypoint22_mapper.json").read_text())
+    more = [*entries, {"keypoint": 22, "type": "V", "ids": [13693, 13661]}]
+    (folder / "keypoint22_mapper.json").write_text(json.dumps({"mapper": more}))
+    assert np.array_equal(MammalPuppet(folder, Animal()).mesh.keypoints, plain)
+    (folder / "keypoint22_mapper.json").write_text(json.dumps({"mapper": entries[:-1]}))
+    with pytest.raises(DataError, match="lacks keypoints"):
+        MammalPuppet(folder, Animal())
+
+
 def test_regions_agree_with_the_painted_ones(copy, shared):
     mesh = MammalPuppet(copy, Animal()).mesh
     with np.load(shared / "data/mammal_mouse_mesh/mouse_mesh.npz") as m:
