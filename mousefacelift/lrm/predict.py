@@ -153,7 +153,7 @@ def frames_of(manifest: Manifest, split: str, inputs: int | str, limit: int) -> 
     All frames of a recording use the same cameras as inputs, if they have them: those of its first frame. "auto" takes
     AUTO_INPUTS of them, and of a recording with fewer all but one, so that one is left to judge.
     """
-    rows, _ = manifest.pool("real", split, 2 if inputs == "auto" else inputs)
+    rows, _ = manifest.pool("real", split, inputs if isinstance(inputs, int) else 2)
     if not len(rows):
         return []
     table = manifest.samples.iloc[rows]
@@ -169,7 +169,7 @@ def frames_of(manifest: Manifest, split: str, inputs: int | str, limit: int) -> 
         seen = [int(i) for i in own if views.usable[i]]
         recording = str(manifest.samples["recording"].iat[row])
         if recording not in chosen:
-            count = min(AUTO_INPUTS, len(seen) - 1) if inputs == "auto" else inputs
+            count = inputs if isinstance(inputs, int) else min(AUTO_INPUTS, len(seen) - 1)
             chosen[recording] = tuple(numbers[seen[i]] for i in spread_order(views.azimuth[seen], count))
         given = tuple(i for i in seen if numbers[i] in chosen[recording])
         if len(given) < len(chosen[recording]):
