@@ -1,0 +1,86 @@
+"""The documentation against the program: commands and options that it names exist, links lead somewhere, and pages of
+users open with what they want to do."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mousefacelift.cli import GROUPS, SINGLE, build_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Of these a user is no reader, or they are an answer rather than a tool.
+NO_TASK = {"architecture", "contributing", "experiment", "formats", "log", "performance", "rendering", "first_look"}
+NO_TASK |= {"one_picture", "real_recordings"}  # open with the command itself
+
+
+@cache
+def commands() -> dict[tuple[str, ...], dict[str, argparse.Action]]:
+    """Words of every command of the program -> its options."""
+    found = {}
+    for group in (*GROUPS, *SINGLE):
+        parser = choices(build_parser(group))[group]
+        if group in SINGLE:
+            found[group,] = parser._option_string_actions
+        for name, inner in choices(parser).items():
+            found[group, name] = inner._option_string_actions
+    return found
+
+
+def choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands below a parser, by name."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return below[0].choices if below else {}
+
+
+def anchor(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_that_a_page_names_exist_and_have_its_options(page):
+    text = page.read_text().replace("\\\n", " ")
+    wrong = []
+    for line in re.findall(r"mousefacelift ([a-z][^\n`|;]*)", text):
+        words = line.split()
+        if words[0] in SINGLE:
+            name = (words[0],)
+        elif words[0] in GROUPS and len(words) > 1 and re.fullmatch(r"[a-z][a-z-]+", words[1]):
+            name = (words[0], words[1])
+        else:
+            continue  # prose
+        if name not in commands():
+            wrong.append(f"mousefacelift {' '.join(name)}: no such command")
+            continue
+        options = re.findall(r"(?<=[\s\[])--[a-z][a-z0-9-]*", line)
+        wrong += [f"mousefacelift {' '.join(name)} {option}" for option in options if option not in commands()[name]]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_of_a_page_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:|mailto:", target):
+            continue
+        path, _, part = target.partition("#")
+        file = page.parent / path if path else page
+        if not file.exists():
+            broken.append(target)
+        elif part and file.suffix == ".md":
+            headings = re.findall(r"^#+ (.+)$", file.read_text(), re.M)
+            broken += [] if part in {anchor(heading) for heading in headings} else [target]
+    assert not broken, broken
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES[1:] if page.stem not in NO_TASK], ids=lambda page: page.stem)
+def test_a_users_page_opens_with_a_task(page):
+    opening = page.read_text().splitlines()[1:12]
+    assert any("you want to" in line.lower() or line.startswith("    mousefacelift") for line in opening)
