@@ -2,6 +2,7 @@
 
     python benchmarks/fit_quality.py                     virtual recording of real size (1152x1024), no degradations
     python benchmarks/fit_quality.py --realistic              calibration, masks and pictures as bad as real ones
+    python benchmarks/fit_quality.py --method gaussians,field both ways to fit, side by side
     python benchmarks/fit_quality.py --sample FOLDER          a recording on disk (cam0.mp4, mask0.mp4, cameras.json)
 
 Makes (or takes) the recording, runs audit, locate and normalise on it, then per frame: fits every set of all views but
@@ -19,7 +20,8 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -36,20 +38,23 @@ from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfi
 from mousefacelift.capture.locate import locate_recording  # noqa: E402
 from mousefacelift.capture.normalise import normalise_chunk  # noqa: E402
 from mousefacelift.capture.recording import open_recording  # noqa: E402
+from mousefacelift.check.fidelity import fg_ssim  # noqa: E402
 from mousefacelift.config import load  # noqa: E402
+from mousefacelift.core.images import composite, premultiply  # noqa: E402
 from mousefacelift.core.samples import Sample, read_sample  # noqa: E402
 from mousefacelift.core.similarity import Similarity  # noqa: E402
-from mousefacelift.splats.config import FitConfig, SplatsConfig  # noqa: E402
-from mousefacelift.splats.fit import fit_frames  # noqa: E402
+from mousefacelift.splats.config import SplatsConfig  # noqa: E402
 from mousefacelift.splats.frames import FrameViews, frame_views  # noqa: E402
+from mousefacelift.splats.methods import METHODS  # noqa: E402
 from mousefacelift.splats.novel import plan_views  # noqa: E402
+from mousefacelift.splats.scene import Scene  # noqa: E402
 from mousefacelift.splats.score import compare_views, render_views  # noqa: E402
 from mousefacelift.splats.start import carve_frame, hull_surface  # noqa: E402
 from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig  # noqa: E402
 from mousefacelift.virtual.record import write_recording  # noqa: E402
 from mousefacelift.virtual.truth import render_truth  # noqa: E402
 
-FRAMES, FPS = 48, 4.0  # 12 s: walking, turning, sniffing
+FILM_S = 12.0  # walking, turning, sniffing
 
 
 def make_samples(folder: Path, args) -> Path:
@@ -67,13 +72,13 @@ def make_samples(folder: Path, args) -> Path:
         )
         recording = open_recording("sample", args.sample, source)
     else:
-        source = RecordingSource(path=str(folder), frames=(0, FRAMES), variant="undistorted")
+        source = RecordingSource(path=str(folder), frames=(0, args.film_frames), variant="undistorted")
         if not (folder / "recording.json").exists():
             made = VirtualConfig(
                 width=1152,
                 height=1024,
-                frames=FRAMES,
-                fps=FPS,
+                frames=args.film_frames,
+                fps=args.film_frames / FILM_S,
                 variants="undistorted",
                 degradations=REALISTIC if args.realistic else NO_DEFECTS,
             )
@@ -88,34 +93,75 @@ def make_samples(folder: Path, args) -> Path:
     return index
 
 
-def left_out_rows(
-    frame: FrameViews, config: FitConfig, keep_pictures: dict, truth: np.ndarray | None = None
-) -> list[dict]:
-    """Scores of the fit and of the hull on every view left out in turn.
+@dataclass
+class Arms:
+    """The ways to fit that are compared, and the CPU seconds that their fits took (of all threads)."""
+
+    methods: tuple[str, ...]
+    config: SplatsConfig
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    fits: int = 0
+
+    def fit(self, frames: Sequence[FrameViews]) -> list[dict[str, Scene]]:
+        """{arm: what it fitted} for every frame, in batches; the hull in projected colours is an arm, too."""
+        done: list[dict[str, Scene]] = [{} for _ in frames]
+        for name in self.methods:
+            begin, batch = time.process_time(), self.config.fit.batch
+            for first in range(0, len(frames), batch):
+                fits = METHODS[name](frames[first : first + batch], self.config.fit, 0)
+                for at, fit in enumerate(fits, first):
+                    done[at][name] = fit.scene
+            self.cpu_s[name] = self.cpu_s.get(name, 0.0) + time.process_time() - begin
+        self.fits += len(frames)
+        for frame, scenes in zip(frames, done, strict=True):
+            scenes["hull"] = hull_surface(frame, carve_frame(frame, self.config.fit.hull))
+        return done
+
+
+def draw(scenes: dict[str, Scene], cameras) -> dict[str, np.ndarray]:
+    """{arm: rgba [V, H, W, 4]}; two methods also blend: the mean of their pictures, multiplied by alpha."""
+    drawn = {name: render_views(scene, cameras)[0] for name, scene in scenes.items()}
+    methods = [name for name in scenes if name != "hull"]
+    if len(methods) > 1:
+        mean = np.mean([premultiply(drawn[name]) for name in methods], 0)
+        drawn["blend"] = np.concatenate([mean[..., :3] / np.maximum(mean[..., 3:], 1e-6), mean[..., 3:]], -1)
+    return drawn
+
+
+def score(drawn: dict[str, np.ndarray], truth: np.ndarray, facts: Sequence[dict]) -> list[dict]:
+    """One row per view: its facts and {arm: scores}."""
+    arms = {name: compare_views(rgba, truth) | _more(rgba, truth) for name, rgba in drawn.items()}
+    return [
+        fact | {"arms": {name: {k: float(v[index]) for k, v in scores.items()} for name, scores in arms.items()}}
+        for index, fact in enumerate(facts)
+    ]
+
+
+def _more(drawn: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """SSIM over white in the box of the truth, and the share of half-covered pixels among those drawn."""
+    white = [torch.from_numpy(composite(a, (1.0, 1.0, 1.0))).permute(0, 3, 1, 2).float() for a in (drawn, truth)]
+    mask, alpha = torch.from_numpy(truth[..., 3] > 0.5), drawn[..., 3].astype(np.float64)
+    half = (alpha * (1 - alpha)).sum((1, 2)) / np.maximum(alpha.sum((1, 2)), 1e-9)
+    return {"ssim": fg_ssim(*white, mask).numpy(), "half": half}
+
+
+def left_out_rows(frame: FrameViews, arms: Arms, pictures: dict, truth: np.ndarray | None = None):
+    """Scores of all arms on every view left out in turn, against its photo.
 
     Args:
-        truth: [V, H, W, 4] rendered truth in the same cameras; then the rows hold scores against it too (true_...).
+        truth: [V, H, W, 4] rendered truth in the same cameras, or None.
+    Returns:
+        Rows against the photos, and the rows of the same renders against the truth.
     """
-    rows = []
-    sets = [frame.without([v]) for v in range(len(frame.cameras))]
-    fits = [
-        fit
-        for first in range(0, len(sets), config.batch)
-        for fit in fit_frames(sets[first : first + config.batch], config, 0)
-    ]
-    for view, (rest, fit) in enumerate(zip(sets, fits, strict=True)):
-        drawn, _ = render_views(fit.gaussians, [frame.cameras[view]])
-        hull, _ = render_views(hull_surface(rest, carve_frame(rest, config.hull)), [frame.cameras[view]])
-        photo = frame.rgba[[view]]
-        keep_pictures[f"{frame.name}-out{view}"] = np.concatenate([photo[0], drawn[0], hull[0]], 1)
-        row = {"frame": frame.name, "view": view, "own_psnr": fit.scores["psnr"], "own_error": fit.scores["error"]}
-        row |= _row("fit", compare_views(drawn, photo)) | _row("hull", compare_views(hull, photo))
-        if truth is not None:
-            row |= _row("true_fit", compare_views(drawn, truth[[view]])) | _row(
-                "true_hull", compare_views(hull, truth[[view]])
-            )
-        rows.append(row)
-    return rows
+    rows, true_rows = [], []
+    scenes = arms.fit([frame.without([v]) for v in range(len(frame.cameras))])
+    for view, fitted in enumerate(scenes):
+        drawn, photo = draw(fitted, [frame.cameras[view]]), frame.rgba[[view]]
+        pictures[f"{frame.name}-out{view}"] = np.concatenate([photo[0], *(rgba[0] for rgba in drawn.values())], 1)
+        facts = [{"frame": frame.name, "view": view}]
+        rows += score(drawn, photo, facts)
+        true_rows += [] if truth is None else score(drawn, truth[[view]], facts)
+    return rows, true_rows
 
 
 def truth_in(folder: Path, sample: Sample, cameras) -> np.ndarray:
@@ -132,56 +178,34 @@ def truth_in(folder: Path, sample: Sample, cameras) -> np.ndarray:
     )
 
 
-def novel_rows(
-    folder: Path, frame: FrameViews, sample: Sample, config: SplatsConfig, keep_pictures: dict
-) -> list[dict]:
-    """Scores of the fit of all views, and of the hull, on the planned in-between views against the truth render."""
-    novel = replace(config.novel, size=frame.rgba.shape[2])
-    planned = plan_views(frame.cameras, novel)
+def novel_rows(folder: Path, frame: FrameViews, sample: Sample, arms: Arms, pictures: dict) -> list[dict]:
+    """Scores of the fits of all views on the planned in-between views against the truth render."""
+    planned = plan_views(frame.cameras, replace(arms.config.novel, size=frame.rgba.shape[2]))
     cameras = [view.camera for view in planned]
-    truth = truth_in(folder, sample, cameras)
-    fit = fit_frames([frame], config.fit, 0)[0]
-    drawn, _ = render_views(fit.gaussians, cameras)
-    hull, _ = render_views(hull_surface(frame, carve_frame(frame, config.fit.hull)), cameras)
-    a, b = compare_views(drawn, truth), compare_views(hull, truth)
-    rows = []
+    truth, drawn = truth_in(folder, sample, cameras), draw(arms.fit([frame])[0], cameras)
     for i, view in enumerate(planned):
-        keep_pictures[f"{frame.name}-{view.kind}{view.relative_azimuth:.0f}"] = np.concatenate(
-            [truth[i], drawn[i], hull[i]], 1
-        )
-        row = {"frame": frame.name, "kind": view.kind, "angle": view.nearest_angle, "own_psnr": fit.scores["psnr"]}
-        rows.append(row | _row("fit", a, i) | _row("hull", b, i))
-    return rows
+        name = f"{frame.name}-{view.kind}{view.relative_azimuth:.0f}"
+        pictures[name] = np.concatenate([truth[i], *(rgba[i] for rgba in drawn.values())], 1)
+    facts = [{"frame": frame.name, "kind": view.kind, "angle": view.nearest_angle} for view in planned]
+    return score(drawn, truth, facts)
 
 
-def _row(prefix: str, scores: dict, index: int = 0) -> dict:
-    return {f"{prefix}_{name}": float(value[index]) for name, value in scores.items()}
-
-
-def print_table(title: str, rows: list[dict], prefix: str = "") -> None:
-    """Means over all rows, and of each frame."""
-    if not rows or f"{prefix}fit_psnr" not in rows[0]:
+def print_table(title: str, rows: list[dict]) -> None:
+    """Means over all rows, an arm a line."""
+    if not rows:
         return
-    names = ("psnr", "psnr_black", "iou", "outside")
-    columns = [f"{w} {n}" for w in ("fit", "hull") for n in names]
-    print(f"\n{title}\n| " + " | ".join(["frame", "views", *columns, "gain white / black dB", "own psnr"]) + " |")
-    print("|---" * (len(columns) + 4) + "|")
-    for frame in [*sorted({r["frame"] for r in rows}), "all"]:
-        some = [r for r in rows if frame in ("all", r["frame"])]
-        means = [[float(np.mean([r[f"{prefix}{w}_{n}"] for r in some])) for n in names] for w in ("fit", "hull")]
-        cells = [
-            f"{v:.2f}" if n.startswith("psnr") else f"{v:.4f}" for m in means for n, v in zip(names, m, strict=True)
-        ]
-        gain = f"{means[0][0] - means[1][0]:+.2f} / {means[0][1] - means[1][1]:+.2f}"
-        print(
-            f"| {frame} | {len(some)} | "
-            + " | ".join(cells)
-            + f" | {gain} | {np.mean([r['own_psnr'] for r in some]):.2f} |"
-        )
+    names = ("psnr", "psnr_black", "iou", "ssim", "outside", "half")
+    print(f"\n{title}, {len(rows)} views\n| " + " | ".join(["arm", *names, "over the hull white / black dB"]) + " |")
+    print("|---" * (len(names) + 2) + "|")
+    means = {arm: {n: float(np.mean([r["arms"][arm][n] for r in rows])) for n in names} for arm in rows[0]["arms"]}
+    for arm, mean in means.items():
+        cells = [f"{mean[n]:.2f}" if n.startswith("psnr") else f"{mean[n]:.4f}" for n in names]
+        gain = " / ".join(f"{mean[n] - means['hull'][n]:+.2f}" for n in ("psnr", "psnr_black"))
+        print("| " + " | ".join([arm, *cells, gain]) + " |")
 
 
 def write_pictures(folder: Path, pictures: dict) -> None:
-    """Truth, fit and hull beside each other over white, one PNG per view."""
+    """Truth and all arms beside each other over white, one PNG per view."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, rgba in pictures.items():
         over = rgba[..., :3] * rgba[..., 3:] + 1 - rgba[..., 3:]
@@ -200,6 +224,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="px of the canonical samples and of the in-between views")
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--only", default="", help="positions of the frames to use, with commas")
+    parser.add_argument("--method", default="gaussians", help="names of `splats.method`, with commas; two also blend")
+    parser.add_argument("--film-frames", type=int, default=48, help="length of the virtual recording, 12 s long")
     parser.add_argument("--skip", default="", choices=("", "left-out", "novel"))
     parser.add_argument("--config-json", default="{}", help="changes to the section `splats.fit`")
     parser.add_argument("--keep", type=Path)
@@ -211,27 +237,28 @@ def main() -> None:
     folder = args.keep or Path(tempfile.mkdtemp(prefix="fit-quality-"))
     config = load(SplatsConfig, {"fit": REAL_SIZE | json.loads(args.config_json)}, where="--config-json")
     index = make_samples(folder, args)
+    arms = Arms(tuple(args.method.split(",")), config)
     names = [item["name"] for item in json.loads(index.read_text())["items"] if not item.get("excluded")]
     if args.only:
         names = [names[int(k)] for k in args.only.split(",")]
-    started, left_out, between, pictures = time.perf_counter(), [], [], {}
+    rows, pictures = {"left_out": [], "true_left_out": [], "between": []}, {}
     for name in names:
         sample = read_sample(index.parent / name)
         frame = frame_views(name, sample, config.fit.size)
         if args.skip != "left-out":
             truth = None if args.sample else truth_in(folder, sample, frame.cameras)
-            left_out += left_out_rows(frame, config.fit, pictures, truth)
+            for key, some in zip(("left_out", "true_left_out"), left_out_rows(frame, arms, pictures, truth)):
+                rows[key] += some
         if args.skip != "novel" and not args.sample:
-            between += novel_rows(folder, frame, sample, config, pictures)
-    print(
-        f"size {config.fit.size}, {config.fit.count} Gaussians, {config.fit.optimise.steps} steps, "
-        f"{time.perf_counter() - started:.0f} s of fits"
-    )
-    print_table("fitted from all views but one, seen from that one", left_out)
-    print_table("the same renders against the true animal in the left-out camera as audited", left_out, "true_")
-    print_table("in-between views against the truth render", between)
+            rows["between"] += novel_rows(folder, frame, sample, arms, pictures)
+    spent = ", ".join(f"{name} {seconds / arms.fits:.1f}" for name, seconds in arms.cpu_s.items())
+    print(f"size {config.fit.size}, {arms.fits} fits, CPU seconds a fit: {spent}")
+    print_table("fitted from all views but one, seen from that one", rows["left_out"])
+    print_table("the same renders against the true animal in the left-out camera as audited", rows["true_left_out"])
+    print_table("in-between views against the truth render", rows["between"])
     if args.rows:
-        args.rows.write_text(json.dumps({"left_out": left_out, "between": between}))
+        facts = {"recording": args.recording, "realistic": args.realistic, "seed": args.seed}
+        args.rows.write_text(json.dumps(facts | {"cpu_s": arms.cpu_s, "fits": arms.fits} | rows))
     if args.pictures:
         write_pictures(args.pictures, pictures)
 

@@ -1,16 +1,15 @@
 """A chunk of frames fitted in batches, resumable frame by frame, with outliers refitted and failures named.
 
-An item folder holds `splat.npz` (Gaussians), `fit.json` (the fit's record with its cameras) and, if asked for,
-`splat.ply`. An item whose fit failed holds `fit.json` alone, and its index row says why.
+An item folder holds the fit's `splat.npz` and, of a field, `field.npz` (see `scene.py`), `fit.json` (its record with
+its cameras) and, if asked for, `splat.ply`. An item whose fit failed holds `fit.json` alone; its index row says why.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +31,12 @@ from mousefacelift.core.samples import (
 from mousefacelift.core.splat_files import write_ply
 from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.splats.config import FitConfig
-from mousefacelift.splats.fit import Fit, fit_frames
+from mousefacelift.splats.fit import fit_frames
 from mousefacelift.splats.frames import FrameViews, frame_views
-from mousefacelift.splats.start import carve_body, carve_frame, hull_start
+from mousefacelift.splats.methods import METHODS, more_tolerant
+from mousefacelift.splats.result import Fit
+from mousefacelift.splats.scene import SPLAT, Scene, read_scene, save_scene
+from mousefacelift.splats.start import carve_body, carve_frame
 from mousefacelift.splats.warm import warm_start
 
 OUTSIDE = 0.005  # share of a fit's alpha outside the dilated silhouettes that counts as none
@@ -48,6 +50,7 @@ def fit_chunk(
     limit: float,
     held_out: int | str | None = None,
     device: str = "cpu",
+    method: str = "gaussians",
 ) -> dict:
     """Fit every sample of a capture chunk and write the chunk of fits.
 
@@ -55,6 +58,7 @@ def fit_chunk(
         limit: error on its own cameras from which a fit is an outlier of the recording (`Trust.limit`); the same for
             all chunks, so that it matters neither how frames are cut into chunks nor in which order they are fitted.
         held_out: number or name of a camera that no fit may see (the evaluation's), or None.
+        method: one of `METHODS`.
     Raises:
         GateFailure: more than `config.max_failed` of the frames failed.
     """
@@ -68,13 +72,14 @@ def fit_chunk(
     key = config_hash(
         {
             "config": asdict(config),
+            "method": method,
             "seed": seed,
             "limit": limit,
             "held_out": held_out,
             "parents": parents,
         }
     )
-    fitter = ChunkFitter([path for _, path in items], config, seed, limit, held_out, device)
+    fitter = ChunkFitter([path for _, path in items], config, seed, limit, held_out, device, method)
     header = {
         "stage": "splats fit",
         "source": "splat",
@@ -115,9 +120,10 @@ class ChunkFitter:
         limit: float,
         held_out: int | str | None,
         device: str,
+        method: str,
     ):
         self.folders, self.config, self.seed, self.held_out, self.device = list(folders), config, seed, held_out, device
-        self.limit = limit
+        self.limit, self.method = limit, method
         self.ready: dict[Path, Fit | DataError] = {}
         self.warmth = 0  # fits since the last cold start, the one at work included
 
@@ -140,9 +146,7 @@ class ChunkFitter:
             record["failed"] = fit.diverged if fit is not None else how
             (folder / "fit.json").write_text(json.dumps(record, indent=1))
             return base | {"failed": record["failed"]}
-        fit.gaussians.save(folder / "splat.npz")
-        record["hash"] = hashlib.sha256((folder / "splat.npz").read_bytes()).hexdigest()[:32]
-        record["how"] = how
+        record |= {"hash": save_scene(fit.scene, folder), "how": how}
         if self.config.write_ply:
             write_ply(folder / "splat.ply", fit.gaussians)
         (folder / "fit.json").write_text(json.dumps(record, indent=1))
@@ -167,8 +171,11 @@ class ChunkFitter:
                 self.ready[path] = error
         for batch in sizes.values():
             frames = [frame for _, frame in batch]
-            starts = self._warm(frames[0], self.folders[start - 1] if start else None, done)
-            fits = fit_frames(frames, self.config, self._seed(frames[0]), self.device, starts)
+            seed = self._seed(frames[0])
+            if starts := self._warm(frames[0], self.folders[start - 1] if start else None, done):
+                fits = fit_frames(frames, self.config, seed, self.device, starts)
+            else:
+                fits = METHODS[self.method](frames, self.config, seed, self.device)
             self.ready |= {path: fit for (path, _), fit in zip(batch, fits, strict=True)}
 
     def _warm(self, frame: FrameViews, previous: Path | None, done: Path) -> list[Gaussians] | None:
@@ -176,24 +183,20 @@ class ChunkFitter:
         if self.config.start != "warm" or previous is None:
             return None
         before, record = done / previous.name, read_json(done / previous.name / "fit.json", {"warmth": int}, "fit")
-        if record["warmth"] >= self.config.cold_every or not (before / "splat.npz").exists():
+        if record["warmth"] >= self.config.cold_every or not (before / SPLAT).exists():
             return None
         self.warmth = record["warmth"] + 1
         hull = carve_body(frame, self.config.hull)
         rng = np.random.default_rng(self._seed(frame))
-        return [warm_start(Gaussians.read(before / "splat.npz"), frame, hull, rng)]
+        return [warm_start(Gaussians.read(before / SPLAT), frame, hull, rng)]
 
     def _settle(self, path: Path, fit: Fit) -> tuple[Fit, str]:
         """The fit, or a second, longer one from a fresh hull when the first is an outlier of the recording."""
         how = "first"
         if fit.diverged or fit.scores["error"] > self.limit:
             frame = self._load(path)
-            tolerant = replace(self.config.hull, tolerance=self.config.hull.tolerance + 1)
-            rng = np.random.default_rng(self._seed(frame) + 1)
-            start = hull_start(frame, carve_body(frame, tolerant), self.config.count, rng)
-            again = fit_frames(
-                [frame], self.config, self._seed(frame) + 1, self.device, [start], 2 * self.config.optimise.steps
-            )[0]
+            fit_again = METHODS[self.method]
+            again = fit_again([frame], more_tolerant(self.config), self._seed(frame) + 1, self.device)[0]
             if fit.diverged or (not again.diverged and _is_better(again.scores, fit.scores)):
                 fit, how = again, "refitted"
             if not fit.diverged and fit.scores["error"] > self.limit:
@@ -215,6 +218,7 @@ class ChunkFitter:
             "parents": [f["hash"] for f in kept],
             "cameras": [Camera.from_frame(f).to_frame(f["file_path"]) for f in kept],
             "held_out": self.held_out,
+            "method": self.method,
         }
         if fit is not None:
             corrections = None if fit.corrections is None else fit.corrections.tolist()
@@ -227,9 +231,10 @@ def _is_better(new: dict[str, float], old: dict[str, float]) -> bool:
     return new["error"] < old["error"] and new["outside"] <= max(old["outside"], OUTSIDE)
 
 
-def read_fit(folder: Path) -> tuple[Gaussians, dict, list[Camera]]:
-    """Gaussians, record and fitted cameras of an item folder."""
+def read_fit(folder: Path) -> tuple[Scene, dict, list[Camera]]:
+    """What was fitted, the record and the fitted cameras of an item folder."""
     record = read_json(Path(folder) / "fit.json", {"cameras": [dict], "parents": [str]}, "fit")
     with readable(Path(folder) / "fit.json", "fit"):
         cameras = [Camera.from_frame(frame) for frame in record["cameras"]]
-    return Gaussians.read(Path(folder) / "splat.npz"), record, cameras
+    method = record.get("method", "gaussians")  # which fits from before there were fields do not say
+    return read_scene(Path(folder), method), record, cameras

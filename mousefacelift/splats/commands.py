@@ -13,7 +13,7 @@ from mousefacelift.splats.config import SplatsConfig
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
-    fit = _command(subparsers, "fit", "capture chunk -> one splat per frame", run_fit)
+    fit = _command(subparsers, "fit", "capture chunk -> one splat or field per frame", run_fit)
     fit.add_argument("index", type=Path, metavar="INDEX.json", help="index of a chunk of real samples")
     fit.add_argument(
         "--trust", required=True, type=Path, metavar="TRUST.json", help="says which fits are outliers of the recording"
@@ -57,7 +57,9 @@ def run_fit(args: argparse.Namespace) -> None:
     from mousefacelift.splats.trust_calibration import read_trust
 
     limit = read_trust(args.trust).limit
-    document = fit_chunk(args.index, args.out, config.fit, read_seed(args), limit, read_held_out(args), device)
+    document = fit_chunk(
+        args.index, args.out, config.fit, read_seed(args), limit, read_held_out(args), device, config.method
+    )
     scores = [item["scores"] for item in document["items"] if item.get("scores")]
     mean = {name: sum(s[name] for s in scores) / len(scores) for name in scores[0]} if scores else {}
     print(

@@ -85,6 +85,45 @@ class CameraConfig:
 
 
 @section
+class FieldConfig:
+    """The radiance field of a frame (`splats.method: field`): a grid of `hull.grid` voxels around the rounded hull."""
+
+    steps: int = 150
+    """80 for a demo, 150 normal"""
+    rays: ClassVar[int] = 8192
+    """of the cameras, in a step"""
+    oversample: ClassVar[int] = 2
+    """rays per pixel and axis"""
+    reach: ClassVar[float] = 2.0
+    """voxels outside the hull that may fill"""
+    slope: ClassVar[float] = 2.0
+    """of the raw density at the start, per voxel into the body"""
+    offset: ClassVar[float] = 0.0
+    """raw density on the surface at the start"""
+    start_range: ClassVar[tuple[float, float]] = (-6.0, 4.0)
+    """of the raw density"""
+    alpha_weight: ClassVar[float] = 0.5
+    smooth_density: ClassVar[float] = 1e-2
+    """on the mean squared difference of raw densities between neighbouring voxels"""
+    bend_density: ClassVar[float] = 0.0
+    """on the mean squared second difference of raw densities"""
+    smooth_color: ClassVar[float] = 1.0
+    """the same of colours"""
+    solid_weight: ClassVar[float] = 0.5
+    """on half-covered pixels between the cameras"""
+    between_rays: ClassVar[int] = 2048
+    """between the cameras, in a step"""
+    between_views: ClassVar[int] = 24
+    """between the cameras that these are drawn from"""
+    between_from: ClassVar[float] = 0.2
+    """share of the steps without them"""
+    lr_density: ClassVar[float] = 0.2
+    lr_colors: ClassVar[float] = 0.0125
+    lr_decay: ClassVar[float] = 0.1
+    """of both rates by the last step"""
+
+
+@section
 class TrustConfig:
     """How trust is calibrated: frames fitted (as all are) without some of their cameras, judged on those."""
 
@@ -115,7 +154,7 @@ class NovelConfig:
 
 @section
 class FitConfig:
-    """One splat per frame."""
+    """One splat or field per frame."""
 
     size: int = 128
     """px; samples of another size are resized, cameras with them"""
@@ -124,8 +163,8 @@ class FitConfig:
     """
     batch: int = 4
     """frames fitted together; 32 to 64 on a GPU"""
-    start: Literal["hull", "warm"] = "hull"
-    """warm: each frame starts from the one before it (then batch must be 1)"""
+    start: Literal["hull", "warm", "field"] = "hull"
+    """of Gaussians; warm: from those of the frame before (batch must be 1), field: on the surface of a field"""
     cold_every: int = 50
     """warm start only: frames between fresh starts"""
     max_failed: float = 0.2
@@ -135,18 +174,25 @@ class FitConfig:
     hull: HullConfig = field(default_factory=HullConfig)
     optimise: OptimiseConfig = field(default_factory=OptimiseConfig)
     cameras: CameraConfig = field(default_factory=CameraConfig)
+    field: FieldConfig = field(default_factory=FieldConfig)
 
     def __post_init__(self) -> None:
         if self.start == "warm" and self.batch != 1:
             raise ValueError("start 'warm' fits frames one after the other and needs batch: 1")
-        if min(self.size, self.count, self.batch, self.optimise.steps) < 1:
-            raise ValueError("size, count, batch and optimise.steps must be positive")
+        if min(self.size, self.count, self.batch, self.optimise.steps, self.field.steps) < 1:
+            raise ValueError("size, count, batch, optimise.steps and field.steps must be positive")
 
 
 @section
 class SplatsConfig:
     """Section `splats`: the fits, how far they are trusted, and the views rendered from them."""
 
+    method: Literal["gaussians", "field"] = "gaussians"
+    """what is fitted to a frame: a Gaussian splat, or a voxel radiance field (keys `fit.field`)"""
     fit: FitConfig = field(default_factory=FitConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     novel: NovelConfig = field(default_factory=NovelConfig)
+
+    def __post_init__(self) -> None:
+        if self.method == "field" and (self.fit.start != "hull" or self.fit.cameras.refine):
+            raise ValueError("method 'field' starts on the hull and takes cameras as they are: start 'hull', no refine")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -24,33 +23,9 @@ from mousefacelift.splats.parameters import (
     set_rates,
     stack_parameters,
 )
-from mousefacelift.splats.score import score_views
+from mousefacelift.splats.result import Fit, score_fit, why_diverged
 from mousefacelift.splats.start import carve_body, hull_start
 from mousefacelift.splats.targets import Targets, fit_loss, make_targets
-
-DIVERGED_BY = 3.0  # times the held-out error at the start
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One fitted frame.
-
-    Attributes:
-        gaussians: [N], on the CPU, degree 0.
-        scores: of the views it was fitted to, see `score_views`; their means.
-        steps: steps taken.
-        diverged: why the fit is unusable, or None.
-        corrections: [V, 8] of the cameras, or None when they were taken as they are.
-        curve: mean loss every `check_every` steps.
-    """
-
-    name: str
-    gaussians: Gaussians
-    scores: dict[str, float]
-    steps: int
-    diverged: str | None = None
-    corrections: np.ndarray | None = None
-    curve: tuple[float, ...] = field(default=())
 
 
 def fit_frames(
@@ -221,10 +196,8 @@ class _Run:
                 continue
             if not finite[index]:
                 self.unusable[index] = f"NaN or infinite Gaussians at step {self.taken}"
-            elif error[index] > DIVERGED_BY * self.first_error[index] + 0.05:
-                self.unusable[index] = (
-                    f"error {error[index]:.3f} at step {self.taken}, {self.first_error[index]:.3f} at the start"
-                )
+            elif why := why_diverged(float(error[index]), float(self.first_error[index]), self.taken):
+                self.unusable[index] = why
         better = finite & (error < self.heldout.mean(self.best_blocks))
         for name, value in self.parameters.items():
             self.best[name][better] = value.detach()[better]
@@ -239,13 +212,6 @@ class _Run:
 
 
 def _finish(run: _Run, frame: FrameViews, index: int) -> Fit:
-    gaussians = run.result(index)
-    curve = tuple(float(losses[index]) for losses in run.curve)
+    curve = [float(losses[index]) for losses in run.curve]
     refined = run.corrections.detach().cpu().numpy().copy() if run.cameras.refine else None
-    if index in run.unusable:
-        return Fit(frame.name, gaussians, {}, run.taken, run.unusable[index], refined, curve)
-    scores = score_views(gaussians, frame, run.device, refined)
-    means = {name: float(np.mean(values)) for name, values in scores.items()}
-    if not all(np.isfinite(value) for value in means.values()):
-        return Fit(frame.name, gaussians, {}, run.taken, "NaN in the fitted Gaussians", refined, curve)
-    return Fit(frame.name, gaussians, means, run.taken, None, refined, curve)
+    return score_fit(frame, run.result(index), run.taken, run.unusable.get(index), curve, run.device, refined)

@@ -26,10 +26,10 @@ from mousefacelift.core.cameras import (
 )
 from mousefacelift.core.cameras import ring as ring_cameras
 from mousefacelift.core.files import write_bytes
-from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.records import ItemRow, SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.splats.config import NovelConfig
+from mousefacelift.splats.scene import Scene
 from mousefacelift.splats.score import render_views
 from mousefacelift.splats.trust import Trust
 
@@ -94,7 +94,7 @@ def _describe(camera: Camera, kind: str, cameras: Sequence[Camera]) -> PlannedVi
 
 def write_views(
     folder: Path,
-    gaussians: Gaussians,
+    scene: Scene,
     planned: Sequence[PlannedView],
     trust: Trust,
     fit: dict,
@@ -116,7 +116,7 @@ def write_views(
     if not chosen:
         reason = f"no view with an expected error of {config.max_error} or less"
         return ItemRow(0, fit["frame"], "refused", reason, details={"refused": refused}).to_row()
-    rgba, depth = render_views(gaussians, [view.camera for view, _, _ in chosen], device)
+    rgba, depth = render_views(scene, [view.camera for view, _, _ in chosen], device)
     views = tuple(
         View(rgba[index], view.camera, _view_facts(index, view, expected, trusted, fit["hash"], config.depth))
         for index, (view, expected, trusted) in enumerate(chosen)

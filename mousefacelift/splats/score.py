@@ -1,4 +1,4 @@
-"""How well Gaussians explain views: the numbers by which fits are compared, flagged and trusted."""
+"""How well a fit explains views: the numbers by which fits are compared, flagged and trusted."""
 
 from __future__ import annotations
 
@@ -7,33 +7,37 @@ import numpy as np
 import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import composite, mask_iou
 from mousefacelift.core.psnr import psnr_of_error
 from mousefacelift.core.render import render, straight_rgba
 from mousefacelift.splats import corrections as camera_corrections
 from mousefacelift.splats.frames import FrameViews
+from mousefacelift.splats.scene import Scene, render_scene
 
 WHITE = (1.0, 1.0, 1.0)
 DILATE = 0.02  # of the image width: how far outside the silhouette alpha may lie
 
 
 @torch.no_grad()
-def render_views(gaussians: Gaussians, cameras, device="cpu", corrections: np.ndarray | None = None):
-    """Straight-alpha rgba float32 [V, H, W, 4] and expected depth [V, H, W] (0 where there is nothing)."""
-    tensors = CameraTensors.from_cameras(list(cameras), device)
-    moved = gaussians.to(device)
-    if corrections is not None:
-        batch = CameraTensors(tensors.w2c[None], tensors.fxfycxcy[None], tensors.width, tensors.height)
-        one = moved.map(lambda tensor: tensor[None])
-        moved, tensors = camera_corrections.move_to_views(one, batch, torch.from_numpy(corrections).to(device))
-    rgba, depth = straight_rgba(render(moved, tensors))
+def render_views(scene: Scene, cameras, device="cpu", corrections: np.ndarray | None = None):
+    """Straight-alpha rgba float32 [V, H, W, 4] and expected depth [V, H, W] (0 where there is nothing).
+
+    Args:
+        corrections: [V, 8] of the cameras, learned with Gaussians.
+    """
+    tensors, moved = CameraTensors.from_cameras(list(cameras), device), scene.to(device)
+    if corrections is None:
+        return straight_rgba(render_scene(moved, tensors))
+    batch = CameraTensors(tensors.w2c[None], tensors.fxfycxcy[None], tensors.width, tensors.height)
+    one = moved.map(lambda tensor: tensor[None])
+    moved, single = camera_corrections.move_to_views(one, batch, torch.from_numpy(corrections).to(device))
+    rgba, depth = straight_rgba(render(moved, single))
     return rgba.reshape(len(cameras), *rgba.shape[-3:]), depth.reshape(len(cameras), *depth.shape[-2:])
 
 
-def score_views(gaussians: Gaussians, frame: FrameViews, device="cpu", corrections: np.ndarray | None = None):
-    """Scores [V] of the Gaussians rendered into the cameras of `frame`, see `compare_views`."""
-    rgba, _ = render_views(gaussians, frame.cameras, device, corrections)
+def score_views(scene: Scene, frame: FrameViews, device="cpu", corrections: np.ndarray | None = None):
+    """Scores [V] of the scene rendered into the cameras of `frame`, see `compare_views`."""
+    rgba, _ = render_views(scene, frame.cameras, device, corrections)
     return compare_views(rgba, frame.rgba)
 
 

@@ -57,21 +57,31 @@ def carve_body(frame: FrameViews, config: HullConfig) -> Hull:
 
 
 def hull_start(frame: FrameViews, hull: Hull, count: int, rng: np.random.Generator) -> Gaussians:
-    """`count` Gaussians on the shell of the hull: flat disks along it, jittered by a voxel, as wide as their spacing,
-    in visible colours.
+    """`count` Gaussians on the shell of the hull, see `shell_disks`, in visible colours."""
+    return shell_disks(hull, visible_colors(frame, hull, hull.surface_points()), count, rng)
+
+
+def shell_disks(hull: Hull, colors: np.ndarray, count: int, rng: np.random.Generator) -> Gaussians:
+    """`count` Gaussians on the shell of the hull: flat disks along it, jittered by a voxel, as wide as their spacing.
 
     Flat, because the cameras see a surface and not its thickness: what they do not correct stays thin, and is sharp at
     the rim of a view that no camera took.
+
+    Args:
+        colors: [P, 3] of `hull.surface_points()`.
     """
     shell = hull.surface_points()
     picked = rng.choice(len(shell), count, replace=count > len(shell))
     points = shell[picked] + rng.uniform(-0.5, 0.5, (count, 3)) * hull.voxel
-    colors = visible_colors(frame, hull, shell)[picked]
+    colors = colors[picked]
     spacing = cKDTree(points).query(points, k=min(4, count))[0][:, 1:] if count > 1 else np.full((1, 1), hull.voxel)
     scales = np.clip(np.sqrt((spacing**2).mean(1)), 0.2 * hull.voxel, None)
-    return _gaussians(
-        points, _facing(surface_normals(hull, points)), scales[:, None] * [1.0, 1.0, THICKNESS], START_OPACITY, colors
-    )
+    return disks(points, surface_normals(hull, points), scales, START_OPACITY, colors)
+
+
+def disks(points: np.ndarray, normals: np.ndarray, radii: np.ndarray, opacity: float, colors: np.ndarray) -> Gaussians:
+    """Flat Gaussians [P] across unit normals [P, 3], of standard deviations `radii` [P] and `THICKNESS` of them."""
+    return _gaussians(points, _facing(normals), radii[:, None] * [1.0, 1.0, THICKNESS], opacity, colors)
 
 
 def surface_normals(hull: Hull, points: np.ndarray) -> np.ndarray:

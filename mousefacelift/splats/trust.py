@@ -16,8 +16,9 @@ import numpy as np
 from mousefacelift.core.cameras import angle_between, azimuth_elevation
 from mousefacelift.errors import DataError
 from mousefacelift.splats.config import FitConfig
-from mousefacelift.splats.fit import fit_frames
 from mousefacelift.splats.frames import FrameViews
+from mousefacelift.splats.methods import METHODS
+from mousefacelift.splats.result import Fit
 from mousefacelift.splats.score import compare_views, render_views, score_views
 from mousefacelift.splats.start import carve_frame, hull_surface
 
@@ -83,7 +84,9 @@ def leave_out_sets(frame: FrameViews, pairs: bool) -> list[tuple[int, ...]]:
     return sets
 
 
-def held_out_rows(frame: FrameViews, config: FitConfig, pairs: bool, seed: int, device: str = "cpu") -> list[dict]:
+def held_out_rows(
+    frame: FrameViews, config: FitConfig, pairs: bool, seed: int, device: str = "cpu", method: str = "gaussians"
+) -> list[dict]:
     """One row per left-out camera: its angle to the rest, scores of the fit and of the visual hull on its image."""
     rows = []
     sets = leave_out_sets(frame, pairs)
@@ -91,17 +94,17 @@ def held_out_rows(frame: FrameViews, config: FitConfig, pairs: bool, seed: int, 
         same = [s for s in sets if len(s) == size]
         for first in range(0, len(same), max(1, config.batch)):
             group = same[first : first + max(1, config.batch)]
-            fits = fit_frames([frame.without(s) for s in group], config, seed, device)
+            fits = METHODS[method]([frame.without(s) for s in group], config, seed, device)
             for left_out, fit in zip(group, fits, strict=True):
                 rows += _rows(frame, left_out, fit, config, device)
     return rows
 
 
-def _rows(frame: FrameViews, left_out: tuple[int, ...], fit, config: FitConfig, device: str) -> list[dict]:
+def _rows(frame: FrameViews, left_out: tuple[int, ...], fit: Fit, config: FitConfig, device: str) -> list[dict]:
     rest = frame.without(left_out)
     if fit.diverged:
         return []
-    scores = score_views(fit.gaussians, frame.only(left_out), device)
+    scores = score_views(fit.scene, frame.only(left_out), device)
     baseline = None
     if len(left_out) == 1:
         hull, _ = render_views(hull_surface(rest, carve_frame(rest, config.hull)), [frame.cameras[left_out[0]]], device)

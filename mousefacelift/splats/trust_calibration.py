@@ -55,9 +55,8 @@ def _first_rows(
         try:
             sample = read_sample(Path(index).parent / name)
             views = seen_views([view.facts for view in sample.views], held_out, name)
-            return held_out_rows(
-                frame_views(name, sample, config.fit.size, views), config.fit, config.trust.pairs, seed, device
-            )
+            frame = frame_views(name, sample, config.fit.size, views)
+            return held_out_rows(frame, config.fit, config.trust.pairs, seed, device, config.method)
         except DataError as error:
             refused.append(error)
     raise refused[0]

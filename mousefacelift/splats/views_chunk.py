@@ -45,8 +45,8 @@ def render_chunk(
     plan = plan_ring if kind == "ring" else plan_views
 
     def make(name: str, folder: Path, target: Path) -> dict:
-        gaussians, record, cameras = read_fit(folder)
-        return write_views(target, gaussians, plan(cameras, config), trust, record, config, device)
+        scene, record, cameras = read_fit(folder)
+        return write_views(target, scene, plan(cameras, config), trust, record, config, device)
 
     named = [(item["name"], Path(fits).parent / item["name"]) for item in items]
     fits_folder = relative_path(Path(fits).parent, chunk_folder(out))

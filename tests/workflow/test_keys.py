@@ -65,8 +65,8 @@ READ_BY = {  # the longest name that a key begins with decides
     "distill.gate.frames": {"learn_gate"},
     "distill.gate.voxels": {"learn_gate", "distill_views"},
     "distill.recordings": set(),  # decides whose chunks the generator and the gate are given
+    "splats.method": FITS,
     "splats.fit": FITS,
-    "splats.fit.start": {"fit_splats"},
     "splats.fit.cold_every": {"fit_splats"},
     "splats.fit.max_failed": {"fit_splats"},
     "splats.fit.write_ply": {"fit_splats"},

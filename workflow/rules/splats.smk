@@ -1,4 +1,4 @@
-# One Gaussian splat per frame, and the views that no camera filmed.
+# One Gaussian splat or radiance field per frame, and the views that no camera filmed.
 
 
 rule fit_splats:
@@ -19,7 +19,7 @@ rule fit_splats:
         mem_mb=3000,
         runtime=240,
     params:
-        **stage("seed splats.fit dataset.splits.held_out_camera", "splats.chunk"),
+        **stage("seed splats.{method,fit} dataset.splits.held_out_camera", "splats.chunk"),
     shell:
         "python -m mousefacelift splats fit {input.index:q} --trust {input.trust:q} --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
@@ -42,7 +42,8 @@ rule calibrate_trust:
         runtime=120,
     params:
         **stage(
-            "seed splats.fit.{size,count,batch,hull,optimise,cameras} splats.trust dataset.splits.held_out_camera",
+            "seed splats.method splats.fit.{size,count,batch,start,hull,optimise,cameras,field} splats.trust"
+            " dataset.splits.held_out_camera",
             "splats.trust_calibration",
         ),
     shell:

@@ -1,0 +1,158 @@
+"""Fit a voxel radiance field to each of B frames: random rays of all views in every step, one Adam over the voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mousefacelift.core.camera_tensors import CameraTensors
+from mousefacelift.core.field import EMPTY, Field, Rays, march, pixel_rays
+from mousefacelift.core.field.smooth import count_pairs, smoothness
+from mousefacelift.splats.between import between_cameras
+from mousefacelift.splats.config import FitConfig, OptimiseConfig
+from mousefacelift.splats.field_start import start_field
+from mousefacelift.splats.frames import FrameViews, crop_together
+from mousefacelift.splats.result import Fit, score_fit, why_diverged
+from mousefacelift.splats.start import carve_body
+from mousefacelift.splats.targets import Targets, make_targets
+
+FULL = 12.0  # raw density, against runaway
+
+
+def fit_fields(frames: Sequence[FrameViews], config: FitConfig, seed: int, device: str = "cpu") -> list[Fit]:
+    """Fit every frame by itself; one that diverges is reported in its `diverged`.
+
+    Args:
+        seed: decides rays, backgrounds and the held-out pixels.
+    Raises:
+        DataError: the views of a frame see no common volume.
+    """
+    return [_fit_one(frame, config, seed, device) for frame in frames]
+
+
+def _fit_one(frame: FrameViews, config: FitConfig, seed: int, device: str) -> Fit:
+    rng = np.random.default_rng(seed)
+    start = start_field(frame, carve_body(frame, config.hull), config.field)
+    run = _Run(start, crop_together([frame])[0], config, rng, seed, device)
+    why = run.go()
+    return score_fit(frame, run.field().to("cpu"), config.field.steps, why, run.curve, device)
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """P pixels, `fine` rays each, and what these should see in the mean: rgb [P, 3] multiplied by alpha [P]."""
+
+    rays: Rays
+    rgb: torch.Tensor
+    alpha: torch.Tensor
+    fine: int
+
+    @classmethod
+    def of(cls, rays: Rays, targets: Targets, chosen: torch.Tensor, fine: int, device: str) -> _Pixels:
+        rgb, alpha = targets.rgb.reshape(-1, 3)[chosen], targets.alpha.reshape(-1)[chosen]
+        return cls(rays.select(chosen.repeat_interleave(fine)).to(device), rgb.to(device), alpha.to(device), fine)
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+    def select(self, chosen: torch.Tensor) -> _Pixels:
+        of_them = (chosen[:, None] * self.fine + torch.arange(self.fine, device=chosen.device)).reshape(-1)
+        return _Pixels(self.rays.select(of_them), self.rgb[chosen], self.alpha[chosen], self.fine)
+
+    def march(self, field: Field) -> tuple[torch.Tensor, torch.Tensor]:
+        """rgb [P, 3] over black and alpha [P] that the pixels show of a field."""
+        seen = march(field, self.rays)
+        return seen.rgb.unflatten(0, (-1, self.fine)).mean(1), seen.alpha.unflatten(0, (-1, self.fine)).mean(1)
+
+
+class _Run:
+    """The state of one fit."""
+
+    def __init__(self, start: Field, cut: FrameViews, fit: FitConfig, rng, seed: int, device: str):
+        config = fit.field
+        self.start, self.config, self.device = start, config, device
+        self.random = torch.Generator().manual_seed(seed)
+        targets = make_targets([cut], fit.optimise.heldout, rng)
+        fine = config.oversample**2
+        rays = pixel_rays(start, CameraTensors.from_cameras(cut.cameras), config.oversample)
+        hit, keep = (rays.count > 0).reshape(-1, fine).any(1), targets.keep.reshape(-1) > 0
+        self.seen, self.unseen = (_Pixels.of(rays, targets, hit & kept, fine, device) for kept in (keep, ~keep))
+        self.between = self._between(targets.cameras) if config.between_rays else None
+        self.active = torch.from_numpy(start.active).to(device)[..., None]
+        values = start.values.to(device)
+        self.density = values[..., :1].clone().requires_grad_()
+        self.color = values[..., 1:].clone().requires_grad_()
+        self.optimiser = torch.optim.Adam(
+            [{"params": [self.density], "lr": 0.0}, {"params": [self.color], "lr": 0.0}], eps=1e-15, fused=True
+        )
+        pairs = max(1, count_pairs(start.active))
+        self.pairs = pairs
+        self.curve: list[float] = []
+        self.smooth = torch.tensor([config.smooth_density] + 3 * [config.smooth_color / 3]) / pairs
+
+    def _between(self, cameras: CameraTensors) -> Rays:
+        center = torch.tensor(self.start.origin + 0.5 * self.start.voxel * np.array(self.start.active.shape))
+        made = between_cameras(cameras, center.float()[None], self.config.between_views, self.random)
+        rays = pixel_rays(self.start, CameraTensors(made.w2c[0], made.fxfycxcy[0], made.width, made.height))
+        return rays.select(rays.count > 0).to(self.device)
+
+    def go(self) -> str | None:
+        """Take all steps; returns why the result is unusable, or None."""
+        first, every = self._error(), OptimiseConfig.check_every
+        for step in range(self.config.steps):
+            loss = self.step(step)
+            if (step + 1) % every == 0 or step + 1 == self.config.steps:
+                self.curve.append(loss)
+                error = self._error()
+                if not np.isfinite(error):
+                    return f"NaN or infinite densities or colours at step {step + 1}"
+                if why := why_diverged(error, first, step + 1):
+                    return why
+        return None
+
+    @torch.no_grad()
+    def _error(self) -> float:
+        """Mean absolute error over black on the pixels that no step sees (on all, if none is held out)."""
+        pixels = self.unseen if len(self.unseen) else self.seen
+        return float((pixels.march(self.field())[0] - pixels.rgb).abs().mean())
+
+    def step(self, step: int) -> float:
+        progress = step / max(1, self.config.steps - 1)
+        for group, rate in zip(self.optimiser.param_groups, (self.config.lr_density, self.config.lr_colors)):
+            group["lr"] = rate * self.config.lr_decay**progress
+        values = torch.cat([self.density.detach(), self.color.detach()], -1).requires_grad_()
+        field = self.start.with_values(values)
+        loss = self._loss(field, progress)
+        loss.backward()
+        gradient = values.grad + smoothness(field, self.smooth)
+        if self.config.bend_density > 0:
+            bent = smoothness(field, torch.tensor([self.config.bend_density, 0, 0, 0]))
+            gradient += smoothness(field.with_values(bent), torch.tensor([0.5, 0, 0, 0]) / self.pairs)
+        gradient *= self.active
+        self.density.grad, self.color.grad = (g.contiguous() for g in gradient.split([1, 3], -1))
+        self.optimiser.step()
+        with torch.no_grad():
+            self.density.clamp_(EMPTY, FULL)
+            self.color.clamp_(0, 1)
+        return float(loss.detach())
+
+    def _loss(self, field: Field, progress: float) -> torch.Tensor:
+        pixels = self.seen.select(self._draw(len(self.seen), self.config.rays // self.seen.fine))
+        background = torch.rand(len(pixels), 3, generator=self.random).to(self.device)
+        rgb, alpha = pixels.march(field)
+        difference = rgb - pixels.rgb + (pixels.alpha - alpha)[:, None] * background
+        loss = difference.abs().mean() + self.config.alpha_weight * (alpha - pixels.alpha).abs().mean()
+        if self.between is not None and progress >= self.config.between_from:
+            other = march(field, self.between.select(self._draw(len(self.between), self.config.between_rays)))
+            loss = loss + self.config.solid_weight * (other.alpha * (1 - other.alpha)).mean()
+        return loss
+
+    def _draw(self, total: int, wanted: int) -> torch.Tensor:
+        return torch.randint(total, (min(wanted, total),), generator=self.random).to(self.device)
+
+    def field(self) -> Field:
+        """The state so far, on the fit's device."""
+        return self.start.with_values(torch.cat([self.density.detach(), self.color.detach()], -1))
