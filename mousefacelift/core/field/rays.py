@@ -58,7 +58,8 @@ def pixel_rays(field: Field, cameras: CameraTensors, oversample: int = 1) -> Ray
     directions = STEP * (local @ w2c[:, :3, :3]) / length[..., None]
     centers = (cameras.centers.detach().cpu().double() - torch.from_numpy(field.origin)) / field.voxel - 0.5
     origins = centers[:, None].expand_as(directions)
-    return _trimmed(field, *(t.reshape(-1, 3) for t in (origins, directions)), STEP * field.voxel / length.reshape(-1))
+    reach = STEP * field.voxel / length.reshape(-1)
+    return _trimmed(field, origins.reshape(-1, 3), directions.reshape(-1, 3), reach)
 
 
 def _trimmed(field: Field, origins: torch.Tensor, directions: torch.Tensor, reach: torch.Tensor) -> Rays:
