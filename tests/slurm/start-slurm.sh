@@ -12,7 +12,6 @@ DIR=${SLURM_TEST_DIR:-${TMPDIR:-/tmp}/slurm-test}
 GPUS=${SLURM_TEST_GPUS:-2}          # fake GPUs on the node
 CPUS=${SLURM_TEST_CPUS:-8}          # CPUs that SLURM believes in (config_overrides)
 MEM=${SLURM_TEST_MEM:-16000}        # MB that SLURM believes in
-BASE=${SLURM_TEST_PORT:-16817}      # slurmctld; +1 slurmd, +10..+200 srun
 HERE=$(cd "$(dirname "$0")" && pwd)
 HOST=$(hostname -s)
 t0=$(date +%s.%N)
@@ -24,11 +23,21 @@ for b in slurmctld slurmd munged sinfo; do
 done
 # SLURM resolves node and controller by name: the name must be loopback, here.
 getent ahostsv4 "$HOST" | grep -q '^127\.' || {
-  if [ -w /etc/hosts ]; then echo "127.0.0.1 $HOST" >>/etc/hosts; else
+  if [ -w /etc/hosts ]; then echo "127.0.0.1 $HOST # $DIR" >>/etc/hosts; else
     echo "start-slurm.sh: $HOST does not resolve to 127.x" >&2; exit 2; fi; }
 
 mkdir -p "$DIR"/{etc,run,log,state,spool,dev}
 chmod 755 "$DIR" "$DIR"/{etc,run,log,dev}
+
+# Ports: BASE slurmctld, +1 slurmd, +10..+200 srun; the first free ones, kept for a restart.
+if [ ! -s "$DIR/port" ]; then
+  BASE=16817
+  while (exec 3<>"/dev/tcp/127.0.0.1/$BASE") 2>/dev/null || (exec 3<>"/dev/tcp/127.0.0.1/$((BASE+1))") 2>/dev/null; do
+    BASE=$((BASE+300)); [ $BASE -lt 30000 ] || { echo "start-slurm.sh: no free ports" >&2; exit 2; }
+  done
+  echo $BASE >"$DIR/port"
+fi
+BASE=$(cat "$DIR/port")
 
 alive() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
 
@@ -38,7 +47,7 @@ if ! alive "$DIR/run/munged.pid"; then
   [ -s "$DIR/etc/munge.key" ] || (umask 077; head -c 128 /dev/urandom >"$DIR/etc/munge.key")
   munged --force --key-file="$DIR/etc/munge.key" --socket="$DIR/run/munge.socket" \
     --pid-file="$DIR/run/munged.pid" --log-file="$DIR/log/munged.log" \
-    --seed-file="$DIR/state/munged.seed" --num-threads=2 --origin=127.0.0.1 2>>"$DIR/log/munged.err"
+    --seed-file="$DIR/state/munged.seed" --num-threads=2 --origin=127.0.0.1 >>"$DIR/log/munged.err" 2>&1
 fi
 
 # --- fake GPUs: SLURM wants character devices whose names end in the index, and never opens

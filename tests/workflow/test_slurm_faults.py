@@ -1,6 +1,6 @@
 """What goes wrong on clusters, on a real one-node SLURM: every fault ends in the same result, finished items are kept.
 
-See test_slurm.py for what it needs.
+See test_slurm.py for what it needs. CI runs those that are not marked slow.
 """
 
 import os
@@ -8,12 +8,12 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-from .test_slurm import QUICK, ROOT, SCRIPTS, cluster  # noqa: F401 - a fixture
+from .conftest import start_cluster
+from .test_slurm import ROOT, SNAKEMAKE
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
 ITEMS = 12
@@ -41,7 +41,7 @@ with one_writer(out):
 """
 
 
-def start(env, folder, seconds=1.0, megabytes=0, runtime=5, mem_mb=300):
+def start(env, folder, seconds=1.0, megabytes=0, runtime=5, mem_mb=800):
     """Snakemake with one chunk job of twelve items, running."""
     (folder / "job.py").write_text(JOB.replace("ITEMS", str(ITEMS)))
     (folder / "Snakefile").write_text(f"""
@@ -54,8 +54,7 @@ rule chunk:
     resources: mem_mb={mem_mb}, runtime={runtime}
     shell: "python {folder}/job.py {{output}} {folder}/made.txt {seconds} {megabytes}"
 """)
-    command = [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "workflow/profiles/slurm")]
-    command += ["--directory", str(folder), "-s", str(folder / "Snakefile"), *QUICK]
+    command = [*SNAKEMAKE, "--directory", str(folder), "-s", str(folder / "Snakefile")]
     with open(folder / "run.log", "a") as log:
         return subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
 
@@ -76,7 +75,7 @@ def check_result(folder, again=1):
     assert [(folder / f"chunk/{i:03d}/value.txt").read_text() for i in range(ITEMS)] == [str(i) for i in range(ITEMS)]
 
 
-def test_a_cancelled_job_is_sent_again_and_keeps_its_items(cluster, tmp_path):  # noqa: F811
+def test_a_cancelled_job_is_sent_again_and_keeps_its_items(cluster, tmp_path):
     run = start(cluster, tmp_path)
     (job,) = wait_for(tmp_path, 4)
     subprocess.run(["scancel", job], env=cluster, check=True)
@@ -85,32 +84,35 @@ def test_a_cancelled_job_is_sent_again_and_keeps_its_items(cluster, tmp_path):  
     assert "Trying to restart job" in (tmp_path / "run.log").read_text()
 
 
-def test_a_job_over_its_time_goes_on_in_the_next_try(cluster, tmp_path):  # noqa: F811
+@pytest.mark.slow
+def test_a_job_over_its_time_goes_on_in_the_next_try(cluster, tmp_path):
     run = start(cluster, tmp_path, seconds=10.0, runtime=1)
     assert run.wait() == 0, (tmp_path / "run.log").read_text()[-3000:]
     check_result(tmp_path, again=2)
     assert "Trying to restart job" in (tmp_path / "run.log").read_text()
 
 
-def test_a_job_over_its_memory_is_killed_and_sent_again(cluster, tmp_path):  # noqa: F811
-    run = start(cluster, tmp_path, seconds=2.0, megabytes=700)  # the second try needs less, as another node might
+@pytest.mark.slow
+def test_a_job_over_its_memory_is_killed_and_sent_again(cluster, tmp_path):
+    run = start(cluster, tmp_path, seconds=2.0, megabytes=1500)  # the second try needs less, as another node might
     assert run.wait() == 0, (tmp_path / "run.log").read_text()[-3000:]
     check_result(tmp_path)
     assert "Trying to restart job" in (tmp_path / "run.log").read_text()
 
 
-def test_a_restarted_controller_changes_nothing(cluster, tmp_path):  # noqa: F811
+def test_a_restarted_controller_changes_nothing(cluster, tmp_path):
     run = start(cluster, tmp_path, seconds=2.0)
     wait_for(tmp_path, 3)
     pid = int((ROOT / os.path.join(cluster["SLURM_TEST_DIR"], "run/slurmctld.pid")).read_text())
     os.kill(pid, signal.SIGKILL)
     time.sleep(3)
-    subprocess.run(["bash", str(SCRIPTS / "start-slurm.sh")], env=cluster, check=True, capture_output=True)
+    start_cluster(cluster)
     assert run.wait() == 0, (tmp_path / "run.log").read_text()[-3000:]
     check_result(tmp_path, again=0)
 
 
-def test_jobs_of_a_killed_snakemake_go_on_and_never_meet_a_second_writer(cluster, tmp_path):  # noqa: F811
+@pytest.mark.slow
+def test_jobs_of_a_killed_snakemake_go_on_and_never_meet_a_second_writer(cluster, tmp_path):
     run = start(cluster, tmp_path, seconds=2.0)
     wait_for(tmp_path, 3)
     os.killpg(run.pid, signal.SIGKILL)
@@ -125,7 +127,8 @@ def test_jobs_of_a_killed_snakemake_go_on_and_never_meet_a_second_writer(cluster
     )
 
 
-def test_a_lost_node_costs_the_item_at_work(cluster, tmp_path):  # noqa: F811
+@pytest.mark.slow
+def test_a_lost_node_costs_the_item_at_work(cluster, tmp_path):
     run = start(cluster, tmp_path)
     wait_for(tmp_path, 4)
     node = subprocess.run(["sinfo", "-h", "-o", "%n"], env=cluster, capture_output=True, text=True).stdout.split()[0]
