@@ -10,8 +10,8 @@ demo: $(VENV)/.installed
 
 install: $(VENV)/.installed
 
-test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.installed-dev # one thread a process: threads that share a core spend it waiting for each other
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -15,7 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+import matplotlib.pyplot  # noqa: F401 - what a training imports on its way, imported once for all forks
 import torch
+import torch._dynamo
 
 from mousefacelift.dataset.config import LoaderConfig
 from mousefacelift.errors import DataError

@@ -17,6 +17,9 @@ from mousefacelift.errors import ConfigError
 from mousefacelift.lrm.config import LaunchConfig
 from mousefacelift.lrm.launch import allocated_hosts, launch_command
 from mousefacelift.workflow import training_resources
+from tests.warm import run_warm
+
+from .forked_ranks import IMPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -87,6 +90,12 @@ def start(command, **env):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ | env)
 
 
+def forked(processes, arguments):
+    """The command in so many ranks of one thread, which a warm process forks."""
+    done = run_warm("tests.lrm.forked_ranks:main", ["", str(processes), *arguments], IMPORTS, 300)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 def two_ranks(notes, arguments, **env):
     """Two processes by the launcher's own torchrun, each noting what it did: (finished process, notes of both)."""
     notes.mkdir(exist_ok=True)
@@ -97,14 +106,7 @@ def two_ranks(notes, arguments, **env):
 
 def test_two_processes_share_a_step_and_learn_what_one_learns(toy_dataset, tmp_path):
     """The optimiser sees the same global batch of two samples, so weights and logged losses agree but for rounding."""
-    one = start(
-        [
-            sys.executable,
-            "-m",
-            "mousefacelift",
-            *train_arguments(toy_dataset, tmp_path / "one", optimizer={"accumulate": 2}),
-        ]
-    )
+    one = forked(1, train_arguments(toy_dataset, tmp_path / "one", optimizer={"accumulate": 2}))
     assert one.returncode == 0, one.stderr
     two, ranks = two_ranks(
         tmp_path / "notes", train_arguments(toy_dataset, tmp_path / "two", optimizer={"accumulate": 1})
@@ -157,12 +159,12 @@ def test_a_gate_that_stops_several_processes_keeps_its_exit_code(toy_dataset, tm
 
 def run_of(dataset, out, processes, batch, accumulate):
     settings = {"optimizer": {"batch": batch, "accumulate": accumulate}, "launch": {"cpu_processes": processes}}
-    return [sys.executable, "-m", "mousefacelift", *train_arguments(dataset, out, **settings)]
+    return forked(processes, train_arguments(dataset, out, **settings))
 
 
 def stopped_at_step_3(toy_dataset, tmp_path, processes, batch, accumulate):
     """A run whose newest checkpoint is that of step 3, as after a kill."""
-    done = start(run_of(toy_dataset, tmp_path, processes, batch, accumulate), OMP_NUM_THREADS="1")
+    done = run_of(toy_dataset, tmp_path, processes, batch, accumulate)
     assert done.returncode == 0, done.stderr
     whole = load_file(tmp_path / "model.safetensors")
     shutil.rmtree(tmp_path / "checkpoints/step_00000005")
@@ -174,7 +176,7 @@ def test_a_run_goes_on_bit_for_bit_on_another_number_of_processes(toy_dataset, t
     whole = stopped_at_step_3(toy_dataset, tmp_path / "run", 1, 1, 4)
     shutil.copytree(tmp_path / "run", tmp_path / "again")
     for out, processes, accumulate in (("run", 2, 2), ("again", 4, 1)):
-        done = start(run_of(toy_dataset, tmp_path / out, processes, 1, accumulate), OMP_NUM_THREADS="1")
+        done = run_of(toy_dataset, tmp_path / out, processes, 1, accumulate)
         assert done.returncode == 0 and "resumed at step" in done.stderr, done.stderr
         got = load_file(tmp_path / out / "model.safetensors")
         assert [name for name in whole if not torch.equal(whole[name], got[name])] == []
@@ -184,7 +186,7 @@ def test_a_run_with_another_global_batch_stops_and_never_starts_anew(toy_dataset
     stopped_at_step_3(toy_dataset, tmp_path / "run", 1, 1, 2)
     before = sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir())
     for batch, accumulate in ((1, 2), (2, 1)):
-        done = start(run_of(toy_dataset, tmp_path / "run", 2, batch, accumulate))
+        done = run_of(toy_dataset, tmp_path / "run", 2, batch, accumulate)
         assert done.returncode == 2 and "steps of another size" in done.stderr, done.stderr
         assert "4 samples a step on 2 processes" in done.stderr
     assert sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir()) == before
