@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from mousefacelift.dataset.config import check_arm_name
+from mousefacelift.dataset.config import check_arm_model, check_arm_name
 from mousefacelift.errors import CalibrationError, ConfigError, DataError
 
 
@@ -73,6 +73,7 @@ def check_plan(config: dict) -> None:
         raise ConfigError("config key 'recordings' is empty", expected="one recording or more", hint="mend config.yaml")
     for arm in (*config["arms"], *config["sweep"]):
         check_arm_name(arm)
+        check_arm_model(arm, config["train"]["model"], config["train"]["preset"], config["train"]["init"])
     if not config["arms"]:
         raise ConfigError("config key 'arms' is empty", expected="one arm or more", hint='arms: ["80-20"]')
     strangers = [name for name in config["distill"]["recordings"] if name not in config["recordings"]]

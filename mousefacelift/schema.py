@@ -137,7 +137,8 @@ class PipelineConfig:
     embed: EmbedConfig = field(default_factory=EmbedConfig)
     """every frame as a heading-free vector; only `snakemake embed` runs it"""
     arms: tuple[str, ...] = ("80-20",)
-    """trained by default: objects-mouse shares, real-only, distilled-only, splat-only, no-synthetic, distortion-only"""
+    """trained by default: objects-mouse shares, real-only, distilled-only, splat-only, no-synthetic, distortion-only;
+    80-20.lgm is the arm 80-20 of another reconstructor than train.model"""
     sweep: tuple[str, ...] = ("90-10", "80-20", "70-30")
     """trained by `snakemake sweep`"""
     sweep_seeds: tuple[int, ...] = (0, 1, 2)

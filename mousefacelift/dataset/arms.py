@@ -2,7 +2,7 @@
 
 An arm's name is `OBJECTS-MOUSE` in percent (`80-20`) or one of the controls: `real-only`, `distilled-only`,
 `splat-only`, `no-synthetic` (objects and real mice), `distortion-only` (objects and real mice, with distorted inputs in
-place of synthetic mice).
+place of synthetic mice). `80-20.lgm` is the same mixture for another reconstructor.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mousefacelift.core.sources import MOUSE_SOURCES, SOURCES
-from mousefacelift.dataset.config import ONLY, ArmConfig, MixtureConfig, arm_percentages
+from mousefacelift.dataset.config import ONLY, ArmConfig, MixtureConfig, arm_percentages, split_arm
 from mousefacelift.errors import ConfigError
 
 DEFAULTS = MixtureConfig()
@@ -22,12 +22,13 @@ def parse_arm(name: str, mixture: MixtureConfig = DEFAULTS) -> ArmConfig:
     Raises:
         ConfigError: an unknown control, or percentages that do not sum to 100.
     """
-    if name in ONLY:
-        return ArmConfig(name, {name.removesuffix("-only"): 1.0}, curriculum=False)
-    if name in ("no-synthetic", "distortion-only"):
+    data, _ = split_arm(name)
+    if data in ONLY:
+        return ArmConfig(name, {data.removesuffix("-only"): 1.0}, curriculum=False)
+    if data in ("no-synthetic", "distortion-only"):
         objects = arm_percentages(mixture.reference_arm)[0]
-        return ArmConfig(name, _shares(objects, {"real": 1.0}, mixture), distortion=name == "distortion-only")
-    objects = arm_percentages(name)[0]
+        return ArmConfig(name, _shares(objects, {"real": 1.0}, mixture), distortion=data == "distortion-only")
+    objects = arm_percentages(data)[0]
     divided = {source: getattr(mixture.mouse, source) for source in MOUSE_SOURCES}
     return ArmConfig(name, _shares(objects, divided, mixture), curriculum=0.0 < objects < 1.0)
 

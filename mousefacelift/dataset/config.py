@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from mousefacelift.config import section
+from mousefacelift.core.reconstructors import PRESET_NAMES
 from mousefacelift.core.sources import MOUSE_SOURCES
 from mousefacelift.errors import ConfigError
 
@@ -161,10 +162,41 @@ def arm_percentages(name: str) -> tuple[float, float]:
     return objects, mouse
 
 
+def split_arm(name: str) -> tuple[str, str]:
+    """The mixture that an arm trains on and the reconstructor that it trains: ("80-20", "lgm") of `80-20.lgm`; without
+    a dot the configured reconstructor, ""."""
+    mixture, _, model = name.partition(".")
+    return mixture, model
+
+
 def check_arm_name(name: str) -> None:
     """Raise ConfigError unless `name` is an arm's."""
-    if name not in CONTROL_ARMS:
-        arm_percentages(name)
+    mixture, _ = split_arm(name)
+    if mixture not in CONTROL_ARMS:
+        arm_percentages(mixture)
+
+
+def check_arm_model(arm: str, configured: str, preset: str, init: str) -> None:
+    """Raise ConfigError unless the reconstructor that an arm's name asks for can be trained with `train.preset` and
+    `train.init`."""
+    _, model = split_arm(arm)
+    if not model:
+        return
+    if model not in PRESET_NAMES:
+        raise ConfigError(
+            f"arm '{arm}' names a reconstructor that there is not", got=model, expected=", ".join(PRESET_NAMES)
+        )
+    if init and model != configured:
+        raise ConfigError(
+            f"arm '{arm}' cannot start from 'train.init', which is for {configured}",
+            got=init,
+            hint='train.init: "", or an arm without another reconstructor',
+        )
+    if preset not in PRESET_NAMES[model]:
+        raise ConfigError(
+            f"arm '{arm}' has no sizes called '{preset}' ('train.preset')",
+            expected=f"one of {', '.join(PRESET_NAMES[model])}, which {model} has",
+        )
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ def add_commands(subparsers) -> None:
 
 
 def _add_run_arguments(parser) -> None:
-    parser.add_argument("--arm", required=True, help="OBJECTS-MOUSE such as 80-20, or a control such as real-only")
+    parser.add_argument(
+        "--arm", required=True, help="OBJECTS-MOUSE such as 80-20, or a control such as real-only; 80-20.lgm trains LGM"
+    )
     parser.add_argument("--dataset", type=Path, required=True, help="folder of a verified dataset")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, default=None, help="of this run, in place of the configuration's")
@@ -48,14 +50,14 @@ def _add_run_arguments(parser) -> None:
 
 def _request(args):
     from mousefacelift.dataset.config import LoaderConfig, MixtureConfig
-    from mousefacelift.lrm.config import TrainConfig
+    from mousefacelift.lrm.config import TrainConfig, train_config_of
     from mousefacelift.lrm.run import TrainRequest
 
     return TrainRequest(
         args.arm,
         args.dataset,
         args.out,
-        read_config(args, TrainConfig, "train"),
+        train_config_of(args.arm, read_config(args, TrainConfig, "train")),
         read_config(args, MixtureConfig, "mixture"),
         read_config(args, LoaderConfig, "loader"),
         read_seed(args) if args.seed is None else args.seed,

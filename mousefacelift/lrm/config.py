@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import ClassVar, Literal
+from dataclasses import field, replace
+from typing import Any, ClassVar, Literal, cast
 
 from mousefacelift.config import require_at_least, section
 from mousefacelift.core.sources import SOURCES
+from mousefacelift.dataset.config import check_arm_model, split_arm
 
 
 @section
@@ -148,6 +149,17 @@ class TrainConfig:
             self, 1, "steps", "validate_every", "validation_frames", "save_every", "log_every", "lora_rank"
         )
         require_at_least(self, 0, "keep_last", "workers")
+
+
+def train_config_of(arm: str, config: TrainConfig) -> TrainConfig:
+    """`config` with the reconstructor that the arm's name asks for (`80-20.lgm`).
+
+    Raises:
+        ConfigError: there is no such reconstructor, it has no such preset, or `init` holds weights of another kind.
+    """
+    _, model = split_arm(arm)
+    check_arm_model(arm, config.model, config.preset, config.init)
+    return replace(config, model=cast(Any, model)) if model else config
 
 
 @section

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,12 @@ def test_a_step_shows_no_more_inputs_than_its_samples_have():
 
 def test_80_20_is_eighty_ten_five_five():
     assert parse_arm("80-20").shares == pytest.approx({"object": 0.8, "real": 0.1, "distilled": 0.05, "splat": 0.05})
+
+
+def test_an_arm_of_another_reconstructor_is_the_same_mixture():
+    for name in ("80-20", "real-only", "no-synthetic"):
+        plain, other = parse_arm(name), parse_arm(f"{name}.lgm")
+        assert other == replace(plain, name=f"{name}.lgm")
 
 
 def test_sources_ten_times_larger_change_nothing():

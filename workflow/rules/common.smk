@@ -56,7 +56,7 @@ wildcard_constraints:
     recording="|".join(map(re.escape, RECORDINGS)),
     scan="|".join(map(re.escape, SCANS)) or "none",
     chunk=r"\d{6}-\d{6}",
-    run=r"[A-Za-z0-9-]+(\.seed\d+)?",
+    run=r"[A-Za-z0-9-]+(\.[a-z]+)?(\.seed\d+)?",
 
 
 def stage(keys, modules, recording=""):

@@ -8,12 +8,14 @@ import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit, rays
+from mousefacelift.core.reconstructors import PRESET_NAMES
 from mousefacelift.core.render import render
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
+from mousefacelift.lrm.config import TrainConfig, train_config_of
 from mousefacelift.lrm.lgm.model import LGM, PRESETS, LGMConfig
 from mousefacelift.lrm.lgm.world import pluecker, world_of, zoomed
-from mousefacelift.lrm.models import build
+from mousefacelift.lrm.models import RECONSTRUCTORS, build
 from mousefacelift.lrm.train import train
 from mousefacelift.lrm.weights import read_facts, read_model, write_model
 
@@ -162,3 +164,15 @@ def test_layers_freeze_and_low_rank_additions_hold_for_it_too(request_for):
 def test_weights_of_the_other_kind_are_no_start(request_for, trained):
     with pytest.raises(ConfigError, match="another kind"):
         train(request_for("wrong", model="lgm", init=str(trained)))
+
+
+def test_an_arm_names_its_reconstructor():
+    config = TrainConfig(preset="small")
+    assert train_config_of("80-20", config) is config
+    assert train_config_of("80-20.lgm", config) == dataclasses.replace(config, model="lgm")
+    with pytest.raises(ConfigError, match="no sizes called 'facelift'"):
+        train_config_of("80-20.lgm", dataclasses.replace(config, preset="facelift"))
+
+
+def test_names_of_kinds_and_presets_are_those_of_the_networks():
+    assert {name: tuple(kind.presets) for name, kind in RECONSTRUCTORS.items()} == PRESET_NAMES
