@@ -102,10 +102,10 @@ def judged_animals(count: int) -> list[Sample]:
 
 
 @torch.no_grad()
-def judge(model: GSLRM, sample: Sample) -> dict[str, float]:
+def judge(model: torch.nn.Module, sample: Sample, size: int = SIZE) -> dict[str, float]:
     """The measures of the answer to the first view, by all others."""
     picture, targets = sample.views[0], sample.views[1:]
-    camera, rgba = picture.camera.scaled_to(SIZE, SIZE), resize_rgba(picture.rgba, SIZE, SIZE).astype(np.float32)
+    camera, rgba = picture.camera.scaled_to(size, size), resize_rgba(picture.rgba, size, size).astype(np.float32)
     tensors = to_tensors(rgba[None], camera.w2c[None], camera.fxfycxcy[None], np.ones(3), True)
     made = predict_gaussians(model, *(tensors[name][None] for name in ("image", "c2w", "fxfycxcy")))
     rgba, _ = render_published(made.map(lambda part: part[0]), [view.camera for view in targets])
