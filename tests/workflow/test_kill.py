@@ -68,10 +68,21 @@ def begun(folder):
     return re.findall(r"^(?:local)?rule (\w+):$", (folder / "run.log").read_text(), re.M)
 
 
-def ends_before(run, folder, jobs, delay_s):
+def finished(folder):
+    """Jobs that ended well in the folder's runs so far."""
+    return len(re.findall(r"^Finished jobid", (folder / "run.log").read_text(), re.M))
+
+
+def ends_before(run, folder, jobs, delay_s, progress):
     """Whether the run ends before `jobs` more of its jobs have begun and `delay_s` more have gone by: a moment inside a
-    job, so that the number of kills does not hang on the speed of the machine."""
-    goal = len(begun(folder)) + jobs
+    job, so that the number of kills does not hang on the speed of the machine.
+
+    With `progress` one job must have ended well first: on a busy machine no job would ever be let end otherwise.
+    """
+    done = finished(folder)
+    while progress and run.poll() is None and finished(folder) == done:
+        time.sleep(0.05)
+    goal = len(begun(folder)) + jobs - progress  # another has begun by now
     while run.poll() is None and len(begun(folder)) < goal:
         time.sleep(0.05)
     try:
@@ -138,7 +149,7 @@ def kill_and_compare(folder, most):
         run = start(killed)
         if len(hit) == most:
             run.wait()
-        if len(hit) == most or ends_before(run, killed, draw.randint(1, 2), draw.uniform(0, 4)):
+        if len(hit) == most or ends_before(run, killed, draw.randint(1, 2), draw.uniform(0, 4), len(hit) % 2):
             assert run.returncode == 0, (killed / "run.log").read_text()[-3000:]
             break
         kill(run, ways[len(hit) % len(ways)])
