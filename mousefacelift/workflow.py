@@ -109,11 +109,23 @@ def arm_and_seed(config: dict, run: str) -> dict:
     return {"arm": arm, "seed": int(seed) if seed else config["seed"]}
 
 
+MOST_CAMERAS = 6  # of a recording whose calibration nobody has read yet
+MASK_SECONDS = {"given": 0.0, "median": 0.08, "unet": 0.8, "sam2": 8.0}  # of one thread for a picture of 1152x1024
+
+
 def gpus(config: dict, step: str) -> dict[str, int]:
     """What a step asks of a scheduler, `gpu`, and what its command is told, `node_gpus`: a cluster that takes no --gpus
     gets `gres` and `gpu: 0` in its profile, and the job still knows its devices."""
     count = config["jobs"]["gpus"][step]
     return {"gpu": count, "node_gpus": count}
+
+
+def mask_minutes(config: dict, recording: str, threads: int) -> int:
+    """Minutes to ask a scheduler for the masks of a recording: as measured on slow cores, and half as much again."""
+    source, capture = config["recordings"][recording], config["capture"]
+    start, stop = source["frames"][:2]
+    pictures = (stop - start) * MOST_CAMERAS
+    return 15 + round(1.5 * pictures * MASK_SECONDS[capture["mask_backend"]] / threads / 60)
 
 
 def training_resources(config: dict) -> dict:

@@ -150,3 +150,10 @@ def test_a_long_configuration_is_handed_over_by_a_file(tmp_path, monkeypatch):
     assert workflow.stage_params(config, ["recordings.m1.exclude"], [])["config"] != text
     with pytest.raises(ConfigError, match="cannot be read"):
         commandline.config_mapping(argparse.Namespace(config_json="@results/config/none.json"))
+
+
+def test_masks_ask_for_the_time_that_their_network_takes():
+    config = {"recordings": {"r": {"frames": [0, 18000]}}, "capture": {"mask_backend": "unet"}}
+    assert workflow.mask_minutes(config, "r", 4) == 15 + 540  # 24 hours of one thread on four, and half as much again
+    config["capture"]["mask_backend"] = "median"
+    assert workflow.mask_minutes(config, "r", 4) < 80

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +15,30 @@ from mousefacelift.config import load
 from mousefacelift.errors import CalibrationError, ConfigError, DataError
 
 WHOLE = 10**9  # frames: all that there are
+SHOWN = 6  # frames on the page of the masks
 
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
     readers = subparsers.add_parser("readers", help="list the calibration formats")
     readers.set_defaults(run=run_readers)
+    _add_masks(subparsers)
     _add_audit(subparsers)
     _add_locate(subparsers)
     _add_normalise(subparsers)
     _add_quality(subparsers)
+
+
+def _add_masks(subparsers) -> None:
+    parser = subparsers.add_parser("masks", help="make masks where there are none, and show them over the videos")
+    _add_recording(parser)
+    parser.add_argument("--made", type=Path, metavar="FOLDER", help="of masks that are made; default: NAME_audit/masks")
+    parser.add_argument("--done", type=Path, metavar="LIST.json", help="written last: the masks of every camera")
+    parser.add_argument("--show", type=Path, metavar="PAGE.html", help="write every camera's masks over its video")
+    parser.add_argument("--frames", metavar="A:B[:STEP]", help="to show; default: six of those that the recording uses")
+    parser.add_argument("--threads", type=int, default=2)
+    add_config_argument(parser)
+    parser.set_defaults(run=run_masks)
 
 
 def _add_audit(subparsers) -> None:
@@ -32,6 +47,7 @@ def _add_audit(subparsers) -> None:
     )
     _add_recording(parser)
     parser.add_argument("--out", type=Path, metavar="RIG.json", help="default: NAME_audit/rig.json")
+    parser.add_argument("--threads", type=int, default=2, help="that make masks, where there are none")
     add_config_argument(parser)
     parser.set_defaults(run=run_audit)
 
@@ -87,6 +103,34 @@ def run_readers(args: argparse.Namespace) -> None:
         print(f"  unit       {about.unit}\n  direction  {about.direction}\n  pixels     first centre at {about.pixels}")
 
 
+def run_masks(args: argparse.Namespace) -> None:
+    """Masks of a recording: its own, or made by the configured backend; the page that shows them."""
+    from mousefacelift.capture.make_masks import ensure_masks
+    from mousefacelift.capture.mask_page import mask_page
+    from mousefacelift.capture.recording import open_recording
+    from mousefacelift.capture.sources import open_source
+    from mousefacelift.core.files import write_text
+    from mousefacelift.core.spread import spread
+
+    config = read_config(args, CaptureConfig, "capture")
+    name, source = read_source(args)
+    if "recordings" not in config_mapping(args):
+        source = replace(source, frames=(0, WHOLE))
+    recording = open_recording(name, args.folder, source)
+    recording = ensure_masks(recording, config, args.made or Path(f"{name}_audit") / "masks", source, args.threads)
+    if args.done:
+        masks = dict(zip((camera.name for camera in recording.cameras), recording.masks))
+        write_text(args.done, json.dumps(masks, indent=1))
+    if args.show is None:
+        return
+    reader = open_source(next(mask for mask in recording.masks if mask))
+    frames = range(source.span[0], min(source.span[1], reader.frames))
+    reader.close()
+    asked = range(*parse_frames(args.frames)) if args.frames else [frames[int(k)] for k in spread(len(frames), SHOWN)]
+    write_text(args.show, mask_page(recording, [frame for frame in asked if frame in frames]))
+    print(f"{args.show}: masks of {sum(map(bool, recording.masks))} cameras over their videos; look at them")
+
+
 def run_audit(args: argparse.Namespace) -> None:
     """Audit a recording; a refusal is drawn beside where its rig would be."""
     from mousefacelift.capture.audit import audit
@@ -104,7 +148,8 @@ def run_audit(args: argparse.Namespace) -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     refused, evidence = args.out.with_suffix(".refused.png"), Evidence()
     try:
-        recording = ensure_masks(open_recording(name, args.folder, source), config, args.out.parent / "masks")
+        recording = open_recording(name, args.folder, source)
+        recording = ensure_masks(recording, config, args.out.parent / "masks", source, args.threads)
         rig = audit(recording, source, config.audit, evidence)
     except (CalibrationError, DataError) as error:
         drawn = draw_evidence(evidence)

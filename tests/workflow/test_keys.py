@@ -43,6 +43,7 @@ READ_BY = {  # the longest name that a key begins with decides
     "capture.png_compression": {"normalise_frames"},
     "capture.mask_backend": {"audit_rig"},
     "capture.unet_weights": {"audit_rig"},
+    "capture.sam2_weights": {"audit_rig"},
     "capture.audit": {"audit_rig"},
     "capture.locate": {"locate_animal"},
     "distill.generator.kind": {"train_generator", *PAINTED},

@@ -171,6 +171,16 @@ def test_a_configuration_of_ones_own_does_not_bring_the_virtual_mouse_along(tmp_
     assert "virtual_recording" not in jobs and jobs["audit_rig"] == 1
 
 
+def test_masks_are_a_job_of_their_own_where_they_are_to_be_made(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("recordings: {rat1: {path: /data/rat1, frames: [0, 12]}}\ncapture: {mask_backend: median}")
+    jobs = plan(tmp_path, "--configfile", str(ROOT / "config.yaml"), str(mine))
+    assert jobs["make_masks"] == jobs["audit_rig"] == 1
+    virtual = tmp_path / "virtual.yaml"
+    virtual.write_text("capture: {mask_backend: median}")  # a virtual recording has masks
+    assert "make_masks" not in plan(tmp_path, "--configfile", str(ROOT / "config.yaml"), str(virtual))
+
+
 @pytest.mark.parametrize(
     "change, words",
     [

@@ -1,9 +1,39 @@
 # Recording -> audited rig -> animal's track -> canonical samples -> quality table.
 
 
+rule make_masks:
+    output:
+        "results/capture/{recording}/masks/masks.json",
+    log:
+        "results/logs/make_masks/{recording}.log",
+    benchmark:
+        "results/benchmarks/make_masks/{recording}.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 4
+    resources:
+        mem_mb=6000,
+        runtime=lambda wildcards, threads: flow.mask_minutes(
+            config, wildcards.recording, threads
+        ),
+    params:
+        **stage(
+            "capture.{mask_backend,unet_weights,sam2_weights}",
+            "capture.make_masks",
+            recording="frames videos masks mask_object timestamps calibration calibration_format variant drop_cameras",
+        ),
+        folder=recording_folder,
+        files=recording_files,
+    shell:
+        "python -m mousefacelift capture masks {params.folder:q} --recording {wildcards.recording}"
+        " --made $(dirname {output:q}) --done {output:q} --threads {threads} --config-json {params.config:q}"
+        " >>{log:q} 2>&1"
+
+
 rule audit_rig:
     input:
         recording_made,
+        masks_made,
     output:
         rig="results/capture/{recording}/rig.json",
         drawing=report(
@@ -23,7 +53,7 @@ rule audit_rig:
         runtime=60,
     params:
         **stage(
-            "capture.{audit,mask_backend,unet_weights}",
+            "capture.{audit,mask_backend,unet_weights,sam2_weights}",
             "capture.audit",
             recording="frames videos masks mask_object timestamps calibration calibration_format variant unit mm_per_unit"
             " length_mm up fps exclude licence drop_cameras",

@@ -108,6 +108,16 @@ def recording_made(wildcards):
     )
 
 
+def masks_made(wildcards):
+    """Masks that a job of their own makes: those of a user's recording, where the configuration asks for it."""
+    makes = config["capture"]["mask_backend"] != "given"
+    return (
+        f"results/capture/{wildcards.recording}/masks/masks.json"
+        if makes and wildcards.recording not in VIRTUAL
+        else []
+    )
+
+
 def lists_of(pattern, names):
     """Lists of the chunks in the folder `pattern` of every recording or scan."""
     return [f"{pattern.format(recording=name)}/chunks.json" for name in names]
