@@ -24,7 +24,7 @@ from mousefacelift.splats.parameters import (
     stack_parameters,
 )
 from mousefacelift.splats.result import Fit, score_fit, why_diverged
-from mousefacelift.splats.start import carve_body, hull_start
+from mousefacelift.splats.start import carve_body, doubt_masks, hull_start
 from mousefacelift.splats.targets import Targets, fit_loss, make_targets
 
 
@@ -48,7 +48,9 @@ def fit_frames(
     """
     rng = np.random.default_rng(seed)
     if starts is None:
-        starts = [hull_start(f, carve_body(f, config.hull), config.count, rng) for f in frames]
+        bodies = [carve_body(frame, config.hull) for frame in frames]
+        frames = [doubt_masks(frame, body) for frame, body in zip(frames, bodies, strict=True)]
+        starts = [hull_start(f, body, config.count, rng) for f, body in zip(frames, bodies, strict=True)]
     cut = crop_together(frames)
     targets = make_targets(cut, config.optimise.heldout, rng, device)
     run = _Run(

@@ -21,11 +21,13 @@ class FrameViews:
         name: names the frame in errors.
         rgba: float32 [V, H, W, 4] in [0, 1], straight alpha.
         cameras: V cameras of size W x H.
+        sure: bool [V, H, W], false where the mask is not believed (nothing is asked of a fit there); None: all are.
     """
 
     name: str
     rgba: np.ndarray
     cameras: tuple[Camera, ...]
+    sure: np.ndarray | None = None
 
     @property
     def masks(self) -> np.ndarray:
@@ -36,11 +38,12 @@ class FrameViews:
         """The frame without some of its views."""
         keep = [v for v in range(len(self.cameras)) if v not in left_out]
         name = f"{self.name} without views {sorted(left_out)}" if len(left_out) else self.name
-        return FrameViews(name, self.rgba[keep], tuple(self.cameras[v] for v in keep))
+        return replace(self.only(keep), name=name)
 
     def only(self, views: Sequence[int]) -> FrameViews:
         """The frame with only some of its views."""
-        return FrameViews(self.name, self.rgba[list(views)], tuple(self.cameras[v] for v in views))
+        sure = None if self.sure is None else self.sure[list(views)]
+        return FrameViews(self.name, self.rgba[list(views)], tuple(self.cameras[v] for v in views), sure)
 
 
 def frame_views(name: str, sample: Sample, size: int | None = None, views: Sequence[int] | None = None) -> FrameViews:
@@ -100,10 +103,13 @@ def crop_together(frames: Sequence[FrameViews], margin: float = 0.1, multiple: i
 def _crop(frame: FrameViews, boxes, window: tuple[int, int]) -> FrameViews:
     rows, columns = window
     height, width = frame.rgba.shape[1:3]
-    images, cameras = [], []
-    for rgba, camera, (x0, y0, x1, y1) in zip(frame.rgba, frame.cameras, boxes, strict=True):
+    images, cameras, sure = [], [], []
+    for view, (x0, y0, x1, y1) in enumerate(boxes):
+        rgba, camera = frame.rgba[view], frame.cameras[view]
         left = int(np.clip((x0 + x1 - columns) // 2, 0, width - columns))
         top = int(np.clip((y0 + y1 - rows) // 2, 0, height - rows))
         images.append(rgba[top : top + rows, left : left + columns])
+        if frame.sure is not None:
+            sure.append(frame.sure[view, top : top + rows, left : left + columns])
         cameras.append(replace(camera, fxfycxcy=camera.fxfycxcy - [0, 0, left, top], width=columns, height=rows))
-    return FrameViews(frame.name, np.stack(images), tuple(cameras))
+    return FrameViews(frame.name, np.stack(images), tuple(cameras), np.stack(sure) if sure else None)

@@ -22,10 +22,10 @@ class HeldOut:
     """The held-out blocks of B frames (all foreground blocks in frames that hold none out)."""
 
     def __init__(self, targets: Targets):
-        weight = 1 - targets.keep
+        weight = (1 - targets.keep) * targets.sure
         none = weight.sum((1, 2, 3), keepdim=True) == 0
         self.targets = targets
-        self.pixels = torch.where(none, (targets.alpha > 0.5).float(), weight)
+        self.pixels = torch.where(none, (targets.alpha > 0.5).float() * targets.sure, weight)
         self.weights = _per_block(self.pixels)
 
     @torch.no_grad()

@@ -22,12 +22,16 @@ from mousefacelift.core.hull import Hull
 NEARLY = 0.98  # voxels of a ray within this factor of its best are put back together
 
 
-def round_hull(hull: Hull, masks: np.ndarray, cameras: Sequence[Camera], sigma: float, rounds: int) -> Hull:
+def round_hull(
+    hull: Hull, masks: np.ndarray, cameras: Sequence[Camera], sigma: float, rounds: int, start: np.ndarray | None = None
+) -> Hull:
     """The hull after `rounds` of smoothing.
 
     Args:
         masks: bool [V, H, W], the silhouettes that it was carved from.
         sigma: of the blur, voxels.
+        start: bool [X, Y, Z], part of `hull` to begin with in place of all of it: what its silhouettes claim beyond it
+            is filled from `hull`, nearest first, and nothing else is added.
     Returns:
         A hull inside `hull` with the same grid; the silhouettes that `hull` filled stay filled.
     """
@@ -36,7 +40,7 @@ def round_hull(hull: Hull, masks: np.ndarray, cameras: Sequence[Camera], sigma: 
     wanted = masks.reshape(len(cameras), -1)
     pad = int(np.ceil(4 * sigma)) + 1
     places = tuple((voxels + pad).T)
-    kept = np.ones(len(voxels), bool)
+    kept = np.ones(len(voxels), bool) if start is None else start[tuple(voxels.T)]
     for _ in range(rounds):
         field = np.zeros(np.array(hull.occupancy.shape) + 2 * pad, np.float32)
         field[places] = kept
@@ -71,6 +75,6 @@ def _fill_rays(value, kept, pixels, wanted):
                     filled[pixel] = True
         for index in range(value.size):
             pixel = pixels[view, index]
-            if pixel >= 0 and not filled[pixel] and value[index] >= NEARLY * best[pixel]:
+            if pixel >= 0 and not filled[pixel] and best[pixel] > 0 and value[index] >= NEARLY * best[pixel]:
                 kept[index] = True
     return kept

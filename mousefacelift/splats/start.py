@@ -3,6 +3,9 @@ there."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
@@ -10,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from mousefacelift.core.cameras import find_pixels
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
+from mousefacelift.core.hull import Hull, carve_hull_tight, cast_silhouettes, hull_depth
 from mousefacelift.errors import DataError
 from mousefacelift.splats.config import HullConfig
 from mousefacelift.splats.frames import FrameViews
@@ -20,6 +23,9 @@ START_OPACITY = 0.5
 NORMAL_BLUR = 1.5  # voxels
 THICKNESS = 0.3  # of a disk, as a share of its radius
 SURFACE_OPACITY = 0.97  # of the hull drawn as it is, the baseline of every fit
+MENDING_VIEWS = 3  # of two, each alone would be "all but one"
+MENDING_BARE = 0.05  # of a silhouette: masks that differ by a pixel or two leave 0.02 bare, lost parts 0.05 to 0.24
+MENDING_REACH = 0.35  # of the hull's longest side: how far beyond it a lost part may lie
 VISIBLE_WITHIN = 2.5  # voxels behind the nearest surface at which a point still counts as visible
 
 
@@ -51,9 +57,49 @@ def carve_frame(frame: FrameViews, config: HullConfig) -> Hull:
 
 
 def carve_body(frame: FrameViews, config: HullConfig) -> Hull:
-    """The body that a fit starts from: the visual hull without its corners, see `round_hull`."""
+    """The body that a fit starts from: the hull without its corners (`round_hull`), mended where a mask lacks parts.
+
+    The plain hull loses whatever one mask lacks: lit fur under a threshold, a part behind a post. What a silhouette
+    claims and the hull leaves bare is put back where all views but one agree on it.
+    """
     hull = carve_frame(frame, config)
-    return round_hull(hull, frame.masks, frame.cameras, config.rounding, config.rounds) if config.rounding > 0 else hull
+    views, masks = len(frame.cameras), frame.masks
+    if config.rounding <= 0:
+        return hull
+    if views < MENDING_VIEWS or max(_bare(hull, frame)) < MENDING_BARE:
+        return round_hull(hull, masks, frame.cameras, config.rounding, config.rounds)
+    index = np.argwhere(hull.occupancy)
+    low, high = hull.origin + index.min(0) * hull.voxel, hull.origin + (index.max(0) + 1) * hull.voxel
+    reach = MENDING_REACH * float((high - low).max())
+    tolerance, least = min(config.tolerance, views - 2), min(config.min_views, views)
+    votes = cast_silhouettes(
+        masks, frame.cameras, (low + high) / 2, (high - low) / 2 + reach, config.grid, config.margin, tolerance + 1
+    )
+    strict = votes.without_ghosts(votes.hull(tolerance, least))
+    allowed = votes.hull(tolerance + 1, least)
+    return round_hull(allowed, masks, frame.cameras, config.rounding, config.rounds, strict.occupancy)
+
+
+def doubt_masks(frame: FrameViews, body: Hull) -> FrameViews:
+    """The frame with `sure` false where a view's own mask denies the body that the others claim.
+
+    The rim is believed, as wide as a pixel and the body's own coarseness.
+    """
+    sure = []
+    for mask, camera in zip(frame.masks, frame.cameras, strict=True):
+        depth = hull_depth(body, camera)
+        covered = np.isfinite(depth)
+        voxel = body.voxel * camera.fxfycxcy[0] / np.median(depth[covered]) if covered.any() else 0.0
+        reach = 1 + int(np.ceil(1.5 * voxel))
+        near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
+        sure.append(~covered | near)
+    return replace(frame, sure=np.stack(sure))
+
+
+def _bare(hull: Hull, frame: FrameViews) -> list[float]:
+    """Share of each silhouette that the hull leaves bare."""
+    shown = [np.isfinite(hull_depth(hull, camera)) for camera in frame.cameras]
+    return [float((mask & ~covered).sum() / mask.sum()) for mask, covered in zip(frame.masks, shown, strict=True)]
 
 
 def hull_start(frame: FrameViews, hull: Hull, count: int, rng: np.random.Generator) -> Gaussians:

@@ -27,12 +27,14 @@ class Targets:
         rgb: [B, V, H, W, 3] colours multiplied by alpha.
         alpha: [B, V, H, W].
         keep: [B, V, H, W], 1 where a pixel counts in the loss, 0 where it is held out.
+        sure: [B, V, H, W], 0 where a pixel counts neither in the loss nor when it is held out (`FrameViews.sure`).
         cameras: CameraTensors [B, V].
     """
 
     rgb: torch.Tensor
     alpha: torch.Tensor
     keep: torch.Tensor
+    sure: torch.Tensor
     cameras: CameraTensors
 
     def over(self, background: torch.Tensor) -> torch.Tensor:
@@ -44,13 +46,18 @@ def make_targets(frames: Sequence[FrameViews], heldout: float, rng: np.random.Ge
     """Targets of frames with equal numbers of views and equal image sizes."""
     pixels = torch.from_numpy(np.stack([premultiply(frame.rgba) for frame in frames])).to(device)
     keep = np.stack([_keep(frame, heldout, rng) for frame in frames])
+    sure = [np.ones(f.masks.shape, np.float32) if f.sure is None else f.sure.astype(np.float32) for f in frames]
     cameras = CameraTensors.from_cameras([camera for frame in frames for camera in frame.cameras], device)
     shape = (len(frames), len(frames[0].cameras))
     cameras = CameraTensors(
         cameras.w2c.reshape(*shape, 4, 4), cameras.fxfycxcy.reshape(*shape, 4), cameras.width, cameras.height
     )
     return Targets(
-        pixels[..., :3].contiguous(), pixels[..., 3].contiguous(), torch.from_numpy(keep).to(device), cameras
+        pixels[..., :3].contiguous(),
+        pixels[..., 3].contiguous(),
+        torch.from_numpy(keep).to(device),
+        torch.from_numpy(np.stack(sure)).to(device),
+        cameras,
     )
 
 
@@ -73,8 +80,8 @@ def fit_loss(
     with_ssim: bool,
 ) -> torch.Tensor:
     """Loss of each frame [B]: L1 and SSIM over the background, L1 of alpha, mean opacity and scale."""
-    goal = targets.over(background)
-    difference = (picture.rgb - goal) * targets.keep.unsqueeze(-1)
+    goal, counts = targets.over(background), targets.keep * targets.sure
+    difference = (picture.rgb - goal) * counts.unsqueeze(-1)
     loss = difference.abs().mean((1, 2, 3, 4))
     if with_ssim and config.ssim_weight > 0:
         pictures = (
@@ -84,6 +91,6 @@ def fit_loss(
             ssim_per_image(pictures, goal.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, goal.shape[:2]).mean(1)
         )
         loss = (1 - config.ssim_weight) * loss + config.ssim_weight * (1 - similarity)
-    loss = loss + config.alpha_weight * ((picture.alpha - targets.alpha) * targets.keep).abs().mean((1, 2, 3))
+    loss = loss + config.alpha_weight * ((picture.alpha - targets.alpha) * counts).abs().mean((1, 2, 3))
     loss = loss + config.opacity_weight * gaussians.opacities.mean(1)
     return loss + config.scale_weight * gaussians.scales.mean((1, 2))

@@ -4,21 +4,75 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from mousefacelift.core.cameras import project
+from mousefacelift.core.hull import hull_depth
 from mousefacelift.core.records import SampleFacts
+from mousefacelift.core.render import Render
 from mousefacelift.core.samples import Sample, View
 from mousefacelift.errors import DataError
-from mousefacelift.splats.config import HullConfig
+from mousefacelift.splats.config import HullConfig, OptimiseConfig
 from mousefacelift.splats.frames import FrameViews, crop_together, frame_views
+from mousefacelift.splats.heldout import HeldOut
 from mousefacelift.splats.score import compare_views, score_views
-from mousefacelift.splats.start import carve_frame, hull_start, hull_surface
+from mousefacelift.splats.start import carve_body, carve_frame, doubt_masks, hull_start, hull_surface
+from mousefacelift.splats.targets import fit_loss, make_targets
 from mousefacelift.splats.warm import warm_start
 from tests.splats.conftest import toy_cameras, toy_frame
 
 
 def sample_of(frame):
     return Sample(tuple(View(image, camera) for image, camera in zip(frame.rgba, frame.cameras)), SampleFacts("real"))
+
+
+def bitten(frame, view=1):
+    """The frame with the upper half of one mask lost, as a threshold loses lit fur, and bool [H, W] of what is lost."""
+    rgba, mask = frame.rgba.copy(), frame.masks[view]
+    rows = np.flatnonzero(mask.any(1))
+    lost = mask & (np.arange(len(mask))[:, None] < rows[0] + len(rows) // 2)
+    rgba[view, lost, 3] = 0.0
+    return replace(frame, rgba=rgba), lost
+
+
+def test_the_body_covers_what_one_broken_mask_denies_and_that_mask_is_not_believed_there(frame):
+    config = HullConfig(grid=96)
+    broken, lost = bitten(frame)
+
+    def bare(body):
+        return [
+            (mask & ~np.isfinite(hull_depth(body, camera))).sum() / mask.sum()
+            for mask, camera in zip(broken.masks, frame.cameras)
+        ]
+
+    body = carve_body(broken, config)
+    assert max(bare(carve_frame(broken, config))) > 0.2 and max(bare(body)) < 0.05
+    doubted = doubt_masks(broken, body)
+    assert (lost & ~doubted.sure[1]).sum() > 0.15 * lost.sum()  # the rim, three pixels here, is believed
+    assert (~lost & ~doubted.sure[1]).sum() < 0.2 * (~doubted.sure[1]).sum()
+    assert doubted.sure[[0, 2, 3, 4, 5]].mean() > 0.995 and doubted.without([0]).sure.shape == (5, *lost.shape)
+
+
+def test_masks_that_agree_are_believed_everywhere(frame):
+    body = carve_body(frame, HullConfig(grid=96))
+    assert doubt_masks(frame, body).sure.mean() > 0.998
+
+
+def test_nothing_is_asked_of_a_fit_where_a_mask_is_not_believed(frame):
+    sure = np.ones(frame.masks.shape, bool)
+    sure[2] = False
+    rng = np.random.default_rng(0)
+    known, doubted = (make_targets(crop_together([f]), 0.02, rng) for f in (frame, replace(frame, sure=sure)))
+    rgb = torch.zeros_like(doubted.rgb).requires_grad_()
+    picture = Render(rgb, torch.zeros_like(doubted.alpha), None)
+    gaussians = hull_start(frame, carve_body(frame, HullConfig(grid=24)), 20, rng).map(lambda t: t[None])
+    background = torch.zeros(1, 6, 3)
+    for targets, asked in ((known, True), (doubted, False)):
+        gradient = torch.autograd.grad(
+            fit_loss(picture, background, targets, gaussians, OptimiseConfig(), False).sum(), rgb
+        )[0]
+        assert bool(gradient[0, 2].any()) is asked and bool(gradient[0, 3].any())
+    assert not HeldOut(doubted).pixels[0, 2].any()
 
 
 def test_the_start_lies_on_the_hull_in_the_colours_of_the_views(frame):
