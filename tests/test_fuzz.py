@@ -107,7 +107,7 @@ def fuzz(name, tmp_path, count):
 def children(monkeypatch):
     """Exit codes of the child processes that foreign parsers ran in, one for every file that they were given.
 
-    Some damaged HDF5 files send the parser round in circles: the product gives it a minute, five thousand of them less.
+    The product gives a parser a minute; five thousand damaged files get seconds each.
     """
     monkeypatch.setattr(child, "SECONDS", 5)
     with warm_children(monkeypatch) as codes:
