@@ -43,29 +43,22 @@ def _fit_one(frame: FrameViews, config: FitConfig, seed: int, device: str) -> Fi
 
 @dataclass(frozen=True)
 class _Pixels:
-    """P pixels, `fine` rays each, and what these should see in the mean: rgb [P, 3] multiplied by alpha [P]."""
+    """R rays through pixels' centres, and what they should see: rgb [R, 3] multiplied by alpha [R]."""
 
     rays: Rays
     rgb: torch.Tensor
     alpha: torch.Tensor
-    fine: int
 
     @classmethod
-    def of(cls, rays: Rays, targets: Targets, chosen: torch.Tensor, fine: int, device: str) -> _Pixels:
+    def of(cls, rays: Rays, targets: Targets, chosen: torch.Tensor, device: str) -> _Pixels:
         rgb, alpha = targets.rgb.reshape(-1, 3)[chosen], targets.alpha.reshape(-1)[chosen]
-        return cls(rays.select(chosen.repeat_interleave(fine)).to(device), rgb.to(device), alpha.to(device), fine)
+        return cls(rays.select(chosen).to(device), rgb.to(device), alpha.to(device))
 
     def __len__(self) -> int:
         return len(self.alpha)
 
     def select(self, chosen: torch.Tensor) -> _Pixels:
-        of_them = (chosen[:, None] * self.fine + torch.arange(self.fine, device=chosen.device)).reshape(-1)
-        return _Pixels(self.rays.select(of_them), self.rgb[chosen], self.alpha[chosen], self.fine)
-
-    def march(self, field: Field) -> tuple[torch.Tensor, torch.Tensor]:
-        """rgb [P, 3] over black and alpha [P] that the pixels show of a field."""
-        seen = march(field, self.rays)
-        return seen.rgb.unflatten(0, (-1, self.fine)).mean(1), seen.alpha.unflatten(0, (-1, self.fine)).mean(1)
+        return _Pixels(self.rays.select(chosen), self.rgb[chosen], self.alpha[chosen])
 
 
 class _Run:
@@ -73,13 +66,12 @@ class _Run:
 
     def __init__(self, start: Field, cut: FrameViews, fit: FitConfig, rng, seed: int, device: str):
         config = fit.field
-        self.start, self.config, self.device = start, config, device
+        self.start, self.live, self.config, self.device = start, start.live, config, device
         self.random = torch.Generator().manual_seed(seed)
         targets = make_targets([cut], fit.optimise.heldout, rng)
-        fine = config.oversample**2
-        rays = pixel_rays(start, CameraTensors.from_cameras(cut.cameras), config.oversample)
-        hit, keep = (rays.count > 0).reshape(-1, fine).any(1), targets.keep.reshape(-1) > 0
-        self.seen, self.unseen = (_Pixels.of(rays, targets, hit & kept, fine, device) for kept in (keep, ~keep))
+        rays = pixel_rays(start, CameraTensors.from_cameras(cut.cameras))
+        hit, keep = rays.count > 0, targets.keep.reshape(-1) > 0
+        self.seen, self.unseen = (_Pixels.of(rays, targets, hit & kept, device) for kept in (keep, ~keep))
         self.between = self._between(targets.cameras) if config.between_rays else None
         self.active = torch.from_numpy(start.active).to(device)[..., None]
         values = start.values.to(device)
@@ -89,7 +81,6 @@ class _Run:
             [{"params": [self.density], "lr": 0.0}, {"params": [self.color], "lr": 0.0}], eps=1e-15, fused=True
         )
         pairs = max(1, count_pairs(start.active))
-        self.pairs = pairs
         self.curve: list[float] = []
         self.smooth = torch.tensor([config.smooth_density] + 3 * [config.smooth_color / 3]) / pairs
 
@@ -117,7 +108,7 @@ class _Run:
     def _error(self) -> float:
         """Mean absolute error over black on the pixels that no step sees (on all, if none is held out)."""
         pixels = self.unseen if len(self.unseen) else self.seen
-        return float((pixels.march(self.field())[0] - pixels.rgb).abs().mean())
+        return float((march(self.field(), pixels.rays, self.live).rgb - pixels.rgb).abs().mean())
 
     def step(self, step: int) -> float:
         progress = step / max(1, self.config.steps - 1)
@@ -128,9 +119,6 @@ class _Run:
         loss = self._loss(field, progress)
         loss.backward()
         gradient = values.grad + smoothness(field, self.smooth)
-        if self.config.bend_density > 0:
-            bent = smoothness(field, torch.tensor([self.config.bend_density, 0, 0, 0]))
-            gradient += smoothness(field.with_values(bent), torch.tensor([0.5, 0, 0, 0]) / self.pairs)
         gradient *= self.active
         self.density.grad, self.color.grad = (g.contiguous() for g in gradient.split([1, 3], -1))
         self.optimiser.step()
@@ -140,15 +128,22 @@ class _Run:
         return float(loss.detach())
 
     def _loss(self, field: Field, progress: float) -> torch.Tensor:
-        pixels = self.seen.select(self._draw(len(self.seen), self.config.rays // self.seen.fine))
+        pixels = self.seen.select(self._draw(len(self.seen), self.config.rays))
         background = torch.rand(len(pixels), 3, generator=self.random).to(self.device)
-        rgb, alpha = pixels.march(field)
-        difference = rgb - pixels.rgb + (pixels.alpha - alpha)[:, None] * background
-        loss = difference.abs().mean() + self.config.alpha_weight * (alpha - pixels.alpha).abs().mean()
+        live = self._dropped(self.config.dropout * progress)
+        seen = march(field, pixels.rays, live)
+        missing = pixels.alpha - seen.alpha
+        difference = seen.rgb - pixels.rgb + missing[:, None] * background
+        loss = difference.abs().mean() + self.config.alpha_weight * missing.abs().mean()
+        loss = loss + self.config.bare_weight * missing.clamp_min(0).mean()
         if self.between is not None and progress >= self.config.between_from:
-            other = march(field, self.between.select(self._draw(len(self.between), self.config.between_rays)))
+            other = march(field, self.between.select(self._draw(len(self.between), self.config.between_rays)), live)
             loss = loss + self.config.solid_weight * (other.alpha * (1 - other.alpha)).mean()
         return loss
+
+    def _dropped(self, share: float) -> np.ndarray:
+        """The live cells but for a random share of them."""
+        return self.live * (torch.rand(self.live.shape, generator=self.random).numpy() >= share)
 
     def _draw(self, total: int, wanted: int) -> torch.Tensor:
         return torch.randint(total, (min(wanted, total),), generator=self.random).to(self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
@@ -27,12 +28,14 @@ class Seen(NamedTuple):
     depth: torch.Tensor
 
 
-def march(field: Field, rays: Rays) -> Seen:
+def march(field: Field, rays: Rays, live: np.ndarray | None = None) -> Seen:
     """What the rays see of the field, differentiable with respect to its values.
 
     CPU tensors go to the compiled kernels, whose results do not depend on the number of threads; CUDA tensors to plain
     torch, which keeps every sample for autograd and adds gradients in no fixed order.
 
+    Args:
+        live: uint8 [X, Y, Z], the cells that count; those of the field when None. Others let all light pass.
     Raises:
         DataError: field and rays differ in device or precision.
     """
@@ -43,9 +46,8 @@ def march(field: Field, rays: Rays) -> Seen:
             got=f"{values.dtype} on {values.device} and {rays.reach.dtype} on {rays.reach.device}",
             expected="one device and one precision",
         )
-    if values.is_cuda:
-        return Seen(*march_dense(values, field.live, rays))
-    return Seen(*_March.apply(values, field.live, rays))
+    live = field.live if live is None else live
+    return Seen(*(march_dense(values, live, rays) if values.is_cuda else _March.apply(values, live, rays)))
 
 
 @torch.no_grad()
