@@ -163,6 +163,17 @@ def test_a_textured_cube_has_its_corners_colours_and_depth_where_they_are():
         assert np.abs(rgba[row, column, :3] - wrong).max() > 0.5
 
 
+def test_cells_that_do_not_count_let_all_light_pass_and_get_no_gradient():
+    field = random_field()
+    hit, _ = rays_and_weights(field)
+    assert float(march(field, hit, np.zeros_like(field.live)).alpha.abs().max()) == 0
+    front = field.live.copy()
+    front[7:] = 0
+    values = field.values.clone().requires_grad_()
+    march(field.with_values(values), hit, front).alpha.sum().backward()
+    assert float(values.grad[8:].abs().max()) == 0 and float(values.grad[:7].abs().max()) > 0
+
+
 def test_rays_per_pixel_average():
     field = cube()
     cameras = CameraTensors.from_cameras(some_cameras())
