@@ -187,12 +187,12 @@ class FitConfig:
 class SplatsConfig:
     """Section `splats`: the fits, how far they are trusted, and the views rendered from them."""
 
-    method: Literal["gaussians", "field"] = "gaussians"
-    """what is fitted to a frame: a Gaussian splat, or a voxel radiance field (keys `fit.field`)"""
+    method: Literal["gaussians", "field", "blend"] = "gaussians"
+    """what is fitted to a frame: a Gaussian splat, a voxel radiance field (keys `fit.field`), or both and their mean"""
     fit: FitConfig = field(default_factory=FitConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     novel: NovelConfig = field(default_factory=NovelConfig)
 
     def __post_init__(self) -> None:
-        if self.method == "field" and (self.fit.start != "hull" or self.fit.cameras.refine):
-            raise ValueError("method 'field' starts on the hull and takes cameras as they are: start 'hull', no refine")
+        if self.method != "gaussians" and (self.fit.start != "hull" or self.fit.cameras.refine):
+            raise ValueError(f"method '{self.method}' starts on the hull and takes cameras as they are: no refine")

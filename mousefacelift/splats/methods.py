@@ -12,7 +12,8 @@ from mousefacelift.splats.config import FitConfig
 from mousefacelift.splats.field_fit import fit_fields
 from mousefacelift.splats.fit import fit_frames
 from mousefacelift.splats.frames import FrameViews
-from mousefacelift.splats.result import Fit
+from mousefacelift.splats.result import Fit, score_fit
+from mousefacelift.splats.scene import Blend
 
 FitMethod = Callable[[Sequence[FrameViews], FitConfig, int, str], list[Fit]]
 
@@ -28,7 +29,18 @@ def fit_gaussians(frames: Sequence[FrameViews], config: FitConfig, seed: int, de
     return [made.pop(0) if index in good else fit for index, fit in enumerate(fields)]
 
 
-METHODS: dict[str, FitMethod] = {"gaussians": fit_gaussians, "field": fit_fields}
+def fit_blends(frames: Sequence[FrameViews], config: FitConfig, seed: int, device: str = "cpu") -> list[Fit]:
+    """Gaussians and a field of every frame, whose pictures are averaged; a frame needs both."""
+    pairs = zip(
+        frames, fit_gaussians(frames, config, seed, device), fit_fields(frames, config, seed, device), strict=True
+    )
+    return [
+        score_fit(frame, Blend(one.scene, two.scene), one.steps, one.diverged or two.diverged, one.curve, device)
+        for frame, one, two in pairs
+    ]
+
+
+METHODS: dict[str, FitMethod] = {"gaussians": fit_gaussians, "field": fit_fields, "blend": fit_blends}
 
 
 def more_tolerant(config: FitConfig) -> FitConfig:

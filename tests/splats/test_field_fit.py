@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mousefacelift.config import load
+from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.field import Field
 from mousefacelift.core.field.smooth import _dense, smoothness
 from mousefacelift.errors import ConfigError, DataError
@@ -15,8 +16,9 @@ from mousefacelift.splats.config import FieldConfig, FitConfig, HullConfig, Opti
 from mousefacelift.splats.field_fit import fit_fields
 from mousefacelift.splats.field_start import start_field
 from mousefacelift.splats.frames import FrameViews
-from mousefacelift.splats.methods import fit_gaussians
+from mousefacelift.splats.methods import METHODS, fit_gaussians
 from mousefacelift.splats.result import score_fit
+from mousefacelift.splats.scene import read_scene, render_scene, save_scene
 from mousefacelift.splats.score import compare_views, render_views, score_views
 from mousefacelift.splats.start import carve_body, carve_frame, hull_surface
 from tests.core.test_field import cube
@@ -141,8 +143,24 @@ def test_smoothness_is_the_same_in_plain_torch():
     torch.testing.assert_close(smoothness(field, weights), _dense(field, weights))
 
 
+@pytest.mark.parametrize("method", ["field", "blend"])
 @pytest.mark.parametrize("fit", [{"start": "warm", "batch": 1}, {"start": "field"}, {"cameras": {"refine": True}}])
-def test_a_field_takes_no_settings_that_only_gaussians_have(fit):
+def test_a_field_takes_no_settings_that_only_gaussians_have(fit, method):
     load(SplatsConfig, {"method": "gaussians", "fit": fit}, "splats")
     with pytest.raises(ConfigError, match="starts on the hull"):
-        load(SplatsConfig, {"method": "field", "fit": fit}, "splats")
+        load(SplatsConfig, {"method": method, "fit": fit}, "splats")
+
+
+def test_a_blend_shows_the_mean_of_both_and_survives_its_files(frame, short, tmp_path):
+    few = replace(short, field=FieldConfig(steps=3), optimise=OptimiseConfig(steps=3))
+    (fit,) = METHODS["blend"]([frame], few, 0, "cpu")
+    cameras = CameraTensors.from_cameras(frame.cameras[:2])
+    parts = [render_scene(part, cameras) for part in (fit.scene.gaussians, fit.scene.field)]
+    both = render_scene(fit.scene, cameras)
+    for name in ("rgb", "alpha", "depth"):
+        torch.testing.assert_close(getattr(both, name), sum(getattr(part, name) for part in parts) / 2)
+    assert float((parts[0].alpha - parts[1].alpha).abs().max()) > 0.05
+    hashes = [save_scene(scene, tmp_path) for scene in (fit.scene, fit.scene.gaussians, fit.scene.field, fit.scene)]
+    assert len(set(hashes)) == 3 and hashes[0] == hashes[-1]
+    again = render_scene(read_scene(tmp_path, "blend"), cameras)
+    assert torch.equal(again.rgb, both.rgb) and fit.gaussians.count == few.count
