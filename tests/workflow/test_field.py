@@ -4,6 +4,8 @@ python -m pytest -m slow tests/workflow/test_field.py
 """
 
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -13,7 +15,7 @@ from mousefacelift.core.samples import read_sample
 from tests.splats.conftest import toy_frame
 from tests.splats.test_commands import write_chunk
 
-from .test_plan import ROOT, snakemake
+from .test_plan import ROOT
 
 RULES = ("calibrate_trust", "fit_splats", "render_novel", "render_ring")
 
@@ -30,7 +32,9 @@ def test_one_key_takes_fields_through_the_stage(tmp_path):
     write_list(samples.parents[1] / "chunks.json", (0, 2, 1), 12)
     wanted = [f"results/splats/mouse1/{kind}/{chunk}/index.json" for kind in ("samples", "ring")]
     files = [str(ROOT / "config.yaml"), str(tmp_path / "own.yaml")]
-    run = snakemake(tmp_path, "--configfile", *files, "--allowed-rules", *RULES, "--", *wanted)
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
+    command += ["--cores", "1", "--configfile", *files, "--allowed-rules", *RULES, "--", *wanted]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     assert run.returncode == 0, run.stderr[-3000:]
     fit = json.loads((results / f"splats/mouse1/fits/{chunk}/000000/fit.json").read_text())
     assert fit["method"] == "field" and fit["steps"] == 10 and fit["cameras"]
