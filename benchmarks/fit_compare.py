@@ -39,11 +39,13 @@ def compare(recordings: list[dict], kind: str, first: str, second: str) -> list[
         low, high = student_interval(means[:, 0] - means[:, 1]) if len(means) > 1 else (np.nan, np.nan)
         ones = [np.concatenate(side) for side in zip(*pairs, strict=True)]
         tail = max(1, len(ones[0]) // 10)
-        worst = [np.sort(one)[:tail].mean() if measure not in ("outside", "half") else np.nan for one in ones]
+        worst = [np.sort(one)[:tail].mean() for one in ones]
         digits = 2 if measure.startswith("psnr") else 4
         cells = [*means.mean(0), float((means[:, 0] - means[:, 1]).mean())]
         text = [f"{cell:.{digits}f}" for cell in cells]
-        tails = " / ".join(f"{w:.{digits}f}" for w in worst)
+        tails = (
+            " / ".join(f"{w:.{digits}f}" for w in worst) if measure in ("psnr", "psnr_black", "iou", "ssim") else "-"
+        )
         lines.append(f"| {measure} | {' | '.join(text)} | {low:+.{digits}f} to {high:+.{digits}f} | {tails} |")
     return lines
 
