@@ -16,7 +16,7 @@ from mousefacelift.splats.config import FitConfig, OptimiseConfig
 from mousefacelift.splats.field_start import start_field
 from mousefacelift.splats.frames import FrameViews, crop_together
 from mousefacelift.splats.result import Fit, score_fit, why_diverged
-from mousefacelift.splats.start import carve_body
+from mousefacelift.splats.start import carve_body, doubt_masks
 from mousefacelift.splats.targets import Targets, make_targets
 
 FULL = 12.0  # raw density, against runaway
@@ -35,8 +35,9 @@ def fit_fields(frames: Sequence[FrameViews], config: FitConfig, seed: int, devic
 
 def _fit_one(frame: FrameViews, config: FitConfig, seed: int, device: str) -> Fit:
     rng = np.random.default_rng(seed)
-    start = start_field(frame, carve_body(frame, config.hull), config.field)
-    run = _Run(start, crop_together([frame])[0], config, rng, seed, device)
+    body = carve_body(frame, config.hull)
+    frame = doubt_masks(frame, body)
+    run = _Run(start_field(frame, body, config.field), crop_together([frame])[0], config, rng, seed, device)
     why = run.go()
     return score_fit(frame, run.field().to("cpu"), config.field.steps, why, run.curve, device)
 
@@ -70,7 +71,7 @@ class _Run:
         self.random = torch.Generator().manual_seed(seed)
         targets = make_targets([cut], fit.optimise.heldout, rng)
         rays = pixel_rays(start, CameraTensors.from_cameras(cut.cameras))
-        hit, keep = rays.count > 0, targets.keep.reshape(-1) > 0
+        hit, keep = (rays.count > 0) & (targets.sure.reshape(-1) > 0), targets.keep.reshape(-1) > 0
         self.seen, self.unseen = (_Pixels.of(rays, targets, hit & kept, device) for kept in (keep, ~keep))
         self.between = self._between(targets.cameras) if config.between_rays else None
         self.active = torch.from_numpy(start.active).to(device)[..., None]

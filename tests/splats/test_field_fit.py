@@ -8,14 +8,14 @@ import torch
 
 from mousefacelift.config import load
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.field import Field
+from mousefacelift.core.field import Field, pixel_rays
 from mousefacelift.core.field.smooth import _dense, smoothness
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.splats.bake import bake_field, field_start
 from mousefacelift.splats.config import FieldConfig, FitConfig, HullConfig, OptimiseConfig, SplatsConfig
-from mousefacelift.splats.field_fit import fit_fields
+from mousefacelift.splats.field_fit import _Run, fit_fields
 from mousefacelift.splats.field_start import start_field
-from mousefacelift.splats.frames import FrameViews
+from mousefacelift.splats.frames import FrameViews, crop_together
 from mousefacelift.splats.methods import METHODS, fit_gaussians
 from mousefacelift.splats.result import score_fit
 from mousefacelift.splats.scene import read_scene, render_scene, save_scene
@@ -130,6 +130,19 @@ def test_gaussians_start_from_a_field_when_asked_to(frame, short):
     assert from_field.gaussians.count == few.count and from_field.scores["error"] < from_hull.scores["error"]
     start = field_start(fit_fields([frame], few, 0)[0].scene, 300, np.random.default_rng(0))
     assert start.count == 300 and start.opacities.unique().tolist() == [0.5]
+
+
+def test_pixels_that_are_not_believed_are_asked_of_no_step(frame, short):
+    rest = [np.ones((64, 64), bool)] * 6
+    rest[0] = np.zeros((64, 64), bool)
+    start = start_field(frame, carve_body(frame, short.hull), short.field)
+    runs = []
+    for sure in (None, np.stack(rest)):
+        cut = crop_together([replace(frame, sure=sure)])[0]
+        runs.append(_Run(start, cut, short, np.random.default_rng(0), 0, "cpu"))
+    every, some = (len(run.seen) + len(run.unseen) for run in runs)
+    lost = pixel_rays(start, CameraTensors.from_cameras(crop_together([frame])[0].cameras[:1])).count > 0
+    assert every - some == int(lost.sum()) > 0
 
 
 def test_an_empty_field_cannot_be_baked():
