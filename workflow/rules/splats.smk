@@ -19,7 +19,9 @@ rule fit_splats:
         mem_mb=3000,
         runtime=240,
     params:
-        **stage("seed splats.{method,fit} dataset.splits.held_out_camera", "splats.chunk"),
+        **stage(
+            "seed splats.{method,fit} dataset.splits.held_out_camera", "splats.chunk"
+        ),
     shell:
         "python -m mousefacelift splats fit {input.index:q} --trust {input.trust:q} --out {output:q} --gpus {resources.node_gpus} --config-json {params.config:q} >>{log:q} 2>&1"
 
