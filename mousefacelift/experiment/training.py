@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from mousefacelift.core.reconstructors import SKIP_NORM
 from mousefacelift.dataset.config import ArmConfig, LoaderConfig, MixtureConfig
 from mousefacelift.dataset.loader import collate
 from mousefacelift.dataset.mixture import MixtureSampler
@@ -86,7 +87,7 @@ def train_network(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = float(clip(model, config.clip_norm))
-        if norm <= config.skip_norm:  # false for NaN
+        if norm <= SKIP_NORM["gslrm"]:  # false for NaN
             optimizer.step()
         else:
             skipped += 1

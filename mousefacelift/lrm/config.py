@@ -50,8 +50,9 @@ class OptimizerConfig:
     """of matrices; vectors are not decayed"""
     clip_norm: float = 1.0
     """gradients are scaled down to this norm"""
-    skip_norm: float = 20.0
-    """a step whose norm before clipping is larger or not finite is not applied; the schedule goes on"""
+    skip_norm: float | None = None
+    """a step whose norm before clipping is larger or not finite is not applied; the schedule goes on; null: 20 for
+    gslrm, 2000 for lgm"""
     batch: int = 1
     """samples per device and accumulation"""
     accumulate: int = 1

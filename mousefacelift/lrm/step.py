@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.psnr import foreground_psnr
+from mousefacelift.core.reconstructors import SKIP_NORM
 from mousefacelift.core.render import published_render, render
 from mousefacelift.core.training import cosine_fall, guarded_step, set_rate, warm_up
 from mousefacelift.lrm.config import LossConfig, OptimizerConfig
@@ -42,7 +43,8 @@ def take_step(run: Run, batch: dict) -> None:
         for name, value in terms.items():
             run.add(name, value * share)
     gradients.finish()
-    norm, applied = guarded_step(run.optimizer, run.model.parameters(), config.clip_norm, config.skip_norm, accelerator)
+    limit = SKIP_NORM[run.request.train.model] if config.skip_norm is None else config.skip_norm
+    norm, applied = guarded_step(run.optimizer, run.model.parameters(), config.clip_norm, limit, accelerator)
     state.applied += applied
     state.skipped += not applied
     run.add("grad_norm", norm if norm < 1e9 else 0.0)  # false for NaN

@@ -8,14 +8,15 @@ import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit, rays
-from mousefacelift.core.reconstructors import PRESET_NAMES
+from mousefacelift.core.reconstructors import PRESET_NAMES, SKIP_NORM
 from mousefacelift.core.render import render
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
-from mousefacelift.lrm.config import TrainConfig, train_config_of
+from mousefacelift.lrm.config import LossConfig, TrainConfig, train_config_of
 from mousefacelift.lrm.lgm.model import LGM, PRESETS, LGMConfig
 from mousefacelift.lrm.lgm.world import pluecker, world_of, zoomed
 from mousefacelift.lrm.models import RECONSTRUCTORS, build
+from mousefacelift.lrm.step import views_loss
 from mousefacelift.lrm.train import train
 from mousefacelift.lrm.weights import read_facts, read_model, write_model
 
@@ -176,3 +177,14 @@ def test_an_arm_names_its_reconstructor():
 
 def test_names_of_kinds_and_presets_are_those_of_the_networks():
     assert {name: tuple(kind.presets) for name, kind in RECONSTRUCTORS.items()} == PRESET_NAMES
+
+
+def test_the_first_gradients_are_applied_by_the_default_guard_and_would_not_be_by_that_of_gslrm():
+    torch.manual_seed(0)
+    _, image, c2w, fxfycxcy = views(4)
+    batch = {"input_image": image[:, :3], "input_c2w": c2w[:, :3], "fxfycxcy": fxfycxcy, "image": image, "c2w": c2w}
+    batch |= {"bg_color": torch.ones(1, 3), "unseen": torch.ones(1, 1, dtype=torch.bool)}
+    model = build(TINY)
+    views_loss(model, batch, LossConfig())[0].backward()
+    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0))
+    assert SKIP_NORM["gslrm"] / 4 < norm < SKIP_NORM["lgm"] / 10
