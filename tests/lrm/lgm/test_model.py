@@ -182,9 +182,12 @@ def test_names_of_kinds_and_presets_are_those_of_the_networks():
 def test_the_first_gradients_are_applied_by_the_default_guard_and_would_not_be_by_that_of_gslrm():
     torch.manual_seed(0)
     _, image, c2w, fxfycxcy = views(4)
+    image[:, :, 3] = 0
+    image[:, :, 3, 13:19, 13:19] = 1  # an animal as small as a rig shows it: errors are counted by its area
+    image[:, :, :3] = image[:, :, :3] * image[:, :, 3:] + 1 - image[:, :, 3:]
     batch = {"input_image": image[:, :3], "input_c2w": c2w[:, :3], "fxfycxcy": fxfycxcy, "image": image, "c2w": c2w}
     batch |= {"bg_color": torch.ones(1, 3), "unseen": torch.ones(1, 1, dtype=torch.bool)}
     model = build(TINY)
     views_loss(model, batch, LossConfig())[0].backward()
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0))
-    assert SKIP_NORM["gslrm"] / 4 < norm < SKIP_NORM["lgm"] / 10
+    assert SKIP_NORM["gslrm"] < norm < SKIP_NORM["lgm"] / 10
