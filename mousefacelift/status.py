@@ -86,6 +86,8 @@ def read_log(path: Path) -> RunLog:
         if match := TIME.match(line):
             now = datetime.strptime(match[1], "%a %b %d %H:%M:%S %Y")
             found.first, found.last = found.first or now, now
+        elif line.startswith("Logfile ") and line.endswith(":"):
+            _skip_logfile(lines)
         elif line.startswith("Job stats:"):
             found.planned |= Counter(dict(_stats(lines)))
         elif match := re.match(r"(?:local)?(?:rule|checkpoint) (\w+):$", line):
@@ -105,6 +107,14 @@ def read_log(path: Path) -> RunLog:
             _count_failure(found, lines)
         found.over |= line.startswith(("Complete log", "Exiting because a job execution failed", "Shutting down"))
     return found
+
+
+def _skip_logfile(lines: Iterator[str]) -> None:
+    """Pass over the repeated log of a failed job: in one of SLURM a second Snakemake tells the same failure."""
+    next(lines, "")
+    for line in lines:
+        if line == "=" * 80:
+            return
 
 
 def _stats(lines: Iterator[str]) -> Iterator[tuple[str, int]]:
@@ -155,7 +165,9 @@ def tail(path: Path, size: int = 20_000) -> str:
 def reason_of(folder: Path, job: Job) -> str:
     """What the executor said of a job's last failure, and the last error in its log, one line."""
     said = [job.message] if job.message else []
-    found = re.findall(r"^(\w*(?:Error|Failure|MissingWeights|Killed|Exception)\b.*)$", tail(folder / job.log), re.M)
+    found = re.findall(
+        r"(?:^|\])(\w*(?:Error|Failure|MissingWeights|Killed|Exception)\b.*)$", tail(folder / job.log), re.M
+    )
     said += [found[-1]] if found else []
     return "; ".join(said)[:240] if said else f"see {job.log}" if job.log else "no log"
 

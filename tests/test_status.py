@@ -90,6 +90,20 @@ def test_what_slurm_said_of_a_failure_is_told_before_what_the_job_said(folder, c
     assert "SLURM status is: 'OUT_OF_MEMORY'; DataError: the fit of frame" in capsys.readouterr().out
 
 
+def test_a_repeated_log_of_slurm_counts_no_failure_and_a_word_behind_a_progress_bar_is_read(folder, capsys):
+    log, rule = folder / ".snakemake/log/2026-11-29T100000.snakemake.log", "=" * 80
+    inner = FAILED.format(**fit(1, end=4) | {"id": 0}).replace("Trying", "trying")
+    repeated = f"Logfile results/slurm/7.log:\n{rule}\n=========\n{inner}{rule}\n"
+    log.write_text(log.read_text().replace("Trying to restart", repeated + "Trying to restart"))
+    job = folder / "results/logs/fit_splats/000010-000019.log"
+    job.write_text(
+        "\r 30%|###   | 3/10 [00:09<00:21]GateFailure: only 6 of 10 steps\n  likely: x\n\r 30%| 3/10 [00:09<00:21]"
+    )
+    main(["status", str(folder)])
+    failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed")]
+    assert len(failed) == 1 and failed[0].startswith("failed 1x: fit_splats") and "GateFailure: only 6" in failed[0]
+
+
 def test_a_run_that_died_shows_by_its_last_news(folder, capsys):
     hour_ago = time.time() - 3700
     for path in folder.rglob("*.log"):

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SNAKEMAKE = [sys.executable, str(ROOT / "tests/slurm/polling.py"), "--profile", str(ROOT / "workflow/profiles/slurm")]
 SNAKEMAKE += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
 SNAKEMAKE += ["--max-status-checks-per-second", "1"]
-FEWER = """jobs: {frames_per_job: 24, objects_per_job: 6}
+FEWER = """arms: ["80-20"]
+jobs: {frames_per_job: 24, objects_per_job: 6}
 single: {animals: 2, frames: 2, unknown: 0}
 train: {steps: 10, validate_every: 10, save_every: 10}
 """
