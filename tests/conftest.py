@@ -56,9 +56,9 @@ def threads_of_the_process():
 @pytest.fixture(autouse=True)
 def exact_keys(monkeypatch):
     """A command that a rule runs is given the keys that its rule hands over and no others, as in the pipeline."""
-    from mousefacelift import commandline
+    from mousefacelift import arguments
 
-    read = commandline.config_mapping
+    read = arguments.config_mapping
 
     def handed_over(args):
         from tests.rules import keys_of_command
@@ -66,7 +66,7 @@ def exact_keys(monkeypatch):
         mapping = read(args)
         return keys_of_command(args, mapping) if mapping and "exact" not in mapping else mapping
 
-    for module in ("mousefacelift.commandline", "mousefacelift.capture.commands", "mousefacelift.lrm.commands"):
+    for module in ("mousefacelift.arguments", "mousefacelift.capture.commands", "mousefacelift.lrm.commands"):
         if module in sys.modules:
             monkeypatch.setattr(sys.modules[module], "config_mapping", handed_over)
 

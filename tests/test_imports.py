@@ -5,7 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "mousefacelift"
 BASE = {"errors", "config"}  # seen by all
-JOB = {"chunks", "chunk_lists", "commandline", "devices", "locks", "inputs"}  # what a stage's commands stand on
+JOB = {"chunks", "chunk_lists", "arguments", "devices", "locks", "inputs"}  # what a stage's commands stand on
 ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "errors": set(),
     "config": {"errors"},
@@ -13,7 +13,7 @@ ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "locks": set(),
     "devices": set(),
     "status": {"chunk_lists"},
-    "commandline": {"devices"},
+    "arguments": {"devices"},
     "core": set(),
     "formats": {"core"},
     "chunks": {"core", "locks"},
@@ -28,7 +28,7 @@ ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "dataset": {"core", "formats"} | JOB,
     "check": {"core", "dataset"} | JOB,
     "lrm": {"core", "dataset", "check"} | JOB,
-    "report": {"core", "chunks", "commandline", "__version__"},
+    "report": {"core", "chunks", "arguments", "__version__"},
     "reconstruct": {"core", "capture", "distill", "lrm"} | JOB,
     "single": {"core", "dataset", "distill", "lrm", "reconstruct", "virtual"} | JOB,
     "experiment": {"core", "dataset", "check", "lrm", "virtual", "objects", "splats", "prior", "single"} | JOB,

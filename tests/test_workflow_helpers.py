@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from mousefacelift import commandline, planning, workflow
+from mousefacelift import arguments, planning, workflow
 from mousefacelift.chunks import frame_chunks
 from mousefacelift.core import provenance
 from mousefacelift.errors import ConfigError
@@ -144,12 +144,12 @@ def test_a_long_configuration_is_handed_over_by_a_file(tmp_path, monkeypatch):
     config = {"recordings": {"m1": {"exclude": list(range(20_000))}}, "jobs": {"rerun_on_code": False}}
     text = workflow.stage_params(config, ["recordings.m1.exclude"], [])["config"]
     assert text.startswith("@results/config/") and len(text) < 100
-    mapping = commandline.config_mapping(argparse.Namespace(config_json=text))
+    mapping = arguments.config_mapping(argparse.Namespace(config_json=text))
     assert mapping["recordings"] == config["recordings"] and mapping["exact"]
     config["recordings"]["m1"]["exclude"].append(3)
     assert workflow.stage_params(config, ["recordings.m1.exclude"], [])["config"] != text
     with pytest.raises(ConfigError, match="cannot be read"):
-        commandline.config_mapping(argparse.Namespace(config_json="@results/config/none.json"))
+        arguments.config_mapping(argparse.Namespace(config_json="@results/config/none.json"))
 
 
 def test_masks_ask_for_the_time_that_their_network_takes():

@@ -8,9 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from mousefacelift.arguments import add_config_argument, config_mapping, parse_frames, read_config
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.chunk_lists import expand_lists
-from mousefacelift.commandline import add_config_argument, config_mapping, parse_frames, read_config
 from mousefacelift.config import load
 from mousefacelift.errors import CalibrationError, ConfigError, DataError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mousefacelift.arguments import add_config_argument, parse_frames, read_config
 from mousefacelift.chunk_lists import expand_lists, leftovers, write_list
-from mousefacelift.commandline import add_config_argument, parse_frames, read_config
 
 FORMATS_HELP = "facelift, nerfstudio, colmap, gobjaverse, zero123, openlrm, beast3d; long_lrm is only written"
 

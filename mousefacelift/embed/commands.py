@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mousefacelift.arguments import add_config_argument, read_config
 from mousefacelift.chunk_lists import expand_lists
-from mousefacelift.commandline import add_config_argument, read_config
 
 
 def add_commands(subparsers) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, config_mapping, lease_devices, read_config, read_seed
+from mousefacelift.arguments import add_config_argument, config_mapping, lease_devices, read_config, read_seed
 
 
 def add_commands(subparsers) -> None:

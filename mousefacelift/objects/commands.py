@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, parse_frames, read_config, read_seed
+from mousefacelift.arguments import add_config_argument, parse_frames, read_config, read_seed
 from mousefacelift.objects.config import ObjectsConfig
 
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mousefacelift.arguments import add_config_argument, parse_frames, read_config, read_seed
 from mousefacelift.chunks import frame_chunks
-from mousefacelift.commandline import add_config_argument, parse_frames, read_config, read_seed
 from mousefacelift.prior.config import PriorConfig
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mousefacelift.commandline import add_config_argument, lease_devices, read_config
+from mousefacelift.arguments import add_config_argument, lease_devices, read_config
 from mousefacelift.core.splat_files import PLY_LAYOUTS
 from mousefacelift.errors import ConfigError
 

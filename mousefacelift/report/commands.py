@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, read_config
+from mousefacelift.arguments import add_config_argument, read_config
 
 
 def add_commands(subparsers) -> None:

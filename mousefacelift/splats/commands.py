@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mousefacelift.arguments import add_config_argument, lease_devices, read_config, read_held_out, read_seed
 from mousefacelift.chunk_lists import expand_lists
-from mousefacelift.commandline import add_config_argument, lease_devices, read_config, read_held_out, read_seed
 from mousefacelift.core.splat_files import FORMATS
 from mousefacelift.splats.config import SplatsConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.commandline import add_config_argument, read_config, read_seed
+from mousefacelift.arguments import add_config_argument, read_config, read_seed
 from mousefacelift.virtual.config import VirtualConfig
 
 
