@@ -27,6 +27,7 @@ from mousefacelift.core.training import check_applied
 from mousefacelift.dataset.arms import schedule
 from mousefacelift.dataset.loader import make_loader
 from mousefacelift.errors import GateFailure
+from mousefacelift.lrm.launch import is_worker, leave
 from mousefacelift.lrm.plots import plot_curriculum, plot_mixture, plot_run
 from mousefacelift.lrm.run import Run, TrainRequest, prepare
 from mousefacelift.lrm.runlog import RunTable
@@ -87,6 +88,8 @@ def train(request: TrainRequest) -> Path:
     run.accelerator.end_training()
     if main:
         finish(run, metrics, validations)
+    if is_worker():
+        leave(out)
     return out
 
 

@@ -7,6 +7,7 @@ The forks start from a process that has computed nothing yet, so that no thread 
 """
 
 import os
+import signal
 import socket
 import sys
 
@@ -14,14 +15,19 @@ IMPORTS = ("torch._dynamo", "torch.distributed", "matplotlib.pyplot", "mouseface
 
 
 def main() -> None:
-    """Run `mousefacelift ARGUMENTS` in so many ranks; exit with the first code that is not 0."""
+    """Run `mousefacelift ARGUMENTS` in so many ranks; exit with the first code that is not 0, ending the others."""
     count, arguments = int(sys.argv[1]), sys.argv[2:]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ranks = [_start(rank, count, port, arguments) for rank in range(count)]
-    codes = [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
-    sys.exit(next((code for code in codes if code), 0))
+    while ranks:
+        rank, status = os.wait()
+        ranks.remove(rank)
+        if code := os.waitstatus_to_exitcode(status):  # the others wait for it: end them, as torchrun does
+            for other in ranks:
+                os.kill(other, signal.SIGKILL)
+            sys.exit(code)
 
 
 def _start(rank: int, count: int, port: int, arguments: list[str]) -> int:

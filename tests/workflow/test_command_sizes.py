@@ -11,8 +11,13 @@ AT_MOST = 4  # a chunk's own input, the chunks of two stages before it, its outp
 
 def test_no_shell_command_of_any_rule_names_many_chunks(tmp_path):
     sizes = ("jobs.frames_per_job", 2), ("jobs.objects_per_job", 2), ("prior.data.chunk", 100)
-    write_config(tmp_path, [*sizes, ("loader.store", "shards"), ("recordings", {"m": {"path": "virtual"}})])
-    run = snakemake(tmp_path, "all", "sweep", "embed", "prior", "experiment", "-n", "-p")
+    recordings = {"m": {"path": "virtual"}, "rat1": {"path": "/data/rat1", "frames": [0, 48]}}
+    own = ("loader.store", "shards"), ("recordings", recordings), ("capture.mask_backend", "median")
+    write_config(tmp_path, [*sizes, *own])
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets/box.obj").write_text("")
+    targets = "all", "sweep", "embed", "prior", "experiment", "ingredients"
+    run = snakemake(tmp_path, *targets, "-n", "-p", "--config", f"assets={tmp_path / 'assets'}")
     assert run.returncode == 0, run.stderr[-2000:]
     jobs = re.findall(r"^Shell command: (python -m mousefacelift (\w+ \w+) .*2>&1)$", run.stdout + run.stderr, re.M)
     named: dict[str, int] = {}
