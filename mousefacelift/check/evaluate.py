@@ -44,6 +44,7 @@ from mousefacelift.errors import DataError
 METHODS = ("model", *ladder.RUNGS)
 LOWER_IS_BETTER = ("fg_l1",)
 SHEET_SIZE = 256  # px at most of a picture in the sheet
+WIDE = 256  # px; wider pictures are judged one prediction at a time: at 512 px each thread holds 120 MB
 MEAN_FRAMES = 200  # training frames that the mean image is averaged over, evenly spaced
 
 Means = dict[tuple[str, int], np.ndarray]
@@ -64,7 +65,8 @@ def evaluate_arm(
     """Judge the predictions of one arm and write metrics.parquet, summary.json and sheet.png into `out`; returns the
     summary.
 
-    `threads` predictions are judged at a time (None: as many as torch has); the result does not depend on it.
+    `threads` predictions of pictures up to WIDE are judged at a time (None: as many as torch has), of wider ones one;
+    the result does not depend on it.
     """
     opened = read_predictions(predictions)
     judged = [item for item in opened.items if item.kind == "target"]
@@ -73,7 +75,8 @@ def evaluate_arm(
     manifest = Manifest.open(dataset)
     means = mean_images(manifest, {item.recording for item in judged}, opened.header["size"])
     protocols = {name: _protocol(name, judged, means, config) for name in sorted({item.protocol for item in judged})}
-    rows, pictures = _stream(opened, judged, manifest, means, protocols, config, threads or torch.get_num_threads())
+    at_once = 1 if opened.header["size"] > WIDE else threads or torch.get_num_threads()
+    rows, pictures = _stream(opened, judged, manifest, means, protocols, config, at_once)
     table = pd.DataFrame(rows).assign(arm=opened.header["arm"])
     summary = {
         "arm": opened.header["arm"],
