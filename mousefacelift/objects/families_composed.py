@@ -1,8 +1,11 @@
 """Families of random compositions of simple solids, with three measured ingredients: cuts, height fields, wire frames.
 
-Part of the objects stage. After the idea of published procedural training sets (LRM-Zero, 2024: random primitives with
-boolean differences, height fields and wire frames; MegaSynth, 2024: more steps beat more complexity), written anew from
-the papers' words. Solids are signed fields of unit size; a part is at most a few of them, so that objects stay simple.
+Part of the objects stage. After the words of LRM-Zero (Xie et al. 2024, arXiv 2406.09371), whose Zeroverse composes
+cubes, balls, cylinders, cones and tori at random and augments them by height fields, boolean differences and wire
+frames, and reports that data too complex makes training diverge; MegaSynth (Jiang et al. 2024, arXiv 2412.14166) builds
+scenes of such parts and holds their complexity down for the same reason. Unlike theirs, the two to five parts here
+touch: the mouse is one body. What each ingredient is worth here is measured (docs/objects.md), not taken over.
+Solids are signed fields of unit size; a part is at most a few of them.
 """
 
 from collections.abc import Callable

@@ -23,7 +23,6 @@ class Recent(NamedTuple):
         place: [SLOTS, 2] screen position of the first vertex.
         side: [SLOTS, 3] normal of the face toward the eye, not of unit length.
         level: [SLOTS, 2] mip level of the base and of the emissive texture.
-        values: [N] attributes of the sample at hand. color, total: [8], [9] its colour and its pixel's sums.
     """
 
     face: np.ndarray
@@ -31,9 +30,6 @@ class Recent(NamedTuple):
     place: np.ndarray
     side: np.ndarray
     level: np.ndarray
-    values: np.ndarray
-    color: np.ndarray
-    total: np.ndarray
 
 
 def new_recent(columns: int) -> Recent:
@@ -45,9 +41,6 @@ def new_recent(columns: int) -> Recent:
         np.zeros((SLOTS, 2)),
         np.zeros((SLOTS, 3)),
         np.zeros((SLOTS, 2), np.int64),
-        np.zeros(count),
-        np.zeros(8),
-        np.zeros(9),
     )
 
 

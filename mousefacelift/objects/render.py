@@ -56,9 +56,6 @@ def compile_kernel(version: str):
         place,
         side,
         level,
-        values,
-        color,
-        total,
         band_face,
         band_inverse,
         layer_face,
@@ -97,6 +94,7 @@ def compile_kernel(version: str):
                 screen,
                 listed[starts[k] : starts[k + 1]],
                 first_row,
+                rgba.shape[1] * supersampling,
             )
             resolve_band(
                 recent_face,
@@ -104,9 +102,6 @@ def compile_kernel(version: str):
                 place,
                 side,
                 level,
-                values,
-                color,
-                total,
                 band_face,
                 band_inverse,
                 layer_face,

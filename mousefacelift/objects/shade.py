@@ -28,8 +28,9 @@ from mousefacelift.objects.texture import (
     UNLIT,
     WRAP_U,
     WRAP_V,
-    encode_srgb,
-    fetch,
+    fetch_alpha,
+    fetch_color,
+    look_up_srgb,
 )
 
 
@@ -56,86 +57,69 @@ def light_at(light, x, y, z):
 
 @numba.njit(**KERNEL, inline="always")
 def shade_face(
-    recent_face,
-    planes,
-    place,
-    side,
-    level,
-    values,
-    faces,
-    corners,
-    materials,
-    texels,
-    levels,
-    screen,
-    light,
-    eye,
-    f,
-    x,
-    y,
-    out,
+    recent_face, planes, place, side, level, faces, corners, materials, texels, levels, screen, light, eye, f, x, y
 ):
-    """Colour of face f at sample (x, y): out [8] = linear r, g, b, alpha, normal x, y, z, depth."""
+    """Colour of face f at sample (x, y): linear r, g, b, alpha, normal x, y, z, depth.
+
+    Numbers are passed and returned one by one: in small arrays each would go through memory.
+    """
     slot = f & (SLOTS - 1)
     if recent_face[slot] != f:
         remember_face(recent_face, planes, place, side, level, faces, corners, materials, levels, screen, eye, f)
     m = faces[f, 3]
     dx, dy = x - place[slot, 0], y - place[slot, 1]
-    inverse = planes[slot, 0, 0] + dx * planes[slot, 1, 0] + dy * planes[slot, 2, 0]
-    depth = 1.0 / inverse
-    for k in range(1, values.shape[0]):
-        values[k] = (planes[slot, 0, k] + dx * planes[slot, 1, k] + dy * planes[slot, 2, k]) * depth
-    nx, ny, nz = values[1], values[2], values[3]
-    if nx * nx + ny * ny + nz * nz < 1e-12:
+    depth = 1.0 / (planes[slot, 0, 0] + dx * planes[slot, 1, 0] + dy * planes[slot, 2, 0])
+    nx = planes[slot, 0, 1] + dx * planes[slot, 1, 1] + dy * planes[slot, 2, 1]
+    ny = planes[slot, 0, 2] + dx * planes[slot, 1, 2] + dy * planes[slot, 2, 2]
+    nz = planes[slot, 0, 3] + dx * planes[slot, 1, 3] + dy * planes[slot, 2, 3]
+    if (nx * nx + ny * ny + nz * nz) * depth * depth < 1e-12:
         nx, ny, nz = side[slot, 0], side[slot, 1], side[slot, 2]
-    scale = 1.0 / max(math.sqrt(nx * nx + ny * ny + nz * nz), 1e-30)
+    scale = 1.0 / math.sqrt(max(nx * nx + ny * ny + nz * nz, 1e-60))
     if nx * side[slot, 0] + ny * side[slot, 1] + nz * side[slot, 2] < 0.0:
         scale = -scale
     nx, ny, nz = nx * scale, ny * scale, nz * scale
     red, green, blue, alpha = materials[m, 0], materials[m, 1], materials[m, 2], materials[m, 3]
-    texture = int(materials[m, BASE_TEXTURE])
+    blends, texture = int(materials[m, MODE]) == BLEND, int(materials[m, BASE_TEXTURE])
+    u = v = 0.0
+    if texture >= 0 or materials[m, GLOW_TEXTURE] >= 0.0:
+        u = (planes[slot, 0, 4] + dx * planes[slot, 1, 4] + dy * planes[slot, 2, 4]) * depth
+        v = (planes[slot, 0, 5] + dx * planes[slot, 1, 5] + dy * planes[slot, 2, 5]) * depth
     if texture >= 0:
         wrap_u, wrap_v, sharp = int(materials[m, WRAP_U]), int(materials[m, WRAP_V]), materials[m, SHARP] > 0.0
-        r, g, b, t = fetch(texels, levels, texture, level[slot, 0], values[4], values[5], wrap_u, wrap_v, sharp)
-        red, green, blue, alpha = red * r, green * g, blue * b, alpha * t
+        r, g, b = fetch_color(texels, levels, texture, level[slot, 0], u, v, wrap_u, wrap_v, sharp)
+        red, green, blue = red * r, green * g, blue * b
+        if blends:
+            alpha *= fetch_alpha(texels, levels, texture, level[slot, 0], u, v, wrap_u, wrap_v, sharp)
     if corners.shape[1] >= COLOURED:
-        red, green, blue, alpha = red * values[6], green * values[7], blue * values[8], alpha * values[9]
+        red *= (planes[slot, 0, 6] + dx * planes[slot, 1, 6] + dy * planes[slot, 2, 6]) * depth
+        green *= (planes[slot, 0, 7] + dx * planes[slot, 1, 7] + dy * planes[slot, 2, 7]) * depth
+        blue *= (planes[slot, 0, 8] + dx * planes[slot, 1, 8] + dy * planes[slot, 2, 8]) * depth
+        if blends:
+            alpha *= (planes[slot, 0, 9] + dx * planes[slot, 1, 9] + dy * planes[slot, 2, 9]) * depth
     if materials[m, UNLIT] == 0.0:
         light_red, light_green, light_blue = light_at(light, nx, ny, nz)
         red, green, blue = red * light_red, green * light_green, blue * light_blue
     glow_red, glow_green, glow_blue = materials[m, 4], materials[m, 5], materials[m, 6]
     texture = int(materials[m, GLOW_TEXTURE])
     if texture >= 0:
-        at = 10 if corners.shape[1] == GLOWING else 4
+        if corners.shape[1] == GLOWING:
+            u = (planes[slot, 0, 10] + dx * planes[slot, 1, 10] + dy * planes[slot, 2, 10]) * depth
+            v = (planes[slot, 0, 11] + dx * planes[slot, 1, 11] + dy * planes[slot, 2, 11]) * depth
         wrap_u, wrap_v = int(materials[m, GLOW_WRAP_U]), int(materials[m, GLOW_WRAP_V])
         sharp = materials[m, GLOW_SHARP] > 0.0
-        r, g, b, _ = fetch(texels, levels, texture, level[slot, 1], values[at], values[at + 1], wrap_u, wrap_v, sharp)
+        r, g, b = fetch_color(texels, levels, texture, level[slot, 1], u, v, wrap_u, wrap_v, sharp)
         glow_red, glow_green, glow_blue = glow_red * r, glow_green * g, glow_blue * b
-    out[0] = min(1.0, red + glow_red)
-    out[1] = min(1.0, green + glow_green)
-    out[2] = min(1.0, blue + glow_blue)
-    out[3] = 1.0 if int(materials[m, MODE]) != BLEND else min(1.0, max(0.0, alpha))
-    out[4], out[5], out[6], out[7] = nx, ny, nz, depth
-
-
-@numba.njit(**KERNEL)
-def add_sample(total, color, share):
-    """total [9] += share of a shaded surface: premultiplied r, g, b; alpha."""
-    weight = share * color[3]
-    total[0] += weight * color[0]
-    total[1] += weight * color[1]
-    total[2] += weight * color[2]
-    total[3] += weight
-
-
-@numba.njit(**KERNEL)
-def add_geometry(total, color):
-    """total [9] += the nearest surface's coverage, depth and normal."""
-    total[4] += 1.0
-    total[5] += color[7]
-    total[6] += color[4]
-    total[7] += color[5]
-    total[8] += color[6]
+    alpha = min(1.0, max(0.0, alpha)) if blends else 1.0
+    return (
+        min(1.0, red + glow_red),
+        min(1.0, green + glow_green),
+        min(1.0, blue + glow_blue),
+        alpha,
+        nx,
+        ny,
+        nz,
+        depth,
+    )
 
 
 @numba.njit(**KERNEL)
@@ -145,9 +129,6 @@ def resolve_band(
     place,
     side,
     level,
-    values,
-    color,
-    total,
     band_face,
     band_inverse,
     layer_face,
@@ -167,79 +148,60 @@ def resolve_band(
     normal,
 ):
     """Shade and average a band's samples into its pixel rows of rgba [H, W, 4], depth [H, W] and normal [H, W, 3]."""
-    has_layers = layer_face.shape[0] == band_face.shape[0]
+    bottom = LAYERS if layer_face.shape[0] != band_face.shape[0] else 0  # number of the first surface of a sample
+    share = 1.0 / (supersampling * supersampling)
     for row in range(band_face.shape[0] // supersampling):
         for column in range(rgba.shape[1]):
-            total[:] = 0.0
-            for sample in range(supersampling * supersampling):
-                j = row * supersampling + sample // supersampling
-                i = column * supersampling + sample % supersampling
-                through, nearest = 1.0, True
-                for k in range(LAYERS if has_layers else 0):
-                    f = layer_face[j, i, k]
-                    if f < 0 or layer_inverse[j, i, k] <= band_inverse[j, i]:
-                        break
-                    shade_face(
-                        recent_face,
-                        planes,
-                        place,
-                        side,
-                        level,
-                        values,
-                        faces,
-                        corners,
-                        materials,
-                        texels,
-                        levels,
-                        screen,
-                        light,
-                        eye,
-                        f,
-                        i + 0.5,
-                        j + first_row + 0.5,
-                        color,
-                    )
-                    add_sample(total, color, through)
-                    if nearest:
-                        add_geometry(total, color)
-                    through, nearest = through * (1.0 - color[3]), False
-                f = band_face[j, i]
-                if f >= 0:
-                    shade_face(
-                        recent_face,
-                        planes,
-                        place,
-                        side,
-                        level,
-                        values,
-                        faces,
-                        corners,
-                        materials,
-                        texels,
-                        levels,
-                        screen,
-                        light,
-                        eye,
-                        f,
-                        i + 0.5,
-                        j + first_row + 0.5,
-                        color,
-                    )
-                    add_sample(total, color, through)
-                    if nearest:
-                        add_geometry(total, color)
-            if total[4] > 0.0:
-                write_pixel(total, supersampling, first_row // supersampling + row, column, rgba, depth, normal)
-
-
-@numba.njit(**KERNEL)
-def write_pixel(total, supersampling, row, column, rgba, depth, normal):
-    """One pixel from the sums of its samples."""
-    if total[3] > 0.0:
-        for channel in range(3):
-            rgba[row, column, channel] = encode_srgb(total[channel] / total[3])
-    rgba[row, column, 3] = total[3] / (supersampling * supersampling)
-    depth[row, column] = total[5] / total[4]
-    length = max(math.sqrt(total[6] ** 2 + total[7] ** 2 + total[8] ** 2), 1e-30)
-    for k in range(3):
-        normal[row, column, k] = total[6 + k] / length
+            red = green = blue = opacity = count = distance = nx = ny = nz = 0.0
+            for j in range(row * supersampling, (row + 1) * supersampling):
+                for i in range(column * supersampling, (column + 1) * supersampling):
+                    through, nearest, k = 1.0, True, bottom
+                    while k <= LAYERS:  # translucent layers from the front, then the opaque face
+                        f = band_face[j, i]
+                        if k < LAYERS:
+                            if layer_face[j, i, k] < 0 or layer_inverse[j, i, k] <= band_inverse[j, i]:
+                                k = LAYERS
+                            else:
+                                f = layer_face[j, i, k]
+                        k += 1
+                        if f < 0:
+                            break
+                        r, g, b, a, x, y, z, d = shade_face(
+                            recent_face,
+                            planes,
+                            place,
+                            side,
+                            level,
+                            faces,
+                            corners,
+                            materials,
+                            texels,
+                            levels,
+                            screen,
+                            light,
+                            eye,
+                            f,
+                            i + 0.5,
+                            j + first_row + 0.5,
+                        )
+                        weight = through * a
+                        red, green, blue, opacity = (
+                            red + weight * r,
+                            green + weight * g,
+                            blue + weight * b,
+                            opacity + weight,
+                        )
+                        if nearest:
+                            count, distance, nx, ny, nz = count + 1.0, distance + d, nx + x, ny + y, nz + z
+                        through, nearest = through * (1.0 - a), False
+            if count == 0.0:
+                continue
+            to = first_row // supersampling + row
+            if opacity > 0.0:
+                rgba[to, column, 0] = look_up_srgb(red / opacity)
+                rgba[to, column, 1] = look_up_srgb(green / opacity)
+                rgba[to, column, 2] = look_up_srgb(blue / opacity)
+            rgba[to, column, 3] = opacity * share
+            depth[to, column] = distance / count
+            scale = 1.0 / max(math.sqrt(nx * nx + ny * ny + nz * nz), 1e-30)
+            normal[to, column, 0], normal[to, column, 1], normal[to, column, 2] = nx * scale, ny * scale, nz * scale

@@ -16,6 +16,7 @@ from mousefacelift.objects.mesh import BLEND, CLAMP, MIRROR, Mesh
 SRGB_TO_LINEAR = np.array(
     [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.arange(256) / 255.0], np.float32
 )
+DECODED = SRGB_TO_LINEAR.astype(np.float64)  # for the kernel, which computes in float64
 # columns of Surface.corners: 0-2 position, 3-5 normal, 6-7 uv; then, where the mesh has them, 8-11 linear colour and
 # 12-13 uv of emission
 PLAIN, COLOURED, GLOWING = 8, 12, 14
@@ -144,6 +145,20 @@ def encode_srgb(linear):
     return 1.055 * linear ** (1.0 / 2.4) - 0.055
 
 
+STEPS = 4096
+ENCODED = np.array([encode_srgb(k / STEPS) for k in range(STEPS + 2)])
+
+
+@numba.njit(**KERNEL)
+def look_up_srgb(linear):
+    """`encode_srgb` from a table, within 3e-5: a power costs more than all the rest of a pixel's end."""
+    if linear <= 0.0031308:
+        return 12.92 * max(linear, 0.0)
+    place = min(linear, 1.0) * STEPS
+    k = int(place)
+    return ENCODED[k] + (place - k) * (ENCODED[k + 1] - ENCODED[k])
+
+
 LINEAR_TO_SRGB = np.array([round(encode_srgb(k / 16383.0) * 255) for k in range(16384)], np.uint8)
 
 
@@ -161,57 +176,58 @@ def wrap_texel(k, count, mode):
 
 
 @numba.njit(**KERNEL)
-def fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v):
-    """Linear RGB and alpha of one level at (u, v)."""
+def find_texels(levels, level, u, v, wrap_u, wrap_v):
+    """The four texels of a level around (u, v), left and right of the upper row and of the lower, and their weights."""
     offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
     x, y = u * width - 0.5, (1.0 - v) * height - 0.5
     left, top = int(math.floor(x)), int(math.floor(y))
     fx, fy = x - left, y - top
     right, bottom = wrap_texel(left + 1, width, wrap_u), wrap_texel(top + 1, height, wrap_v)
     left, top = wrap_texel(left, width, wrap_u), wrap_texel(top, height, wrap_v)
-    a, b = offset + top * width + left, offset + top * width + right
-    c, d = offset + bottom * width + left, offset + bottom * width + right
-    wa, wb, wc, wd = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy
-    red = (
-        wa * SRGB_TO_LINEAR[texels[a, 0]]
-        + wb * SRGB_TO_LINEAR[texels[b, 0]]
-        + wc * SRGB_TO_LINEAR[texels[c, 0]]
-        + wd * SRGB_TO_LINEAR[texels[d, 0]]
-    )
-    green = (
-        wa * SRGB_TO_LINEAR[texels[a, 1]]
-        + wb * SRGB_TO_LINEAR[texels[b, 1]]
-        + wc * SRGB_TO_LINEAR[texels[c, 1]]
-        + wd * SRGB_TO_LINEAR[texels[d, 1]]
-    )
-    blue = (
-        wa * SRGB_TO_LINEAR[texels[a, 2]]
-        + wb * SRGB_TO_LINEAR[texels[b, 2]]
-        + wc * SRGB_TO_LINEAR[texels[c, 2]]
-        + wd * SRGB_TO_LINEAR[texels[d, 2]]
-    )
-    alpha = wa * texels[a, 3] + wb * texels[b, 3] + wc * texels[c, 3] + wd * texels[d, 3]
-    return red, green, blue, alpha / 255.0
+    a, b = np.uint64(offset + top * width + left), np.uint64(offset + top * width + right)
+    c, d = np.uint64(offset + bottom * width + left), np.uint64(offset + bottom * width + right)
+    return a, b, c, d, (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy
 
 
 @numba.njit(**KERNEL)
-def fetch_nearest(texels, levels, level, u, v, wrap_u, wrap_v):
-    """Linear RGB and alpha of the one texel of a level that holds (u, v)."""
+def find_texel(levels, level, u, v, wrap_u, wrap_v):
+    """The one texel of a level that holds (u, v)."""
     offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
     column = wrap_texel(int(math.floor(u * width)), width, wrap_u)
     row = wrap_texel(int(math.floor((1.0 - v) * height)), height, wrap_v)
-    a = offset + row * width + column
-    red, green, blue = SRGB_TO_LINEAR[texels[a, 0]], SRGB_TO_LINEAR[texels[a, 1]], SRGB_TO_LINEAR[texels[a, 2]]
-    return red, green, blue, texels[a, 3] / 255.0
+    return np.uint64(offset + row * width + column)
 
 
 @numba.njit(**KERNEL)
-def fetch(texels, levels, first, level, u, v, wrap_u, wrap_v, sharp):
-    """Linear RGB and alpha at (u, v) of the pyramid at `first`: bilinear, or one texel where `sharp` ones are seen
-    magnified."""
+def fetch_color(texels, levels, first, level, u, v, wrap_u, wrap_v, sharp):
+    """Linear RGB at (u, v) of the pyramid at `first`: bilinear, or one texel where `sharp` ones are seen magnified."""
     if sharp and level == first:
-        return fetch_nearest(texels, levels, level, u, v, wrap_u, wrap_v)
-    return fetch_bilinear(texels, levels, level, u, v, wrap_u, wrap_v)
+        a = find_texel(levels, level, u, v, wrap_u, wrap_v)
+        return DECODED[texels[a, 0]], DECODED[texels[a, 1]], DECODED[texels[a, 2]]
+    a, b, c, d, wa, wb, wc, wd = find_texels(levels, level, u, v, wrap_u, wrap_v)
+    return (
+        wa * DECODED[texels[a, 0]]
+        + wb * DECODED[texels[b, 0]]
+        + wc * DECODED[texels[c, 0]]
+        + wd * DECODED[texels[d, 0]],
+        wa * DECODED[texels[a, 1]]
+        + wb * DECODED[texels[b, 1]]
+        + wc * DECODED[texels[c, 1]]
+        + wd * DECODED[texels[d, 1]],
+        wa * DECODED[texels[a, 2]]
+        + wb * DECODED[texels[b, 2]]
+        + wc * DECODED[texels[c, 2]]
+        + wd * DECODED[texels[d, 2]],
+    )
+
+
+@numba.njit(**KERNEL)
+def fetch_alpha(texels, levels, first, level, u, v, wrap_u, wrap_v, sharp):
+    """Alpha at (u, v), as `fetch_color`."""
+    if sharp and level == first:
+        return texels[find_texel(levels, level, u, v, wrap_u, wrap_v), 3] / 255.0
+    a, b, c, d, wa, wb, wc, wd = find_texels(levels, level, u, v, wrap_u, wrap_v)
+    return (wa * texels[a, 3] + wb * texels[b, 3] + wc * texels[c, 3] + wd * texels[d, 3]) / 255.0
 
 
 @numba.njit(**KERNEL)
@@ -235,5 +251,5 @@ def sample_alpha(faces, corners, materials, texels, levels, f, w0, w1, w2):
         u = w0 * corners[a, 6] + w1 * corners[b, 6] + w2 * corners[c, 6]
         v = w0 * corners[a, 7] + w1 * corners[b, 7] + w2 * corners[c, 7]
         wrap_u, wrap_v, sharp = int(materials[m, WRAP_U]), int(materials[m, WRAP_V]), materials[m, SHARP] > 0.0
-        alpha *= fetch(texels, levels, first, first, u, v, wrap_u, wrap_v, sharp)[3]
+        alpha *= fetch_alpha(texels, levels, first, first, u, v, wrap_u, wrap_v, sharp)
     return alpha

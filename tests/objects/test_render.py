@@ -51,6 +51,30 @@ def test_nearest_surface_wins_whatever_the_order_of_faces(rng):
     assert np.array_equal(shoot(mesh, camera).rgba, shoot(shuffled, camera).rgba)
 
 
+def test_of_two_faces_at_one_place_the_first_is_seen_everywhere(rng):
+    mesh = triangle_soup(rng)
+    red, green = (np.tile([r, g, 0, 1.0], (len(mesh.vertices), 1)) for r, g in ((1, 0), (0, 1)))
+    twice = make_mesh(
+        np.concatenate([mesh.vertices] * 2),
+        np.concatenate([mesh.faces, mesh.faces + len(mesh.vertices)]),
+        normals="flat",
+        colors=np.concatenate([red, green]),
+    )
+    for camera in ring(4, 48):
+        rgba = shoot(twice, camera).rgba
+        assert rgba[..., 3].max() == 1 and rgba[..., 1].max() == 0  # rounding of depths is no reason to mix them
+
+
+def test_faces_that_leave_the_picture_on_all_sides_cover_it_alone():
+    wide = make_mesh(np.array([[-90.0, -90, 0], [90, -90, 0], [0, 90, 0]]), np.array([[0, 1, 2]]), normals="flat")
+    assert (shoot(wide, supersampling=3).rgba[..., 3] == 1).all()
+    beside = make_mesh(wide.vertices + [200.0, 0, 0], wide.faces, normals="flat")
+    assert shoot(beside, supersampling=3).rgba.max() == 0
+    right = make_mesh(np.array([[0.5, -0.1, 0], [90, -0.1, 0], [0.5, 0.1, 0]]), np.array([[0, 1, 2]]), normals="flat")
+    alpha = shoot(right, supersampling=3).rgba[..., 3]
+    assert alpha[:, -1].max() == 1 and alpha[:, :40].max() == 0  # what is written beyond a row is not the next row
+
+
 def test_depth_and_normal_of_a_sphere_are_exact():
     camera = ring(8, 96)[1]
     picture = shoot(sphere(subdivisions=5), camera)
