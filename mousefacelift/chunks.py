@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import read_json, replace_folder, sync, sync_tree, write_text
+from mousefacelift.core.files import json_by_rows, read_json, replace_folder, sync, sync_tree, write_text
 from mousefacelift.core.provenance import code_version
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.locks import one_writer
@@ -79,7 +79,7 @@ def run_chunk(
         for name, text in extra.items():
             write_text(work / name, text(work, rows))
         document = {"key": key, "header": header, "items": rows}
-        write_text(work / INDEX, json.dumps(document, indent=1))
+        write_text(work / INDEX, json_by_rows(document))
         refuse_foreign(chunk, {INDEX, *extra})  # again: hours may have passed
         replace_folder(work, chunk)
         for stale in _stale_work(chunk):

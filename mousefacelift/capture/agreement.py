@@ -16,7 +16,7 @@ import numpy as np
 from mousefacelift.core.cameras import Camera
 
 DEPTHS = 128
-TOLERANCE = 1.5  # px of the given masks that another view's silhouette may miss by, for `ray_agreement`
+NEAR, FAR = 1, 2  # a pixel outside a mask: forgiven by `ray_agreement`, because it is within 1.5 px of it, or not
 
 
 def silhouette_agreement(
@@ -27,7 +27,7 @@ def silhouette_agreement(
     stride: int = 1,
     depths: int = DEPTHS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hull IoU [V] (strict) and ray agreement [V] (misses up to TOLERANCE px forgiven) of one frame's masks [V, H, W].
+    """Hull IoU [V] (strict) and ray agreement [V] (misses of up to 1.5 px forgiven) of one frame's masks [V, H, W].
 
     Args:
         center, reach: the body lies within `reach` of `center`, camera units.
@@ -36,25 +36,25 @@ def silhouette_agreement(
         Two arrays in [0, 1]; a view without mask has NaN and is not asked by the others.
     """
     have = masks.any((1, 2))
-    outside = np.stack(
-        [
-            cv2.distanceTransform((~m).astype(np.uint8), cv2.DIST_L2, 5) if h else np.zeros(m.shape, np.float32)
-            for m, h in zip(masks, have)
-        ]
-    )
+    misses = np.stack([_misses(mask) for mask in masks.astype(np.uint8)])
     w2c = np.stack([camera.w2c[:3] for camera in cameras])
     fxfycxcy = np.stack([camera.fxfycxcy for camera in cameras])
     strict, tolerant = np.full(len(cameras), np.nan), np.full(len(cameras), np.nan)
     for view in np.flatnonzero(have):
         strict[view], tolerant[view] = _ask(
-            outside, have, w2c, fxfycxcy, view, np.asarray(center, np.float64), float(reach), stride, depths, TOLERANCE
+            misses, have, w2c, fxfycxcy, view, np.asarray(center, np.float64), float(reach), stride, depths
         )
     return strict, tolerant
 
 
+def _misses(mask: np.ndarray) -> np.ndarray:
+    """uint8 [H, W] of a mask 0/1: 0 inside, NEAR beside it (its pixel's eight neighbours), FAR elsewhere."""
+    return FAR - (FAR - NEAR) * cv2.dilate(mask, np.ones((3, 3), np.uint8)) - NEAR * mask
+
+
 @numba.njit(cache=True, nogil=True)
-def _ask(outside, have, w2c, fxfycxcy, view, center, reach, stride, depths, tolerance):
-    views, height, width = outside.shape
+def _ask(misses, have, w2c, fxfycxcy, view, center, reach, stride, depths):
+    views, height, width = misses.shape
     R, t = w2c[view, :, :3], w2c[view, :, 3]
     fx, fy, cx, cy = fxfycxcy[view]
     middle = R[2, 0] * center[0] + R[2, 1] * center[1] + R[2, 2] * center[2] + t[2]
@@ -74,40 +74,40 @@ def _ask(outside, have, w2c, fxfycxcy, view, center, reach, stride, depths, tole
     direction = np.zeros((views, 3))
     for y in range(0, height, stride):
         for x in range(0, width, stride):
-            if outside[view, y, x] > 0:
+            if misses[view, y, x] > 0:
                 continue
             asked += 1
             a, b = (x + 0.5 - cx) / fx, (y + 0.5 - cy) / fy
             for o in range(views):
                 for r in range(3):
                     direction[o, r] = relative[o, r, 0] * a + relative[o, r, 1] * b + relative[o, r, 2]
-            best = 1e9
+            best = FAR + 1
             for k in range(
                 depths
             ):  # from the middle outwards: the body is there, and the first place that fits ends the search
                 place = depths // 2 + (k + 1) // 2 * (-1 if k % 2 else 1)
                 z = near + (place + 0.5) * step
-                worst = 0.0
+                worst = 0
                 for o in range(views):
                     if o == view or not have[o]:
                         continue
                     depth = direction[o, 2] * z + offset[o, 2]
                     if depth <= 0:
-                        worst = 1e9
+                        worst = FAR + 1
                         break
                     u = int(np.floor((direction[o, 0] * z + offset[o, 0]) / depth * fxfycxcy[o, 0] + fxfycxcy[o, 2]))
                     v = int(np.floor((direction[o, 1] * z + offset[o, 1]) / depth * fxfycxcy[o, 1] + fxfycxcy[o, 3]))
                     if u < 0 or v < 0 or u >= width or v >= height:
                         continue  # outside that frame: unknown, not empty
-                    worst = max(worst, outside[o, v, u])
+                    worst = max(worst, np.int64(misses[o, v, u]))
                     if worst >= best:
                         break
                 if worst < best:
                     best = worst
-                    if best == 0.0:
+                    if best == 0:
                         break
-            strict += best == 0.0
-            tolerant += best <= tolerance
+            strict += best == 0
+            tolerant += best <= NEAR
     if asked == 0:
         return np.nan, np.nan
     return strict / asked, tolerant / asked

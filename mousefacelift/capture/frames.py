@@ -6,23 +6,33 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 from mousefacelift.capture.sources import open_source
-from mousefacelift.capture.sources.picture import Picture
+
+
+class Reader(Protocol):
+    """Pictures, masks or parts of them by number, in rising order."""
+
+    def read(self, index: int) -> Any:
+        """What has this number."""
+
+    def close(self) -> None:
+        """Give files back."""
 
 
 def read_in_step(
-    paths: Sequence[str], wanted: Iterable[tuple[int, Sequence[int]]], ahead: int = 3, threads: int = 2
-) -> Iterator[tuple[int, list[Picture]]]:
+    paths: Sequence[str | Reader], wanted: Iterable[tuple[int, Sequence[int]]], ahead: int = 3, threads: int = 2
+) -> Iterator[tuple[int, list]]:
     """Yield (frame, [one Picture per path]) for each (frame, file frame per path), decoded `ahead` of the consumer.
 
     Args:
-        paths: S sources (see `capture.sources`); "" gives None in that place.
+        paths: S sources (see `capture.sources`), or readers, which are closed at the end; "" gives None in that place.
         wanted: rising common frames, each with its frame number in every file.
         ahead: frames kept ready (bounds memory).
         threads: decoding threads shared by all videos.
     """
-    readers = [open_source(path) if path else None for path in paths]
+    readers = [(open_source(path) if isinstance(path, str) else path) if path else None for path in paths]
     ready: queue.Queue = queue.Queue(maxsize=ahead)
     stop = threading.Event()
 

@@ -84,7 +84,7 @@ class Lens:
         """Points [..., 2] on the plane z = 1 that are seen at `pixels` [..., 2]; NaN where the lens cannot be
         inverted."""
         flat = np.ascontiguousarray(np.asarray(pixels, np.float64).reshape(-1, 2))
-        return _undistort_many(flat, self.parameters).reshape(np.shape(pixels))
+        return undistort_points(flat, self.parameters).reshape(np.shape(pixels))
 
     def shifted(self, shift: np.ndarray) -> Lens:
         """The lens with its principal point moved by `shift` [2] pixels."""
@@ -159,7 +159,7 @@ def _distort_many(points, p):
 
 
 @numba.njit(cache=True, nogil=True)
-def _undistort_many(pixels, p):
+def undistort_points(pixels, p):
     """Damped Newton on the pixel error with a numeric Jacobian; started at the pinhole solution."""
     out = np.empty_like(pixels)
     step = 1e-6

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,7 @@ import numpy as np
 from mousefacelift.capture.config import CaptureConfig
 from mousefacelift.capture.frames import read_in_step
 from mousefacelift.capture.growth import grow_mask, mask_level
+from mousefacelift.capture.mask_crop import CropReader, MaskCrop
 from mousefacelift.capture.quality import measure_sample, measure_view
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.silhouettes import drop_specks
@@ -97,18 +98,23 @@ class Normaliser:
             self._stream.close()
         self._pool.shutdown()
 
-    def pictures(self, frame: int, remaining: Sequence[int]) -> list[Picture]:
-        """Video and mask pictures of `frame` (V and V); decoding runs ahead over the rising `remaining` frames."""
+    def pictures(self, frame: int, remaining: Sequence[int]) -> list:
+        """Pictures and mask crops of `frame` (V and V); decoding runs ahead over the rising `remaining` frames."""
         if self._stream is None:
             numbers = ((f, [self.rig.file_frame(v, f) for v in range(self.views)] * 2) for f in remaining)
-            self._stream = read_in_step([*self.rig.videos, *self.rig.masks], numbers, threads=self.threads)
+            masks = [CropReader(m, camera.mask_growth) for m, camera in zip(self.rig.masks, self.rig.cameras)]
+            self._stream = read_in_step([*self.rig.videos, *masks], numbers, threads=self.threads)
         for found, pictures in self._stream:
             if found == frame:
                 return pictures
         raise ValueError(f"frame {frame} is not among the remaining frames")
 
-    def sample(self, frame: int, pictures: Sequence[Picture]) -> tuple[Sample, list[dict]]:
-        """The canonical sample of a frame, and the quality of its views."""
+    def sample(self, frame: int, pictures: Sequence) -> tuple[Sample, list[dict]]:
+        """The canonical sample of a frame, and the quality of its views.
+
+        Args:
+            pictures: V pictures and V mask crops.
+        """
         views = canonical_views(self.rig, self.track, frame, self.config.size, self.config.mode)
         jobs = [
             self._pool.submit(self._view, v, views[v], pictures[v], pictures[self.views + v]) for v in range(self.views)
@@ -122,15 +128,17 @@ class Normaliser:
             records.append(View(rgba, views[v].stored, facts))
         return Sample(tuple(records), self._facts(frame, views)), [numbers for _, numbers in made]
 
-    def _view(self, v: int, view: CanonicalView, picture: Picture, mask: Picture) -> tuple[np.ndarray, dict]:
-        mask, level = grow_mask(mask, self.rig.cameras[v].mask_growth), mask_level(mask)
-        binary = cv2.threshold(mask.y, level, 1, cv2.THRESH_BINARY)[1]
+    def _view(self, v: int, view: CanonicalView, picture: Picture, mask: MaskCrop) -> tuple[np.ndarray, dict]:
+        grown, level = grow_mask(mask.picture(), self.rig.cameras[v].mask_growth).y, mask_level(mask.picture())
+        binary = cv2.threshold(grown, level, 1, cv2.THRESH_BINARY)[1]
         clean = drop_specks(binary)
-        soft = mask.y if clean is binary else np.where(clean >= binary, mask.y, 0)
-        place = cv2.boundingRect(clean)
+        soft = grown if clean is binary else np.where(clean >= binary, grown, 0)
+        x, y, w, h = cv2.boundingRect(clean)
+        place = (mask.left + x, mask.top + y, w, h)
         box = covered_box(place, self.rig.cameras[v], view.warp, view.rotation)
-        rgba = warp_view(picture, soft, level + 0.5, self.rig.cameras[v], view.warp, view.rotation, box)
-        return rgba, measure_view(rgba, clean, place, picture)
+        crop = replace(mask, luma=soft)
+        rgba = warp_view(picture, crop, level + 0.5, self.rig.cameras[v], view.warp, view.rotation, box)
+        return rgba, measure_view(rgba, box, clean[y : y + h, x : x + w], place, picture)
 
     def _facts(self, frame: int, views: Sequence[CanonicalView]) -> SampleFacts:
         similarity = self.track.canonical(frame)
@@ -159,7 +167,12 @@ class Normaliser:
 
 
 def normalise_chunk(
-    index: str | Path, rig: Rig, track: Track, frames: Sequence[int], config: CaptureConfig, threads: int = 2
+    index: str | Path,
+    rig: Rig,
+    track: Track,
+    frames: Sequence[int],
+    config: CaptureConfig,
+    threads: int = 2,
 ) -> dict:
     """Write the samples of `frames` that the track keeps; returns the index.
 

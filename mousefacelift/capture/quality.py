@@ -31,12 +31,18 @@ FLAGS = {  # column: (robust z beyond which a view is flagged, which side is bad
 }
 
 
-def measure_view(rgba: np.ndarray, mask: np.ndarray, place: tuple[int, int, int, int], picture: Picture) -> dict:
+def measure_view(
+    rgba: np.ndarray,
+    box: tuple[int, int, int, int],
+    mask: np.ndarray,
+    place: tuple[int, int, int, int],
+    picture: Picture,
+) -> dict:
     """Numbers of one canonical view.
 
     Args:
-        rgba: uint8 [S, S, 4] canonical image.
-        mask: uint8 0/1 [H, W] of the full picture. place: its bounding box (x, y, w, h).
+        rgba: uint8 [S, S, 4] canonical image, transparent outside `box` (x0, y0, x1, y1).
+        mask: uint8 0/1 [h, w] of its bounding box `place` (x, y, w, h) in the full picture.
     Returns:
         center_offset (px from the middle to the silhouette's centroid), area_share, extent_share (largest half extent
         over half the size), border_share (of the outermost pixels covered; 0 means not clipped), blur (variance of the
@@ -44,14 +50,15 @@ def measure_view(rgba: np.ndarray, mask: np.ndarray, place: tuple[int, int, int,
         saturated (share of luma at 0 or 255).
     """
     size = rgba.shape[0]
-    inside = cv2.threshold(cv2.extractChannel(rgba, 3), 127, 1, cv2.THRESH_BINARY)[1]
-    left, top, width, height = cv2.boundingRect(inside)
+    x0, y0, x1, y1 = box
+    inside = (rgba[y0:y1, x0:x1, 3] > 127).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(inside) if inside.size else (0, 0, 0, 0)
     moments = cv2.moments(inside[top : top + height, left : left + width], binaryImage=True) if width else {"m00": 0.0}
     row = {
         "center_offset": None,
         "area_share": moments["m00"] / size**2,
         "extent_share": 0.0,
-        "border_share": _border(inside),
+        "border_share": _border(rgba[..., 3]),
         "blur": None,
         "exposure": None,
         "saturated": None,
@@ -59,12 +66,12 @@ def measure_view(rgba: np.ndarray, mask: np.ndarray, place: tuple[int, int, int,
     x, y, w, h = place
     if not moments["m00"] or not w:
         return row
-    corner = np.array([left, top])
+    corner = np.array([x0 + left, y0 + top])
     middle = np.array([moments["m10"], moments["m01"]]) / moments["m00"] + corner + 0.5 - size / 2
     row["center_offset"] = float(np.hypot(*middle))
     edges = np.concatenate([corner, corner + [width, height]]) - size / 2
     row["extent_share"] = float(np.abs(edges).max() / (size / 2))
-    return row | _measure_light(picture.luma(slice(y, y + h), slice(x, x + w)), mask[y : y + h, x : x + w])
+    return row | _measure_light(picture.luma(slice(y, y + h), slice(x, x + w)), mask)
 
 
 def _measure_light(luma: np.ndarray, mask: np.ndarray) -> dict:
@@ -81,9 +88,9 @@ def _measure_light(luma: np.ndarray, mask: np.ndarray) -> dict:
     }
 
 
-def _border(inside: np.ndarray) -> float:
-    edge = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
-    return float(edge.mean())
+def _border(alpha: np.ndarray) -> float:
+    edge = np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])
+    return float((edge > 127).mean())
 
 
 def measure_sample(images: Sequence[np.ndarray], cameras: Sequence[Camera]) -> dict[str, list]:

@@ -77,6 +77,17 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def json_by_rows(document: Mapping) -> str:
+    """JSON of an object with every entry of its lists on a line of its own: a tenth of the time of indented JSON, which
+    Python writes without its compiled encoder."""
+    lines = []
+    for key, value in document.items():
+        rows = isinstance(value, list) and bool(value)
+        text = "[\n" + ",\n".join(json.dumps(row) for row in value) + "\n]" if rows else json.dumps(value)
+        lines.append(f"{json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
 def file_hash(path: str | Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits."""
     with open(path, "rb") as stream:
@@ -109,11 +120,11 @@ def sync_tree(folder: Path) -> None:
     """Force every file below `folder`, and the folders themselves, to the disk."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            sync(Path(parent, name))
-        sync(Path(parent))
+            sync(os.path.join(parent, name))
+        sync(parent)
 
 
-def sync(path: Path) -> None:
+def sync(path: str | Path) -> None:
     """Force a file or a folder's list of names to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -11,7 +11,6 @@ being noticed.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -23,7 +22,7 @@ import numpy as np
 
 from mousefacelift.config import canonical_json
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import read, read_json, readable, replace_folder
+from mousefacelift.core.files import json_by_rows, read, read_json, readable, replace_folder
 from mousefacelift.core.images import decode_rgba, encode_png
 from mousefacelift.core.provenance import calling_code, tool_versions
 from mousefacelift.core.records import SampleFacts, ViewFacts, check_writable
@@ -132,7 +131,7 @@ def _write_files(work: Path, name: str, sample: Sample, compression: int) -> lis
         frames.append(frame | {"hash": hashes[-1], "meta": view.facts.to_json()})
     facts = replace(sample.facts, code=calling_code(__name__), versions=tool_versions())
     document = {"id": name, "meta": facts.to_json(), "frames": frames}
-    (work / CAMERAS_FILE).write_text(json.dumps(document, indent=1))
+    (work / CAMERAS_FILE).write_text(json_by_rows(document))
     return hashes
 
 

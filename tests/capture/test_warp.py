@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mousefacelift.capture.mask_crop import MaskCrop
 from mousefacelift.capture.quality import measure_view
 from mousefacelift.capture.silhouettes import MIN_COMPONENT, drop_specks
 from mousefacelift.capture.sources.picture import Picture
@@ -25,6 +26,10 @@ def view(request):
     noise = [rng.integers(16, 236, shape).astype(np.uint8) for shape in ((h, w), half, half)]
     new, _ = aim_at(old.pinhole(), animal_center(0.4), np.array([90.0, 90.0, SIZE / 2, SIZE / 2]), SIZE, SIZE)
     return Picture(*noise, False), mask, old, new, old.R @ new.R.T
+
+
+def whole(mask):
+    return MaskCrop(mask, 0, 0, mask.shape[1], mask.shape[0], True)
 
 
 def bilinear(image, x, y):
@@ -60,7 +65,7 @@ def warp_pixel(picture, mask, old, new, rotation, i, j, samples):
 def test_the_warp_is_its_slow_twin(view):
     picture, mask, old, new, rotation = view
     box = covered_box(cv2.boundingRect((mask > 127).astype(np.uint8)), old, new, rotation)
-    rgba = warp_view(picture, mask, 127.5, old, new, rotation, box)
+    rgba = warp_view(picture, whole(mask), 127.5, old, new, rotation, box)
     samples = int(np.clip(np.ceil(1.2 / (90.0 / (0.5 * (old.lens.K[0, 0] + old.lens.K[1, 1])))), 1, 6))
     slow = np.array(
         [[warp_pixel(picture, mask, old, new, rotation, i, j, samples) for i in range(SIZE)] for j in range(SIZE)]
@@ -76,8 +81,11 @@ def test_measures_are_their_definitions(view):
     picture, mask, old, new, rotation = view
     clean = (mask > 127).astype(np.uint8)
     place = cv2.boundingRect(clean)
-    rgba = warp_view(picture, mask, 127.5, old, new, rotation, covered_box(place, old, new, rotation))
-    row = measure_view(rgba, clean, place, picture)
+    reached = covered_box(place, old, new, rotation)
+    rgba = warp_view(picture, whole(mask), 127.5, old, new, rotation, reached)
+    x, y, w, h = place
+    box = slice(y, y + h), slice(x, x + w)
+    row = measure_view(rgba, reached, clean[box], place, picture)
     rows, columns = np.nonzero(rgba[..., 3] > 127)
     assert row["area_share"] == pytest.approx(len(rows) / SIZE**2)
     offset = np.hypot(columns.mean() + 0.5 - SIZE / 2, rows.mean() + 0.5 - SIZE / 2)
@@ -92,8 +100,6 @@ def test_measures_are_their_definitions(view):
     assert row["exposure"] == pytest.approx(luma.mean() / 255) and row["saturated"] == pytest.approx(
         np.isin(luma, (0, 255)).mean()
     )
-    x, y, w, h = place
-    box = slice(y, y + h), slice(x, x + w)
     core = cv2.erode(clean[box], np.ones((5, 5), np.uint8)) > 0
     assert row["blur"] == pytest.approx(cv2.Laplacian(picture.luma(), cv2.CV_64F)[box][core].var(), rel=0.02)
 
@@ -102,7 +108,9 @@ def test_an_empty_view_has_no_measures():
     picture = Picture(
         np.full((32, 40), 16, np.uint8), np.full((16, 20), 128, np.uint8), np.full((16, 20), 128, np.uint8), False
     )
-    row = measure_view(np.zeros((SIZE, SIZE, 4), np.uint8), np.zeros((32, 40), np.uint8), (0, 0, 0, 0), picture)
+    row = measure_view(
+        np.zeros((SIZE, SIZE, 4), np.uint8), (0, 0, 0, 0), np.zeros((0, 0), np.uint8), (0, 0, 0, 0), picture
+    )
     assert row["area_share"] == 0 and row["center_offset"] is None and row["blur"] is None
 
 

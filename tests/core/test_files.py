@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from mousefacelift.core import files
 from mousefacelift.core.files import (
+    json_by_rows,
     read_json,
     read_npz,
     read_parquet,
@@ -178,3 +179,10 @@ def test_the_hint_asks_for_the_output_that_stands_for_a_file(path, command):
 
 def test_a_file_outside_results_has_no_rule():
     assert "snakemake" not in remake_hint("shown/splat.npz")
+
+
+def test_json_by_rows_is_the_same_document_an_entry_of_a_list_a_line():
+    document = {"id": "Maus \u00e4", "empty": [], "meta": {"a": [1.5, None]}, "frames": [{"w": 2}, [1, 2], "x"]}
+    text = json_by_rows(document)
+    assert json.loads(text) == document and list(json.loads(text)) == list(document)
+    assert len(text.splitlines()) == 2 + 3 + 2 + 3  # braces, three short values, the list's brackets, its entries
