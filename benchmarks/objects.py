@@ -1,6 +1,7 @@
 """Seconds per 512 px view and per object: the project's rasteriser, OpenGL, pyrender and Blender on the same meshes.
 
     python benchmarks/objects.py [--views 8] [--blender PYTHON_WITH_BPY] [--pyrender PYTHON_WITH_PYRENDER]
+    python benchmarks/objects.py --procedural 4
 
 One run, one machine; the meshes are knobbly balls of 10 thousand, 100 thousand and 1.3 million faces with a 2048 px
 texture. What is not installed is left out and named. Loading and packing are timed apart from the views.
@@ -25,10 +26,12 @@ from mousefacelift.objects.load import load_mesh
 from mousefacelift.objects.make import make_object
 from mousefacelift.objects.mesh import join_parts, normalise
 from mousefacelift.objects.patterns import make_pattern
+from mousefacelift.objects.procedural import EVERY, FAMILIES, INGREDIENTS, procedural_object
 from mousefacelift.objects.render import render_surface, render_views
 from mousefacelift.objects.surfaces import sheet
 from mousefacelift.objects.texture import pack_surface
 
+PUBLISHED_CORE_HOURS = 0.42  # per procedural object of a published set, its own renderer included
 SIZES = {"10 k": (50, 100), "100 k": (158, 317), "1.3 M": (570, 1141)}
 
 PYRENDER = """
@@ -104,6 +107,35 @@ def row(name: str, mesh, args, folder: Path) -> dict:
     return result
 
 
+def procedural_rows(count: int, folder: Path) -> None:
+    """Print the core seconds of one procedural object of each ingredient, made, rendered (32 views) and written.
+
+    Args:
+        count: objects of each ingredient; of the families, each once.
+    """
+    kinds = {"the families": ((), range(len(FAMILIES)))}
+    kinds |= {name: ((name,), range(EVERY - 1, EVERY * count, EVERY)) for name in INGREDIENTS}
+    make_object({"name": "000000", "uid": "warm", "number": 0}, ObjectsConfig(size=32), 0, folder / "warm")
+    for size in (128, 512):
+        for name, (ingredients, numbers) in kinds.items():
+            config, seconds, meshes = ObjectsConfig(size=size, ingredients=ingredients), [], []
+            for number in numbers:
+                item = {"name": f"{number:06d}", "uid": name, "number": number}
+                times = [time.process_time()]
+                procedural_object(0, number, ingredients)
+                times.append(time.process_time())
+                make_object(item, config, 0, folder / f"{size}-{name}-{number}", 1)
+                times.append(time.process_time())
+                meshes.append(times[1] - times[0])
+                seconds.append(times[2] - times[1])
+            mean = float(np.mean(seconds))
+            print(
+                f"{size} px, {name}: {mean:.3f} core s per object ({min(seconds):.3f} to {max(seconds):.3f};"
+                f" {np.mean(meshes):.3f} s of them for the mesh), {mean / 3600:.6f} core hours,"
+                f" 1/{PUBLISHED_CORE_HOURS * 3600 / mean:,.0f} of the published {PUBLISHED_CORE_HOURS}"
+            )
+
+
 def run_pyrender(python: str, folder: Path, cameras) -> float:
     """Mean seconds per view of pyrender in its own interpreter, first view left out (it uploads the mesh)."""
     import json
@@ -126,7 +158,12 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--blender", help="python with bpy, or blender")
     parser.add_argument("--pyrender", help="python with pyrender")
+    parser.add_argument("--procedural", type=int, metavar="N", help="only: N objects of each procedural ingredient")
     args = parser.parse_args()
+    if args.procedural:
+        with tempfile.TemporaryDirectory() as folder:
+            procedural_rows(args.procedural, Path(folder))
+        return
     print(f"{len(os.sched_getaffinity(0))} cores, 512 px, {args.views} views, 2 threads; seconds per view")
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -24,6 +24,7 @@ def main() -> None:
     keep_rest_pose()
     place_objects(job["center"], job["radius"])
     bpy.context.scene.render.engine = "CYCLES"
+    decode_base_colors()
     show_vertex_colors()
     cull_backs()
     if job["flat"]:
@@ -94,6 +95,21 @@ def cull_backs() -> None:
         tree.links.new(front, mix.inputs[1])
         tree.links.new(tree.nodes.new("ShaderNodeBsdfTransparent").outputs[0], mix.inputs[2])
         tree.links.new(mix.outputs[0], output.inputs["Surface"])
+
+
+def decode_base_colors() -> None:
+    """Read base colours as sRGB also where the same picture holds roughness or normals: Blender's importer gives one
+    picture one colour space, and then the base colour is far too light."""
+    for material in used_materials():
+        tree = material.node_tree
+        for shader in [n for n in tree.nodes if n.type == "BSDF_PRINCIPLED"]:
+            pending = [link.from_node for link in shader.inputs["Base Color"].links]
+            while pending:
+                node = pending.pop()
+                pending += [link.from_node for socket in node.inputs for link in socket.links]
+                if node.type == "TEX_IMAGE" and node.image and node.image.colorspace_settings.name == "Non-Color":
+                    node.image = node.image.copy()
+                    node.image.colorspace_settings.name = "sRGB"
 
 
 def show_base_colors() -> None:

@@ -47,7 +47,7 @@ void main() {
     vec2 at = fold(coordinate, mirrored);
     vec4 surface = base * tint * (has_base ? texture(base_texture, at) : vec4(1));
     float cut = base.a * tint.a * (has_base ? textureLod(base_texture, at, 0).a : 1.0);
-    if (mode == 1 && cut < cutoff) discard;
+    if (mode == 1 && cut < cutoff - 1e-4) discard;
     vec3 flat_normal = cross(dFdx(place), dFdy(place));
     if (dot(flat_normal, eye - place) < 0) flat_normal = -flat_normal;
     vec3 n = dot(shading, shading) < 1e-12 ? flat_normal : shading;

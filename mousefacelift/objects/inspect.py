@@ -40,8 +40,8 @@ def inspect_asset(path: Path, limits: Limits) -> None:
 def inspect_gltf(document: Document, limits: Limits) -> None:
     """Faces, extensions, and every buffer and every picture that is drawn of a glTF document."""
     path = document.path
-    check_features(document)
     try:
+        check_features(document)
         faces = count_faces(document)
         if faces == 0:
             raise DataError(

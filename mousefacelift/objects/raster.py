@@ -17,6 +17,7 @@ from mousefacelift.objects.mesh import BLEND, OPAQUE
 from mousefacelift.objects.texture import CUTOFF, KERNEL, MODE, TWO_SIDED, sample_alpha
 
 LAYERS = 8  # translucent surfaces kept per sample, nearest first
+ROUNDING = 1e-4  # an alpha that equals its cut-off stays, whatever the weights that it was interpolated with add up to
 LANES = 16  # samples of a row that are tested at once
 
 
@@ -117,7 +118,7 @@ def is_cut_out(faces, corners, materials, texels, levels, f, b1, b2, i0, i1, i2)
     w0, w1, w2 = (1.0 - b1 - b2) * i0, b1 * i1, b2 * i2
     total = w0 + w1 + w2
     alpha = sample_alpha(faces, corners, materials, texels, levels, f, w0 / total, w1 / total, w2 / total)
-    return alpha < materials[faces[f, 3], CUTOFF]
+    return alpha < materials[faces[f, 3], CUTOFF] - ROUNDING
 
 
 @numba.njit(**KERNEL)

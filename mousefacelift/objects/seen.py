@@ -32,7 +32,9 @@ def check_seen(alphas: np.ndarray, whole: int, where: str) -> None:
             "nothing of the object is seen" if empty.all() else "some views show nothing of the object",
             where=where,
             got=f"{int(empty.sum())} of {len(empty)} views empty, opacity at most {alphas.max():.3f}",
-            likely="transparent materials" if empty.all() else "a flat thing seen edge-on, or from its hidden side",
+            likely="transparent materials, or a flat thing seen from its hidden side"
+            if empty.all()
+            else "a flat thing seen edge-on, or from its hidden side",
         )
     for number, view in enumerate(shown[:whole]):
         border = int(view[0].sum() + view[-1].sum() + view[1:-1, 0].sum() + view[1:-1, -1].sum())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from mousefacelift.objects.mesh import BLEND, CLAMP, MIRROR, Mesh
+from mousefacelift.objects.mesh import BLEND, CLAMP, MIRROR, OPAQUE, Mesh
 
 SRGB_TO_LINEAR = np.array(
     [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.arange(256) / 255.0], np.float32
@@ -56,15 +56,15 @@ class Surface(NamedTuple):
 
 def pack_surface(mesh: Mesh) -> Surface:
     """Flat arrays of a mesh; a texture shared by materials is stored once."""
-    textures = [t for m in mesh.materials for t in (m.texture, m.emissive_texture) if t is not None]
-    texels, levels, first_level = pack_textures(textures)
-    first_level[id(None)] = -1
+    pictures = [p for m in mesh.materials for p in ((m.texture, m.alpha_mode != OPAQUE), (m.emissive_texture, False))]
+    texels, levels, first_level = pack_textures([picture for picture in pictures if picture[0] is not None])
+    first = [first_level.get((id(texture), weighs), -1) for texture, weighs in pictures]
     materials = [
         (
             *m.base,
             *m.emissive,
-            first_level[id(m.texture)],
-            first_level[id(m.emissive_texture)],
+            base_level,
+            glow_level,
             m.alpha_mode,
             m.cutoff,
             *m.wrap,
@@ -73,7 +73,7 @@ def pack_surface(mesh: Mesh) -> Surface:
             m.double_sided,
             m.unlit,
         )
-        for m in mesh.materials
+        for m, base_level, glow_level in zip(mesh.materials, first[::2], first[1::2])
     ]
     columns = PLAIN if mesh.colors is None else COLOURED
     corners = np.ones((len(mesh.vertices), columns if mesh.uv_glow is None else GLOWING), np.float32)
@@ -87,19 +87,31 @@ def pack_surface(mesh: Mesh) -> Surface:
     return Surface(mesh.vertices, faces, corners, np.array(materials, np.float32), texels, levels)
 
 
-def pack_textures(textures: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, dict[int, int]]:
-    """`texels` and `levels` of a `Surface`, and the first level of each texture by its id()."""
+def pack_textures(
+    pictures: list[tuple[np.ndarray, bool]],
+) -> tuple[np.ndarray, np.ndarray, dict[tuple[int, bool], int]]:
+    """`texels` and `levels` of a `Surface`, and the first level of each picture by its id() and whether its alpha
+    counts: without, a hidden texel is as good as any other."""
     texels, levels, first_level, offset = [np.zeros((1, 4), np.uint8)], [], {}, 1
-    for texture in textures:
-        if id(texture) in first_level:
+    for texture, weighs in pictures:
+        if (id(texture), weighs) in first_level:
             continue
-        first_level[id(texture)] = len(levels)
-        pyramid = build_pyramid(texture)
+        first_level[id(texture), weighs] = len(levels)
+        pyramid = build_pyramid(texture if weighs else with_full_alpha(texture))
         for k, level in enumerate(pyramid):
             levels.append((offset, level.shape[1], level.shape[0], len(pyramid) - 1 - k))
             texels.append(level.reshape(-1, 4))
             offset += level.shape[0] * level.shape[1]
     return np.concatenate(texels), np.array(levels, np.int64).reshape(-1, 4), first_level
+
+
+def with_full_alpha(texture: np.ndarray) -> np.ndarray:
+    """The texture, opaque everywhere."""
+    if (texture[..., 3] == 255).all():
+        return texture
+    texture = texture.copy()
+    texture[..., 3] = 255
+    return texture
 
 
 def build_pyramid(texture: np.ndarray) -> list[np.ndarray]:

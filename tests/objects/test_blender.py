@@ -21,6 +21,7 @@ from mousefacelift.objects.procedural import FAMILIES, procedural_object
 from mousefacelift.objects.render import render_views
 
 from . import assets
+from .formats.maker import Maker
 from .shapes import join, sphere
 from .test_fixtures import NAMES, REFUSED, asset_of
 from .test_render import OFF_CENTRE
@@ -105,3 +106,21 @@ def test_fixtures_agree_with_blender_under_flat_light(blender, shared, name):
         assert mask_iou(a.rgba[..., 3] > 0.5, b.rgba[..., 3] > 0.5) >= 0.99
         whole = (a.rgba[..., 3] == 1) & (b.rgba[..., 3] == 1)
         assert np.median(np.abs(a.rgba - b.rgba)[whole]) <= 2 / 255  # texture edges are filtered differently
+
+
+@pytest.mark.slow
+def test_a_picture_that_also_holds_roughness_is_still_a_colour_to_blender(blender, tmp_path):
+    maker = Maker()
+    maker.set("TEXCOORD_0", np.full((len(assets.TETRAHEDRON), 2), 0.5))
+    maker.texture()
+    maker.tree["materials"][0]["pbrMetallicRoughness"]["metallicRoughnessTexture"] = {"index": 0}
+    maker.tree["materials"][0]["doubleSided"] = True
+    maker.write(tmp_path)
+    mesh, camera = normalise(load_mesh(tmp_path / "a.gltf"))[0], ring(8, 96)[1]
+    flat = replace(blender, light=LightConfig(kind="flat"))
+    ours, theirs = (
+        render_views(mesh, [camera], flat_light(), 4)[0].rgba,
+        render_views_blender(mesh, [camera], flat_light(), flat)[0].rgba,
+    )
+    whole = (ours[..., 3] == 1) & (theirs[..., 3] == 1)
+    assert whole.sum() > 100 and np.abs(ours - theirs)[whole].max() <= 2 / 255

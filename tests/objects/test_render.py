@@ -5,7 +5,7 @@ import pytest
 
 from mousefacelift.core.cameras import Camera, canonical_fxfycxcy, look_at, orbit, project, rays, ring
 from mousefacelift.objects.light import environment_light, flat_light, three_point_light
-from mousefacelift.objects.mesh import BLEND, CLAMP, MASK, MIRROR, REPEAT, Material, make_mesh
+from mousefacelift.objects.mesh import BLEND, CLAMP, MASK, MIRROR, OPAQUE, REPEAT, Material, make_mesh
 from mousefacelift.objects.render import render_views
 
 from .shapes import join, sphere, square, triangle_soup
@@ -111,6 +111,19 @@ def test_a_fine_checker_seen_from_afar_is_its_mean_light():
     rgba = shoot(square(material=Material(base=(1.0, 1.0, 1.0, 1.0), texture=texture))).rgba
     inner = rgba[28:36, 28:36, 0]
     assert np.abs(inner - 0.7354).max() < 0.01  # sRGB of half the light, not half of sRGB
+
+
+@pytest.mark.parametrize(("mode", "light"), [(OPAQUE, 0.7354), (MASK, 1.0)])
+def test_alpha_weighs_texels_seen_from_afar_only_where_it_counts(mode, light):
+    texture = np.zeros((512, 512, 4), np.uint8)
+    texture[(np.indices((512, 512)).sum(0) % 2) == 0] = 255  # what is white is opaque, what is black is not
+    rgba = shoot(square(material=Material(texture=texture, alpha_mode=mode, cutoff=0.0))).rgba
+    assert np.abs(rgba[28:36, 28:36, 0] - light).max() < 0.01
+
+
+def test_an_alpha_that_equals_its_cut_off_leaves_no_holes(rng):
+    material = Material(base=(1.0, 1, 1, 0.5), texture=np.full((7, 5, 4), 255, np.uint8), alpha_mode=MASK, cutoff=0.5)
+    assert (shoot(square(material=material)).rgba[16:48, 16:48, 3] == 1).all()
 
 
 def test_mask_cuts_and_opaque_ignores_alpha():

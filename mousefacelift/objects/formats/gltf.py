@@ -28,8 +28,8 @@ def read_gltf(path: Path) -> list[dict]:
         DataError: the file needs what is not read (by name), or contradicts itself.
     """
     document = open_document(path)
-    check_features(document)
     try:
+        check_features(document)
         return list(read_parts(document))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise DataError(

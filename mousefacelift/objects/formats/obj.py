@@ -5,6 +5,7 @@ at a line's end continues it; `Kd` and `map_Kd` multiply; `d` and `Tr` are opaci
 behind a vertex (x y z r g b) are the usual extension. All colours are sRGB.
 """
 
+import codecs
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 from mousefacelift.errors import DataError
 from mousefacelift.objects.formats.document import find_file
 from mousefacelift.objects.formats.pictures import decode_picture
+from mousefacelift.objects.formats.polygons import split_polygons
 from mousefacelift.objects.mesh import BLEND, CLAMP, MASK, REPEAT, Material
 
 # options of a map statement and how many numbers follow each (at most, for -o -s -t)
@@ -21,8 +23,11 @@ OPTIONS |= {"-mm": 2, "-o": 3, "-s": 3, "-t": 3, "-type": 1, "-colorspace": 1}
 
 
 def read_lines(path: Path) -> list[str]:
-    """Statements of a file: comments and continued lines resolved."""
-    text = path.read_bytes().decode("utf-8", errors="surrogateescape").replace("\\\r\n", " ").replace("\\\n", " ")
+    """Statements of a file: comments and continued lines resolved; UTF-16 where a byte order mark says so."""
+    data = path.read_bytes()
+    wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    text = data.decode("utf-16" if wide else "utf-8-sig", errors="surrogateescape")
+    text = text.replace("\\\r\n", " ").replace("\\\n", " ")
     return [line for line in (raw.strip() for raw in text.splitlines()) if line and not line.startswith("#")]
 
 
@@ -53,7 +58,8 @@ def read_obj(path: Path) -> list[dict]:
         return []
     materials = {None: Material()}
     for library in libraries:
-        materials |= read_mtl(library_path(library, path))
+        for file in library_files(library, path):
+            materials |= read_mtl(file)
     unknown = [name for name in names if name not in materials and libraries]
     if unknown:
         raise DataError("a material that the asset names is missing", where=str(path), got=", ".join(unknown)[:100])
@@ -63,7 +69,7 @@ def read_obj(path: Path) -> list[dict]:
         if not rows[word]:  # numbers of coordinates or normals in a file that holds none
             table[:, column] = -1
     check_corners(table, [len(rows[k]) for k in ("v", "vt", "vn")], path)
-    faces, owner = split_polygons(np.array(sizes), np.array(owners))
+    faces, owner = split_polygons(np.array(sizes), np.array(owners), vertices[table[:, 0]])
     colors = to_array([row[:6] for row in rows["v"]], 6, path)[:, 3:] if all(len(r) >= 6 for r in rows["v"]) else None
     arrays = (vertices, to_array(rows["vt"], 2, path), to_array(rows["vn"], 3, path), colors)
     return [
@@ -106,15 +112,6 @@ def to_array(rows: list[list[str]], width: int, path: Path) -> np.ndarray:
         raise DataError("a line of the OBJ file is not numbers", where=str(path), got=str(error)) from error
 
 
-def split_polygons(sizes: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[F, 3] rows of the corner table, polygons cut as fans, and [F] the owner of each."""
-    starts = np.cumsum(sizes) - sizes
-    count = np.maximum(sizes - 2, 0)
-    first = np.repeat(starts, count)
-    step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.stack([first, first + step + 1, first + step + 2], -1), np.repeat(owners, count)
-
-
 def make_part(table: np.ndarray, faces: np.ndarray, arrays: tuple, material: Material) -> dict:
     """Arrays of one material: a vertex is repeated for every coordinate and normal that it is used with."""
     vertices, coordinates, normals, colors = arrays
@@ -147,9 +144,15 @@ def srgb_to_linear(values: np.ndarray) -> np.ndarray:
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def library_path(name: str, path: Path) -> Path:
-    """The file of an `mtllib` statement: one name, with blanks or not."""
-    return find_file(name.replace("\\", "/"), path)
+def library_files(names: str, path: Path) -> list[Path]:
+    """The files of an `mtllib` statement: one whose name may hold blanks, else several names."""
+    names = names.replace("\\", "/")
+    try:
+        return [find_file(names, path)]
+    except DataError:
+        if len(names.split()) < 2:
+            raise
+    return [find_file(name, path) for name in names.split()]
 
 
 def read_mtl(path: Path) -> dict[str, Material]:

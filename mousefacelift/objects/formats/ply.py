@@ -1,4 +1,5 @@
-"""PLY files as mesh parts: any property types, polygons, colours of vertices or of faces, coordinates of a texture.
+"""PLY files as mesh parts: any property types, polygons or strips, colours of vertices or of faces, coordinates of a
+texture.
 
 Part of the objects stage, read by plyfile. Colours are sRGB, integers out of their type's largest value. Files name
 their texture in a comment `TextureFile`; coordinates stand at vertices (s t, u v) or at faces (texcoord, MeshLab).
@@ -11,8 +12,9 @@ from plyfile import PlyData, PlyParseError
 
 from mousefacelift.errors import DataError
 from mousefacelift.objects.formats.document import find_file
-from mousefacelift.objects.formats.obj import split_polygons, srgb_to_linear
+from mousefacelift.objects.formats.obj import srgb_to_linear
 from mousefacelift.objects.formats.pictures import decode_picture
+from mousefacelift.objects.formats.polygons import split_polygons
 from mousefacelift.objects.mesh import Material
 
 INDEX_NAMES = ("vertex_indices", "vertex_index")
@@ -30,20 +32,24 @@ def read_ply(path: Path) -> list[dict]:
     except (PlyParseError, ValueError, EOFError) as error:
         raise DataError("the file cannot be read as a mesh", where=str(path), got=str(error)) from error
     elements = {element.name: element for element in data.elements}
-    if "vertex" not in elements or "tristrips" in elements:
+    if "vertex" not in elements:
         raise DataError("a PLY form that is not read", where=str(path), got=", ".join(elements))
-    points, surface = elements["vertex"].data, elements.get("face")
+    points, surface = elements["vertex"].data, elements.get("face", elements.get("tristrips"))
     index = next((n for n in INDEX_NAMES if surface is not None and n in surface.data.dtype.names), None)
     if index is None or not len(surface.data):
         return []
     polygons = [np.asarray(row) for row in surface.data[index]]
+    if surface.name == "tristrips":
+        polygons = cut_strips(polygons)
+    if not len(polygons):
+        return []
     sizes = np.array([len(row) for row in polygons])
     corners = np.concatenate(polygons).astype(np.int64)
     if corners.min(initial=0) < 0 or corners.max(initial=0) >= len(points):
         raise DataError("faces name vertices that are not there", where=str(path), got=int(corners.max()))
-    rows, owner = split_polygons(sizes, np.arange(len(sizes)))
-    faces = corners[rows]
     vertices = np.stack([points[axis] for axis in "xyz"], -1).astype(np.float64)
+    rows, owner = split_polygons(sizes, np.arange(len(sizes)), vertices[corners])
+    faces = corners[rows]
     part = {
         "vertices": vertices,
         "faces": faces,
@@ -56,6 +62,21 @@ def read_ply(path: Path) -> list[dict]:
     if texture is not None or part["colors"] is None:
         part = split_corners(part, rows, corners, owner, surface.data, points, texture is not None)
     return [part | {"material": Material(texture=texture)}]
+
+
+def cut_strips(rows: list[np.ndarray]) -> list[np.ndarray]:
+    """Triangles of Stanford's strips: -1 ends one, every second triangle is turned round, repeated numbers turn
+    corners and have no area."""
+    triangles = [np.zeros((0, 3), np.int64)]
+    for row in rows:
+        for strip in np.split(row, np.flatnonzero(row < 0)):
+            strip = strip[strip >= 0]
+            first = np.arange(max(0, len(strip) - 2))
+            odd = first % 2
+            found = strip[np.stack([first, first + 1 + odd, first + 2 - odd], -1)]
+            a, b, c = found.T
+            triangles.append(found[(a != b) & (b != c) & (c != a)])
+    return list(np.concatenate(triangles))
 
 
 def split_corners(part, rows, corners, owner, surface, points, textured: bool) -> dict:

@@ -50,6 +50,10 @@ def old(maker):
     maker.tree["asset"]["version"] = "1.0"
 
 
+def no_list(maker):
+    maker.tree["meshes"][0]["primitives"] = {"not a list": {}}
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -61,6 +65,7 @@ def old(maker):
         (raw_colours, "not marked as normalised"),
         (beyond, "reaches beyond"),
         (old, "not a glTF 2 file"),
+        (no_list, "contradicts itself"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_by_name(tmp_path, spoil, message):

@@ -35,6 +35,18 @@ def test_the_picture_of_a_map_statement_is_found(tmp_path, statement):
     assert obj(tmp_path, statement + "\n").materials[0].texture[0, 0].tolist() == [10, 20, 30, 255]
 
 
+def test_a_statement_may_name_several_libraries_or_one_with_blanks(tmp_path):
+    for names in (("one.mtl", "two.mtl"), ("one two.mtl",)):
+        for name in names:
+            (tmp_path / name).write_text(f"newmtl {name.split('.')[0].split()[-1]}\nKd 0 0 1\n")
+        body = f"mtllib {' '.join(names)}\n" + FACE.replace("usemtl m", "usemtl two")
+        (tmp_path / "a.obj").write_text(body)
+        assert load_mesh(tmp_path / "a.obj").materials[0].base == (0, 0, 1, 1)
+    (tmp_path / "a.obj").write_text("mtllib one.mtl gone.mtl\n" + FACE)
+    with pytest.raises(DataError, match="gone.mtl"):
+        load_mesh(tmp_path / "a.obj")
+
+
 def test_a_moved_or_missing_picture_is_refused(tmp_path):
     for statement, message in (("map_Kd -o 0.5 0 0 my tex.png", "moved or scaled"), ("map_Kd no.png", "is missing")):
         with pytest.raises(DataError, match=message):
@@ -58,6 +70,12 @@ def test_numbers_from_the_end_polygons_and_continued_lines(tmp_path):
     assert len(mesh.faces) == 3 and mesh.vertices.max() == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8"])
+def test_a_byte_order_mark_says_how_the_text_is_written(tmp_path, encoding):
+    (tmp_path / "b.obj").write_bytes(("\ufeff" + FACE.replace("usemtl m", "g one")).encode(encoding))
+    assert len(load_mesh(tmp_path / "b.obj").faces) == 2
+
+
 def test_numbers_of_coordinates_that_the_file_does_not_hold_are_passed_over(tmp_path):
     assert len(obj(tmp_path, "", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1/1/1 2/2/2 3/3/3\n").faces) == 1
 
@@ -73,6 +91,15 @@ def test_colours_behind_vertices_are_srgb(tmp_path):
     assert obj(tmp_path, "", body).colors[0] == pytest.approx([1, 0.2140, 0, 1], abs=1e-3)
 
 
+def test_a_face_with_a_dent_leaves_its_dent_empty(tmp_path):
+    dart = ("0 0 0", "4 -4 0", "1 0 0", "4 4 0")
+    body = "".join(f"v {row}\n" for row in dart) + "f 2 3 4 1\n"
+    for mesh in (obj(tmp_path, "Kd 1 1 1", body), ply(tmp_path, rows=dart, faces=("4 1 2 3 0",))):
+        corners = mesh.vertices[mesh.faces]
+        area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2] / 2
+        assert np.allclose(area, [-2, -2]) or np.allclose(area, [2, 2])
+
+
 def ply(folder, vertex="", rows=("0 0 0", "1 0 0", "1 1 0", "0 1 0"), face="", faces=("4 0 1 2 3",), comment=""):
     lines = ["ply", "format ascii 1.0", *([f"comment {comment}"] if comment else []), f"element vertex {len(rows)}"]
     lines += [f"property float {axis}" for axis in "xyz"] + ([vertex] if vertex else [])
@@ -86,6 +113,18 @@ def test_ply_colours_of_faces_are_kept(tmp_path):
     mesh = ply(tmp_path, face=face, faces=("3 0 1 2 255 0 0", "3 0 2 3 0 255 0"))
     assert mesh.colors[mesh.faces[0]].tolist() == [[1, 0, 0, 1]] * 3
     assert mesh.colors[mesh.faces[1]].tolist() == [[0, 1, 0, 1]] * 3
+
+
+def test_ply_strips_are_triangles_that_all_face_one_way(tmp_path):
+    strip = "9 0 1 3 2 -1 0 3 4 4"  # two triangles of a square, then one more; the repeated number has no area
+    rows = ("0 0 0", "1 0 0", "1 1 0", "0 1 0", "-1 1 0")
+    head = ["ply", "format ascii 1.0", "element vertex 5", *(f"property float {axis}" for axis in "xyz")]
+    head += ["element tristrips 1", "property list int int vertex_indices", "end_header"]
+    (tmp_path / "a.ply").write_text("\n".join([*head, *rows, strip]) + "\n")
+    mesh = load_mesh(tmp_path / "a.ply")
+    corners = mesh.vertices[mesh.faces]
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2] / 2
+    assert area.tolist() == [0.5, 0.5, 0.5]
 
 
 def test_ply_textures_by_vertex_and_by_face(tmp_path):
