@@ -1,7 +1,8 @@
 """Speed and memory of the published multi-view generator.
 
     python benchmarks/distill_published.py speed --weights pipeckpts --prompts clr_embeds.pt --steps 50 --photos 6
-    --precision fp16 python benchmarks/distill_published.py memory
+    python benchmarks/distill_published.py speed --photos 1     random weights of the published sizes
+    python benchmarks/distill_published.py memory
 
 `speed` runs on the GPU when there is one, and compares in the same run: one wanted view per call (each call needs view
 0 beside it), one photo per call with conditions encoded once per view, and all photos in one call with conditions
@@ -27,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mousefacelift.distill.config import SamplerConfig
 from mousefacelift.distill.generators.facelift import DECODE_BATCH, clip_pixels, sample_views
 from mousefacelift.distill.generators.facelift_attention import SparseViewAttention, set_view_attention
-from mousefacelift.distill.generators.facelift_folder import load_facelift
+from mousefacelift.distill.generators.facelift_folder import FaceLiftParts, load_facelift
 from mousefacelift.distill.generators.protocol import noise_source
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -49,7 +50,9 @@ def measure_speed(args: argparse.Namespace) -> dict:
     """Views per second of the plain loops and of the batched sampler."""
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    parts = load_facelift(args.weights, args.prompts, DTYPES[args.precision], device)
+    precision = DTYPES[args.precision]
+    is_real = args.weights is not None
+    parts = load_facelift(args.weights, args.prompts, precision, device) if is_real else random_parts(precision, device)
     sampler = SamplerConfig(args.steps, 3.0, 1.0)
     pixels = np.random.default_rng(0).integers(0, 255, (args.photos, parts.resolution, parts.resolution, 3), np.uint8)
     pictures = [Image.fromarray(p) for p in pixels]
@@ -141,12 +144,37 @@ class LiveBytes(TorchDispatchMode):
         self.now -= size
 
 
-def published_parts() -> dict[str, torch.nn.Module]:
-    """UNet, VAE and image encoder of the published sizes, fp16, without memory."""
+def random_parts(precision: torch.dtype, device: str) -> FaceLiftParts:
+    """The published sizes with weights drawn at random: what its speed is, not what it paints."""
+    from diffusers import DDIMScheduler
+
+    with torch.device(device):
+        parts = {name: part.to(precision) for name, part in published_parts(device).items()}
+        prompts = torch.randn(VIEWS, 77, 1024, dtype=precision)
+    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+    scheduler = DDIMScheduler(**betas, prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=False)
+    preprocessor = {"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}, "resample": 3}
+    preprocessor |= {"rescale_factor": 1 / 255, "image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
+    mean, std = torch.zeros(1, 1024, device=device), torch.ones(1, 1024, device=device)
+    return FaceLiftParts(
+        **parts,
+        mean=mean,
+        std=std,
+        noising_alpha=0.9999,
+        scheduler=scheduler,
+        preprocessor=preprocessor,
+        views=VIEWS,
+        prompts=prompts,
+        weights={},
+    )
+
+
+def published_parts(device: str = "meta") -> dict[str, torch.nn.Module]:
+    """UNet, VAE and image encoder of the published sizes, fp16; on the device `meta` without memory."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-    with torch.device("meta"):
+    with torch.device(device):
         unet = UNet2DConditionModel(
             sample_size=EDGE,
             in_channels=8,
@@ -217,8 +245,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     speed = commands.add_parser("speed")
-    speed.add_argument("--weights", type=Path, required=True, help="pipeline folder")
-    speed.add_argument("--prompts", type=Path, required=True, help="prompt embeddings")
+    speed.add_argument("--weights", type=Path, help="pipeline folder; without it random weights of its sizes")
+    speed.add_argument("--prompts", type=Path, default=Path(), help="prompt embeddings")
     speed.add_argument("--photos", type=int, default=6)
     speed.add_argument("--steps", type=int, default=50)
     speed.add_argument("--threads", type=int, default=2)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mousefacelift.core.gaussians import SH_C0, Gaussians
+from mousefacelift.core.linear import Linear
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.raycast import offset_within
@@ -56,8 +57,8 @@ class Attention(nn.Module):
     def __init__(self, dim: int, head_dim: int):
         super().__init__()
         self.head_dim = head_dim
-        self.to_qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.fc = nn.Linear(dim, dim, bias=False)
+        self.to_qkv = Linear(dim, 3 * dim, bias=False)
+        self.fc = Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         b, n, d = x.shape
@@ -71,7 +72,7 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim, bias=False), nn.GELU(), nn.Linear(4 * dim, dim, bias=False))
+        self.mlp = nn.Sequential(Linear(dim, 4 * dim, bias=False), nn.GELU(), Linear(4 * dim, dim, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(x)
@@ -98,7 +99,7 @@ class FreeHead(nn.Module):
     def __init__(self, dim: int, channels: int):
         super().__init__()
         self.layernorm = nn.LayerNorm(dim, bias=False)
-        self.linear = nn.Linear(dim, channels, bias=False)
+        self.linear = Linear(dim, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(self.layernorm(x))
@@ -123,13 +124,13 @@ class GSLRM(nn.Module):
         dim, patch, channels = config.dim, config.patch_size, config.gaussian_channels
         self.gaussian_position_embeddings = nn.Parameter(torch.empty(config.free_gaussians, dim))
         self.patch_embedder = nn.Sequential(
-            nn.Flatten(2), nn.Linear(config.input_channels * patch * patch, dim, bias=False)
+            nn.Flatten(2), Linear(config.input_channels * patch * patch, dim, bias=False)
         )
         self.input_layer_norm = nn.LayerNorm(dim, bias=False)
         self.transformer_layers = nn.ModuleList(TransformerLayer(dim, config.head_dim) for _ in range(config.layers))
         self.gaussian_upsampler = FreeHead(dim, channels)
         self.pixel_gaussian_decoder = nn.Sequential(
-            nn.LayerNorm(dim, bias=False), nn.Linear(dim, channels * patch * patch, bias=False)
+            nn.LayerNorm(dim, bias=False), Linear(dim, channels * patch * patch, bias=False)
         )
         self.init_weights()
 

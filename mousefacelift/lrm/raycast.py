@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mousefacelift.core.render.jit import run
+from mousefacelift.lrm.raycast_kernel import RAYS, count_ray_votes
+
 SAMPLES = 48  # along a ray
 INSIDE = 0.1  # alpha from which a pixel belongs to the silhouette
 
@@ -29,11 +32,26 @@ def allowed_part(
     """
     step = 2 * reach / SAMPLES
     offset = torch.arange(SAMPLES, device=origin.device) * step - reach + step / 2
+    ballots = F.pad(2 * (alpha > INSIDE).to(torch.uint8), (1, 1, 1, 1), value=1)  # in half votes
+    count = count_votes_cpu if origin.device.type == "cpu" and origin.dtype == torch.float32 else count_votes
+    votes = count(origin, direction, offset, ballots, w2c, fxfycxcy)
+    return votes == votes.amax(-1, keepdim=True)
+
+
+def count_votes(
+    origin: Tensor, direction: Tensor, offset: Tensor, ballots: Tensor, w2c: Tensor, fxfycxcy: Tensor
+) -> Tensor:
+    """Sum over the views of the ballots that the samples of every ray fall on, uint8 [B, R, S].
+
+    Args:
+        origin, direction: [B, R, 3]. offset: [S] of the samples from the ray's closest approach to the world origin.
+        ballots: uint8 [B, V, H + 2, W + 2], pictures with a border of one pixel that stands for all outside the frame.
+        w2c: [B, V, 4, 4]. fxfycxcy: [B, V, 4].
+    """
     distance = offset - (origin * direction).sum(-1, keepdim=True)  # [B, R, S]
-    height, width = alpha.shape[-2:]
-    allowed = F.pad(2 * (alpha > INSIDE).to(torch.uint8), (1, 1, 1, 1), value=1).flatten(2)  # in half votes
+    height, width = ballots.shape[-2:]
     votes = torch.zeros(distance.shape, dtype=torch.uint8, device=origin.device)
-    for view in range(alpha.shape[1]):
+    for view in range(ballots.shape[1]):
         fx, fy, cx, cy = (part[:, None] for part in fxfycxcy[:, view].unbind(-1))
         start = torch.baddbmm(w2c[:, view, None, :3, 3], origin, w2c[:, view, :3, :3].mT)
         slope = direction @ w2c[:, view, :3, :3].mT
@@ -46,13 +64,24 @@ def allowed_part(
             )
             .div_(z)
             .add_(1)
-            .clamp_(0, limit + 1)
+            .clamp_(0, edge - 1)
             .long()
-            for i, f, c, limit in ((0, fx, cx, width), (1, fy, cy, height))
+            for i, f, c, edge in ((0, fx, cx, width), (1, fy, cy, height))
         )
-        index = row.mul_(width + 2).add_(column).flatten(1)
-        votes += torch.gather(allowed[:, view], 1, index).reshape(distance.shape)
-    return votes == votes.amax(-1, keepdim=True)
+        index = row.mul_(width).add_(column).flatten(1)
+        votes += torch.gather(ballots[:, view].flatten(1), 1, index).reshape(distance.shape)
+    return votes
+
+
+def count_votes_cpu(
+    origin: Tensor, direction: Tensor, offset: Tensor, ballots: Tensor, w2c: Tensor, fxfycxcy: Tensor
+) -> Tensor:
+    """`count_votes` in one pass; a sample within rounding of a pixel's edge may fall to its other side."""
+    votes = torch.empty((*origin.shape[:2], len(offset)), dtype=torch.uint8)
+    parts = (part.contiguous().numpy() for part in (origin, direction, offset, ballots, w2c, fxfycxcy, votes))
+    tasks = len(origin) * -(-origin.shape[1] // RAYS)
+    run(count_ray_votes, tasks, *parts)
+    return votes
 
 
 def ends(allowed: Tensor, reach: float) -> Tensor:

@@ -99,7 +99,8 @@ def pixel_rays(c2w: Tensor, fxfycxcy: Tensor, height: int, width: int) -> tuple[
     column = torch.arange(width, device=c2w.device, dtype=c2w.dtype) + 0.5
     row = torch.arange(height, device=c2w.device, dtype=c2w.dtype)[:, None] + 0.5
     x, y = torch.broadcast_tensors((column - cx) / fx, (row - cy) / fy)
-    direction = F.normalize(torch.stack([x, y, torch.ones_like(x)], dim=-3), dim=-3)  # [..., 3, H, W] camera axes
+    length = (x * x + y * y + 1).sqrt_()
+    direction = torch.stack([x / length, y / length, 1 / length], dim=-3)  # [..., 3, H, W] camera axes
     direction = torch.einsum("...ij,...jhw->...ihw", c2w[..., :3, :3], direction)
     return c2w[..., :3, 3, None, None].expand_as(direction), direction
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mousefacelift.core.linear import Linear
 from mousefacelift.prior.surface import NEIGHBOURS
 
 FACTS = 3
@@ -103,7 +104,7 @@ class Encoder(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.squeeze = nn.Conv2d(before, before // 2, 1)
         grid = config.size // 16
-        self.out = nn.Linear(before // 2 * grid * grid, config.features)
+        self.out = Linear(before // 2 * grid * grid, config.features)
 
     def forward(self, picture: Tensor) -> Tensor:
         x = self.convolutions(picture.to(memory_format=torch.channels_last))
@@ -116,9 +117,9 @@ class ShapeDecoder(nn.Module):
     def __init__(self, code: int, detail: int, points: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(points * 3))
-        self.basis = nn.Linear(code, points * 3, bias=False)
-        self.hidden = nn.Linear(code, detail)
-        self.fine = nn.Linear(detail, points * 3, bias=False)
+        self.basis = Linear(code, points * 3, bias=False)
+        self.hidden = Linear(code, detail)
+        self.fine = Linear(detail, points * 3, bias=False)
         nn.init.zeros_(self.fine.weight)
 
     def forward(self, code: Tensor) -> Tensor:
@@ -136,16 +137,14 @@ class PriorNetwork(nn.Module):
         self.config = config
         width = config.features
         self.encoder = Encoder(config)
-        self.heading = nn.Linear(width + FACTS + 1, config.headings)
-        self.elevation = nn.Linear(width, 2)  # sine and cosine; sees no facts, so that they cannot be copied
-        self.trunk = nn.Sequential(
-            nn.Linear(width + FACTS + 1 + 2, width), nn.GELU(), nn.Linear(width, width), nn.GELU()
-        )
-        self.pose = nn.Linear(width, config.code + 2 + 1 + 3)  # code, turn, log size, offset
-        self.coat = nn.Sequential(nn.Linear(width + 4 * GLANCE**2, 256), nn.GELU(), nn.Linear(256, config.colours))
+        self.heading = Linear(width + FACTS + 1, config.headings)
+        self.elevation = Linear(width, 2)  # sine and cosine; sees no facts, so that they cannot be copied
+        self.trunk = nn.Sequential(Linear(width + FACTS + 1 + 2, width), nn.GELU(), Linear(width, width), nn.GELU())
+        self.pose = Linear(width, config.code + 2 + 1 + 3)  # code, turn, log size, offset
+        self.coat = nn.Sequential(Linear(width + 4 * GLANCE**2, 256), nn.GELU(), Linear(256, config.colours))
         self.shape = ShapeDecoder(config.code, config.detail, config.points)
         self.register_buffer("colour_mean", torch.full((config.points * 3,), 0.5))
-        self.colour_basis = nn.Linear(config.colours, config.points * 3, bias=False)
+        self.colour_basis = Linear(config.colours, config.points * 3, bias=False)
         self.register_buffer("log_size", torch.zeros(()))
         self.register_buffer("group", torch.zeros(config.points, dtype=torch.long))
         self.register_buffer("mirror", torch.zeros(config.points, dtype=torch.long))

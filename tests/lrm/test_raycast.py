@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit, project, unproject
-from mousefacelift.lrm.raycast import SAMPLES, allowed_part, ends, framed_part, offset_within
+from mousefacelift.lrm.raycast import (
+    SAMPLES,
+    allowed_part,
+    count_votes,
+    count_votes_cpu,
+    ends,
+    framed_part,
+    offset_within,
+)
 
 from .toy import cast_balls
 
@@ -135,3 +143,18 @@ def test_a_ray_that_no_other_view_frames_keeps_its_whole_reach(rig):
     away = torch.tensor([[[0.0, 0.0, 40.0]]]), torch.tensor([[[1.0, 0.0, 0.0]]])
     begin, end = framed_part(*away, w2c, fxfycxcy, (SIZE, SIZE), 1.8)
     assert begin.item() == pytest.approx(-1.8) and end.item() == pytest.approx(1.8)
+
+
+def test_the_compiled_count_of_votes_is_the_plain_one(rig):
+    """Two scenes, rays of which some miss the frames; a sample on a pixel's edge may be rounded to its other side."""
+    cameras, alpha, w2c, fxfycxcy = rig
+    torch.manual_seed(0)
+    origin = torch.from_numpy(np.stack([camera.center for camera in cameras])).float()[torch.randint(4, (2, 700))]
+    direction = torch.nn.functional.normalize(-origin + 0.8 * torch.randn(2, 700, 3), dim=-1)
+    offset = (torch.arange(SAMPLES) + 0.5) * STEP - REACH
+    votes = 2 * (torch.cat([alpha, alpha.flip(-1)]) > 0.1).to(torch.uint8)
+    ballots = torch.nn.functional.pad(votes, (1, 1, 1, 1), value=1)
+    scene = (origin, direction, offset, ballots, w2c.repeat(2, 1, 1, 1), fxfycxcy.repeat(2, 1, 1))
+    want, got = count_votes(*scene), count_votes_cpu(*scene)
+    assert (want != got).float().mean() < 1e-4
+    assert len(want.unique()) > 4  # the cases differ

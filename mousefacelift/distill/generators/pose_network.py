@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, azimuth_elevation, canonical_fxfycxcy
+from mousefacelift.core.linear import Linear
 from mousefacelift.distill.config import NetworkConfig
 
 POSE_FEATURES = 11
@@ -61,7 +62,7 @@ class PoseEmbedding(nn.Module):
 
     def __init__(self, width: int, hidden: int, zero: bool) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(POSE_FEATURES, hidden), nn.SiLU(), nn.Linear(hidden, width))
+        self.layers = nn.Sequential(Linear(POSE_FEATURES, hidden), nn.SiLU(), Linear(hidden, width))
         if zero:
             nn.init.zeros_(self.layers[-1].weight)
             nn.init.zeros_(self.layers[-1].bias)
@@ -77,10 +78,10 @@ class DenseBlock(nn.Module):
         super().__init__()
         self.norm, self.inward, self.outward = (
             nn.LayerNorm(width),
-            nn.Linear(width, 2 * width),
-            nn.Linear(2 * width, width),
+            Linear(width, 2 * width),
+            Linear(2 * width, width),
         )
-        self.modulate = nn.Linear(width, 4 * width) if modulated else None
+        self.modulate = Linear(width, 4 * width) if modulated else None
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:  # x [N, width]
         hidden = self.inward(self.norm(x))
@@ -98,13 +99,13 @@ class PoseNetwork(nn.Module):
         width, size = config.width, config.size
         self.config, self.shape = config, (IMAGE_CHANNELS, size, size)
         seen = IMAGE_CHANNELS * (size // config.pool) ** 2
-        self.source = nn.Linear(seen, width)
-        self.noisy = nn.Linear(seen, width)
+        self.source = Linear(seen, width)
+        self.noisy = Linear(seen, width)
         self.encoder = nn.ModuleList(DenseBlock(width, modulated=False) for _ in range(config.encoder_blocks))
         self.pose = PoseEmbedding(width, width, zero=False)
-        self.time = nn.Linear(64, width)
+        self.time = Linear(64, width)
         self.blocks = nn.ModuleList(DenseBlock(width, modulated=True) for _ in range(config.blocks))
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, IMAGE_CHANNELS * size * size)
+        self.norm, self.head = nn.LayerNorm(width), Linear(width, IMAGE_CHANNELS * size * size)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.register_buffer("mean", -torch.ones(self.shape))

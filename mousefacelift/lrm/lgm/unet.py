@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mousefacelift.core.linear import Linear
+
 GROUPS = 32  # of every group normalisation: each width is a multiple of it
 HEADS = 16  # of every attention, whatever its width
 HALF = math.sqrt(0.5)  # keeps the variance of a sum of two branches at one
@@ -41,8 +43,8 @@ class QKV(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim, bias=False)
+        self.proj = Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         b, n, c = x.shape
