@@ -1,7 +1,8 @@
 """Linear layers whose fp32 products use the whole vector unit of any CPU with AVX-512.
 
 torch gives fp32 matrix products to MKL, which leaves AVX-512 unused on processors that are not Intel's: half of their
-speed (`findings/torch-fp32-products-leave-avx512-unused-on-amd.sh`). The same torch has oneDNN, which uses it. The numbers differ in rounding.
+speed (findings/torch-fp32-products-leave-avx512-unused-on-amd.sh). The same torch has oneDNN, which uses it. The
+numbers differ in rounding.
 """
 
 from __future__ import annotations
