@@ -19,7 +19,7 @@ from mousefacelift.objects.inspect import count_faces, inspect_asset
 from mousefacelift.objects.select import read_folder, read_licenses, read_list
 
 # Measured cost at 32 views of 512 px, 3 x 3 samples (docs/objects.md, "Cost"): core seconds per object by its faces.
-CORE_SECONDS = ((20_000, 3.8), (500_000, 4.4), (10**9, 7.0))
+CORE_SECONDS = ((20_000, 2.0), (500_000, 2.5), (10**9, 7.0))
 MB_PER_VIEW = 0.125
 
 
