@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -33,6 +32,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.timed import Used, run_timed
 from mousefacelift.capture.audit import audit
 from mousefacelift.capture.config import AuditConfig, CaptureConfig, RecordingSource
 from mousefacelift.capture.mask_crop import CropReader
@@ -113,32 +113,18 @@ def plain_loop(folder: Path, frames: int, size: int) -> None:
             cv2.imwrite(str(out / f"{frame:06d}_{v}.png"), cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA))
 
 
-def run_ours(code: Path, folder: Path, out: Path, args: argparse.Namespace) -> dict[str, tuple[float, float, float]]:
-    """(wall s, CPU s, peak MB) of locating and normalising with the code of a checkout, as the pipeline runs them."""
+def run_ours(code: Path, folder: Path, out: Path, args: argparse.Namespace) -> dict[str, Used]:
+    """What locating and normalising with the code of a checkout take, as the pipeline runs them."""
     source = {"path": str(folder), "frames": [0, args.frames]}
     config = {"recordings": {"bench": source}, "capture": {"size": args.size, "locate": {"max_border_share": 1.0}}}
     common = [str(folder), "--recording", "bench", "--rig", str(folder / "rig.json"), "--config-json"]
     common += [json.dumps(config), "--threads", str(args.threads)]
+    command, index = ["-m", "mousefacelift", "capture"], out / "samples" / "index.json"
     chosen = ["--track", str(out / "track.json"), "--frames", f"0:{args.frames}"]
     return {
-        "locate": timed(code, ["locate", *common, "--out", str(out / "track.json")]),
-        "normalise": timed(code, ["normalise", *common, *chosen, "--out", str(out / "samples" / "index.json")]),
+        "locate": run_timed([*command, "locate", *common, "--out", str(out / "track.json")], code),
+        "normalise": run_timed([*command, "normalise", *common, *chosen, "--out", str(index)], code),
     }
-
-
-def timed(code: Path, command: list[str]) -> tuple[float, float, float]:
-    """(wall s, CPU s, peak MB) of `mousefacelift capture ...` of a checkout."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mousefacelift", "capture", *command],
-        cwd=code,  # from which `-m` imports first
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"capture {command[0]} of {code} failed: {status}")
-    return time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def compare(before: Path, after: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import cv2
@@ -19,12 +20,12 @@ from mousefacelift.capture.agreement import silhouette_agreement
 from mousefacelift.capture.body_facts import rough_center, rough_extent
 from mousefacelift.capture.config import LocateConfig, RecordingSource
 from mousefacelift.capture.frames import read_in_step
-from mousefacelift.capture.place import Place
+from mousefacelift.capture.place import Place, Shelf
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.silhouettes import SilhouetteMaker, clean_mask, working_cameras
 from mousefacelift.capture.track import Track, make_track
 from mousefacelift.core.cameras import Camera, find_pixels, project
-from mousefacelift.core.hull import Hull, carve_hull
+from mousefacelift.core.hull import Hull, cast_silhouettes
 from mousefacelift.errors import ConfigError
 
 MIN_VIEWS = 3  # masks needed to place the animal
@@ -39,6 +40,11 @@ class Locator:
         self.makers = [SilhouetteMaker(c.lens, c.width, c.height) for c in rig.cameras]
         self.cameras, (self.width, self.height) = working_cameras([c.pinhole() for c in rig.cameras])
         self._previous: np.ndarray | None = None
+        self._shelf = Shelf()
+
+    def close(self) -> None:
+        """Throw away the outlines of the places that were found."""
+        self._shelf.close()
 
     def places(self, frames: Sequence[int], threads: int = 2) -> Iterator[Place]:
         """Places of rising common frames, read from the mask videos in step."""
@@ -60,7 +66,7 @@ class Locator:
         change, self._previous = _change(self._previous, masks), masks
         area = np.array([item["area"] for item in found])
         border = np.array([item["border"] for item in found])
-        outlines = np.stack([item["outline"] for item in found])
+        outlines = self._shelf.keep(np.stack([item["outline"] for item in found]))
         unknown = np.full(len(found), np.nan)
         have = [v for v in range(len(found)) if masks[v].any()]
         if len(have) < MIN_VIEWS:
@@ -98,10 +104,8 @@ def _tolerant_hull(masks, cameras, center: np.ndarray, extent: float, config: Lo
     The tolerant hull is fatter and less well centred, so it is used only where a mask misses a part of the animal.
     """
     tolerance = min(config.tolerance, max(0, len(cameras) - 3))
-    strict, tolerant = (
-        carve_hull(masks, cameras, center, extent, config.resolution, t, min(3, len(cameras)), margin=0.5)
-        for t in (0, tolerance)
-    )
+    votes = cast_silhouettes(masks, cameras, center, extent, config.resolution, margin=0.5, limit=tolerance)
+    strict, tolerant = (votes.hull(t, min(MIN_VIEWS, len(cameras))) for t in (0, tolerance))
     return strict if strict.volume() >= STRICT_SHARE * tolerant.volume() else tolerant
 
 
@@ -114,12 +118,20 @@ def thickness(hull: Hull, masks: np.ndarray, cameras: Sequence[Camera]) -> np.nd
     points = hull.points()
     depths = np.full((len(cameras), len(points)), np.inf)
     for v, (mask, camera) in enumerate(zip(masks, cameras)):
-        inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
         rows, columns, seen, z = find_pixels(camera, points)
-        depths[v, seen] = inside[rows[seen], columns[seen]] * z[seen] / camera.fxfycxcy[0]
+        depths[v, seen] = _insideness(mask)[rows[seen], columns[seen]] * z[seen] / camera.fxfycxcy[0]
     depth = np.sort(depths, axis=0)[min(1, len(cameras) - 1)]
     relative = depth / max(np.percentile(depth[np.isfinite(depth)], 98), 1e-9)
     return np.clip(relative / 0.5, 1e-6, 1.0) ** 2
+
+
+def _insideness(mask: np.ndarray) -> np.ndarray:
+    """Distance [H, W] of every pixel of a mask to its edge; looked for in the box of the mask alone."""
+    mask, depth = mask.astype(np.uint8), np.zeros(mask.shape, np.float32)
+    x, y, w, h = cv2.boundingRect(mask)
+    box = np.s_[max(0, y - 2) : y + h + 2, max(0, x - 2) : x + w + 2]  # the transform steps two pixels at a time
+    depth[box] = cv2.distanceTransform(mask[box], cv2.DIST_L2, 5)
+    return depth
 
 
 def _change(before: np.ndarray | None, now: np.ndarray) -> float:
@@ -146,10 +158,10 @@ def locate_recording(rig: Rig, source: RecordingSource, config: LocateConfig, th
             got=f"frames {list(source.frames)}",
             expected=f"0 to {rig.frames}",
         )
-    bar = tqdm(
-        Locator(rig, config).places(frames, threads), total=len(frames), desc="locate", unit="frame", mininterval=1.0
-    )
-    track = make_track(rig, list(bar), source, config)
+    with closing(Locator(rig, config)) as locator:
+        places = locator.places(frames, threads)
+        bar = tqdm(places, total=len(frames), desc="locate", unit="frame", mininterval=1.0)
+        track = make_track(rig, list(bar), source, config)
     missing = {
         frame: f"beyond the end: {rig.frames} common frames"
         if frame >= rig.frames

@@ -113,11 +113,14 @@ class SilhouetteMaker:
         points = np.concatenate(contours)[:, 0].astype(np.float64)
         edge = (points <= 0).any(1) | (points[:, 0] >= self.width - 1) | (points[:, 1] >= self.height - 1)
         outline = self._outline(points + 0.5)
-        moments = cv2.moments(mask, binaryImage=True)
-        center = self.lens.undistort(np.array([moments["m10"], moments["m01"]]) / moments["m00"] + 0.5)
+        left, top, width, height = cv2.boundingRect(mask)
+        moments = cv2.moments(mask[top : top + height, left : left + width], binaryImage=True)
+        area = moments["m00"]
+        first = np.array([moments["m10"] + left * area, moments["m01"] + top * area])  # whole numbers
+        center = self.lens.undistort(first / area + 0.5)
         return {
             "outline": outline,
-            "area": int(moments["m00"]),
+            "area": int(area),
             "border": float(edge.mean()),
             "center": center,
             "mask": small,

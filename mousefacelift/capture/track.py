@@ -207,7 +207,7 @@ def _up(rig: Rig, centers: np.ndarray, source: RecordingSource) -> np.ndarray:
 def find_zoom(rig: Rig, places: Sequence[Place], centers: np.ndarray, rotation: np.ndarray, margin: float) -> float:
     """Largest zoom, a multiple of ZOOM_STEP, at which every outline stays inside every frame with `margin` to spare."""
     reach = max(
-        reaches(rig, place.outlines, place.area > 0, center, rotation).max() for place, center in zip(places, centers)
+        reaches(rig, place.outlines(), place.area > 0, center, rotation).max() for place, center in zip(places, centers)
     )
     half = 256.0 * (1 - 2 * margin)
     return max(ZOOM_STEP, float(np.floor(half / (CANONICAL_FOCAL_512 * reach) / ZOOM_STEP) * ZOOM_STEP))

@@ -1,13 +1,14 @@
 """Tracks: smoothing that does not lag or cross cuts, cuts, the floor, and the zoom."""
 
+import cv2
 import numpy as np
 import pytest
 
 from mousefacelift.capture.audit import audit
 from mousefacelift.capture.config import AuditConfig, LocateConfig, RecordingSource
 from mousefacelift.capture.exclusions import exclude_frames, exclude_outliers, find_cuts
-from mousefacelift.capture.locate import locate_recording
-from mousefacelift.capture.place import Place
+from mousefacelift.capture.locate import _insideness, locate_recording
+from mousefacelift.capture.place import Place, Shelf
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.track import correlation_time, make_track, smooth
 from mousefacelift.capture.upright import upright
@@ -18,7 +19,9 @@ from mousefacelift.virtual.record import write_recording
 
 
 def place(frame, center, change=0.1):
-    return Place(frame, center, np.ones(3), np.ones(3), np.full(3, 1000), np.zeros(3), np.zeros((3, 4, 2)), change)
+    return Place(
+        frame, center, np.ones(3), np.ones(3), np.full(3, 1000), np.zeros(3), lambda: np.zeros((3, 4, 2)), change
+    )
 
 
 def test_smoothing_keeps_a_straight_walk_exactly_even_at_its_ends():
@@ -106,7 +109,7 @@ def agreement(frame, hull_iou, ray_agreement=(1.0, 1.0, 1.0)):
         np.array(ray_agreement),
         np.full(3, 1000),
         np.zeros(3),
-        np.zeros((3, 4, 2)),
+        lambda: np.zeros((3, 4, 2)),
         0.1,
     )
 
@@ -153,7 +156,7 @@ def test_a_world_whose_z_is_not_up_is_noticed(toy_rig, toy_track):
     from dataclasses import replace
 
     places = [
-        Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), np.zeros((5, 4, 2)), 0.1)
+        Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), lambda: np.zeros((5, 4, 2)), 0.1)
         for f, c in zip(toy_track.frames, toy_track.centers_raw)
     ]
     sideways = replace(toy_rig, up=np.array([1.0, 0, 0]))
@@ -176,7 +179,7 @@ def test_the_similarity_changes_no_pixel(toy_rig, toy_track, rng):
 @pytest.mark.parametrize("zoom, factor", [(1.3, 1.0), (2.0, 1.0), (9.9, 9.9 / 1.3)])
 def test_the_animal_of_distant_cameras_is_as_long_as_models_expect(toy_rig, toy_track, zoom, factor):
     places = [
-        Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), np.zeros((5, 4, 2)), 0.1)
+        Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), lambda: np.zeros((5, 4, 2)), 0.1)
         for f, c in zip(toy_track.frames, toy_track.centers_raw)
     ]
     near, chosen = (
@@ -212,3 +215,21 @@ def test_a_virtual_mouse_filmed_from_far_fills_the_canonical_world(tmp_path):
 def test_a_frame_outside_the_track_says_why(toy_track):
     with pytest.raises(DataError, match="not in the track"):
         toy_track.canonical(99)
+
+
+def test_a_shelf_gives_back_what_it_was_given_in_any_order(rng):
+    shelf = Shelf()
+    arrays = [rng.normal(size=(n, 3)).astype(kind) for n, kind in ((4, np.float64), (2, np.float32), (7, np.float64))]
+    kept = [shelf.keep(array) for array in arrays]
+    for array, found in reversed(list(zip(arrays, kept))):
+        np.testing.assert_array_equal(found(), array)
+        assert found().dtype == array.dtype
+    shelf.close()
+
+
+def test_how_deep_a_pixel_lies_in_a_mask_does_not_depend_on_the_box():
+    rng = np.random.default_rng(3)
+    for shift in (0, 7):  # at the picture's border, and inside it
+        mask = np.zeros((50, 70), bool)
+        mask[shift : shift + 30, shift : shift + 41] = cv2.GaussianBlur(rng.random((30, 41)), (0, 0), 3) > 0.48
+        np.testing.assert_array_equal(_insideness(mask), cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5))

@@ -1,0 +1,184 @@
+"""Time per item and peak memory of the stages that see a whole recording or collection, against its size.
+
+    python benchmarks/growth.py [--counts 100,1000,10000] [--results RESULTS] [--out growth.json --plot growth.svg]
+    python benchmarks/growth.py --counts 1600,20000 --stages audit,locate,split,build,verify        memory alone
+
+A toy recording of six small cameras is filmed for 40 frames, whose coded pictures are repeated; one chunk of its
+samples is normalised and stands, by links, for all others. Every stage runs as the pipeline runs it, in a process of
+its own. CPU seconds count the process and its children, imports included, which is why few items look dear; peak
+memory is that of the largest process. With `--results` (of a finished run) the report of so many frames is made too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.audit_long import repeat
+from benchmarks.timed import run_timed
+from mousefacelift.capture.readers import opencv_json
+from mousefacelift.chunks import frame_chunks
+from mousefacelift.core.files import json_by_rows
+from tests.capture.conftest import even
+from tests.capture.scenes import random_rig, raw, write_recording
+
+ROOT = Path(__file__).resolve().parents[1]
+FILMED, CHUNK, CAMERAS = 40, 32, 6
+STAGES = ("audit", "locate", "normalise", "list", "quality", "split", "build", "verify", "report", "plan")
+
+
+def run(command: list[str]) -> dict[str, float]:
+    """CPU and wall seconds and peak MB of a command."""
+    return run_timed(command, ROOT)._asdict()
+
+
+def film(folder: Path, width: int) -> None:
+    """The toy recording of FILMED frames."""
+    cameras = even([replace(camera) for camera in random_rig(5, CAMERAS, width)])
+    write_recording(folder, cameras, FILMED, seed=5)
+    opencv_json.write(folder / "cameras.json", raw(cameras))
+
+
+def lengthen(short: Path, long: Path, frames: int) -> None:
+    """The recording whose videos repeat those of `short`, whole turns of them, at least `frames` frames."""
+    for part in ("videos", "masks"):
+        (long / part).mkdir(parents=True)
+        for path in sorted((short / part).glob("*.mp4")):
+            repeat(path, long / part / path.name, -(-frames // FILMED))
+    shutil.copy(short / "cameras.json", long)
+
+
+def spread_chunk(made: Path, samples: Path, chunks: list[tuple[str, list[int]]]) -> None:
+    """Chunks of all frames whose samples are those of the chunk `made`, pictures by links, frame numbers their own."""
+    document = json.loads((made / "index.json").read_text())
+    items = document["items"]
+    for name, frames in chunks:
+        if name == made.name:
+            continue
+        rows = [item | {"name": f"{f:06d}", "frame": f} for item, f in zip(items * len(frames), frames)]
+        for item, row in zip(items * len(frames), rows):
+            target = samples / name / row["name"]
+            (target / "images").mkdir(parents=True)
+            for picture in (made / item["name"] / "images").iterdir():
+                os.link(picture, target / "images" / picture.name)
+            cameras = json.loads((made / item["name"] / "opencv_cameras.json").read_text())
+            cameras["id"], cameras["meta"]["frame"] = row["name"], row["frame"]
+            (target / "opencv_cameras.json").write_text(json_by_rows(cameras))
+        (samples / name / "index.json").write_text(json_by_rows(document | {"items": rows}))
+
+
+def capture_stages(root: Path, short: Path, frames: int, wanted: list[str]) -> dict[str, dict]:
+    """Figures of the stages from the audit to verification for a recording of so many frames."""
+    folder, results = root / "long", root / "results"
+    lengthen(short, folder, frames)
+    results.mkdir()
+    source = {"path": str(folder), "frames": [0, frames], "unit": "mm"}
+    config = {"recordings": {"long": source}, "capture": {"size": 64}}
+    command = ["-m", "mousefacelift", "capture"]
+    common = [str(folder), "--recording", "long", "--config-json", json.dumps(config)]
+    rig, track, samples = results / "rig.json", results / "track.json", results / "samples"
+    chunks = frame_chunks(0, frames, 1, CHUNK)
+    last = chunks[-1] if len(chunks[-1][1]) == CHUNK else chunks[-2]
+    index, span = samples / last[0] / "index.json", f"{last[1][0]}:{last[1][-1] + 1}"
+    located = [*common, "--rig", str(rig)]
+    listed = str(samples / "chunks.json")
+    splits, data = str(results / "splits.json"), str(results / "dataset")
+    dataset = ["-m", "mousefacelift", "dataset"]
+    commands = {
+        "audit": [*command, "audit", *common, "--out", str(rig)],
+        "locate": [*command, "locate", *located, "--out", str(track)],
+        "normalise": [*command, "normalise", *located, "--track", str(track), "--frames", span, "--out", str(index)],
+        "list": [*dataset, "list", "--frames", f"0:{frames}:1", "--size", str(CHUNK), "--out", listed],
+        "quality": [*command, "quality", listed, "--out", str(results / "quality.csv")],
+        "split": [*dataset, "split", "--track", str(track), "--out", splits],
+        "build": [*dataset, "build", "--index", listed, "--splits", splits, "--out", data, "--jobs", "2"],
+        "verify": [*dataset, "verify", data, "--jobs", "2"],
+    }
+    found = {}
+    for name, words in commands.items():
+        found[name] = run(words) | {"items": CHUNK if name == "normalise" else frames}
+        if name == "normalise":
+            spread_chunk(index.parent, samples, chunks)
+        if name in wanted:
+            say(name, found[name])
+    return {name: found[name] for name in commands if name in wanted}
+
+
+def say(name: str, row: dict) -> None:
+    """Print a row."""
+    print(
+        f"{name:>10} {row['items']:>7}: {1000 * row['cpu_s'] / row['items']:9.3f} CPU ms an item, "
+        f"{row['cpu_s']:7.1f} CPU s, {row['wall_s']:7.1f} s, {row['peak_mb']:6.0f} MB",
+        flush=True,
+    )
+
+
+def other_stages(count: int, results: Path | None, wanted: list[str]) -> dict[str, dict]:
+    """Figures of the report of so many frames (from a finished run) and of planning so many frames and objects."""
+    found = {}
+    if results and "report" in wanted:
+        words = ["benchmarks/report.py", "--results", str(results), "--frames", str(count)]
+        found["report"] = run(words) | {"items": count}
+    if "plan" in wanted:
+        found["plan"] = run(["benchmarks/planning.py", f"{count}:{count}"]) | {"items": 2 * count}
+    for name, row in found.items():
+        say(name, row)
+    return found
+
+
+def plot(rows: dict[str, dict[str, dict]], path: Path) -> None:
+    """CPU time per item and peak memory against the number of items, a line a stage."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    time_axis, memory_axis = figure.subplots(1, 2)
+    for stage, of_count in rows.items():
+        counts = sorted(map(int, of_count))
+        own = [of_count[str(count)] for count in counts]
+        time_axis.loglog(counts, [1000 * row["cpu_s"] / row["items"] for row in own], marker="o", ms=3, label=stage)
+        memory_axis.semilogx(counts, [row["peak_mb"] for row in own], marker="o", ms=3, label=stage)
+    time_axis.set(xlabel="frames (plan: and objects)", ylabel="CPU ms an item")
+    memory_axis.set(xlabel="frames (plan: and objects)", ylabel="peak memory (MB)", ylim=(0, None))
+    memory_axis.legend(fontsize=7, ncols=2)
+    figure.savefig(path, dpi=90)
+
+
+def main() -> None:
+    """Measure every stage at every count; print a table, write numbers and plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--counts", default="100,1000,10000", help="numbers of frames, separated by commas")
+    parser.add_argument("--stages", default=",".join(STAGES), help="to print and keep, separated by commas")
+    parser.add_argument("--width", type=int, default=160, help="px of the pictures")
+    parser.add_argument("--results", type=Path, help="of a finished run, whose report is made longer")
+    parser.add_argument("--out", type=Path, help="JSON of the figures; figures of other counts in it stay")
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    wanted = args.stages.split(",")
+    rows: dict[str, dict] = json.loads(args.out.read_text()) if args.out and args.out.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+        film(Path(folder) / "short", args.width)
+        for count in map(int, args.counts.split(",")):
+            root = Path(folder) / str(count)
+            root.mkdir()
+            found = other_stages(count, args.results, wanted)
+            if set(wanted) - {"report", "plan"}:
+                found = capture_stages(root, Path(folder) / "short", count, wanted) | found
+            for name, row in found.items():
+                rows.setdefault(name, {})[str(count)] = row
+            if args.out:
+                args.out.write_text(json.dumps(rows, indent=1))
+            shutil.rmtree(root)
+    if args.plot:
+        plot(rows, args.plot)
+
+
+if __name__ == "__main__":
+    main()
