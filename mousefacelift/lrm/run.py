@@ -65,6 +65,7 @@ class Run:
     sums: dict[str, Tensor] = field(default_factory=dict)  # of this process, since the last row of metrics.csv
     since: int = 0
     clock: float = field(default_factory=time.perf_counter)
+    waited: float = 0.0  # seconds for batches, since then
 
     @property
     def steps(self) -> int:

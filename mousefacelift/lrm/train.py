@@ -14,6 +14,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -65,7 +66,7 @@ def train(request: TrainRequest) -> Path:
         mininterval=2.0,
         disable=not main,
     )
-    for batch in loader:
+    for batch in timed(loader, run):
         take_step(run, batch)
         step, last = run.state.step, run.state.step == run.steps
         if last or step % config.log_every == 0:
@@ -93,6 +94,15 @@ def train(request: TrainRequest) -> Path:
     return out
 
 
+def timed(loader: Iterable[dict], run: Run) -> Iterator[dict]:
+    """The batches of a loader; the time until each is there is added to `run.waited`."""
+    batches, asked = iter(loader), time.perf_counter()
+    for batch in batches:
+        run.waited += time.perf_counter() - asked
+        yield batch
+        asked = time.perf_counter()
+
+
 def log_row(run: Run) -> dict[str, float]:
     """Means since the last row over the steps and the processes, as a row of metrics.csv."""
     now, config = time.perf_counter(), run.request.train.optimizer
@@ -105,10 +115,11 @@ def log_row(run: Run) -> dict[str, float]:
         "applied_ratio": run.state.applied_ratio,
         "skipped": run.state.skipped,
         "samples_per_s": samples / max(now - run.clock, 1e-9),
+        "wait_share": run.waited / max(now - run.clock, 1e-9),
     }
     for source, facts in run.sampler.realised(run.state.step).items():
         row |= {f"count_{source}": facts["count"], f"epochs_{source}": facts["epochs"]}
-    run.sums, run.since, run.clock = {}, 0, now
+    run.sums, run.since, run.clock, run.waited = {}, 0, now, 0.0
     return row
 
 

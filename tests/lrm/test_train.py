@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import shutil
+import time
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from mousefacelift.lrm.model_config import PRESETS
 from mousefacelift.lrm.models import preset_of
 from mousefacelift.lrm.run import chosen_precision, plan_sampler, prepare
 from mousefacelift.lrm.step import batch_loss, learning_rate, take_step
-from mousefacelift.lrm.train import check_alarm, check_updates, train
+from mousefacelift.lrm.train import check_alarm, check_updates, timed, train
 from mousefacelift.lrm.weights import read_facts, read_model, write_model
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.data_sections import training as training_section
@@ -34,6 +35,21 @@ def test_a_finished_run_says_what_it_saw_and_how_it_did(trained):
     for name in ("curriculum.png", "mixture.png", "training.png", "validation.png", "validation.csv"):
         assert (trained / name).stat().st_size > 0
     assert len(list((trained / "checkpoints").iterdir())) <= 3
+
+
+def test_the_time_that_steps_wait_for_batches_is_in_the_table(trained, request_for):
+    rows = list(csv.DictReader(open(trained / "metrics.csv")))
+    assert all(0 < float(row["wait_share"]) < 1 for row in rows)
+    run = prepare(request_for())
+
+    def slow():
+        for _ in range(2):
+            time.sleep(0.02)
+            yield {}
+
+    began = time.perf_counter()
+    assert len([time.sleep(0.05) for _ in timed(slow(), run)]) == 2
+    assert 0.04 <= run.waited <= time.perf_counter() - began - 0.1  # what comes between the batches does not count
 
 
 def test_training_lowers_the_loss_on_the_toy_dataset(trained):
