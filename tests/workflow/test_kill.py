@@ -26,7 +26,14 @@ RECORDS = (
     "train/80-20/logs/",
     "train/80-20.lgm/logs/",
 )  # diaries and caches; everything else is a result
-CLOCK = {"elapsed_s", "load_s", "total_s", "seconds", "samples_per_s", "wait_share"}  # keys and columns that hold wall time
+CLOCK = {
+    "elapsed_s",
+    "load_s",
+    "total_s",
+    "seconds",
+    "samples_per_s",
+    "wait_share",
+}  # keys and columns that hold wall time
 
 
 def heed_interrupts():
