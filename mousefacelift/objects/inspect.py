@@ -3,13 +3,16 @@
 Part of the objects stage. What would fill the memory, leave the folder or silently lose its texture is refused here.
 """
 
+import codecs
 from pathlib import Path
 
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import Limits
 from mousefacelift.objects.formats.document import Document, open_document
 from mousefacelift.objects.formats.features import check_features, list_pictures
-from mousefacelift.objects.formats.gltf import scene_order
+from mousefacelift.objects.formats.gltf import no_coordinates, placed_nodes, scene_order
+from mousefacelift.objects.formats.materials import coordinate_set, used_slots
+from mousefacelift.objects.formats.obj import check_library
 from mousefacelift.objects.formats.pictures import check_picture
 
 
@@ -51,6 +54,7 @@ def inspect_gltf(document: Document, limits: Limits) -> None:
         for number, buffer in enumerate(document.rows("buffers")):
             if "uri" in buffer or document.binary is not None:
                 document.buffer(number)
+        check_coordinates(document)
         for number in list_pictures(document):
             check_picture(document.picture(number), f"{path}, image {number}", limits)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
@@ -77,6 +81,18 @@ def count_faces(document: Document) -> int:
     return total
 
 
+def check_coordinates(document: Document) -> None:
+    """Refuse a textured surface without the coordinates that its textures ask for."""
+    for _, node in placed_nodes(document):
+        for primitive in document.rows("meshes")[node["mesh"]]["primitives"]:
+            if "material" not in primitive or primitive.get("mode", 4) < 4:
+                continue
+            slots = used_slots(document.rows("materials")[primitive["material"]])
+            for slot in (slot for name, slot in slots.items() if name != "specular"):
+                if f"TEXCOORD_{coordinate_set(slot)}" not in primitive["attributes"]:
+                    raise no_coordinates(document, f"TEXCOORD_{coordinate_set(slot)}")
+
+
 def check_faces(faces: int, path: Path, limits: Limits) -> None:
     """Refuse more faces than the limit."""
     if faces > limits.faces:
@@ -86,19 +102,35 @@ def check_faces(faces: int, path: Path, limits: Limits) -> None:
 
 
 def inspect_obj(path: Path, limits: Limits) -> None:
-    """Faces of an OBJ file."""
-    faces = 0
+    """Faces, material libraries and pictures of an OBJ file; one in UTF-16 is left to its reader."""
+    faces, libraries, used, current = 0, [], set(), None
     with open(path, "rb") as stream:
+        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return
+        stream.seek(0)
         for line in stream:
-            if line.startswith(b"f "):
-                faces += max(1, len(line.split()) - 3)
+            word, *rest = line.split(maxsplit=1) or [b""]
+            if word == b"f" and rest:
+                faces += max(1, len(rest[0].split()) - 2)
+                used.add(current)
+            elif word in (b"mtllib", b"usemtl") and rest:
+                name = rest[0].decode("utf-8", errors="surrogateescape").strip()
+                if word == b"mtllib":
+                    libraries.append(name)
+                else:
+                    current = name
+    if faces == 0:
+        raise DataError("the asset has no triangles", where=str(path), likely="points or lines only")
     check_faces(faces, path, limits)
+    check_library(libraries, used - {None}, path, limits)
 
 
 def inspect_ply(path: Path, limits: Limits) -> None:
-    """Faces of a PLY file by its header."""
+    """Faces of a PLY file by its header; strips do not say how many they are."""
     with open(path, "rb") as stream:
         header = stream.read(65536).split(b"end_header")[0]
-    for line in header.splitlines():
-        if line.startswith(b"element face "):
-            check_faces(int(line.split()[2]), path, limits)
+    elements = [line.split() for line in header.splitlines() if line.startswith(b"element ")]
+    counts = {row[1]: int(row[2]) for row in elements if len(row) == 3 and row[2].isdigit()}
+    if not counts.get(b"face") and not counts.get(b"tristrips"):
+        raise DataError("the asset has no triangles", where=str(path), likely="points or lines only")
+    check_faces(counts.get(b"face", 0), path, limits)

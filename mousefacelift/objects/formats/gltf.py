@@ -165,14 +165,19 @@ def read_uv(document: Document, arrays: Attributes, where: Placed | None, count:
         return np.zeros((count, 2))
     name = f"TEXCOORD_{where.texcoord}"
     if not arrays.has(name):
-        raise DataError(
-            "a textured surface has no texture coordinates",
-            where=str(document.path),
-            got=f"no {name}",
-            likely="an export that lost them: it would show one texel's colour",
-        )
+        raise no_coordinates(document, name)
     uv = np.nan_to_num(arrays.floats(name)[:, :2]) @ where.matrix[:, :2].T + where.matrix[:, 2]
     return np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1)
+
+
+def no_coordinates(document: Document, name: str) -> DataError:
+    """The refusal of a textured surface without the set `name`."""
+    return DataError(
+        "a textured surface has no texture coordinates",
+        where=str(document.path),
+        got=f"no {name}",
+        likely="an export that lost them: it would show one texel's colour",
+    )
 
 
 def read_colors(document: Document, arrays: Attributes) -> np.ndarray | None:

@@ -137,8 +137,12 @@ class MaterialReader:
     def _place(self, slot: dict | None) -> Placed | None:
         if slot is None:
             return None
-        change = slot.get("extensions", {}).get(TRANSFORM, {})
-        return Placed(int(change.get("texCoord", slot.get("texCoord", 0))), transform_matrix(change))
+        return Placed(coordinate_set(slot), transform_matrix(slot.get("extensions", {}).get(TRANSFORM, {})))
+
+
+def coordinate_set(slot: dict) -> int:
+    """Number of the set TEXCOORD_n that a textureInfo asks for; that of its transform goes first."""
+    return int(slot.get("extensions", {}).get(TRANSFORM, {}).get("texCoord", slot.get("texCoord", 0)))
 
 
 def is_black(factor: tuple[float, ...], texture: np.ndarray | None) -> bool:

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.errors import DataError
+from mousefacelift.objects.config import Limits
 from mousefacelift.objects.formats.document import find_file
-from mousefacelift.objects.formats.pictures import decode_picture
+from mousefacelift.objects.formats.pictures import check_picture, decode_picture
 from mousefacelift.objects.formats.polygons import split_polygons
 from mousefacelift.objects.mesh import BLEND, CLAMP, MASK, REPEAT, Material
 
+MAPS = ("map_kd", "map_ke", "map_d")  # that are drawn
 # options of a map statement and how many numbers follow each (at most, for -o -s -t)
 OPTIONS = {"-blendu": 1, "-blendv": 1, "-boost": 1, "-bm": 1, "-cc": 1, "-clamp": 1, "-imfchan": 1, "-texres": 1}
 OPTIONS |= {"-mm": 2, "-o": 3, "-s": 3, "-t": 3, "-type": 1, "-colorspace": 1}
@@ -59,7 +61,9 @@ def read_obj(path: Path) -> list[dict]:
     materials = {None: Material()}
     for library in libraries:
         for file in library_files(library, path):
-            materials |= read_mtl(file)
+            materials |= {
+                name: make_material(group, file) for name, group in read_groups(file).items() if name in names
+            }
     unknown = [name for name in names if name not in materials and libraries]
     if unknown:
         raise DataError("a material that the asset names is missing", where=str(path), got=", ".join(unknown)[:100])
@@ -155,8 +159,8 @@ def library_files(names: str, path: Path) -> list[Path]:
     return [find_file(name, path) for name in names.split()]
 
 
-def read_mtl(path: Path) -> dict[str, Material]:
-    """{name: Material} of a material library, its pictures read."""
+def read_groups(path: Path) -> dict[str, dict[str, str]]:
+    """{material: {statement: its words}} of a material library."""
     groups, current = {}, None
     for line in read_lines(path):
         word, *rest = line.split(maxsplit=1)
@@ -164,7 +168,28 @@ def read_mtl(path: Path) -> dict[str, Material]:
             current = groups.setdefault(rest[0].strip() if rest else "", {})
         elif current is not None and rest:
             current[word.lower()] = rest[0].strip()
-    return {name: make_material(group, path) for name, group in groups.items()}
+    return groups
+
+
+def check_library(libraries: list[str], used: set[str], path: Path, limits: Limits) -> None:
+    """Look for the materials that an OBJ file uses, and for their pictures, whose headers alone are read.
+
+    Raises:
+        DataError: something is missing, broken or too large.
+    """
+    groups = {}
+    for file in (file for library in libraries for file in library_files(library, path)):
+        groups |= {name: (file, group) for name, group in read_groups(file).items()}
+    if libraries and not used <= set(groups):
+        raise DataError(
+            "a material that the asset names is missing",
+            where=str(path),
+            got=", ".join(sorted(used - set(groups)))[:100],
+        )
+    for name in sorted(used & set(groups)):
+        file, group = groups[name]
+        for statement in (group[key] for key in MAPS if key in group):
+            check_picture(map_file(statement, file)[0].read_bytes(), f"{file}, {statement[:100]}", limits)
 
 
 def make_material(group: dict[str, str], path: Path) -> Material:
@@ -221,10 +246,20 @@ def cut_out(material: Material, mask: np.ndarray) -> Material:
 
 
 def read_map(statement: str, path: Path) -> tuple[np.ndarray, tuple[int, int]]:
-    """The picture of a map statement and its wrap modes; options before the name are read, the name may hold blanks.
+    """The picture of a map statement and its wrap modes.
 
     Raises:
-        DataError: the picture is missing or broken, or moved by -o or -s, which is not read.
+        DataError: see `map_file`; or the picture is broken.
+    """
+    file, wrap = map_file(statement, path)
+    return decode_picture(file.read_bytes(), f"{path}, {statement[:100]}"), wrap
+
+
+def map_file(statement: str, path: Path) -> tuple[Path, tuple[int, int]]:
+    """The file of a map statement and its wrap modes; options before the name are read, the name may hold blanks.
+
+    Raises:
+        DataError: the picture is missing, or moved by -o or -s, which is not read.
     """
     words, wrap = statement.split(), (REPEAT, REPEAT)
     while words and words[0] in OPTIONS:
@@ -240,7 +275,7 @@ def read_map(statement: str, path: Path) -> tuple[np.ndarray, tuple[int, int]]:
             raise DataError("a texture is moved or scaled by its material", where=str(path), got=statement[:100])
     start = statement.rfind(words[0]) if len(words) == 1 else statement.find(" ".join(words[:2]))
     name = statement[start:] if words and start >= 0 else statement
-    return decode_picture(find_file(name.replace("\\", "/"), path).read_bytes(), f"{path}, {statement[:100]}"), wrap
+    return find_file(name.replace("\\", "/"), path), wrap
 
 
 def is_number(word: str) -> bool:
