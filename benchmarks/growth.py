@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.audit_long import repeat
-from benchmarks.timed import run_timed
+from benchmarks.timed import Used, run_timed
 from mousefacelift.capture.readers import opencv_json
 from mousefacelift.chunks import frame_chunks
 from mousefacelift.core.files import json_by_rows
@@ -31,8 +31,8 @@ from tests.capture.conftest import even
 from tests.capture.scenes import random_rig, raw, write_recording
 
 ROOT = Path(__file__).resolve().parents[1]
-FILMED, CHUNK, CAMERAS = 40, 32, 6
-STAGES = ("audit", "locate", "normalise", "list", "quality", "split", "build", "verify", "report", "plan")
+FILMED, CHUNK, CAMERAS, OBJECTS = 40, 32, 6, 8
+STAGES = ("audit", "locate", "normalise", "list", "quality", "split", "build", "verify", "objects", "report", "plan")
 
 
 def run(command: list[str]) -> dict[str, float]:
@@ -121,9 +121,18 @@ def say(name: str, row: dict) -> None:
     )
 
 
-def other_stages(count: int, results: Path | None, wanted: list[str]) -> dict[str, dict]:
-    """Figures of the report of so many frames (from a finished run) and of planning so many frames and objects."""
+def other_stages(root: Path, count: int, results: Path | None, wanted: list[str]) -> dict[str, dict]:
+    """Figures of the last objects of so many, of the report of so many frames (from a finished run), and of planning so
+    many frames and objects."""
     found = {}
+    if "objects" in wanted:
+        config = ["--config-json", json.dumps({"objects": {"size": 64}, "seed": 0})]
+        command, selection = ["-m", "mousefacelift", "objects"], str(root / "selection.json")
+        chosen = run_timed([*command, "select", "--out", selection, "--count", str(count), *config], ROOT)
+        span = ["--objects", f"{count - OBJECTS}:{count}", "--out", str(root / "objects" / "index.json")]
+        made = run_timed([*command, "render", "--selection", selection, *span, *config], ROOT)
+        both = Used(chosen.wall_s + made.wall_s, chosen.cpu_s + made.cpu_s, max(chosen.peak_mb, made.peak_mb))
+        found["objects"] = both._asdict() | {"items": OBJECTS}
     if results and "report" in wanted:
         words = ["benchmarks/report.py", "--results", str(results), "--frames", str(count)]
         found["report"] = run(words) | {"items": count}
@@ -168,8 +177,8 @@ def main() -> None:
         for count in map(int, args.counts.split(",")):
             root = Path(folder) / str(count)
             root.mkdir()
-            found = other_stages(count, args.results, wanted)
-            if set(wanted) - {"report", "plan"}:
+            found = other_stages(root, count, args.results, wanted)
+            if set(wanted) - {"objects", "report", "plan"}:
                 found = capture_stages(root, Path(folder) / "short", count, wanted) | found
             for name, row in found.items():
                 rows.setdefault(name, {})[str(count)] = row

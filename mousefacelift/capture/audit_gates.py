@@ -87,8 +87,12 @@ def require_no_suspect(silhouettes, poses, width, config, recording, faults: Mas
     name = recording.cameras[suspect.camera].name
     twin = "" if suspect.twin is None else f" of camera {recording.cameras[suspect.twin].name}'s"
     masks, reason = faults.says[suspect.camera], suspect.reason + twin
+    others = "" if masks else _mask_reasons(recording, faults)
     if masks:
         reason = f"{reason}; or not the camera but {masks}" if suspect.shifted else f"{masks}; if not, {reason}"
+    elif others:  # with few cameras, what is wrong with one's masks may show in those of the camera opposite
+        reason = f"{reason}; or not the camera but masks: {others}"
+    what = "masks or calibration" if masks or others else "calibration"
     raise CalibrationError(
         f"camera {name} of '{recording.name}' contradicts the other cameras",
         got=(
@@ -96,7 +100,7 @@ def require_no_suspect(silhouettes, poses, width, config, recording, faults: Mas
             "without it"
         ),
         likely=reason,
-        hint=f"correct its {'masks or ' if masks else ''}calibration, or leave it out: drop_cameras: ['{name}']",
+        hint=f"correct its {what}, or leave it out: drop_cameras: ['{name}']",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -32,7 +32,7 @@ from mousefacelift.core.samples import read_document, sample_facts
 from mousefacelift.core.sources import GENERATED_SOURCES, MOUSE_SOURCES, SOURCES
 from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
-from mousefacelift.dataset.join import Rows, assemble, merge
+from mousefacelift.dataset.join import RowGatherer, Rows, assemble
 from mousefacelift.dataset.manifest import HEADER_FILE, SAMPLES_FILE, VIEWS_FILE
 from mousefacelift.dataset.rows import Scan, part_key, real_folders_of, scan_index
 from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
@@ -75,10 +75,14 @@ def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) 
     for index in ordered:
         (first if source_of(index) == "real" else later).append(index)
     parts.mkdir(parents=True, exist_ok=True)
-    real = _scan_many(first, gate, {}, parts, jobs)
-    folders = real_folders_of([row for scan in real for row in scan.samples])
-    rest = _scan_many(later, gate, folders, parts, jobs)
-    return merge([*real, *rest])
+    gathered = RowGatherer()
+    folders: dict[tuple[str, int], str] = {}
+    for scan in _scan_many(first, gate, {}, parts, jobs):
+        gathered.add(scan)
+        folders |= real_folders_of(scan.samples)
+    for scan in _scan_many(later, gate, folders, parts, jobs):
+        gathered.add(scan)
+    return gathered.rows()
 
 
 def source_of(index: Path) -> str:
@@ -93,14 +97,15 @@ def source_of(index: Path) -> str:
     return ""
 
 
-def _scan_many(indexes: list[Path], gate: GateConfig, folders: dict, parts: Path, jobs: int) -> list[Scan]:
+def _scan_many(indexes: list[Path], gate: GateConfig, folders: dict, parts: Path, jobs: int) -> Iterator[Scan]:
     context = config_hash(sorted(folders)) if folders else ""
     scan_one = partial(_scan_cached, gate=gate, folders=folders, parts=parts, context=context)
     progress = partial(tqdm, total=len(indexes), desc="scan", unit="chunk", mininterval=1.0)
     if jobs <= 1 or len(indexes) <= 1:
-        return list(progress(map(scan_one, indexes)))
+        yield from progress(map(scan_one, indexes))
+        return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return list(progress(pool.map(scan_one, indexes)))
+        yield from progress(pool.map(scan_one, indexes))
 
 
 def _scan_cached(index: Path, gate: GateConfig, folders: dict, parts: Path, context: str) -> Scan:

@@ -36,25 +36,36 @@ class Rows:
     damaged: list[str]
 
 
-def merge(scans: list[Scan]) -> Rows:
-    """Rows of all scans, chunk by chunk as data frames whose words are shared: millions of views stay small."""
-    samples, views, damaged, count = [], [], [], 0
-    for scan in scans:
-        damaged += scan.damaged
-        if scan.samples:
-            samples.append(pd.DataFrame(scan.samples))
-            frame = pd.DataFrame(scan.views)
-            for name in WORD_COLUMNS:
-                frame[name] = frame[name].astype("category").astype(object)
-            frame["sample"] += count
-            views.append(frame)
-            count += len(scan.samples)
-    empty = pd.DataFrame()
-    return Rows(
-        pd.concat(samples, ignore_index=True) if samples else empty,
-        pd.concat(views, ignore_index=True) if views else empty,
-        damaged,
-    )
+class RowGatherer:
+    """Rows of chunk after chunk, kept as data frames whose words are shared: millions of views stay small, the dicts of
+    one chunk are in memory at a time."""
+
+    def __init__(self) -> None:
+        self._samples: list[pd.DataFrame] = []
+        self._views: list[pd.DataFrame] = []
+        self._damaged: list[str] = []
+        self._count = 0
+
+    def add(self, scan: Scan) -> None:
+        """The rows of one more chunk."""
+        self._damaged += scan.damaged
+        if not scan.samples:
+            return
+        frame = pd.DataFrame(scan.views)
+        for name in WORD_COLUMNS:
+            frame[name] = frame[name].astype("category").astype(object)
+        frame["sample"] += self._count
+        self._samples.append(pd.DataFrame(scan.samples))
+        self._views.append(frame)
+        self._count += len(scan.samples)
+
+    def rows(self) -> Rows:
+        """All that was added."""
+        samples, views = (
+            pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+            for frames in (self._samples, self._views)
+        )
+        return Rows(samples, views, self._damaged)
 
 
 def assemble(rows: Rows, splits: Splits, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

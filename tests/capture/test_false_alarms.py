@@ -1,20 +1,18 @@
 """Masks that hold too much or lack something do not make true cameras look wrong.
 
 Of true rigs with random cameras, each with one defect of masks: the audit may pass them, or refuse them for their
-masks, or name a camera together with what is wrong with its masks; it may not blame a camera whose masks it finds good.
+masks, or name a camera together with what is wrong with masks; it may not blame a camera while it finds all masks good.
 """
 
 import numpy as np
 import pytest
 
 from mousefacelift.capture import audit_gates as gates
-from mousefacelift.capture.suspects import find_suspect
+from mousefacelift.capture.config import AuditConfig
 from mousefacelift.capture.tangency import Poses
-from mousefacelift.errors import DataError
+from mousefacelift.errors import CalibrationError, DataError
 from tests.capture.scenes import SPHERE, animal, draw_mask, random_rig, raw
 from tests.capture.test_mask_faults import SIZE, TIMES, faults, seen
-
-MAX_SHIFT = 0.04  # capture.audit.max_shift
 
 
 def bedding(seed, cameras, bad):
@@ -24,9 +22,8 @@ def bedding(seed, cameras, bad):
 
 
 def second_animal(seed, cameras, bad):
-    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi)
-    beside = 150 * np.array([np.cos(angle), np.sin(angle), 0])
-    return lambda v, t: animal(t, seed) + [p + beside for p in animal(t, seed)], None
+    """Another one, half a turn away, as the virtual recording has it."""
+    return lambda v, t: animal(t, seed) + [p * [-1, -1, 1] for p in animal(t, seed)], None
 
 
 def resting(seed, cameras, bad):
@@ -75,7 +72,7 @@ def lost_parts(seed, cameras, bad):
 
 
 def blamed(defect, seed):
-    """Whether the audit's gates blame a camera of a true rig whose own masks they find good; what they say."""
+    """Whether the audit's gates blame a camera of a true rig and not its masks; what they say."""
     cameras = random_rig(seed, None, SIZE)
     parts, spoil = defect(seed, cameras, seed % len(cameras))
     silhouettes = seen(cameras, parts, *([spoil] if spoil else []))
@@ -86,10 +83,11 @@ def blamed(defect, seed):
     except DataError as error:
         return False, error.what
     poses = Poses.of([c.w2c for c in cameras], [c.lens.fxfycxcy[:2].mean() for c in cameras])
-    suspect = find_suspect(silhouettes, poses, SIZE, MAX_SHIFT)
-    if suspect is None:
-        return False, "passes"
-    return not found.says[suspect.camera], found.says[suspect.camera] or suspect.reason
+    try:
+        gates.require_no_suspect(silhouettes, poses, SIZE, AuditConfig(), recording, found)
+    except CalibrationError as error:
+        return "masks" not in error.likely, error.likely
+    return False, "passes"
 
 
 class _Named:
@@ -108,6 +106,11 @@ DEFECTS = (bedding, second_animal, resting, floor_mirror, glass_reflection, occl
 def test_a_defect_of_masks_blames_no_camera(defect):
     alarm, said = blamed(defect, 3)
     assert not alarm, said
+
+
+def test_with_four_cameras_the_mirror_in_one_is_still_told_beside_the_camera():
+    alarm, said = blamed(floor_mirror, 11)  # camera 3 holds it, camera 0 seems to lack parts
+    assert not alarm and "or not the camera but masks: camera c0" in said
 
 
 @pytest.mark.slow
