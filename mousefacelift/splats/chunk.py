@@ -36,7 +36,7 @@ from mousefacelift.splats.frames import FrameViews, frame_views
 from mousefacelift.splats.methods import METHODS, more_tolerant
 from mousefacelift.splats.result import Fit
 from mousefacelift.splats.scene import SPLAT, Scene, read_scene, save_scene
-from mousefacelift.splats.start import carve_body, carve_frame
+from mousefacelift.splats.start import carve_frame, find_body
 from mousefacelift.splats.warm import warm_start
 
 OUTSIDE = 0.005  # share of a fit's alpha outside the dilated silhouettes that counts as none
@@ -172,23 +172,23 @@ class ChunkFitter:
         for batch in sizes.values():
             frames = [frame for _, frame in batch]
             seed = self._seed(frames[0])
-            if starts := self._warm(frames[0], self.folders[start - 1] if start else None, done):
-                fits = fit_frames(frames, self.config, seed, self.device, starts)
+            if warm := self._warm(frames[0], self.folders[start - 1] if start else None, done):
+                fits = fit_frames([warm[0]], self.config, seed, self.device, [warm[1]])
             else:
                 fits = METHODS[self.method](frames, self.config, seed, self.device)
             self.ready |= {path: fit for (path, _), fit in zip(batch, fits, strict=True)}
 
-    def _warm(self, frame: FrameViews, previous: Path | None, done: Path) -> list[Gaussians] | None:
-        """The start from the fit of the frame before, read from its finished item in `done`; None for a cold one."""
+    def _warm(self, frame: FrameViews, previous: Path | None, done: Path) -> tuple[FrameViews, Gaussians] | None:
+        """The frame ready for a fit and its start from the fit of the frame before, read from its finished item in
+        `done`; None for a cold one."""
         if self.config.start != "warm" or previous is None:
             return None
         before, record = done / previous.name, read_json(done / previous.name / "fit.json", {"warmth": int}, "fit")
         if record["warmth"] >= self.config.cold_every or not (before / SPLAT).exists():
             return None
         self.warmth = record["warmth"] + 1
-        hull = carve_body(frame, self.config.hull)
-        rng = np.random.default_rng(self._seed(frame))
-        return [warm_start(Gaussians.read(before / SPLAT), frame, hull, rng)]
+        body, rng = find_body(frame, self.config.hull), np.random.default_rng(self._seed(frame))
+        return body.frame, warm_start(Gaussians.read(before / SPLAT), body.frame, body.hull, rng)
 
     def _settle(self, path: Path, fit: Fit) -> tuple[Fit, str]:
         """The fit, or a second, longer one from a fresh hull when the first is an outlier of the recording."""

@@ -35,28 +35,33 @@ class OptimiseConfig:
     """Losses, learning rates and schedule of one fit (defaults: measured recipe, see docs/splats.md)."""
 
     steps: int = 150
-    """60-100 for a demo, 300 normal, 600 best; it overfits beyond"""
+    """150 for a demo, 210 normal"""
+    views: int = 2
+    """views compared in every step, all in turn; 0: all of them"""
     ssim_weight: float = 0.2
     """against 1 - ssim_weight of L1"""
-    ssim_from: ClassVar[float] = 0.67
-    """share of the steps with L1 only, which is faster and as good"""
+    ssim_from: ClassVar[float] = 0.55
+    """share of the steps with L1 only, which is faster"""
     alpha_weight: ClassVar[float] = 0.5
+    bare_weight: ClassVar[float] = 0.15
+    """on alpha that is missing, beside it: a silhouette left bare costs more than one overstepped"""
     opacity_weight: ClassVar[float] = 0.01
     scale_weight: ClassVar[float] = 0.03
     between_views: int = 1
-    """random views between the cameras rendered in every step; 0: none"""
+    """random views between the cameras rendered in every `between_every`-th step; 0: none"""
+    between_every: ClassVar[int] = 4
     between_from: ClassVar[float] = 0.2
     """share of the steps without them"""
     solid_weight: ClassVar[float] = 0.5
     """on their pixels that are neither covered nor free"""
     dropout: float = 0.1
-    """share of Gaussians left out of a step, rising linearly to this; 0.1 for a demo, 0.4 for 300 steps"""
-    lr_means: float = 4e-3
-    lr_means_final: ClassVar[float] = 1.2e-4
-    lr_scales: ClassVar[float] = 1e-2
-    lr_quats: ClassVar[float] = 1e-2
-    lr_opacities: ClassVar[float] = 5e-2
-    lr_colors: ClassVar[float] = 2.5e-2
+    """share of Gaussians left out of a step, rising linearly to this; 0.1 for a demo, 0.5 for 210 steps"""
+    lr_means: float = 3e-3
+    lr_means_final: ClassVar[float] = 9e-5
+    lr_scales: ClassVar[float] = 3.2e-2
+    lr_quats: ClassVar[float] = 2.5e-2
+    lr_opacities: ClassVar[float] = 0.12
+    lr_colors: ClassVar[float] = 8e-2
     lr_decay: ClassVar[float] = 0.1
     """of all rates but that of the means, by the last step"""
     relocate_from_steps: ClassVar[int] = 500

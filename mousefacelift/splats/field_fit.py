@@ -16,7 +16,7 @@ from mousefacelift.splats.config import FitConfig, OptimiseConfig
 from mousefacelift.splats.field_start import start_field
 from mousefacelift.splats.frames import FrameViews, crop_together
 from mousefacelift.splats.result import Fit, score_fit, why_diverged
-from mousefacelift.splats.start import carve_body, doubt_masks
+from mousefacelift.splats.start import find_body
 from mousefacelift.splats.targets import Targets, make_targets
 
 FULL = 12.0  # raw density, against runaway
@@ -35,9 +35,9 @@ def fit_fields(frames: Sequence[FrameViews], config: FitConfig, seed: int, devic
 
 def _fit_one(frame: FrameViews, config: FitConfig, seed: int, device: str) -> Fit:
     rng = np.random.default_rng(seed)
-    body = carve_body(frame, config.hull)
-    frame = doubt_masks(frame, body)
-    run = _Run(start_field(frame, body, config.field), crop_together([frame])[0], config, rng, seed, device)
+    body = find_body(frame, config.hull)
+    frame = body.frame
+    run = _Run(start_field(frame, body.hull, config.field), crop_together([frame])[0], config, rng, seed, device)
     why = run.go()
     return score_fit(frame, run.field().to("cpu"), config.field.steps, why, run.curve, device)
 

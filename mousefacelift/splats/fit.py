@@ -1,4 +1,4 @@
-"""Fit one Gaussian splat to each of B frames at once: fixed N, all views in every step, one Adam over [B, N, ...]."""
+"""Fit one Gaussian splat to each of B frames at once: fixed N, a few views in every step, one Adam over [B, N, ...]."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.render import Render, render
 from mousefacelift.errors import DataError
 from mousefacelift.splats import corrections as camera_corrections
 from mousefacelift.splats.between import between_cameras
 from mousefacelift.splats.config import CameraConfig, FitConfig, OptimiseConfig
+from mousefacelift.splats.descent import PlaneTargets, Request
 from mousefacelift.splats.frames import FrameViews, crop_together
 from mousefacelift.splats.heldout import HeldOut
 from mousefacelift.splats.parameters import (
@@ -24,7 +26,7 @@ from mousefacelift.splats.parameters import (
     stack_parameters,
 )
 from mousefacelift.splats.result import Fit, score_fit, why_diverged
-from mousefacelift.splats.start import carve_body, doubt_masks, hull_start
+from mousefacelift.splats.start import find_body, hull_start
 from mousefacelift.splats.targets import Targets, fit_loss, make_targets
 
 
@@ -42,15 +44,16 @@ def fit_frames(
 
     Args:
         seed: decides the start, the backgrounds and the held-out pixels.
-        starts: Gaussians to start from; by default on the rounded visual hull of each frame.
+        starts: Gaussians to start from, of frames that are ready (`find_body`); by default on the rounded visual hull
+            of each frame.
     Raises:
         DataError: the views of a frame see no common volume.
     """
     rng = np.random.default_rng(seed)
     if starts is None:
-        bodies = [carve_body(frame, config.hull) for frame in frames]
-        frames = [doubt_masks(frame, body) for frame, body in zip(frames, bodies, strict=True)]
-        starts = [hull_start(f, body, config.count, rng) for f, body in zip(frames, bodies, strict=True)]
+        bodies = [find_body(frame, config.hull) for frame in frames]
+        frames = [body.frame for body in bodies]
+        starts = [hull_start(b.frame, b.hull, config.count, rng, b.depths) for b in bodies]
     cut = crop_together(frames)
     targets = make_targets(cut, config.optimise.heldout, rng, device)
     run = _Run(
@@ -108,7 +111,10 @@ class _Run:
         self.best_blocks = self._blocks()
         self.first_error = self.heldout.mean(self.best_blocks)
         self.worse = torch.zeros_like(self.first_error, dtype=torch.bool)
-        self.center = parameters["means"].detach().mean(1)
+        by_hand = self.device.type == "cpu" and not cameras.refine  # else by autograd
+        self.planes = PlaneTargets(targets) if by_hand else None
+        self.used = torch.zeros(targets.rgb.shape[1])
+        self.between = self._draw_between()
         self.unusable: dict[int, str] = {}
         self.curve: list[np.ndarray] = []
         self.taken = 0
@@ -125,21 +131,20 @@ class _Run:
                 if (self.config.heldout > 0 and stale >= self.config.patience) or len(self.unusable) == len(loss):
                     break
 
+    def _draw_between(self) -> CameraTensors | None:
+        """Cameras between those of the fit for all steps, [B, steps * K]."""
+        count, center = self.steps * self.config.between_views, self.parameters["means"].detach().mean(1)
+        return between_cameras(self.targets.cameras, center, count, self.random) if count else None
+
     def _step(self, step: int) -> torch.Tensor:
         progress = step / max(1, self.steps - 1)
         set_rates(self.optimiser, progress, self.config)
         self._set_camera_rate(progress)
-        background = torch.rand((*self.targets.rgb.shape[:2], 3), generator=self.random).to(self.device)
-        gaussians = self._dropped(activate(self.parameters), self.config.dropout * progress)
-        picture = self._render(gaussians, background)
-        loss = fit_loss(picture, background, self.targets, gaussians, self.config, progress >= self.config.ssim_from)
-        total = loss.sum() + self._solid_loss(gaussians, progress)
-        if self.cameras.refine:
-            total = total + self.cameras.weight * 1e-3 * camera_corrections.penalty(
-                self.corrections, self.cameras.scale
-            )
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        request = self._request(step, progress)
+        if self.planes is not None:
+            loss = self.planes.descend(self.parameters, request, self.config)
+        else:
+            loss = self._descend_by_autograd(request)
         self.optimiser.step()
         if (
             self.steps > self.config.relocate_from_steps
@@ -147,33 +152,53 @@ class _Run:
             and progress < 0.8
         ):
             relocate_dead(self.parameters, self.optimiser, self.random)
-        return loss.detach()
+        return loss
 
-    def _solid_loss(self, gaussians: Gaussians, progress: float) -> torch.Tensor | float:
-        """How far from covered or free the pixels of random views between the cameras are, summed over the frames."""
-        config = self.config
-        if config.between_views < 1 or progress < config.between_from:
-            return 0.0
-        cameras = between_cameras(self.targets.cameras, self.center, config.between_views, self.random)
-        alpha = render(gaussians, cameras).alpha
-        return config.solid_weight * (alpha * (1 - alpha)).mean((1, 2, 3)).sum()
+    def _request(self, step: int, progress: float) -> Request:
+        """What a step asks: the views that were asked the least, and now and then some between the cameras."""
+        config, batch = self.config, len(self.targets.rgb)
+        views = (self.used + torch.rand(len(self.used), generator=self.random)).argsort()[: config.views or None]
+        self.used[views] += 1
+        background = torch.rand((batch, len(views), 3), generator=self.random).to(self.device)
+        share, between = config.dropout * progress, None
+        kept = torch.rand(self.parameters["opacity_logits"].shape, generator=self.random) >= share
+        keep = (kept / (1 - share)).to(self.device)
+        if self.between is not None and progress >= config.between_from and step % config.between_every == 0:
+            between = self.between.select(slice(step * config.between_views, (step + 1) * config.between_views))
+        return Request(sorted(views.tolist()), background, keep, between, progress >= config.ssim_from)
+
+    def _descend_by_autograd(self, request: Request) -> torch.Tensor:
+        """What `PlaneTargets.descend` does by hand, on any device and with cameras that are learned."""
+        gaussians = activate(self.parameters)
+        gaussians.opacities = (gaussians.opacities * request.keep).clamp(max=1.0)
+        picture = self._render(gaussians, request.background, request.views)
+        targets = self.targets.select(request.views)
+        loss = fit_loss(picture, request.background, targets, gaussians, self.config, request.with_ssim)
+        total = loss.sum()
+        if request.between is not None:
+            alpha = render(gaussians, request.between).alpha
+            total = total + self.config.solid_weight * (alpha * (1 - alpha)).mean((1, 2, 3)).sum()
+        if self.cameras.refine:
+            total = total + self.cameras.weight * 1e-3 * camera_corrections.penalty(
+                self.corrections, self.cameras.scale
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        return loss.detach()
 
     def _set_camera_rate(self, progress: float) -> None:
         if self.cameras.refine:
             moving = progress >= self.cameras.start
             self.optimiser.param_groups[-1]["lr"] = self.cameras.lr * self.config.lr_decay**progress if moving else 0.0
 
-    def _dropped(self, gaussians: Gaussians, share: float) -> Gaussians:
-        if share <= 0:
-            return gaussians
-        keep = (torch.rand(gaussians.opacities.shape, generator=self.random) >= share).to(self.device)
-        gaussians.opacities = (gaussians.opacities * keep / (1 - share)).clamp(max=1.0)
-        return gaussians
-
-    def _render(self, gaussians: Gaussians, background: torch.Tensor | None = None) -> Render:
-        cameras = self.targets.cameras
+    def _render(
+        self, gaussians: Gaussians, background: torch.Tensor | None = None, views: Sequence[int] | None = None
+    ) -> Render:
+        """Pictures of some views, or of all."""
+        chosen = list(range(self.targets.rgb.shape[1]) if views is None else views)
+        cameras = self.targets.cameras.select(chosen)
         if self.cameras.refine:
-            moved, single = camera_corrections.move_to_views(gaussians, cameras, self.corrections)
+            moved, single = camera_corrections.move_to_views(gaussians, cameras, self.corrections[chosen])
             background = None if background is None else background[:, :, None]
             picture = render(moved, single, background=background)
             return Render(picture.rgb.squeeze(2), picture.alpha.squeeze(2), picture.depth.squeeze(2))

@@ -22,12 +22,22 @@ class FrameViews:
         rgba: float32 [V, H, W, 4] in [0, 1], straight alpha.
         cameras: V cameras of size W x H.
         sure: bool [V, H, W], false where the mask is not believed (nothing is asked of a fit there); None: all are.
+        offsets: [V, 3], what a camera's colours lie above those of the others (`camera_offsets`); None: they agree.
     """
 
     name: str
     rgba: np.ndarray
     cameras: tuple[Camera, ...]
     sure: np.ndarray | None = None
+    offsets: np.ndarray | None = None
+
+    @property
+    def even_rgba(self) -> np.ndarray:
+        """`rgba` with the colours that the cameras agree on."""
+        if self.offsets is None:
+            return self.rgba
+        colors = np.clip(self.rgba[..., :3] - self.offsets[:, None, None], 0, 1)
+        return np.concatenate([colors, self.rgba[..., 3:]], -1)
 
     @property
     def masks(self) -> np.ndarray:
@@ -42,8 +52,8 @@ class FrameViews:
 
     def only(self, views: Sequence[int]) -> FrameViews:
         """The frame with only some of its views."""
-        sure = None if self.sure is None else self.sure[list(views)]
-        return FrameViews(self.name, self.rgba[list(views)], tuple(self.cameras[v] for v in views), sure)
+        sure, offsets = (None if a is None else a[list(views)] for a in (self.sure, self.offsets))
+        return FrameViews(self.name, self.rgba[list(views)], tuple(self.cameras[v] for v in views), sure, offsets)
 
 
 def frame_views(name: str, sample: Sample, size: int | None = None, views: Sequence[int] | None = None) -> FrameViews:
@@ -85,19 +95,36 @@ def _check_view(name: str, index: int, rgba: np.ndarray) -> None:
 def crop_together(frames: Sequence[FrameViews], margin: float = 0.1, multiple: int = 16) -> list[FrameViews]:
     """The frames cut to windows of one common size around the animal; principal points move with the windows.
 
-    A window is the mask's bounding box grown by `margin` of its size, and lies inside the image. Cutting is exact: the
-    pixels are the same, only fewer of them are empty.
+    A window is the mask's bounding box grown by `margin` of its size, in whole multiples, and lies inside the image
+    unless that is smaller; what lies outside is empty and not asked for. Cutting is exact: the pixels are the same,
+    only fewer of them are empty.
     """
-    height, width = frames[0].rgba.shape[1:3]
     boxes = [[mask_bbox(m) for m in frame.masks] for frame in frames]
     widest = max(x1 - x0 for frame in boxes for x0, _, x1, _ in frame)
     tallest = max(y1 - y0 for frame in boxes for _, y0, _, y1 in frame)
     grow = 1 + 2 * margin
+    height, width = (multiple * int(np.ceil(a / multiple)) for a in frames[0].rgba.shape[1:3])
     window = (
         min(height, multiple * int(np.ceil(tallest * grow / multiple))),
         min(width, multiple * int(np.ceil(widest * grow / multiple))),
     )
-    return [_crop(frame, frame_boxes, window) for frame, frame_boxes in zip(frames, boxes, strict=True)]
+    padded = [_pad(frame, (height, width)) for frame in frames]
+    return [_crop(frame, frame_boxes, window) for frame, frame_boxes in zip(padded, boxes, strict=True)]
+
+
+def _pad(frame: FrameViews, size: tuple[int, int]) -> FrameViews:
+    """The frame with nothing to the right and below, up to a size (height, width)."""
+    views, height, width = frame.rgba.shape[:3]
+    if (height, width) == size:
+        return frame
+    grow = ((0, 0), (0, size[0] - height), (0, size[1] - width))
+    sure = np.ones((views, height, width), bool) if frame.sure is None else frame.sure
+    return replace(
+        frame,
+        rgba=np.pad(frame.rgba, (*grow, (0, 0))),
+        cameras=tuple(replace(camera, width=size[1], height=size[0]) for camera in frame.cameras),
+        sure=np.pad(sure, grow),
+    )
 
 
 def _crop(frame: FrameViews, boxes, window: tuple[int, int]) -> FrameViews:
@@ -112,4 +139,4 @@ def _crop(frame: FrameViews, boxes, window: tuple[int, int]) -> FrameViews:
         if frame.sure is not None:
             sure.append(frame.sure[view, top : top + rows, left : left + columns])
         cameras.append(replace(camera, fxfycxcy=camera.fxfycxcy - [0, 0, left, top], width=columns, height=rows))
-    return FrameViews(frame.name, np.stack(images), tuple(cameras), np.stack(sure) if sure else None)
+    return FrameViews(frame.name, np.stack(images), tuple(cameras), np.stack(sure) if sure else None, frame.offsets)

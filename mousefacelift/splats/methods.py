@@ -14,7 +14,7 @@ from mousefacelift.splats.fit import fit_frames
 from mousefacelift.splats.frames import FrameViews
 from mousefacelift.splats.result import Fit, score_fit
 from mousefacelift.splats.scene import Blend
-from mousefacelift.splats.start import carve_body, doubt_masks
+from mousefacelift.splats.start import find_body
 
 FitMethod = Callable[[Sequence[FrameViews], FitConfig, int, str], list[Fit]]
 
@@ -26,8 +26,8 @@ def fit_gaussians(frames: Sequence[FrameViews], config: FitConfig, seed: int, de
     fields, rng = fit_fields(frames, config, seed, device), np.random.default_rng(seed)
     good = [index for index, fit in enumerate(fields) if fit.diverged is None]
     starts = [field_start(fields[index].scene, config.count, rng) for index in good]
-    sure = [doubt_masks(frames[index], carve_body(frames[index], config.hull)) for index in good]
-    made = fit_frames(sure, config, seed, device, starts) if good else []
+    ready = [find_body(frames[index], config.hull).frame for index in good]
+    made = fit_frames(ready, config, seed, device, starts) if good else []
     return [made.pop(0) if index in good else fit for index, fit in enumerate(fields)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.images import composite, mask_iou
+from mousefacelift.core.images import composite, mask_bbox, mask_iou
 from mousefacelift.core.psnr import psnr_of_error
 from mousefacelift.core.render import render, straight_rgba
 from mousefacelift.splats import corrections as camera_corrections
@@ -56,11 +56,15 @@ def compare_views(rendered: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarr
 
 
 def _compare(rendered: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    radius = max(1, round(DILATE * truth.shape[1]))
+    something = ~(rendered[..., 3] <= 0) | (truth[..., 3] > 0)  # NaN is something
+    if something.any():  # the rest is empty in both and counts for nothing
+        x0, y0, x1, y1 = mask_bbox(something)
+        rendered, truth = rendered[y0:y1, x0:x1], truth[y0:y1, x0:x1]
     mask, drawn = truth[..., 3] > 0.5, rendered[..., 3] > 0.5
     either = mask | drawn
     white = np.abs(composite(rendered, WHITE) - composite(truth, WHITE))
     black = np.abs(composite(rendered, (0, 0, 0)) - composite(truth, (0, 0, 0)))
-    radius = max(1, round(DILATE * truth.shape[1]))
     allowed = cv2.dilate((truth[..., 3] > 0.02).astype(np.uint8), np.ones((2 * radius + 1,) * 2, np.uint8)) > 0
     alpha = rendered[..., 3]
     return {

@@ -3,7 +3,8 @@ there."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from mousefacelift.core.cameras import find_pixels
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.hull import Hull, carve_hull_tight, cast_silhouettes, hull_depth
 from mousefacelift.errors import DataError
+from mousefacelift.splats.colors import VISIBLE_WITHIN, camera_offsets
 from mousefacelift.splats.config import HullConfig
 from mousefacelift.splats.frames import FrameViews
 from mousefacelift.splats.rounding import round_hull
@@ -26,7 +28,6 @@ SURFACE_OPACITY = 0.97  # of the hull drawn as it is, the baseline of every fit
 MENDING_VIEWS = 3  # of two, each alone would be "all but one"
 MENDING_BARE = 0.05  # of a silhouette: masks that differ by a pixel or two leave 0.02 bare, lost parts 0.05 to 0.24
 MENDING_REACH = 0.35  # of the hull's longest side: how far beyond it a lost part may lie
-VISIBLE_WITHIN = 2.5  # voxels behind the nearest surface at which a point still counts as visible
 
 
 def carve_frame(frame: FrameViews, config: HullConfig) -> Hull:
@@ -80,14 +81,48 @@ def carve_body(frame: FrameViews, config: HullConfig) -> Hull:
     return round_hull(allowed, masks, frame.cameras, config.rounding, config.rounds, strict.occupancy)
 
 
-def doubt_masks(frame: FrameViews, body: Hull) -> FrameViews:
+@dataclass(frozen=True)
+class Body:
+    """A frame ready for a fit.
+
+    Attributes:
+        frame: with `sure` and `offsets` as the body tells them.
+        hull: the body, see `carve_body`.
+        depths: of `see_body`.
+    """
+
+    frame: FrameViews
+    hull: Hull
+    depths: list[np.ndarray]
+
+
+def find_body(frame: FrameViews, config: HullConfig) -> Body:
+    """The body of a frame, and the frame with what the body tells about its masks and colours.
+
+    Raises:
+        DataError: the silhouettes have no common body.
+    """
+    hull = carve_body(frame, config)
+    depths = see_body(frame, hull)
+    doubted = doubt_masks(frame, hull, depths)
+    return Body(replace(doubted, offsets=camera_offsets(frame, hull, depths)), hull, depths)
+
+
+def see_body(frame: FrameViews, body: Hull) -> list[np.ndarray]:
+    """Depth [H, W] of the body in every camera of a frame."""
+    return [hull_depth(body, camera) for camera in frame.cameras]
+
+
+def doubt_masks(frame: FrameViews, body: Hull, depths: Sequence[np.ndarray] | None = None) -> FrameViews:
     """The frame with `sure` false where a view's own mask denies the body that the others claim.
 
     The rim is believed, as wide as a pixel and the body's own coarseness.
+
+    Args:
+        depths: of `see_body`, where they are known already.
     """
     sure = []
-    for mask, camera in zip(frame.masks, frame.cameras, strict=True):
-        depth = hull_depth(body, camera)
+    for mask, camera, depth in zip(frame.masks, frame.cameras, depths or see_body(frame, body), strict=True):
         covered = np.isfinite(depth)
         voxel = body.voxel * camera.fxfycxcy[0] / np.median(depth[covered]) if covered.any() else 0.0
         reach = 1 + int(np.ceil(1.5 * voxel))
@@ -102,9 +137,15 @@ def _bare(hull: Hull, frame: FrameViews) -> list[float]:
     return [float((mask & ~covered).sum() / mask.sum()) for mask, covered in zip(frame.masks, shown, strict=True)]
 
 
-def hull_start(frame: FrameViews, hull: Hull, count: int, rng: np.random.Generator) -> Gaussians:
-    """`count` Gaussians on the shell of the hull, see `shell_disks`, in visible colours."""
-    return shell_disks(hull, visible_colors(frame, hull, hull.surface_points()), count, rng)
+def hull_start(
+    frame: FrameViews,
+    hull: Hull,
+    count: int,
+    rng: np.random.Generator,
+    depths: Sequence[np.ndarray] | None = None,
+) -> Gaussians:
+    """`count` Gaussians on the shell of the hull, see `shell_disks`, in visible colours (`depths`: of `see_body`)."""
+    return shell_disks(hull, visible_colors(frame, hull, hull.surface_points(), depths), count, rng)
 
 
 def shell_disks(hull: Hull, colors: np.ndarray, count: int, rng: np.random.Generator) -> Gaussians:
@@ -157,22 +198,27 @@ def hull_surface(frame: FrameViews, hull: Hull) -> Gaussians:
     return _gaussians(shell, identity, scales, SURFACE_OPACITY, visible_colors(frame, hull, shell))
 
 
-def visible_colors(frame: FrameViews, hull: Hull, points: np.ndarray) -> np.ndarray:
+def visible_colors(
+    frame: FrameViews, hull: Hull, points: np.ndarray, depths: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
     """Mean colour of each point over the views that see it (coarse z-buffer of the hull), [P, 3] in [0, 1].
 
     A point that no view sees takes the mean of all views in whose mask it falls, and failing that the mean colour of
     the foreground.
+
+    Args:
+        depths: of `see_body`, where they are known already.
     """
     seen, near = np.zeros((len(points), 4)), np.zeros((len(points), 4))
-    for rgba, camera in zip(frame.rgba, frame.cameras, strict=True):
+    for rgba, camera, depth in zip(frame.even_rgba, frame.cameras, depths or see_body(frame, hull), strict=True):
         row, column, inside, z = find_pixels(camera, points)
         sample = rgba[row, column]
         weight = np.where(inside, sample[:, 3], 0.0) * (sample[:, 3] > 0.5)
-        visible = z <= hull_depth(hull, camera)[row, column] + VISIBLE_WITHIN * hull.voxel
+        visible = z <= depth[row, column] + VISIBLE_WITHIN * hull.voxel
         weighted = np.concatenate([sample[:, :3] * weight[:, None], weight[:, None]], 1)
         near += weighted
         seen += weighted * visible[:, None]
-    foreground = frame.rgba[frame.masks][:, :3].mean(0)
+    foreground = frame.even_rgba[frame.masks][:, :3].mean(0)
     colors = np.where(near[:, 3:] > 0, near[:, :3] / np.maximum(near[:, 3:], 1e-9), foreground)
     return np.where(seen[:, 3:] > 0, seen[:, :3] / np.maximum(seen[:, 3:], 1e-9), colors)
 

@@ -37,6 +37,12 @@ class Targets:
     sure: torch.Tensor
     cameras: CameraTensors
 
+    def select(self, views: Sequence[int]) -> Targets:
+        """Only some views of every frame."""
+        chosen = list(views)
+        parts = (a[:, chosen] for a in (self.rgb, self.alpha, self.keep, self.sure))
+        return Targets(*parts, self.cameras.select(chosen))
+
     def over(self, background: torch.Tensor) -> torch.Tensor:
         """The images over a background colour per view [B, V, 3]."""
         return self.rgb + (1 - self.alpha).unsqueeze(-1) * background[:, :, None, None]
@@ -44,7 +50,7 @@ class Targets:
 
 def make_targets(frames: Sequence[FrameViews], heldout: float, rng: np.random.Generator, device="cpu") -> Targets:
     """Targets of frames with equal numbers of views and equal image sizes."""
-    pixels = torch.from_numpy(np.stack([premultiply(frame.rgba) for frame in frames])).to(device)
+    pixels = torch.from_numpy(np.stack([premultiply(frame.even_rgba) for frame in frames])).to(device)
     keep = np.stack([_keep(frame, heldout, rng) for frame in frames])
     sure = [np.ones(f.masks.shape, np.float32) if f.sure is None else f.sure.astype(np.float32) for f in frames]
     cameras = CameraTensors.from_cameras([camera for frame in frames for camera in frame.cameras], device)
@@ -79,7 +85,8 @@ def fit_loss(
     config: OptimiseConfig,
     with_ssim: bool,
 ) -> torch.Tensor:
-    """Loss of each frame [B]: L1 and SSIM over the background, L1 of alpha, mean opacity and scale."""
+    """Loss of each frame [B]: L1 and SSIM over the background, L1 of alpha (missing alpha costs more), mean opacity and
+    scale."""
     goal, counts = targets.over(background), targets.keep * targets.sure
     difference = (picture.rgb - goal) * counts.unsqueeze(-1)
     loss = difference.abs().mean((1, 2, 3, 4))
@@ -91,6 +98,8 @@ def fit_loss(
             ssim_per_image(pictures, goal.flatten(0, 1).permute(0, 3, 1, 2)).unflatten(0, goal.shape[:2]).mean(1)
         )
         loss = (1 - config.ssim_weight) * loss + config.ssim_weight * (1 - similarity)
-    loss = loss + config.alpha_weight * ((picture.alpha - targets.alpha) * counts).abs().mean((1, 2, 3))
+    missing = (targets.alpha - picture.alpha) * counts
+    loss = loss + config.alpha_weight * missing.abs().mean((1, 2, 3))
+    loss = loss + config.bare_weight * missing.clamp_min(0).mean((1, 2, 3))
     loss = loss + config.opacity_weight * gaussians.opacities.mean(1)
     return loss + config.scale_weight * gaussians.scales.mean((1, 2))

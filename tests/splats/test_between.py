@@ -64,6 +64,7 @@ def test_cameras_between_lie_between_neighbours_and_see_the_centre():
 def test_a_fit_kept_solid_has_fewer_half_transparent_pixels_between_the_cameras(quick, monkeypatch):
     frame = toy_frame()
     between = toy_cameras(64, 12)[1::2]
+    monkeypatch.setattr(OptimiseConfig, "between_every", 1)
 
     def veil(weight):
         monkeypatch.setattr(OptimiseConfig, "solid_weight", weight)

@@ -13,20 +13,9 @@ from torch.autograd.function import once_differentiable
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.gaussians import Gaussians
-from mousefacelift.core.render import bins, project, project_backward, raster
-from mousefacelift.core.render.cpu_buffers import (
-    Sizes,
-    flat_array,
-    make_lists,
-    pack_cameras,
-    pack_constants,
-    pad_image,
-    run_projection,
-    unpack_camera_gradient,
-)
+from mousefacelift.core.render.cpu_buffers import Sizes, pad_image, unpack_camera_gradient
 from mousefacelift.core.render.formation import Render, RenderConfig
-from mousefacelift.core.render.jit import run
-from mousefacelift.core.render.simd import LANES
+from mousefacelift.core.render.passes import draw, pull_back
 from mousefacelift.errors import DataError
 
 
@@ -73,32 +62,10 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, sizes, config, means, quats, scales, opacities, colors, w2c, intrinsics, background, probe):
-        constants = pack_constants(config, means.dtype)
-        cameras = pack_cameras(w2c, intrinsics, sizes)
         colors, background = colors.contiguous(), background.contiguous()
-        packed, flat = run_projection(sizes, config, constants, cameras, means, quats, scales, opacities)
-        lists = make_lists(sizes, constants, flat, colors)
-        images = torch.empty(sizes.images, 5, sizes.down * project.TILE, sizes.across * project.TILE, dtype=means.dtype)
-        run(
-            raster.raster,
-            sizes.images * sizes.down,
-            lists.records,
-            lists.tile_start,
-            lists.entries,
-            constants,
-            flat_array(background),
-            flat_array(images),
-            sizes.across,
-            sizes.down,
+        images, ctx.drawing = draw(
+            sizes, config, (means, quats, scales, opacities), colors, (w2c, intrinsics), background
         )
-        ctx.sizes, ctx.config, ctx.lists, ctx.constants, ctx.shared = (
-            sizes,
-            config,
-            lists,
-            constants,
-            colors.shape[1] == 1,
-        )
-        ctx.cameras, ctx.packed = cameras, packed
         ctx.save_for_backward(images, background)
         rgb, alpha, depth = images[:, :3], images[:, 3], images[:, 4]
         return tuple(a[..., : sizes.height, : sizes.width] for a in (rgb, alpha, depth))
@@ -107,74 +74,21 @@ class _Rasterize(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, v_rgb, v_alpha, v_depth):
         images, background = ctx.saved_tensors
-        sizes, lists, padded = ctx.sizes, ctx.lists, ctx.sizes.padded
-        dtype = images.dtype
-        v_rgb, v_alpha, v_depth = (pad_image(a, sizes) for a in (v_rgb, v_alpha, v_depth))
-        slots = torch.empty(lists.slots * LANES, dtype=dtype)
-        run(raster.clear, -(-lists.slots * LANES // raster.CLEAR), flat_array(slots))
-        bands = -(-sizes.down // bins.BAND)
-        run(
-            raster.raster_backward,
-            sizes.images * bands,
-            lists.records,
-            lists.shift,
-            lists.tile_start,
-            lists.entries,
-            ctx.constants,
-            flat_array(background),
-            flat_array(images),
-            flat_array(v_rgb),
-            flat_array(v_alpha),
-            flat_array(v_depth),
-            flat_array(slots),
-            sizes.across,
-            sizes.down,
-        )
+        sizes = ctx.drawing.sizes
+        upstream = pad_image(v_rgb, sizes), pad_image(v_alpha, sizes), pad_image(v_depth, sizes)
         needs = dict(zip(("w2c", "intrinsics", "background", "probe"), ctx.needs_input_grad[7:]))
-        camera_gradient = needs["w2c"] or needs["intrinsics"]
-        rows = sizes.scenes if ctx.shared else sizes.images
-        chunks = sizes.chunk_tasks // max(sizes.scenes, 1)
-        v_means, v_quats, v_scales, v_opacities, v_colors, v_means2d, v_cameras = (
-            torch.empty(*shape, dtype=dtype)
-            for shape in (
-                (sizes.scenes, padded, 3),
-                (sizes.scenes, padded, 4),
-                (sizes.scenes, padded, 3),
-                (sizes.scenes, padded),
-                (rows, padded, 3),
-                (sizes.images if needs["probe"] else 0, padded, 2),
-                (sizes.scenes if camera_gradient else 0, chunks, sizes.views, LANES),
-            )
-        )
-        run(
-            project_backward.project_backward,
-            sizes.chunk_tasks,
-            flat_array(ctx.packed),
-            ctx.cameras,
-            ctx.constants,
-            ctx.config.antialiased,
-            (sizes.views, padded, ctx.shared),
-            flat_array(slots),
-            lists.first_slot,
-            lists.slot_count,
-            *(flat_array(a) for a in (v_means, v_quats, v_scales, v_opacities, v_colors, v_means2d, v_cameras)),
-        )
+        with_cameras = needs["w2c"] or needs["intrinsics"]
+        out = pull_back(ctx.drawing, images, background, upstream, needs["probe"], with_cameras)
+        v_w2c, v_intrinsics = unpack_camera_gradient(out.cameras, sizes) if with_cameras else (None, None)
+        v_background = (upstream[0] * (1 - images[:, 3:4])).sum((-1, -2)) if needs["background"] else None
         count = sizes.count
-        v_colors = v_colors.reshape(sizes.scenes, 1 if ctx.shared else sizes.views, padded, 3)[:, :, :count]
-        v_w2c, v_intrinsics = unpack_camera_gradient(v_cameras, sizes) if camera_gradient else (None, None)
-        v_background = None
-        if needs["background"]:
-            v_background = (v_rgb * (1 - images[:, 3:4])).sum((-1, -2))
         return (
             None,
             None,
-            v_means[:, :count],
-            v_quats[:, :count],
-            v_scales[:, :count],
-            v_opacities[:, :count],
-            v_colors,
+            *(a[:, :count] for a in (out.means, out.quats, out.scales, out.opacities)),
+            out.colors[:, :, :count],
             v_w2c,
             v_intrinsics,
             v_background,
-            v_means2d[:, :count] if needs["probe"] else None,
+            out.means2d[:, :count] if needs["probe"] else None,
         )
