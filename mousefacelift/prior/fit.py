@@ -20,7 +20,7 @@ from mousefacelift.core.render import render
 from mousefacelift.prior.crop import Crop
 from mousefacelift.prior.model import Guess
 from mousefacelift.prior.network import PriorNetwork
-from mousefacelift.prior.surface import Disks, make_gaussians, shape_disks
+from mousefacelift.prior.surface import Disks, make_gaussians, neighbour_mean, shape_disks
 
 RATES = {"code": 0.03, "heading": 0.015, "size": 0.01, "offset": 0.012, "shift": 0.0025, "colours": 0.02}
 BETAS, DECAY = (0.8, 0.95), 0.97  # of Adam, and of the rates per step
@@ -114,7 +114,7 @@ class _State:
     def penalty(self, network: PriorNetwork) -> Tensor:
         """[H] distance from what the prior finds likely."""
         leaf, around = self.leaves, network.neighbours
-        rough = leaf["shift"] - leaf["shift"][:, around].mean(2)
+        rough = leaf["shift"] - neighbour_mean(leaf["shift"], around)
         tint = leaf["colours"] - self.guess.colours
         moved = leaf["size"].square().sum(1) + (leaf["offset"] - self.guess.offset).square().sum(1)
         return (

@@ -4,11 +4,14 @@ closed."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.prior.surface_kernels import frames_of_neighbours, mean_of_neighbours, spread_to_neighbours
 
 NEIGHBOURS = 6  # of every template point
 # Per part (template.GROUPS), fitted to the silhouettes and colours of painted views of the true points:
@@ -39,18 +42,40 @@ def shape_disks(points: Tensor, neighbours: Tensor, group: Tensor) -> Disks:
     """Disks that follow the surface of points [..., N, 3].
 
     The axes are those of the second moments of the neighbours [N, K] about each point; the shortest one is the normal.
+    No gradients; on the CPU.
     """
-    offsets = points[..., neighbours, :] - points.unsqueeze(-2)
-    moments = torch.einsum("...ki,...kj->...ij", offsets, offsets) / neighbours.shape[1]
-    values, axes = torch.linalg.eigh(moments)
+    flat = points.detach().reshape(-1, *points.shape[-2:]).contiguous()
+    values, frames = torch.empty_like(flat), flat.new_empty(*flat.shape, 3)
+    frames_of_neighbours(*(part.numpy() for part in (flat, neighbours, values, frames)))
+    values, frames = values.reshape(points.shape), frames.reshape(*points.shape, 3)
     wide = values[..., 1:].clamp_min(1e-12).sqrt()
     room = MOST_INSET * wide[..., 0]
     wide = torch.maximum(wide, points.new_tensor(ROUND)[group, None] * wide[..., 1:])
     scales = torch.cat([THICKNESS * wide[..., :1], wide], -1) * points.new_tensor(SPREAD)[group, None]
-    normal = torch.linalg.cross(axes[..., :, 1], axes[..., :, 2])  # makes the frame right-handed
-    outward = (normal * torch.linalg.cross(offsets[..., 0, :], offsets[..., 1, :])).sum(-1, keepdim=True).sign()
-    quats = quaternions(torch.stack([normal, axes[..., :, 1], axes[..., :, 2]], -1))
-    return Disks(quats, scales, normal * outward, room)
+    return Disks(quaternions(frames), scales, frames[..., 0], room)
+
+
+class _NeighbourMean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, neighbours: Tensor) -> Tensor:
+        ctx.neighbours = neighbours
+        flat = points.reshape(-1, *points.shape[-2:]).contiguous()
+        out = torch.empty_like(flat)
+        mean_of_neighbours(flat.numpy(), neighbours.numpy(), out.numpy())
+        return out.reshape(points.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        flat = gradient.reshape(-1, *gradient.shape[-2:]).contiguous()
+        out = torch.zeros_like(flat)
+        spread_to_neighbours(flat.numpy(), ctx.neighbours.numpy(), out.numpy())
+        return out.reshape(gradient.shape), None
+
+
+def neighbour_mean(points: Tensor, neighbours: Tensor) -> Tensor:
+    """Mean of points [..., N, 3] over the neighbours [N, K] of each, with gradients; on the CPU."""
+    return _NeighbourMean.apply(points, neighbours)
 
 
 def quaternions(rotation: Tensor) -> Tensor:
@@ -109,5 +134,5 @@ def make_gaussians(
     with torch.no_grad():
         disks = disks or shape_disks(points, neighbours, group)
         inset = disks.normals * disks.room.clamp_max(INSET * pixel).unsqueeze(-1)
-    sunk = points + SINK * (points[..., neighbours, :].mean(-2) - points) - inset
+    sunk = points + SINK * (neighbour_mean(points, neighbours) - points) - inset
     return Gaussians.from_rgb(sunk, disks.quats, disks.scales, torch.full_like(points[..., 0], OPACITY), colours)

@@ -7,7 +7,7 @@ from mousefacelift.core.images import mask_iou
 from mousefacelift.core.render import render
 from mousefacelift.prior.individuals import draw_individual
 from mousefacelift.prior.paint import make_pose, paint_square, turn_z
-from mousefacelift.prior.surface import make_gaussians, quaternions, shape_disks
+from mousefacelift.prior.surface import make_gaussians, neighbour_mean, quaternions, shape_disks
 from mousefacelift.prior.template import build_template
 
 
@@ -67,3 +67,37 @@ def test_true_points_render_to_the_painted_animal():
     assert 0.93 < alpha.sum() / truth[..., 3].sum() < 1.1
     both = (alpha > 0.9) & (truth[..., 3] > 0.9)
     assert np.abs(shown.rgb[0].numpy() - truth[..., :3])[both].mean() < 0.08
+
+
+def test_disks_are_those_of_the_eigenvectors_of_the_neighbours_moments():
+    """Same ellipsoids and normals as LAPACK gives, for two shapes at once, of points in a plane and in space."""
+    template = build_template()
+    near, group = torch.from_numpy(template.neighbours), torch.from_numpy(template.group)
+    shapes = [make_pose(draw_individual(k, 1500), 0, template).points for k in (3, 21)]
+    points = torch.from_numpy(np.stack(shapes) / 350).float()
+    disks = shape_disks(points, near, group)
+    offsets = (points[:, near] - points[:, :, None]).double()
+    values, axes = torch.linalg.eigh(torch.einsum("hnki,hnkj->hnij", offsets, offsets) / near.shape[1])
+    normal = axes[..., 0]
+    turn = (normal * torch.linalg.cross(offsets[:, :, 0], offsets[:, :, 1])).sum(-1)
+    clear = (values[..., 1] - values[..., 0] > 0.05 * values[..., 2]) & (turn.abs() > 1e-3 * values[..., 1])
+    assert clear.float().mean() > 0.9
+    normal = normal * turn.sign()[..., None]
+    torch.testing.assert_close(disks.normals[clear].double(), normal[clear], atol=2e-3, rtol=0)
+    torch.testing.assert_close(disks.room.double(), 0.8 * values[..., 1].clamp_min(1e-12).sqrt(), atol=1e-5, rtol=1e-3)
+    w, x, y, z = disks.quats.double().unbind(-1)
+    third = torch.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], -1)
+    apart = clear & (values[..., 2] > 1.2 * values[..., 1])
+    along = (third * axes[..., 2]).sum(-1).abs()
+    assert along[apart].min() > 0.999
+
+
+def test_the_mean_of_neighbours_and_its_gradient_are_the_plain_ones():
+    torch.manual_seed(0)
+    near = torch.randint(30, (30, 6))
+    points = torch.randn(2, 30, 3, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(neighbour_mean(points, near), points[:, near].mean(2))
+    weight = torch.randn(2, 30, 3, dtype=torch.float64)
+    (got,) = torch.autograd.grad((neighbour_mean(points, near) * weight).sum(), points)
+    (want,) = torch.autograd.grad((points[:, near].mean(2) * weight).sum(), points)
+    torch.testing.assert_close(got, want)

@@ -1,0 +1,94 @@
+"""Compiled loops of `surface`: the mean of every point's neighbours, and the frame of its second moments."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+SWEEPS = 8  # of Jacobi's method; three by three converges to double precision in five or six
+
+_compile = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_compile
+def mean_of_neighbours(points, neighbours, out):
+    """out [H, N, 3] = mean of points [H, N, 3] over neighbours [N, K]."""
+    share = points.dtype.type(1.0 / neighbours.shape[1])
+    for h in range(len(points)):
+        for n in range(len(neighbours)):
+            x = y = z = points.dtype.type(0)
+            for other in neighbours[n]:
+                x += points[h, other, 0]
+                y += points[h, other, 1]
+                z += points[h, other, 2]
+            out[h, n, 0], out[h, n, 1], out[h, n, 2] = x * share, y * share, z * share
+
+
+@_compile
+def spread_to_neighbours(gradient, neighbours, out):
+    """The transpose of `mean_of_neighbours`; out [H, N, 3] must be 0."""
+    share = gradient.dtype.type(1.0 / neighbours.shape[1])
+    for h in range(len(gradient)):
+        for n in range(len(neighbours)):
+            x, y, z = gradient[h, n, 0] * share, gradient[h, n, 1] * share, gradient[h, n, 2] * share
+            for other in neighbours[n]:
+                out[h, other, 0] += x
+                out[h, other, 1] += y
+                out[h, other, 2] += z
+
+
+@_compile
+def frames_of_neighbours(points, neighbours, values, frames):
+    """Second moments of every point's neighbours about it: ascending `values` [H, N, 3], and as columns of `frames`
+    [H, N, 3, 3] a right-handed frame: the axis of the least value, outward as the first two neighbours turn, then the
+    other two."""
+    a, v, order = np.empty((3, 3)), np.empty((3, 3)), np.empty(3, np.int64)
+    near = np.empty((neighbours.shape[1], 3))
+    for h in range(len(points)):
+        for n in range(len(neighbours)):
+            for k in range(len(near)):
+                for i in range(3):
+                    near[k, i] = points[h, neighbours[n, k], i] - points[h, n, i]
+            for i in range(3):
+                for j in range(3):
+                    total = 0.0
+                    for k in range(len(near)):
+                        total += near[k, i] * near[k, j]
+                    a[i, j] = total / len(near)
+            diagonalise(a, v)
+            order[:] = np.argsort(np.array([a[0, 0], a[1, 1], a[2, 2]]))
+            for j in range(3):
+                values[h, n, j] = max(a[order[j], order[j]], 0.0)
+            b, c = v[:, order[1]], v[:, order[2]]
+            x, y, z = b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]
+            p, q = near[0], near[1]
+            turn = x * (p[1] * q[2] - p[2] * q[1]) + y * (p[2] * q[0] - p[0] * q[2]) + z * (p[0] * q[1] - p[1] * q[0])
+            sign = -1.0 if turn < 0 else 1.0  # of two axes, so that the frame stays right-handed
+            frames[h, n, 0, 0], frames[h, n, 1, 0], frames[h, n, 2, 0] = sign * x, sign * y, sign * z
+            for i in range(3):
+                frames[h, n, i, 1], frames[h, n, i, 2] = sign * b[i], c[i]
+
+
+@_compile
+def diagonalise(a, v):
+    """Jacobi's method: symmetric a [3, 3] becomes diagonal, v [3, 3] its eigenvectors as columns."""
+    v[:] = np.eye(3)
+    for _ in range(SWEEPS):
+        off = abs(a[0, 1]) + abs(a[0, 2]) + abs(a[1, 2])
+        if off <= 1e-15 * (abs(a[0, 0]) + abs(a[1, 1]) + abs(a[2, 2])):
+            return
+        for p, q in ((0, 1), (0, 2), (1, 2)):
+            if a[p, q] == 0.0:
+                continue
+            theta = (a[q, q] - a[p, p]) / (2.0 * a[p, q])
+            t = (1.0 if theta >= 0 else -1.0) / (abs(theta) + np.sqrt(theta * theta + 1.0))
+            c = 1.0 / np.sqrt(t * t + 1.0)
+            s = t * c
+            for k in range(3):
+                x, y = a[k, p], a[k, q]
+                a[k, p], a[k, q] = c * x - s * y, s * x + c * y
+            for k in range(3):
+                x, y = a[p, k], a[q, k]
+                a[p, k], a[q, k] = c * x - s * y, s * x + c * y
+                x, y = v[k, p], v[k, q]
+                v[k, p], v[k, q] = c * x - s * y, s * x + c * y
