@@ -129,6 +129,10 @@ def inspect_ply(path: Path, limits: Limits) -> None:
     """Faces of a PLY file by its header; strips do not say how many they are."""
     with open(path, "rb") as stream:
         header = stream.read(65536).split(b"end_header")[0]
+    if not header.startswith(b"ply"):
+        raise DataError(
+            "the file cannot be read as a mesh", where=str(path), got=f"first bytes {header[:4]!r}", expected="b'ply'"
+        )
     elements = [line.split() for line in header.splitlines() if line.startswith(b"element ")]
     counts = {row[1]: int(row[2]) for row in elements if len(row) == 3 and row[2].isdigit()}
     if not counts.get(b"face") and not counts.get(b"tristrips"):

@@ -126,7 +126,7 @@ def describe_survey(survey: dict) -> str:
     lines += table("licences", survey["licences"])
     lines.append(
         f"rendering {count - refused} objects, {survey['views']} views of {survey['size']} px: about "
-        f"{survey['core_hours']:.1f} core hours and {survey['disk_gb']:.1f} GB (`objects plan` on a chunk is exact)"
+        f"{survey['core_hours']:.2g} core hours and {survey['disk_gb']:.2g} GB (`objects plan` on a chunk is exact)"
     )
     return "\n".join(lines)
 
@@ -141,15 +141,15 @@ def draw_survey(survey: dict, path: Path) -> None:
     """Bars of the shares of features and of refusals."""
     from matplotlib.figure import Figure
 
-    bars = [(f"refused: {name}"[:60], n, "#b3402a") for name, n in survey["refused"].items()]
+    bars = [(f"refused: {name}"[:90], n, "#b3402a") for name, n in survey["refused"].items()]
     bars += [(name, n, "#2a6fb3") for name, n in survey["features"].items()]
     bars = bars[:40][::-1]
-    figure = Figure(figsize=(9, 1.2 + 0.24 * len(bars)), layout="constrained")
+    figure = Figure(figsize=(11, 1.2 + 0.24 * len(bars)), layout="constrained")
     axes = figure.subplots()
     shares = [100 * n / survey["assets"] for _, n, _ in bars]
     axes.barh([name for name, _, _ in bars], shares, color=[color for _, _, color in bars])
     axes.set_xlabel("% of assets")
     axes.set_title(
-        f"{survey['assets']} assets, median {survey['faces']:,} faces, {survey['core_hours']:.1f} core hours"
+        f"{survey['assets']} assets, median {survey['faces']:,} faces, {survey['core_hours']:.2g} core hours"
     )
     figure.savefig(path, dpi=100)
