@@ -18,7 +18,6 @@ from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +31,7 @@ from mousefacelift.core.samples import read_document, sample_facts
 from mousefacelift.core.sources import GENERATED_SOURCES, MOUSE_SOURCES, SOURCES
 from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.config import DatasetConfig, GateConfig
+from mousefacelift.dataset.framing import measure_framing, say_framing
 from mousefacelift.dataset.join import RowGatherer, Rows, assemble
 from mousefacelift.dataset.manifest import HEADER_FILE, SAMPLES_FILE, VIEWS_FILE
 from mousefacelift.dataset.rows import Scan, part_key, real_folders_of, scan_index
@@ -40,7 +40,6 @@ from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.locks import one_writer
 
 ROW_GROUP = 262_144
-UNLIKE = 2.0  # times that distances or fields of view of objects and photos may differ unsaid
 PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "torch")
 
 
@@ -61,7 +60,7 @@ def build_dataset(indexes: Sequence[Path], splits: Splits, out: Path, config: Da
         rows = scan_all(indexes, config.gate, out / "parts", jobs)
         _check_damaged(rows, config)
         samples, views = assemble(rows, splits, config, out)
-        header = _header(samples, views, splits, config, len(indexes)) | {"damaged": rows.damaged}
+        header = _header(samples, views, splits, config, out, len(indexes)) | {"damaged": rows.damaged}
         write_manifest(out, samples, views, header)
         _check_refused(samples, refused_when_made(indexes), config)
     return header
@@ -135,7 +134,9 @@ def write_manifest(out: Path, samples: pd.DataFrame, views: pd.DataFrame, header
     write_text(out / HEADER_FILE, json.dumps(header, indent=1))
 
 
-def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: DatasetConfig, chunks: int) -> dict:
+def _header(
+    samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: DatasetConfig, out: Path, chunks: int
+) -> dict:
     sources = {}
     for source, rows in samples.groupby("source"):
         own = views[views["sample"].isin(rows.index) & (views["owner"] == views["sample"])]
@@ -147,7 +148,7 @@ def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: 
             "bytes": int(own["bytes"].sum()),
             "per_split": {str(k): int(v) for k, v in accepted["split"].value_counts().items()},
             "angles": int((own["azimuth"].round() % 360).nunique()),
-            **framing(own),
+            **measure_framing(own, rows, out),
             "without_licence": int((rows["licence"] == "").sum()),
             "without_config_hash": int((rows["config_hash"] == "").sum()),
         }
@@ -180,27 +181,6 @@ def _header(samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: 
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
     }
-
-
-def framing(views: pd.DataFrame) -> dict[str, float]:
-    """Median distance of a source's cameras (units) and their field of view (degrees)."""
-    angle = np.degrees(2 * np.arctan(views["width"] / (2 * views["fx"])))
-    return {"distance": float(views["distance"].median()), "field_of_view_deg": float(angle.median())}
-
-
-def say_framing(sources: dict[str, dict]) -> str:
-    """That objects are seen from elsewhere, or wider, than photos; "" where they are not or one of them is missing."""
-    real, objects = sources.get("real"), sources.get("object")
-    if not real or not objects:
-        return ""
-    ratios = [real[key] / objects[key] for key in ("distance", "field_of_view_deg")]
-    if all(1 / UNLIKE < ratio < UNLIKE for ratio in ratios):
-        return ""
-    told = [f"{part['distance']:.1f} units, {part['field_of_view_deg']:.0f} degrees" for part in (real, objects)]
-    return (
-        f"objects and animal are not framed alike: photos are taken from {told[0]} of view, objects from {told[1]}; "
-        "what is learnt from objects carries over less (objects.views.distance)"
-    )
 
 
 def expansion(samples: pd.DataFrame, views: pd.DataFrame) -> dict[str, int]:

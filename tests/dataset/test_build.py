@@ -13,7 +13,7 @@ from mousefacelift.cli import main
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import read_document
 from mousefacelift.core.splits import Splits
-from mousefacelift.dataset.build import build_dataset, expansion, say_framing
+from mousefacelift.dataset.build import build_dataset, expansion
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.splits import object_split
 from mousefacelift.errors import DataError
@@ -31,19 +31,6 @@ def test_every_sample_is_listed_with_its_source_split_and_camera(built):
         [row["fx"], row["w2c_03"], row["w2c_23"]], [first["fx"], first["w2c"][0][3], first["w2c"][2][3]]
     )
     assert bytes(row["hash"]).hex() == first["hash"]
-
-
-def test_the_header_says_when_objects_and_photos_are_not_framed_alike(built):
-    sources = json.loads((built / "dataset/dataset.json").read_text())["sources"]
-    assert sources["real"]["distance"] == pytest.approx(2.7) and sources["real"]["field_of_view_deg"] == pytest.approx(
-        50, abs=0.1
-    )
-    assert say_framing(sources) == ""
-    far = sources | {"real": sources["real"] | {"distance": 20.6}}
-    assert "20.6 units, 50 degrees of view, objects from 2.7 units, 50 degrees" in say_framing(far)
-    narrow = sources | {"real": sources["real"] | {"field_of_view_deg": 9.0}}
-    assert "not framed alike" in say_framing(narrow)
-    assert say_framing({"real": far["real"]}) == ""
 
 
 def test_held_out_camera_never_reaches_training(built):
