@@ -23,18 +23,24 @@ def measure_framing(views: pd.DataFrame, samples: pd.DataFrame, out: Path) -> di
     Args:
         views: its own views. samples: their samples, `folder` relative to `out`.
     Returns:
-        Medians: distance (units), field of view (degrees), and span: the subject's size as a share of the picture's,
-        the root of the share of its area.
+        Medians: distance (units), field of view (degrees), and span: the longer side of the subject's bounds as a
+        share of the picture's width.
     """
     angle = np.degrees(2 * np.arctan(views["width"] / (2 * views["fx"])))
     chosen = views.iloc[np.unique(np.linspace(0, len(views) - 1, LOOKED_AT).round().astype(int))]
     folders = samples["folder"].reindex(chosen["sample"])
-    shares = [(read_rgba(out / folder / file)[..., 3] > 0.5).mean() for folder, file in zip(folders, chosen["file"])]
+    spans = [span_of(read_rgba(out / folder / file)[..., 3] > 0.5) for folder, file in zip(folders, chosen["file"])]
     return {
         "distance": float(views["distance"].median()),
         "field_of_view_deg": float(angle.median()),
-        "span": round(float(np.sqrt(np.median(shares))), 4),
+        "span": round(float(np.median(spans)), 4),
     }
+
+
+def span_of(mask: np.ndarray) -> float:
+    """Longer side of the bounds of a mask [H, W], in widths of the picture; 0 for an empty one."""
+    sides = [np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1)]
+    return max((int(side[-1] - side[0]) + 1 for side in sides if len(side)), default=0) / mask.shape[1]
 
 
 def say_framing(sources: dict[str, dict]) -> str:

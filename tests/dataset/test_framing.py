@@ -35,11 +35,11 @@ def test_what_differs_by_more_than_twice_is_said(key, value):
     assert say_framing({"real": alike | {key: value}}) == ""
 
 
-def test_span_is_the_root_of_the_share_that_is_covered(toy_chunks, tmp_path):
+def test_span_is_the_longer_side_of_what_is_covered(toy_chunks, tmp_path):
     cameras = [orbit(a, 20, 2.7, canonical_fxfycxcy(32), 32, 32) for a in range(0, 360, 45)]
     whole = toy_sample(cameras, 0.0, source="object", asset="a")
     rgba = np.zeros((32, 32, 4), np.float32)
-    rgba[8:24, 8:24] = 1  # a quarter of the picture
+    rgba[8:12, 8:24] = 1  # half as wide as the picture
     sample = Sample(tuple(replace(view, rgba=rgba) for view in whole.views), whole.facts)
     header = build_dataset(
         [write_chunk(tmp_path / "o", {"000000": sample})], toy_chunks[1], tmp_path / "dataset", QUICK
