@@ -114,7 +114,10 @@ def export_glb(mesh: Mesh, path: Path) -> None:
         if not len(faces):
             continue
         used, faces = np.unique(faces, return_inverse=True)
-        picture = None if material.texture is None else Image.fromarray(material.texture)
+        picture, glow = (
+            None if texture is None else Image.fromarray(texture)
+            for texture in (material.texture, material.emissive_texture)
+        )
         surface = trimesh.visual.material.PBRMaterial(
             baseColorFactor=np.rint(np.clip(material.base, 0, 1) * np.array(255)).astype(np.uint8),
             baseColorTexture=picture,
@@ -122,6 +125,7 @@ def export_glb(mesh: Mesh, path: Path) -> None:
             roughnessFactor=1.0,
             doubleSided=material.double_sided,
             emissiveFactor=list(material.emissive),
+            emissiveTexture=glow,
             alphaMode={MASK: "MASK", BLEND: "BLEND"}.get(material.alpha_mode, "OPAQUE"),
             alphaCutoff=material.cutoff if material.alpha_mode == MASK else None,
         )

@@ -16,13 +16,13 @@ from mousefacelift.objects.blender import asset_for_blender, export_glb, render_
 from mousefacelift.objects.config import BlenderConfig, LightConfig, ObjectsConfig
 from mousefacelift.objects.light import flat_light, three_point_light
 from mousefacelift.objects.load import load_mesh
-from mousefacelift.objects.mesh import normalise
+from mousefacelift.objects.mesh import Material, normalise
 from mousefacelift.objects.procedural import FAMILIES, procedural_object
 from mousefacelift.objects.render import render_views
 
 from . import assets
 from .formats.maker import Maker
-from .shapes import join, sphere
+from .shapes import join, sphere, square
 from .test_fixtures import NAMES, REFUSED, asset_of
 from .test_render import OFF_CENTRE
 
@@ -38,6 +38,14 @@ def test_an_exported_mesh_loads_back_and_looks_the_same(tmp_path, name):
     for before, after in zip(render_views(mesh, cameras), render_views(load_mesh(tmp_path / "a.glb"), cameras)):
         assert mask_iou(before.rgba[..., 3] > 0.5, after.rgba[..., 3] > 0.5) > 0.999
         assert np.abs(before.rgba - after.rgba).mean() < 2e-3  # colours and factors are stored in 8 bits
+
+
+def test_what_shines_is_exported_with_its_picture(tmp_path, rng):
+    picture = rng.integers(0, 256, (8, 8, 4)).astype(np.uint8)
+    shining = Material(base=(0.2, 0.2, 0.2, 1.0), emissive=(1.0, 1, 1), emissive_texture=picture)
+    export_glb(square(material=shining), tmp_path / "a.glb")
+    found = load_mesh(tmp_path / "a.glb").materials[0]
+    assert np.array_equal(found.emissive_texture[..., :3], picture[..., :3]) and found.emissive == (1, 1, 1)
 
 
 def test_a_glb_is_given_to_blender_as_it_is_and_other_meshes_are_written(tmp_path):

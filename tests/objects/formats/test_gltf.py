@@ -93,6 +93,31 @@ def test_a_skinned_mesh_stands_where_its_joints_are_and_its_node_does_not_move_i
     assert np.allclose(maker.write(tmp_path).vertices, expected, atol=1e-6)
 
 
+def test_a_skin_of_more_than_four_joints_uses_all_its_sets(tmp_path):
+    maker = Maker()
+    for k in range(2):
+        maker.set(f"JOINTS_{k}", np.array([[4 * k, 4 * k + 1, 4 * k + 2, 4 * k + 3]] * 4, np.uint8))
+        maker.set(f"WEIGHTS_{k}", np.full((4, 4), 0.125, "f4"))
+    maker.tree["nodes"] = [{"mesh": 0, "skin": 0}, *({"translation": [k, 0, 0]} for k in range(8))]
+    maker.tree["skins"] = [{"joints": list(range(1, 9))}]
+    assert np.allclose(maker.write(tmp_path).vertices, assets.TETRAHEDRON + [3.5, 0, 0])
+
+
+def test_a_morph_target_may_be_nothing_but_sparse_corrections(tmp_path):
+    maker = Maker()
+    sparse = {
+        "count": 1,
+        "indices": {"bufferView": maker.view(np.array([2], np.uint16).tobytes()), "componentType": 5123},
+        "values": {"bufferView": maker.view(np.array([[0, 0, 4]], "f4").tobytes())},
+    }
+    maker.tree["accessors"].append({"componentType": 5126, "type": "VEC3", "count": 4, "sparse": sparse})
+    maker.primitive["targets"] = [{"POSITION": len(maker.tree["accessors"]) - 1}]
+    maker.tree["meshes"][0]["weights"] = [0.5]
+    assert np.allclose(
+        maker.write(tmp_path).vertices - assets.TETRAHEDRON, [[0, 0, 0], [0, 0, 0], [0, 0, 2], [0, 0, 0]]
+    )
+
+
 def test_morph_weights_of_the_node_go_before_those_of_the_mesh(tmp_path):
     maker = Maker()
     maker.primitive["targets"] = [{"POSITION": maker.add(np.ones((4, 3), "f4"))}]

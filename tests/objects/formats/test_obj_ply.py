@@ -1,5 +1,7 @@
 """OBJ, MTL and PLY as people write them: blanks, options, backslashes, negative numbers, colours of faces."""
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -140,6 +142,21 @@ def test_ply_textures_by_vertex_and_by_face(tmp_path):
         comment="TextureFile t.png",
     )
     assert np.allclose(mesh.uv, mesh.vertices[:, :2])
+
+
+def test_big_endian_ply_with_other_elements_and_wide_colours(tmp_path):
+    head = ["ply", "format binary_big_endian 1.0", "element camera 1", "property list uchar int extra"]
+    head += ["element vertex 3", *(f"property double {axis}" for axis in "xyz"), "property uchar quality"]
+    head += ["element face 1", "property float weight", "property list ushort ushort vertex_index"]
+    head += [*(f"property ushort {c}" for c in ("red", "green", "blue")), "end_header\n"]
+    body = struct.pack(">B2i", 2, 7, 8)
+    for place in ((0, 0, 0), (1, 0, 0), (0, 1, 0)):
+        body += struct.pack(">dddB", *place, 9)
+    body += struct.pack(">fH3H3H", 0.5, 3, 0, 1, 2, 65535, 0, 32896)
+    (tmp_path / "a.ply").write_bytes("\n".join(head).encode() + body)
+    mesh = load_mesh(tmp_path / "a.ply")
+    assert mesh.vertices[mesh.faces[0]].tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+    assert mesh.colors[0] == pytest.approx([1, 0, 0.2159, 1], abs=1e-3)
 
 
 def test_broken_and_empty_ply_files_are_refused(tmp_path):
