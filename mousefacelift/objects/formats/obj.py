@@ -201,7 +201,7 @@ def make_material(group: dict[str, str], path: Path) -> Material:
     try:
         color = [float(v) for v in group["kd"].split()[:3]] if "kd" in group else [1.0, 1.0, 1.0]
         opacity = read_opacity(group)
-        glow = [float(v) for v in group.get("ke", "0 0 0").split()[:3]]
+        glow = ([float(v) for v in group.get("ke", "0 0 0").split()[:3]] * 3)[:3]
     except ValueError as error:
         raise DataError("a material statement is not numbers", where=str(path), got=str(error)) from error
     texture = glow_texture = None
@@ -214,7 +214,7 @@ def make_material(group: dict[str, str], path: Path) -> Material:
     material = Material(
         base=(*(srgb_to_linear(np.array((color * 3)[:3])).tolist()), 1.0),
         texture=texture,
-        emissive=tuple(glow[:3]),
+        emissive=tuple((srgb_to_linear(np.array(glow)) * np.maximum(glow, 1.0)).tolist()),  # above 1 it is a strength
         emissive_texture=glow_texture,
         wrap=wrap,
     )

@@ -66,6 +66,12 @@ def test_clamped_maps_dissolve_and_masks(tmp_path):
     assert material.alpha_mode == MASK and material.texture[0, 0].tolist() == [10, 20, 30, 20]
 
 
+def test_colours_of_a_library_are_srgb_those_that_shine_too(tmp_path):
+    material = obj(tmp_path, "Kd 0.5 0 1\nKe 0.5 0 2").materials[0]
+    assert material.base == pytest.approx((0.2140, 0, 1, 1), abs=1e-3)
+    assert material.emissive == pytest.approx((0.2140, 0, 2), abs=1e-3)
+
+
 def test_numbers_from_the_end_polygons_and_continued_lines(tmp_path):
     body = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 0 0 1\nf -5 -4 \\\n-3 -2\nf 1 2 5\n"
     mesh = obj(tmp_path, "Kd 0.5 0.5 0.5", body)
