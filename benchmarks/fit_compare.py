@@ -1,6 +1,6 @@
 """Which way to fit is better: paired differences over recordings, from the rows of `fit_quality.py --rows FILE`.
 
-    python benchmarks/fit_compare.py rows/*.json [--first field --second gaussians]
+    python benchmarks/fit_compare.py rows/*.json [--first gaussians --second before]
 
 Means are over the views of a recording first, then over recordings; the interval is Student's over recordings (95 %):
 views of one animal do not count as independent. The last column is the mean over the worst tenth of the views.

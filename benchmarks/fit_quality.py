@@ -3,6 +3,7 @@
     python benchmarks/fit_quality.py                     virtual recording of real size (1152x1024), no degradations
     python benchmarks/fit_quality.py --realistic              calibration, masks and pictures as bad as real ones
     python benchmarks/fit_quality.py --method gaussians,field both ways to fit, side by side
+    python benchmarks/fit_quality.py --before CHECKOUT         beside it the Gaussians of another build, at its settings
     python benchmarks/fit_quality.py --sample FOLDER          a recording on disk (cam0.mp4, mask0.mp4, cameras.json)
 
 Makes (or takes) the recording, runs audit, locate and normalise on it, then per frame: fits every set of all views but
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from capture_truth import REALISTIC  # noqa: E402
+from fit_before import fit_before  # noqa: E402
 
 from mousefacelift.capture.audit import audit  # noqa: E402
 from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfig, RecordingSource  # noqa: E402
@@ -99,6 +101,7 @@ class Arms:
 
     methods: tuple[str, ...]
     config: SplatsConfig
+    before: Path | None = None
     cpu_s: dict[str, float] = field(default_factory=dict)
     fits: int = 0
 
@@ -112,6 +115,11 @@ class Arms:
                 for at, fit in enumerate(fits, first):
                     done[at][name] = fit.scene
             self.cpu_s[name] = self.cpu_s.get(name, 0.0) + time.process_time() - begin
+        if self.before is not None:
+            seconds, scenes = fit_before(self.before, frames)
+            self.cpu_s["before"] = self.cpu_s.get("before", 0.0) + seconds
+            for at, scene in enumerate(scenes):
+                done[at]["before"] = scene
         self.fits += len(frames)
         for frame, scenes in zip(frames, done, strict=True):
             scenes["hull"] = hull_surface(frame, carve_frame(frame, self.config.fit.hull))
@@ -121,7 +129,7 @@ class Arms:
 def draw(scenes: dict[str, Scene], cameras) -> dict[str, np.ndarray]:
     """{arm: rgba [V, H, W, 4]}; two methods also blend: the mean of their pictures, multiplied by alpha."""
     drawn = {name: render_views(scene, cameras)[0] for name, scene in scenes.items()}
-    methods = [name for name in scenes if name != "hull"]
+    methods = [name for name in scenes if name not in ("hull", "before")]
     if len(methods) > 1:
         mean = np.mean([premultiply(drawn[name]) for name in methods], 0)
         drawn["blend"] = np.concatenate([mean[..., :3] / np.maximum(mean[..., 3:], 1e-6), mean[..., 3:]], -1)
@@ -225,6 +233,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--only", default="", help="positions of the frames to use, with commas")
     parser.add_argument("--method", default="gaussians", help="names of `splats.method`, with commas; two also blend")
+    parser.add_argument("--before", type=Path, help="checkout of the build that is measured beside this one")
     parser.add_argument("--film-frames", type=int, default=48, help="length of the virtual recording, 12 s long")
     parser.add_argument("--skip", default="", choices=("", "left-out", "novel"))
     parser.add_argument("--config-json", default="{}", help="changes to the section `splats.fit`")
@@ -237,7 +246,7 @@ def main() -> None:
     folder = args.keep or Path(tempfile.mkdtemp(prefix="fit-quality-"))
     config = load(SplatsConfig, {"fit": REAL_SIZE | json.loads(args.config_json)}, where="--config-json")
     index = make_samples(folder, args)
-    arms = Arms(tuple(args.method.split(",")), config)
+    arms = Arms(tuple(args.method.split(",")), config, args.before)
     names = [item["name"] for item in json.loads(index.read_text())["items"] if not item.get("excluded")]
     if args.only:
         names = [names[int(k)] for k in args.only.split(",")]
@@ -264,7 +273,7 @@ def main() -> None:
 
 
 # at real size; more Gaussians fit their own views better and unseen ones worse (docs/splats.md)
-REAL_SIZE = {"size": 256, "count": 2500, "batch": 6, "optimise": {"steps": 300, "dropout": 0.4}}
+REAL_SIZE = {"size": 256, "count": 2500, "batch": 6, "optimise": {"steps": 210, "opacity_weight": 0.01, "dropout": 0.5}}
 
 if __name__ == "__main__":
     main()

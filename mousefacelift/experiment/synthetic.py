@@ -17,7 +17,7 @@ from mousefacelift.splats.fit import fit_frames
 from mousefacelift.splats.frames import FrameViews
 from mousefacelift.splats.novel import gap_midpoints
 
-COUNT, STEPS, TOGETHER = 500, 60, 4  # Gaussians, steps and frames of a splat fit at 64 px
+COUNT, STEPS, TOGETHER = 500, 150, 4  # Gaussians, steps and frames of a splat fit at 64 px
 GRID = 48  # voxels of its hull
 OFFSET = 45.0  # degrees of azimuth to each side of a photo at which its guess is rendered
 
