@@ -273,7 +273,7 @@ def main() -> None:
 
 
 # at real size; more Gaussians fit their own views better and unseen ones worse (docs/splats.md)
-REAL_SIZE = {"size": 256, "count": 2500, "batch": 6, "optimise": {"steps": 210, "opacity_weight": 0.01, "dropout": 0.5}}
+REAL_SIZE = {"size": 256, "count": 2500, "batch": 6, "optimise": {"steps": 180, "opacity_weight": 0.01, "dropout": 0.5}}
 
 if __name__ == "__main__":
     main()

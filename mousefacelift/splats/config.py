@@ -35,7 +35,7 @@ class OptimiseConfig:
     """Losses, learning rates and schedule of one fit (defaults: measured recipe, see docs/splats.md)."""
 
     steps: int = 210
-    """of `views` views each; 300 are a little better at 128 px"""
+    """of `views` views each; 210 at 128 px (300 are a little better), 180 from 256 px on"""
     views: int = 2
     """views compared in every step, all in turn; 0: all of them"""
     ssim_weight: float = 0.2
@@ -70,9 +70,9 @@ class OptimiseConfig:
     relocate_every: ClassVar[int] = 50
     heldout: ClassVar[float] = 0.02
     """share of pixel blocks kept out of the loss to tell when a fit gets worse; 0: never stop early"""
-    check_every: ClassVar[int] = 20
+    check_every: ClassVar[int] = 40
     """steps"""
-    patience: ClassVar[int] = 4
+    patience: ClassVar[int] = 2
     """checks in a row that find every frame clearly worse than it was before a fit stops"""
 
 
@@ -117,6 +117,8 @@ class FieldConfig:
     """the same of colours"""
     solid_weight: ClassVar[float] = 0.5
     """on half-covered pixels between the cameras"""
+    check_every: ClassVar[int] = 20
+    """steps"""
     between_rays: ClassVar[int] = 2048
     """between the cameras, in a step"""
     between_views: ClassVar[int] = 24

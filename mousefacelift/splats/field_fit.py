@@ -12,7 +12,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.field import EMPTY, Field, Rays, march, pixel_rays
 from mousefacelift.core.field.smooth import count_pairs, smoothness
 from mousefacelift.splats.between import between_cameras
-from mousefacelift.splats.config import FitConfig, OptimiseConfig
+from mousefacelift.splats.config import FitConfig
 from mousefacelift.splats.field_start import start_field
 from mousefacelift.splats.frames import FrameViews, crop_together
 from mousefacelift.splats.result import Fit, score_fit, why_diverged
@@ -93,7 +93,7 @@ class _Run:
 
     def go(self) -> str | None:
         """Take all steps; returns why the result is unusable, or None."""
-        first, every = self._error(), OptimiseConfig.check_every
+        first, every = self._error(), self.config.check_every
         for step in range(self.config.steps):
             loss = self.step(step)
             if (step + 1) % every == 0 or step + 1 == self.config.steps:

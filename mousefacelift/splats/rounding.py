@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numba
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from mousefacelift.core.cameras import Camera, find_pixels
 from mousefacelift.core.hull import Hull
@@ -44,7 +44,7 @@ def round_hull(
     for _ in range(rounds):
         field = np.zeros(np.array(hull.occupancy.shape) + 2 * pad, np.float32)
         field[places] = kept
-        value = gaussian_filter(field, sigma, mode="constant")[places]
+        value = blur(field, sigma)[places]
         now = _fill_rays(value, value > 0.5, pixels, wanted)
         if np.array_equal(now, kept):
             break
@@ -52,6 +52,25 @@ def round_hull(
     occupancy = np.zeros_like(hull.occupancy)
     occupancy[tuple(voxels[kept].T)] = True
     return replace(hull, occupancy=occupancy)
+
+
+def blur(field: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of a float32 volume [X, Y, Z] with nothing around it, cut off at four sigma.
+
+    As SciPy's `gaussian_filter` (tests), which works in double precision and takes seven times as long.
+    """
+    radius = int(4 * sigma + 0.5)
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    taps, alone = (taps / taps.sum()).astype(np.float32), np.ones(1, np.float32)
+
+    def down(plane: np.ndarray) -> np.ndarray:
+        return cv2.sepFilter2D(plane, -1, alone, taps, borderType=cv2.BORDER_CONSTANT)
+
+    field = np.ascontiguousarray(field, np.float32)
+    x, y, z = field.shape
+    field = down(field.reshape(x, y * z)).reshape(x, y, z)
+    field = np.stack([down(plane) for plane in field])
+    return cv2.sepFilter2D(field.reshape(x * y, z), -1, taps, alone, borderType=cv2.BORDER_CONSTANT).reshape(x, y, z)
 
 
 def _pixel_of(camera: Camera, points: np.ndarray) -> np.ndarray:

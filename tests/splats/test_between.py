@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import azimuth_elevation
@@ -12,6 +13,7 @@ from mousefacelift.core.images import mask_iou
 from mousefacelift.splats.between import between_cameras
 from mousefacelift.splats.config import HullConfig, OptimiseConfig
 from mousefacelift.splats.fit import fit_frame
+from mousefacelift.splats.rounding import blur
 from mousefacelift.splats.score import render_views
 from mousefacelift.splats.start import carve_body, carve_frame, hull_start
 from tests.splats.conftest import hard_rgba, toy_cameras, toy_frame
@@ -87,3 +89,9 @@ def test_disks_lie_along_the_surface():
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
     assert np.median(np.abs((axis[trunk] * outward).sum(1))) > 0.85
     assert torch.allclose(start.scales[:, 2], 0.3 * start.scales[:, 0])
+
+
+def test_the_blur_of_rounding_is_the_usual_one():
+    volume = (np.random.default_rng(0).random((40, 23, 31)) > 0.5).astype(np.float32)
+    for sigma in (1.5, 2.0):
+        np.testing.assert_allclose(blur(volume, sigma), gaussian_filter(volume, sigma, mode="constant"), atol=2e-6)
