@@ -103,8 +103,8 @@ def mean_pair_error(found: np.ndarray) -> float:
     return float(np.nanmedian(values[told], axis=1).mean()) if told.any() else np.nan
 
 
-def _residuals(silhouettes, poses, shift, rotation, border) -> np.ndarray:
-    found = tangency(silhouettes.outlines, silhouettes.usable, apply_correction(poses, shift, rotation))
+def _residuals(silhouettes, poses, shift, rotation, border, only: int = -1) -> np.ndarray:
+    found = tangency(silhouettes.outlines, silhouettes.usable, apply_correction(poses, shift, rotation), only)
     fat = border[:, None] - border[None]
     return found + np.stack([-fat, fat], -1)
 
@@ -136,7 +136,7 @@ def _solve(silhouettes: Silhouettes, poses: Poses, kind: str, width: float, only
                 step = theta.copy()
                 delta = sigma[k] * 0.05
                 step[view, k] += delta
-                moved = _residuals(silhouettes, poses, *unpack(step))[:, rows, columns][known]
+                moved = _residuals(silhouettes, poses, *unpack(step), view)[:, rows, columns][known]
                 J[:, a * (moves + 1) + k] = np.nan_to_num((moved - r) / delta)
         weight = 1.0 / np.maximum(np.abs(r) / (1.5 * scale), 1.0) / scale**2 * min(1.0, 400 / max(len(r), 1))
         diagonal = np.tile(1 / sigma**2, len(active))

@@ -48,8 +48,9 @@ class Pencils:
     levers: np.ndarray
 
 
-def pencils(outlines: np.ndarray, usable: np.ndarray, poses: Poses) -> Pencils:
-    """Pencil intervals of outlines [T, V, P, 2] (undistorted, z = 1) where usable [T, V]."""
+def pencils(outlines: np.ndarray, usable: np.ndarray, poses: Poses, only: int = -1) -> Pencils:
+    """Pencil intervals of outlines [T, V, P, 2] (undistorted, z = 1) where usable [T, V]; of all pairs, or of those of
+    the view `only`."""
     ends, levers = _pencils(
         np.ascontiguousarray(outlines, np.float64),
         np.ascontiguousarray(usable),
@@ -58,14 +59,15 @@ def pencils(outlines: np.ndarray, usable: np.ndarray, poses: Poses) -> Pencils:
         poses.focal,
         poses.shift,
         MAX_SPREAD,
+        only,
     )
     return Pencils(ends, levers)
 
 
-def tangency(outlines: np.ndarray, usable: np.ndarray, poses: Poses) -> np.ndarray:
-    """Signed disagreement in pixels of the two tangent planes of every pair of views, [T, V, V, 2] (see
-    `residuals`)."""
-    return residuals(pencils(outlines, usable, poses))
+def tangency(outlines: np.ndarray, usable: np.ndarray, poses: Poses, only: int = -1) -> np.ndarray:
+    """Signed disagreement in pixels of the two tangent planes of every pair of views, [T, V, V, 2] (see `residuals`);
+    NaN for pairs without the view `only`, if there is one."""
+    return residuals(pencils(outlines, usable, poses, only))
 
 
 def residuals(found: Pencils) -> np.ndarray:
@@ -80,7 +82,7 @@ def residuals(found: Pencils) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _pencils(outlines, usable, rotation, center, focal, shift, max_spread):
+def _pencils(outlines, usable, rotation, center, focal, shift, max_spread, only):
     frames, views, points = outlines.shape[:3]
     ends = np.full((frames, views, views, 2), np.nan)
     levers = np.full((frames, views, views, 2), np.nan)
@@ -93,7 +95,7 @@ def _pencils(outlines, usable, rotation, center, focal, shift, max_spread):
             _world_rays(outlines[t, i], rotation[i], shift[i], rays)
             for j in range(views):
                 u, w = frame_of[min(i, j), max(i, j), 0], frame_of[min(i, j), max(i, j), 1]
-                if i != j and (u * u).sum() > 0:
+                if i != j and (only < 0 or i == only or j == only) and (u * u).sum() > 0:
                     _interval(rays, u, w, focal[i], max_spread, ends[t, i, j], levers[t, i, j])
     return ends, levers
 

@@ -54,6 +54,16 @@ def named(seed):
     return suspect is not None and suspect.camera == bad
 
 
+def test_the_pairs_of_one_camera_are_the_same_alone():
+    """What the Jacobian of the refinement asks for."""
+    cameras = random_rig(0, 4)
+    scene = (silhouettes_of(cameras, TIMES[:3]).outlines, np.ones((3, 4), bool), poses_of(cameras))
+    whole, alone = tangency(*scene), tangency(*scene, only=2)
+    assert np.array_equal(alone[:, 2], whole[:, 2], equal_nan=True) and np.isfinite(whole[:, 2, 0]).all()
+    assert np.array_equal(alone[:, :, 2], whole[:, :, 2], equal_nan=True)
+    assert np.isnan(np.delete(np.delete(alone, 2, 1), 2, 2)).all()
+
+
 def test_true_cameras_touch_the_same_epipolar_planes():
     cameras = random_rig(0, 6)
     errors = pair_errors(tangency(silhouettes_of(cameras, TIMES).outlines, np.ones((10, 6), bool), poses_of(cameras)))
