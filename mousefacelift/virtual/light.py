@@ -78,7 +78,9 @@ def light_animal(vertices: np.ndarray, faces: np.ndarray, lights: Lights) -> Lig
     for direction, weight, is_lamp in zip(lights.directions, lights.weights, lights.is_lamp):
         frame = _light_frame(direction)
         local = vertices @ frame.T
-        corner, span = local[:, :2].min(0) - 0.5, np.ptp(local[:, :2], axis=0).max() + 1.0
+        rows = np.ascontiguousarray(local[:, :2].T)  # numpy finds extremes along rows many times faster
+        corner = rows.min(1) - 0.5
+        span = (rows.max(1) - rows.min(1)).max() + 1.0
         scale = MAP_SIZE / span
         mapped = np.concatenate([(local[:, :2] - corner) * scale, local[:, 2:]], 1)
         depth = np.full((MAP_SIZE, MAP_SIZE), _FAR, np.float32)
