@@ -25,6 +25,7 @@ CHUNKED = {
 }
 OF_FRAMES = ("virtual_recording", "locate_animal", "quality_table")  # grow with the frames of the recording
 OF_FILES = ("build_manifest", "verify_dataset")  # grow with the files of all samples
+START_S = 1.5  # of one of these: imports and compiled code, which do not grow
 
 
 def read_jobs(benchmarks: Path) -> dict[str, list[tuple[float, float]]]:
@@ -70,18 +71,18 @@ def plan(results: Path, frames: int, objects: int) -> list[dict]:
     more_files = sum(files.values()) / sum(found.files for found in chunks.values())
     rows = []
     for rule, own in jobs.items():
-        seconds, used = (sum(column) / 3600 for column in zip(*own))
+        seconds, used = (sum(column) for column in zip(*own))
+        start = 0.0
         row = {"rule": rule, "jobs": len(own), "gb": 0.0, "files": 0}
         times = 1.0
         if rule in chunks:
             found, times = chunks[rule], planned[rule] / chunks[rule].span
             row |= {"jobs": -(-planned[rule] // found.largest), "gb": found.size * times / 1e9}
             row["files"] = round(files[rule])
-        elif rule in OF_FRAMES:
-            times = frames / chunks["normalise_frames"].span
-        elif rule in OF_FILES:
-            times = more_files
-        rows.append(row | {"hours": seconds * times, "cpu_hours": used * times})
+        elif rule in (*OF_FRAMES, *OF_FILES):
+            times, start = more_files if rule in OF_FILES else frames / chunks["normalise_frames"].span, START_S
+        hours, cpu_hours = ((min(s, start) + max(0.0, s - start) * times) / 3600 for s in (seconds, used))
+        rows.append(row | {"hours": hours, "cpu_hours": cpu_hours})
     return sorted(rows, key=lambda row: -row["cpu_hours"])
 
 
