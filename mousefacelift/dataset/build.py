@@ -57,10 +57,11 @@ def build_dataset(indexes: Sequence[Path], splits: Splits, out: Path, config: Da
     """
     out.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
-        rows = scan_all(indexes, config.gate, out / "parts", jobs)
-        _check_damaged(rows, config)
-        samples, views = assemble(rows, splits, config, out)
-        header = _header(samples, views, splits, config, out, len(indexes)) | {"damaged": rows.damaged}
+        scanned = [scan_all(indexes, config.gate, out / "parts", jobs)]
+        damaged = scanned[0].damaged
+        _check_damaged(scanned[0], config)
+        samples, views = assemble(scanned.pop(), splits, config, out)  # nobody else holds the rows meanwhile
+        header = _header(samples, views, splits, config, out, len(indexes)) | {"damaged": damaged}
         write_manifest(out, samples, views, header)
         _check_refused(samples, refused_when_made(indexes), config)
     return header

@@ -24,6 +24,7 @@ from mousefacelift.errors import DataError
 
 HASH = re.compile("[0-9a-f]{32}")  # a view hash inside a JSON column
 WORD_COLUMNS = ("file", "source", "camera_name", "parents", "generator")
+BATCH = 50_000  # views that are put into one table: the small tables of thousands of chunks would scatter the memory
 KEY = ["source", "set", "recording", "frame"]
 
 
@@ -43,6 +44,7 @@ class RowGatherer:
     def __init__(self) -> None:
         self._samples: list[pd.DataFrame] = []
         self._views: list[pd.DataFrame] = []
+        self._fresh: list[pd.DataFrame] = []
         self._damaged: list[str] = []
         self._count = 0
 
@@ -56,20 +58,29 @@ class RowGatherer:
             frame[name] = frame[name].astype("category").astype(object)
         frame["sample"] += self._count
         self._samples.append(pd.DataFrame(scan.samples))
-        self._views.append(frame)
+        self._fresh.append(frame)
         self._count += len(scan.samples)
+        if sum(map(len, self._fresh)) > BATCH:
+            self._views.append(_join(self._fresh))
 
     def rows(self) -> Rows:
-        """All that was added."""
-        samples, views = (
-            pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-            for frames in (self._samples, self._views)
-        )
-        return Rows(samples, views, self._damaged)
+        """All that was added; may be asked once, for what was gathered is given up."""
+        views = [*self._views, *self._fresh]
+        self._views, self._fresh = [], []
+        return Rows(_join(self._samples), _join(views), self._damaged)
+
+
+def _join(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table of all `frames`, which are taken off the list."""
+    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    frames.clear()
+    return table
 
 
 def assemble(rows: Rows, splits: Splits, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(samples, views) with every column of the schema, in its order; folders relative to `out`.
+
+    The table of views is given up as soon as it is sorted: where the caller keeps no `rows`, two of it are in memory.
 
     Raises:
         DataError: nothing to list, the same frame twice, a recording without a split, a generated sample made from
@@ -77,17 +88,17 @@ def assemble(rows: Rows, splits: Splits, config: DatasetConfig, out: Path) -> tu
     """
     if not len(rows.samples):
         raise DataError("the dataset has no samples", hint="give the index.json of at least one chunk of samples")
-    samples = rows.samples
+    samples, views = rows.samples, rows.views
+    del rows
     order = samples.sort_values(KEY, kind="stable").index.to_numpy()
     samples = samples.loc[order].reset_index(drop=True)
     _check_twice(samples)
     samples["split"] = _splits_of(samples, splits, config)
-    views = rows.views
     new_row = np.empty(len(order), np.int64)
     new_row[order] = np.arange(len(order))
     views["sample"] = new_row[views["sample"].to_numpy()]
     views["owner"] = views["sample"]
-    views = views.sort_values(["sample", "view"], kind="stable").reset_index(drop=True)
+    views = views.sort_values(["sample", "view"], kind="stable", ignore_index=True)
     check_parents(samples, views)
     views["held_out"] = _held_out(samples, views, splits.held_out_camera)
     if config.attach_real_views:
@@ -122,7 +133,9 @@ def attach_photos(samples: pd.DataFrame, views: pd.DataFrame) -> pd.DataFrame:
         photos = photos[apart.min(1) > 1.0]
         count = starts[row + 1] - starts[row]
         parts.append(views.iloc[photos].assign(sample=row, view=np.arange(count, count + len(photos))))
-    return pd.concat(parts).sort_values(["sample", "view"], kind="stable").reset_index(drop=True)
+    if len(parts) == 1:
+        return views
+    return pd.concat(parts).sort_values(["sample", "view"], kind="stable", ignore_index=True)
 
 
 def _check_twice(samples: pd.DataFrame) -> None:
