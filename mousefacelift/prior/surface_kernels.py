@@ -42,7 +42,7 @@ def frames_of_neighbours(points, neighbours, values, frames):
     """Second moments of every point's neighbours about it: ascending `values` [H, N, 3], and as columns of `frames`
     [H, N, 3, 3] a right-handed frame: the axis of the least value, outward as the first two neighbours turn, then the
     other two."""
-    a, v, order = np.empty((3, 3)), np.empty((3, 3)), np.empty(3, np.int64)
+    a, v = np.empty((3, 3)), np.empty((3, 3))
     near = np.empty((neighbours.shape[1], 3))
     for h in range(len(points)):
         for n in range(len(neighbours)):
@@ -56,28 +56,36 @@ def frames_of_neighbours(points, neighbours, values, frames):
                         total += near[k, i] * near[k, j]
                     a[i, j] = total / len(near)
             diagonalise(a, v)
-            order[:] = np.argsort(np.array([a[0, 0], a[1, 1], a[2, 2]]))
-            for j in range(3):
-                values[h, n, j] = max(a[order[j], order[j]], 0.0)
-            b, c = v[:, order[1]], v[:, order[2]]
-            x, y, z = b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]
-            p, q = near[0], near[1]
-            turn = x * (p[1] * q[2] - p[2] * q[1]) + y * (p[2] * q[0] - p[0] * q[2]) + z * (p[0] * q[1] - p[1] * q[0])
+            least = 0 if a[0, 0] <= a[1, 1] and a[0, 0] <= a[2, 2] else 1 if a[1, 1] <= a[2, 2] else 2
+            middle, most = (least + 1) % 3, (least + 2) % 3
+            if a[middle, middle] > a[most, most]:
+                middle, most = most, middle
+            values[h, n, 0], values[h, n, 1] = max(a[least, least], 0.0), max(a[middle, middle], 0.0)
+            values[h, n, 2] = max(a[most, most], 0.0)
+            x = v[1, middle] * v[2, most] - v[2, middle] * v[1, most]
+            y = v[2, middle] * v[0, most] - v[0, middle] * v[2, most]
+            z = v[0, middle] * v[1, most] - v[1, middle] * v[0, most]
+            turn = x * (near[0, 1] * near[1, 2] - near[0, 2] * near[1, 1])
+            turn += y * (near[0, 2] * near[1, 0] - near[0, 0] * near[1, 2])
+            turn += z * (near[0, 0] * near[1, 1] - near[0, 1] * near[1, 0])
             sign = -1.0 if turn < 0 else 1.0  # of two axes, so that the frame stays right-handed
             frames[h, n, 0, 0], frames[h, n, 1, 0], frames[h, n, 2, 0] = sign * x, sign * y, sign * z
             for i in range(3):
-                frames[h, n, i, 1], frames[h, n, i, 2] = sign * b[i], c[i]
+                frames[h, n, i, 1], frames[h, n, i, 2] = sign * v[i, middle], v[i, most]
 
 
 @_compile
 def diagonalise(a, v):
     """Jacobi's method: symmetric a [3, 3] becomes diagonal, v [3, 3] its eigenvectors as columns."""
-    v[:] = np.eye(3)
+    for i in range(3):
+        for j in range(3):
+            v[i, j] = 1.0 if i == j else 0.0
     for _ in range(SWEEPS):
         off = abs(a[0, 1]) + abs(a[0, 2]) + abs(a[1, 2])
         if off <= 1e-15 * (abs(a[0, 0]) + abs(a[1, 1]) + abs(a[2, 2])):
             return
-        for p, q in ((0, 1), (0, 2), (1, 2)):
+        for turn in range(3):
+            p, q = (0, 1) if turn == 0 else (0, 2) if turn == 1 else (1, 2)
             if a[p, q] == 0.0:
                 continue
             theta = (a[q, q] - a[p, p]) / (2.0 * a[p, q])
