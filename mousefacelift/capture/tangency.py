@@ -95,7 +95,7 @@ def _pencils(outlines, usable, rotation, center, focal, shift, max_spread, only)
             _world_rays(outlines[t, i], rotation[i], shift[i], rays)
             for j in range(views):
                 u, w = frame_of[min(i, j), max(i, j), 0], frame_of[min(i, j), max(i, j), 1]
-                if i != j and (only < 0 or i == only or j == only) and (u * u).sum() > 0:
+                if i != j and (only < 0 or i == only or j == only) and _dot(u, u) > 0:
                     _interval(rays, u, w, focal[i], max_spread, ends[t, i, j], levers[t, i, j])
     return ends, levers
 
@@ -104,24 +104,33 @@ def _pencils(outlines, usable, rotation, center, focal, shift, max_spread, only)
 def _pair_frames(rotation, center):
     """[V, V, 2, 3] two unit vectors across the baseline of each pair i < j; zeros where the centres coincide."""
     views = len(center)
-    out = np.zeros((views, views, 2, 3))
+    out, b = np.zeros((views, views, 2, 3)), np.empty(3)
     for i in range(views):
         for j in range(i + 1, views):
-            b = center[j] - center[i]
-            length = np.sqrt((b * b).sum())
-            scale = np.sqrt((center[i] * center[i]).sum()) + np.sqrt((center[j] * center[j]).sum())
-            if length <= 1e-6 * scale:
+            for k in range(3):
+                b[k] = center[j, k] - center[i, k]
+            length = np.sqrt(_dot(b, b))
+            if length <= 1e-6 * (np.sqrt(_dot(center[i], center[i])) + np.sqrt(_dot(center[j], center[j]))):
                 continue
-            b = b / length
-            u = rotation[i, 2] - b * (rotation[i, 2] * b).sum()
-            norm = np.sqrt((u * u).sum())
-            if norm < 1e-6:
-                u = rotation[i, 1] - b * (rotation[i, 1] * b).sum()
-                norm = np.sqrt((u * u).sum())
-            u = u / norm
-            out[i, j, 0] = u
-            out[i, j, 1] = np.array([b[1] * u[2] - b[2] * u[1], b[2] * u[0] - b[0] * u[2], b[0] * u[1] - b[1] * u[0]])
+            for k in range(3):
+                b[k] /= length
+            u, w = out[i, j, 0], out[i, j, 1]
+            for row in (2, 1):
+                along = _dot(rotation[i, row], b)
+                for k in range(3):
+                    u[k] = rotation[i, row, k] - b[k] * along
+                norm = np.sqrt(_dot(u, u))
+                if norm >= 1e-6:
+                    break
+            for k in range(3):
+                u[k] /= norm
+            w[0], w[1], w[2] = b[1] * u[2] - b[2] * u[1], b[2] * u[0] - b[0] * u[2], b[0] * u[1] - b[1] * u[0]
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _dot(a, b):  # array expressions take numba seconds to compile
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -212,21 +212,21 @@ def find_surface(seen, missed, seen_count, missed_count, near, leave_out, tolera
     """
     surface, found = np.empty_like(near), 0
     bit = np.int64(1) << leave_out if leave_out >= 0 else np.int64(0)
-    size = np.array(seen.shape)
+    size_x, size_y, size_z = seen.shape
     for point in range(len(near)):
-        at = near[point]
-        if not _kept(seen, missed, seen_count, missed_count, at[0], at[1], at[2], bit, tolerance, min_views):
+        x, y, z = near[point, 0], near[point, 1], near[point, 2]
+        if not _kept(seen, missed, seen_count, missed_count, x, y, z, bit, tolerance, min_views):
             continue
         inside = True
         for axis in range(3):
             for step in (-1, 1):
-                i, j, k = at[0] + (axis == 0) * step, at[1] + (axis == 1) * step, at[2] + (axis == 2) * step
-                if i < 0 or j < 0 or k < 0 or i >= size[0] or j >= size[1] or k >= size[2]:
+                i, j, k = x + (axis == 0) * step, y + (axis == 1) * step, z + (axis == 2) * step
+                if i < 0 or j < 0 or k < 0 or i >= size_x or j >= size_y or k >= size_z:
                     inside = False
                 elif inside:
                     inside = _kept(seen, missed, seen_count, missed_count, i, j, k, bit, tolerance, min_views)
         if not inside:
-            surface[found] = at
+            surface[found, 0], surface[found, 1], surface[found, 2] = x, y, z
             found += 1
     return surface[:found]
 
