@@ -1,7 +1,9 @@
 """Families of procedural objects that are zero surfaces of fields: blobs, animals, trees, lattices, gears."""
 
+import math
 from collections.abc import Callable
 
+import numba
 import numpy as np
 
 from mousefacelift.objects.patterns import make_pattern
@@ -10,18 +12,32 @@ from mousefacelift.objects.surfaces import implicit
 Random = np.random.Generator
 
 
+FAR = 40.0  # widths of the smooth union beyond which a capsule adds the same next to nothing
+
+
 def capsules_field(ends: np.ndarray, radii: np.ndarray, smooth: float) -> Callable[[np.ndarray], np.ndarray]:
     """Smooth union of tapered capsules: ends [n, 2, 3], radii [n, 2]; negative inside."""
+    ends, radii = np.ascontiguousarray(ends, np.float64), np.ascontiguousarray(radii, np.float64)
+    return lambda points: join_capsules(np.ascontiguousarray(points, np.float64), ends, radii, float(smooth))
 
-    def field(points):
-        total = np.zeros(len(points))
-        for (a, b), (ra, rb) in zip(ends, radii):
-            along = np.clip((points - a) @ (b - a) / max((b - a) @ (b - a), 1e-9), 0, 1)
-            distance = np.linalg.norm(points - a - along[:, None] * (b - a), axis=1) - (ra + along * (rb - ra))
-            total += np.exp(-np.clip(distance / smooth, -20, 40))
-        return -smooth * np.log(total + 1e-18)
 
-    return field
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def join_capsules(points, ends, radii, smooth):
+    """-smooth log(sum over capsules of exp(-distance / smooth)) at points [P, 3]."""
+    values = np.empty(len(points))
+    nothing = math.exp(-FAR)
+    for p in range(len(points)):
+        total = 1e-18
+        for k in range(len(ends)):
+            bx, by, bz = ends[k, 1, 0] - ends[k, 0, 0], ends[k, 1, 1] - ends[k, 0, 1], ends[k, 1, 2] - ends[k, 0, 2]
+            x, y, z = points[p, 0] - ends[k, 0, 0], points[p, 1] - ends[k, 0, 1], points[p, 2] - ends[k, 0, 2]
+            along = min(max((x * bx + y * by + z * bz) / max(bx * bx + by * by + bz * bz, 1e-9), 0.0), 1.0)
+            x, y, z = x - along * bx, y - along * by, z - along * bz
+            distance = math.sqrt(x * x + y * y + z * z) - (radii[k, 0] + along * (radii[k, 1] - radii[k, 0]))
+            far = distance / smooth
+            total += nothing if far >= FAR else math.exp(-max(far, -20.0))
+        values[p] = -smooth * math.log(total)
+    return values
 
 
 def blob(random: Random) -> list[dict]:

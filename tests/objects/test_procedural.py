@@ -55,6 +55,19 @@ def test_cuts_take_volume_away():
     assert 0.2 * whole < cut < 0.95 * whole
 
 
+def test_capsules_join_as_the_formula_says(rng):
+    from mousefacelift.objects.families_implicit import capsules_field
+
+    ends, radii, points = rng.uniform(-1, 1, (5, 2, 3)), rng.uniform(0.05, 0.3, (5, 2)), rng.uniform(-1, 1, (400, 3))
+    ends[0, 1] = ends[0, 0]  # a ball
+    total = np.full(len(points), 1e-18)
+    for (a, b), (ra, rb) in zip(ends, radii):
+        along = np.clip((points - a) @ (b - a) / max((b - a) @ (b - a), 1e-9), 0, 1)
+        distance = np.linalg.norm(points - a - along[:, None] * (b - a), axis=1) - (ra + along * (rb - ra))
+        total += np.exp(-np.clip(distance / 0.04, -20, 40))
+    assert np.allclose(capsules_field(ends, radii, 0.04)(points), -0.04 * np.log(total), atol=1e-12)
+
+
 def euler_characteristic(mesh) -> int:
     """V - E + F of the surface after joining coincident vertices."""
     _, place = np.unique(np.round(mesh.vertices, 6), axis=0, return_inverse=True)
