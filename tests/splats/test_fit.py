@@ -118,11 +118,12 @@ def test_principal_point_corrections_shift_projections_by_tangents():
 
 
 @pytest.mark.slow
-def test_refinement_finds_a_shifted_principal_point(frame, quick):
+def test_refinement_finds_a_shifted_principal_point(frame, quick, monkeypatch):
+    monkeypatch.setattr(CameraConfig, "lr", 2e-3)
     shifted = list(frame.cameras)
     shifted[1] = replace(shifted[1], fxfycxcy=shifted[1].fxfycxcy + [0, 0, 1.5, 0])
     wrong = FrameViews("wrong", frame.rgba, tuple(shifted))
     longer = replace(quick, optimise=replace(quick.optimise, steps=120))
     plain = fit_frame(wrong, longer, 0)
-    refined = fit_frame(wrong, replace(longer, cameras=CameraConfig(refine=True, lr=2e-3)), 0)
+    refined = fit_frame(wrong, replace(longer, cameras=CameraConfig(refine=True)), 0)
     assert refined.scores["psnr"] > plain.scores["psnr"]
