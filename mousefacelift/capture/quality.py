@@ -19,7 +19,7 @@ from mousefacelift.capture.agreement import silhouette_agreement
 from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import write_bytes, write_text
+from mousefacelift.core.files import via, write_bytes
 from mousefacelift.errors import DataError
 
 AGREEMENT_SIZE = 256  # px; larger images are halved before their silhouettes are compared
@@ -208,7 +208,8 @@ def summary(table: QualityTable) -> dict:
 
 def write_quality(table: QualityTable, path: str | Path) -> dict:
     """Write the CSV and, beside it, the plot; returns the summary."""
-    write_text(path, table.rows.to_csv(index=False))
+    with via(path, "table") as temporary:
+        table.rows.to_csv(temporary, index=False)
     write_bytes(Path(path).with_suffix(".png"), _plot(table))
     return summary(table)
 
