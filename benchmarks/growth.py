@@ -149,14 +149,15 @@ def plot(rows: dict[str, dict[str, dict]], path: Path) -> None:
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     time_axis, memory_axis = figure.subplots(1, 2)
-    for stage, of_count in rows.items():
+    for number, (stage, of_count) in enumerate(rows.items()):
         counts = sorted(map(int, of_count))
         own = [of_count[str(count)] for count in counts]
-        time_axis.loglog(counts, [1000 * row["cpu_s"] / row["items"] for row in own], marker="o", ms=3, label=stage)
-        memory_axis.semilogx(counts, [row["peak_mb"] for row in own], marker="o", ms=3, label=stage)
+        look = {"marker": "o", "ms": 3, "color": f"C{number % 10}", "ls": "-" if number < 10 else "--"}
+        time_axis.loglog(counts, [1000 * row["cpu_s"] / row["items"] for row in own], label=stage, **look)
+        memory_axis.semilogx(counts, [row["peak_mb"] for row in own], **look)
     time_axis.set(xlabel="frames (plan: and objects)", ylabel="CPU ms an item")
     memory_axis.set(xlabel="frames (plan: and objects)", ylabel="peak memory (MB)", ylim=(0, None))
-    memory_axis.legend(fontsize=7, ncols=2)
+    figure.legend(loc="outside right center", fontsize=8)
     figure.savefig(path, dpi=90)
 
 
