@@ -14,6 +14,8 @@ import numpy as np
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, Camera, azimuth_elevation, canonical_fxfycxcy, orbit
 from mousefacelift.errors import ConfigError
 
+FAR = 1.5  # cameras of one rig are within a third of their mean distance, which is 2.7 unless lenses are long
+
 
 @dataclass(frozen=True)
 class ViewSet:
@@ -25,7 +27,8 @@ class ViewSet:
         elevations: degrees, one per view.
         reference: what elevations count from: the horizon (absolute) or the input camera.
         distance: of every view from the animal; None takes the input camera's.
-        field_of_view: degrees across the image; None takes the input camera's focal length.
+        field_of_view: degrees across the image; None takes the input camera's focal length, and with a telephoto lens
+            (farther than FAR times `distance`) its distance too, or the view would be filled by a patch of fur.
         source: where these numbers come from.
     """
 
@@ -45,9 +48,12 @@ class ViewSet:
         else:
             focal = size / 2 / np.tan(np.radians(self.field_of_view / 2))
         intrinsics = np.array([focal, focal, size / 2, size / 2])
+        away = self.distance or distance
+        if self.field_of_view is None and distance > FAR * away:
+            away = distance
         base = 0.0 if self.reference == "horizon" else elevation
         return [
-            orbit((azimuth + turn) % 360.0, base + up, self.distance or distance, intrinsics, size, size)
+            orbit((azimuth + turn) % 360.0, base + up, away, intrinsics, size, size)
             for turn, up in zip(self.relative_azimuths, self.elevations, strict=True)
         ]
 

@@ -185,6 +185,18 @@ def test_commands_train_and_distil_from_files(toy_chunk, tmp_path, capsys, gener
     assert document["header"]["weights"] and document["header"]["view_set"]["source"]
 
 
+@pytest.mark.parametrize("name", ["sixty", "sixty_between"])
+def test_views_of_a_rig_with_long_lenses_show_the_animal_as_large_as_its_photos_do(name):
+    """A real rig stands 1.5 m off: capture enlarges its world, and its cameras are 25 units from the animal."""
+    zoom = 9.3
+    for distance, factor in ((2.7, 1.0), (24.9, zoom)):
+        intrinsics = canonical_fxfycxcy(64) * [factor, factor, 1, 1]
+        source = orbit(30.0, 20.0, distance, intrinsics, 64, 64)
+        photo = source.fxfycxcy[0] / np.linalg.norm(source.center)
+        for camera in VIEW_SETS[name].cameras(source, 64):
+            assert camera.fxfycxcy[0] / np.linalg.norm(camera.center) == pytest.approx(photo, rel=0.01)
+
+
 def test_view_sets_give_absolute_cameras_from_the_input():
     source = orbit(100, 20, 2.5, canonical_fxfycxcy(64), 64, 64)
     published = [azimuth_elevation(c) for c in VIEW_SETS["facelift"].cameras(source, 64)]
