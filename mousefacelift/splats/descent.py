@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from mousefacelift.core.camera_tensors import CameraTensors
-from mousefacelift.core.render import RenderConfig
 from mousefacelift.core.render.cpu_buffers import Sizes, flat_array
 from mousefacelift.core.render.jit import run
 from mousefacelift.core.render.passes import draw, pull_back
 from mousefacelift.core.render.residual import compare_planes, lay_side_by_side
+from mousefacelift.core.render.seam import DEFAULT
 from mousefacelift.core.ssim import ssim_per_image
 from mousefacelift.splats.config import OptimiseConfig
 from mousefacelift.splats.parameters import SCALE_RANGE, Parameters
@@ -93,7 +93,7 @@ class PlaneTargets:
         shown, over = views + extra, background.reshape(-1, 3).contiguous()
         sizes = Sizes(batch, shown, count, width, height)
         cameras = (w2c.flatten(0, 1), lens.flatten(0, 1))
-        images, drawing = draw(sizes, RenderConfig(), raw, colors[:, None].contiguous(), cameras, over)
+        images, drawing = draw(sizes, DEFAULT, raw, colors[:, None].contiguous(), cameras, over)
         pixels = height * width
         share = 1 - config.ssim_weight if request.with_ssim else 1.0
         factors = torch.tensor(

@@ -12,6 +12,7 @@ from mousefacelift.core.render.formation import Render, RenderConfig
 from mousefacelift.errors import ConfigError, DataError
 
 Backend = Literal["auto", "cpu", "gsplat"]
+DEFAULT = RenderConfig()  # every backend can render it
 
 
 def render(
@@ -32,7 +33,7 @@ def render(
     Raises:
         DataError: shapes, types or devices do not fit together.
     """
-    config = config or RenderConfig()
+    config = config or DEFAULT
     _check(gaussians, cameras)
     colors = gaussian_colors(gaussians, cameras)
     chosen = ("gsplat" if gaussians.means.is_cuda else "cpu") if backend == "auto" else backend
