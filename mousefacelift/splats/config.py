@@ -95,7 +95,7 @@ class FieldConfig:
     """The radiance field of a frame (`splats.method: field`): a grid of `hull.grid` voxels around the rounded hull."""
 
     steps: int = 100
-    """60 for a demo, 100 normal: as long as 300 steps of 2,500 Gaussians"""
+    """60 for a demo, 100 normal, which takes five times as long as a fit of 2,500 Gaussians"""
     rays: ClassVar[int] = 8192
     """of the cameras, in a step"""
     reach: ClassVar[float] = 2.0
