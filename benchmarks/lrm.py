@@ -29,6 +29,7 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import canonical_fxfycxcy, ring
 from mousefacelift.core.linear import has_wide_products, product
 from mousefacelift.core.render import published_render, render
+from mousefacelift.core.training import clip_gradients
 from mousefacelift.lrm.losses import LossConfig, render_loss
 from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.model_config import ModelConfig
@@ -107,7 +108,7 @@ def bench(
             out.rgb[0].permute(0, 3, 1, 2), out.alpha[0][:, None], target[:, :3], target[:, 3:], LossConfig()
         )
         loss.mean().backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        clip_gradients(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

@@ -38,6 +38,20 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group.get("share", 1.0)
 
 
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> float:
+    """Scale the gradients down to the norm `limit`; returns what they had.
+
+    As `torch.nn.utils.clip_grad_norm_`, which multiplies by 1 where there is nothing to clip: half of its time. Renders
+    that show nothing leave no gradient.
+    """
+    with_gradient = [parameter for parameter in parameters if parameter.grad is not None]
+    total = torch.nn.utils.get_total_norm([p.grad for p in with_gradient if p.grad is not None])
+    norm = float(total)
+    if not norm + 1e-6 <= limit:  # true for NaN
+        torch.nn.utils.clip_grads_with_norm_(with_gradient, limit, total)
+    return norm
+
+
 def guarded_step(
     optimizer: torch.optim.Optimizer,
     parameters: Iterable[nn.Parameter],
@@ -58,7 +72,7 @@ def guarded_step(
     """
     if accelerator is not None:
         accelerator.unscale_gradients(optimizer)
-    norm = float(torch.nn.utils.clip_grad_norm_([p for p in parameters if p.grad is not None], clip))
+    norm = clip_gradients(parameters, clip)
     applied = is_good and norm <= limit  # false for NaN
     if applied:
         optimizer.step()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import nn
 
 from mousefacelift.core.reconstructors import SKIP_NORM
+from mousefacelift.core.training import clip_gradients
 from mousefacelift.dataset.config import ArmConfig, LoaderConfig, MixtureConfig
 from mousefacelift.dataset.loader import collate
 from mousefacelift.dataset.mixture import MixtureSampler
@@ -86,7 +86,7 @@ def train_network(
         loss, terms = views_loss(model, tensors, plan.constraint.loss, precision)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = float(clip(model, config.clip_norm))
+        norm = clip_gradients(model.parameters(), config.clip_norm)
         if norm <= SKIP_NORM["gslrm"]:  # false for NaN
             optimizer.step()
         else:
@@ -95,8 +95,3 @@ def train_network(
             late.append(float(terms["loss"]))
         look(step + 1, {name: float(value) for name, value in terms.items()} | {"grad_norm": norm})
     return {"loss": sum(late) / max(len(late), 1), "skipped": skipped}
-
-
-def clip(model: nn.Module, norm: float) -> torch.Tensor:
-    """The gradients scaled down to `norm`; returns what they had. Renders that show nothing leave no gradient."""
-    return torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], norm)

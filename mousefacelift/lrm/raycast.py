@@ -86,7 +86,8 @@ def count_votes_cpu(
 
 def ends(allowed: Tensor, reach: float) -> Tensor:
     """Begin and end [B, R, 2] of the allowed part, as distances from the ray's closest approach to the origin."""
-    first, last = allowed.to(torch.uint8).argmax(-1), SAMPLES - allowed.flip(-1).to(torch.uint8).argmax(-1)
+    number = torch.arange(1, SAMPLES + 1, dtype=torch.uint8, device=allowed.device)
+    first, last = SAMPLES - (allowed * number.flip(0)).amax(-1), (allowed * number).amax(-1)
     return torch.stack([first, last], -1) * (2 * reach / SAMPLES) - reach
 
 

@@ -70,9 +70,10 @@ def show_foreground(
     """
     (height, width), patch = image.shape[-2:], config.patch_size
     origin, direction = pixel_rays(c2w, fxfycxcy, height, width)
-    parts = [patchify(part, patch) for part in (pose_images(image, origin, direction), origin, direction, image)]
-    index, is_token = select_tokens(parts[-1][..., 3].amax((2, 3)) > 0)
-    seen, *rest = (torch.take_along_dim(part, index[:, :, None, None, None], 1) for part in parts)
+    index, is_token = select_tokens(F.max_pool2d(image[:, :, 3], patch).flatten(1) > 0)
+    seen, *rest = (
+        take_patches(part, index, patch) for part in (pose_images(image, origin, direction), origin, direction, image)
+    )
     origin, direction, rgba = (part.flatten(1, 3) for part in rest)
     view = index // (height * width // patch**2)
     pitch, is_pixel = (
@@ -110,6 +111,15 @@ def patchify(images: Tensor, patch: int) -> Tensor:
     b, v, c, height, width = images.shape
     tiles = images.reshape(b, v, c, height // patch, patch, width // patch, patch)
     return tiles.permute(0, 1, 3, 5, 4, 6, 2).reshape(b, -1, patch, patch, c)
+
+
+def take_patches(images: Tensor, index: Tensor, patch: int) -> Tensor:
+    """The patches [B, m, p, p, C] with numbers `index` [B, m] among those of `patchify`, without cutting the others."""
+    b, v, c, height, width = images.shape
+    tiles = images.unflatten(4, (-1, patch)).unflatten(3, (-1, patch)).permute(0, 1, 3, 5, 4, 6, 2)
+    columns = width // patch
+    view, place = index // (height // patch * columns), index % (height // patch * columns)
+    return tiles[torch.arange(b, device=index.device)[:, None], view, place // columns, place % columns]
 
 
 def pose_images(image: Tensor, origin: Tensor, direction: Tensor) -> Tensor:

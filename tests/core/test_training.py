@@ -8,6 +8,7 @@ import torch
 from mousefacelift.core.training import (
     Average,
     check_applied,
+    clip_gradients,
     cosine_fall,
     guarded_step,
     load_checkpoint,
@@ -42,6 +43,19 @@ def test_only_a_good_step_is_applied_and_gradients_are_gone_after_any(gradient, 
     norm, done = guarded_step(optimizer, module.parameters(), 1.0, limit, is_good=is_good)
     assert done is applied and module.weight.grad is None and (norm == gradient or math.isnan(gradient))
     assert module.weight.item() == pytest.approx(before - (1.0 if applied else 0.0))  # clipped to norm 1
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 20.0, math.nan, math.inf])
+def test_gradients_are_clipped_as_torch_does(scale):
+    ours, theirs = ([torch.nn.Parameter(torch.zeros(4, 3)), torch.nn.Parameter(torch.zeros(5))] for _ in range(2))
+    for parameter, twin in zip(ours, theirs):
+        parameter.grad = torch.randn(parameter.shape) / 17**0.5 * scale
+        twin.grad = parameter.grad.clone()
+    ours.append(torch.nn.Parameter(torch.zeros(2)))  # never reached by a loss
+    norm, want = clip_gradients(ours, 1.0), float(torch.nn.utils.clip_grad_norm_(theirs, 1.0))
+    assert norm == want or math.isnan(norm) and math.isnan(want)
+    assert all(torch.equal(a.grad, b.grad) or not math.isfinite(scale) for a, b in zip(ours, theirs))
+    assert math.isfinite(scale) or not all(torch.isfinite(a.grad).all() for a in ours[:2])
 
 
 def test_infinite_gradients_are_skipped_without_a_limit():

@@ -16,7 +16,7 @@ from mousefacelift.lrm.losses import LossConfig, render_loss
 from mousefacelift.lrm.model import GSLRM
 from mousefacelift.lrm.model_config import PRESETS, ModelConfig
 from mousefacelift.lrm.models import preset
-from mousefacelift.lrm.tokens import select_tokens
+from mousefacelift.lrm.tokens import patchify, select_tokens, take_patches
 
 from .toy import cast_balls
 
@@ -86,6 +86,13 @@ def test_with_alpha_only_foreground_pixels_are_visible_and_a_batch_equals_its_it
         torch.testing.assert_close(together.means[i, :count], alone.means[0], atol=1e-5, rtol=0)
         assert (together.opacities[i, count:] == 0).all()
         assert int((alone.opacities[0, 2:] > 0).sum()) == int((image[i, :, 3] > 0).sum())
+
+
+def test_taken_patches_are_those_of_the_cut_picture():
+    images = torch.rand(2, 3, 4, 16, 24)
+    index = torch.tensor([[17, 0, 5], [3, 3, 11]])
+    taken, whole = take_patches(images, index, 8), patchify(images, 8)
+    assert all(torch.equal(taken[b, i], whole[b, index[b, i]]) for b in range(2) for i in range(3))
 
 
 def test_select_tokens_keeps_order_and_pads():

@@ -91,6 +91,15 @@ def test_rays_of_a_batch_do_not_mix(rig):
         assert torch.equal(together[i : i + 1], alone)
 
 
+def test_ends_are_the_first_and_the_last_allowed_sample():
+    allowed = (
+        torch.rand(1, 200, SAMPLES, generator=torch.Generator().manual_seed(0)) < torch.linspace(0.02, 1, 200)[:, None]
+    )
+    allowed[0, torch.arange(200), torch.arange(200) % SAMPLES] = True  # every ray has some
+    want = [(int(ray.nonzero().min()), int(ray.nonzero().max()) + 1) for ray in allowed[0]]
+    torch.testing.assert_close((ends(allowed, REACH)[0] + REACH) / STEP, torch.tensor(want, dtype=torch.float32))
+
+
 def test_no_share_names_a_point_that_the_silhouettes_exclude():
     allowed = torch.zeros(1, 3, SAMPLES, dtype=torch.bool)
     allowed[0, 0, 10:13] = allowed[0, 0, 30:31] = allowed[0, 1, 47] = allowed[0, 2] = (
