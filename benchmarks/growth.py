@@ -59,11 +59,13 @@ def lengthen(short: Path, long: Path, frames: int) -> None:
 def spread_chunk(made: Path, samples: Path, chunks: list[tuple[str, list[int]]]) -> None:
     """Chunks of all frames whose samples are those of the chunk `made`, pictures by links, frame numbers their own."""
     document = json.loads((made / "index.json").read_text())
-    items = document["items"]
+    items, fps = document["items"], document["header"]["fps"]
     for name, frames in chunks:
         if name == made.name:
             continue
-        rows = [item | {"name": f"{f:06d}", "frame": f} for item, f in zip(items * len(frames), frames)]
+        rows = [
+            item | {"name": f"{f:06d}", "frame": f, "time_s": f / fps} for item, f in zip(items * len(frames), frames)
+        ]
         for item, row in zip(items * len(frames), rows):
             target = samples / name / row["name"]
             (target / "images").mkdir(parents=True)

@@ -208,7 +208,7 @@ def run_normalise(args: argparse.Namespace) -> None:
 
 def run_quality(args: argparse.Namespace) -> None:
     """Gather the quality of all chunks of a recording."""
-    from mousefacelift.capture.quality import quality_table, write_quality
+    from mousefacelift.capture.quality_table import quality_table, write_quality
 
     for name, value in write_quality(quality_table(expand_lists(args.indexes)), args.out).items():
         print(f"{name:<18} {value:.4g}")

@@ -1,36 +1,17 @@
-"""Quality of every stored view, and the table and plot over a recording.
-
-Measured while samples are made (`measure_view`, `measure_sample`), gathered from the chunks' indexes by
-`mousefacelift capture quality` into `quality.csv` and `quality.png`.
-"""
+"""Quality of every stored view, measured while samples are made; `quality_table` gathers it over a recording."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from mousefacelift.capture.agreement import silhouette_agreement
 from mousefacelift.capture.sources.picture import Picture
-from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import via, write_bytes
-from mousefacelift.errors import DataError
 
 AGREEMENT_SIZE = 256  # px; larger images are halved before their silhouettes are compared
-# columns with a number, or none where the view shows nothing
-MEASURES = ("center_offset", "blur", "exposure", "saturated", "hull_iou", "ray_agreement")
-FLAGS = {  # column: (robust z beyond which a view is flagged, which side is bad)
-    "blur": (-6.0, "unsharp"),
-    "exposure": (8.0, "exposure unlike the rest of the recording"),
-    "area_share": (8.0, "size unlike the rest of the recording"),
-    "hull_iou": (-8.0, "silhouettes disagree"),
-}
 
 
 def measure_view(
@@ -115,133 +96,3 @@ def _shrink(alpha: np.ndarray, size: int) -> np.ndarray:
 
 def _listed(values: np.ndarray) -> list:
     return [None if np.isnan(value) else float(value) for value in values]
-
-
-@dataclass(frozen=True)
-class QualityTable:
-    """rows: DataFrame, one row per frame and view and one per excluded frame (view -1); cuts: first frames after
-    cuts."""
-
-    recording: str
-    fps: float
-    rows: pd.DataFrame
-    cuts: list[int]
-
-
-def quality_table(indexes: Sequence[str | Path]) -> QualityTable:
-    """The table of a recording's chunks: every view, excluded frames with their reason, outliers flagged.
-
-    Raises:
-        DataError: no sample was written, or the chunks are of different recordings.
-    """
-    tables, excluded, header = [], {}, None
-    for index in indexes:
-        document = read_index(index)
-        if header and document["header"]["recording"] != header["recording"]:
-            raise DataError(
-                "chunks of different recordings cannot share a table",
-                got=document["header"]["recording"],
-                expected=header["recording"],
-            )
-        header = document["header"]
-        excluded |= {int(frame): reason for frame, reason in header["excluded"].items()}
-        names = header["cameras"]
-        rows = [
-            {"frame": item["frame"], "time_s": item["time_s"], "view": v, "camera": names[v], **numbers}
-            for item in document["items"]
-            for v, numbers in enumerate(item["quality"])
-        ]
-        if rows:  # as a table, which takes a tenth of the memory
-            tables.append(pd.DataFrame(rows).astype(dict.fromkeys(MEASURES, float)))
-    if not tables:
-        raise DataError(
-            "no sample was written in any of the chunks",
-            where=", ".join(map(str, indexes)),
-            likely="every frame was excluded: see track.json",
-            hint="mousefacelift capture normalise",
-        )
-    table = pd.concat(tables, ignore_index=True).sort_values(["frame", "view"], ignore_index=True)
-    table["flag"] = flag_outliers(table)
-    table["excluded"] = ""
-    left_out = pd.DataFrame(
-        [
-            {"frame": frame, "time_s": frame / header["fps"], "view": -1, "flag": "", "excluded": reason}
-            for frame, reason in sorted(excluded.items())
-        ]
-    )
-    table = pd.concat([table, left_out], ignore_index=True) if len(left_out) else table
-    return QualityTable(header["recording"], header["fps"], table, header["cuts"])
-
-
-def flag_outliers(table: pd.DataFrame) -> list[str]:
-    """Per row the reasons why it stands out from its own camera's other frames (robust z-scores), or ""."""
-    flags = [[] for _ in range(len(table))]
-    for _, group in table.groupby("view"):
-        for column, (limit, reason) in FLAGS.items():
-            values = group[column].astype(float)
-            middle = values.median()
-            spread = max(1.4826 * (values - middle).abs().median(), 0.02 * abs(middle), 1e-6)
-            z = (values - middle) / spread
-            bad = z < limit if limit < 0 else z.abs() > limit
-            for position in group.index[bad]:
-                flags[position].append(reason)
-    for position in np.flatnonzero(table["border_share"].to_numpy(float) > 0):
-        flags[position].append("clipped")
-    return ["; ".join(reasons) for reasons in flags]
-
-
-def summary(table: QualityTable) -> dict:
-    """Numbers over a recording for people: medians, worst cases and counts."""
-    views = table.rows[table.rows["view"] >= 0]
-    sizes = np.sqrt(views["area_share"]).groupby(views["frame"]).agg(["mean", "std"])
-    return {
-        "frames": int(views["frame"].nunique()),
-        "excluded": int((table.rows["view"] < 0).sum()),
-        "flagged": int((views["flag"] != "").sum()),
-        "hull_iou_mean": float(views["hull_iou"].mean()),
-        "ray_agreement_mean": float(views["ray_agreement"].mean()),
-        "clipped": int((views["border_share"] > 0).sum()),
-        "center_offset_px": float(views["center_offset"].median()),
-        "size_variation": float((sizes["std"] / sizes["mean"]).median()),
-    }
-
-
-def write_quality(table: QualityTable, path: str | Path) -> dict:
-    """Write the CSV and, beside it, the plot; returns the summary."""
-    with via(path, "table") as temporary:
-        table.rows.to_csv(temporary, index=False)
-    write_bytes(Path(path).with_suffix(".png"), _plot(table))
-    return summary(table)
-
-
-def _plot(table: QualityTable) -> bytes:
-    from matplotlib.figure import Figure
-
-    views, excluded = table.rows[table.rows["view"] >= 0], table.rows[table.rows["view"] < 0]
-    columns = (
-        ("hull_iou", "hull IoU"),
-        ("ray_agreement", "ray agreement"),
-        ("center_offset", "centre offset (px)"),
-        ("area_share", "area (share)"),
-        ("blur", "sharpness"),
-        ("exposure", "exposure"),
-    )
-    figure = Figure(figsize=(11, 9), layout="constrained")
-    for axis, (column, label) in zip(figure.subplots(3, 2, sharex=True).ravel(), columns):
-        for name, group in views.groupby("camera"):
-            axis.plot(group["time_s"], group[column], lw=0.9, marker=".", ms=3, label=name)
-        flagged = views[views["flag"] != ""]
-        axis.plot(flagged["time_s"], flagged[column], "rx", ms=6)
-        for time in excluded["time_s"]:
-            axis.axvline(time, color="0.8", lw=1, zorder=0)
-        for cut in table.cuts:
-            axis.axvline(cut / table.fps, color="k", lw=1, ls=":")
-        axis.set_ylabel(label)
-        axis.set_xlabel("time (s)")
-    figure.axes[0].legend(fontsize=7, ncols=3)
-    figure.suptitle(
-        f"{table.recording}: {views['frame'].nunique()} frames, {len(excluded)} excluded (grey), cuts dotted"
-    )
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90)
-    return stream.getvalue()

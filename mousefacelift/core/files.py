@@ -147,12 +147,18 @@ def read_json(path: str | Path, shape: Any = None, what: str = "file") -> Any:
 
     def parse(data: bytes) -> Any:
         document = json.loads(data)
-        problem = None if shape is None else _mismatch(document, shape, "")
-        if problem:
-            raise ValueError(problem)
+        if shape is not None:
+            check_shape(document, shape)
         return document
 
     return read(path, parse, what)
+
+
+def check_shape(document: Any, shape: Any) -> None:
+    """Raise ValueError naming the place where `document` is not of `shape` (see `read_json`)."""
+    problem = _mismatch(document, shape, "")
+    if problem:
+        raise ValueError(problem)
 
 
 def read(path: str | Path, parse: Callable[[bytes], Any], what: str = "file") -> Any:

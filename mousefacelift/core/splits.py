@@ -12,11 +12,11 @@ comes from.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mousefacelift.core.files import read_json, readable, write_text
+from mousefacelift.core.files import read_json, readable
+from mousefacelift.core.json_parts import write_json
 from mousefacelift.errors import DataError
 
 VERSION = 1
@@ -91,7 +91,7 @@ class Splits:
 
     def write(self, path: str | Path) -> None:
         """Write `splits.json` in one rename."""
-        write_text(path, json.dumps(self.to_json(), indent=1))
+        write_json(path, self.to_json())
 
     def _check(self, recording: str) -> None:
         labels, facts = self.recordings[recording], self.facts.get(recording)

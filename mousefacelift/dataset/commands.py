@@ -182,6 +182,7 @@ def run_pack(args: argparse.Namespace) -> None:
 
 
 def _read_track(path: Path) -> dict:
-    from mousefacelift.core.files import read_json
+    from mousefacelift.core.json_parts import read_json_keys
 
-    return read_json(path, {"recording": str, "frames": [int], "fps": float}, "track")
+    shape = {"recording": str, "frames": [int], "fps": float, "cuts?": [int], "correlation_time_s?": (float, None)}
+    return read_json_keys(path, shape, "track")

@@ -12,7 +12,7 @@ from mousefacelift.capture.commands import add_commands
 from mousefacelift.capture.config import AuditConfig, CaptureConfig
 from mousefacelift.capture.drawing import describe_rig, draw_rig
 from mousefacelift.capture.normalise import approximation_error, canonical_views, normalise_chunk
-from mousefacelift.capture.quality import quality_table, summary, write_quality
+from mousefacelift.capture.quality_table import quality_table, summary, write_quality
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.track import Track
@@ -159,7 +159,7 @@ def test_quality_table_and_plot(toy_chunk, tmp_path):
 
 
 def test_an_outlier_is_flagged_with_its_reason(toy_chunk):
-    from mousefacelift.capture.quality import flag_outliers
+    from mousefacelift.capture.quality_table import flag_outliers
 
     rows = quality_table([toy_chunk[0]]).rows.copy()
     rows.loc[7, "exposure"] = 0.99

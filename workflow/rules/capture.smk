@@ -147,7 +147,7 @@ rule quality_table:
         mem_mb=1500,
         runtime=15,
     params:
-        **stage("", "capture.quality"),
+        **stage("", "capture.quality_table"),
     shell:
         "python -m mousefacelift capture quality {input:q} --out {output.table:q} --config-json {params.config:q}"
         " >>{log:q} 2>&1"

@@ -1,0 +1,66 @@
+"""Some keys of a large JSON object, without holding the rest, and JSON that is written as it is encoded.
+
+A track has 160 bytes a frame on disk and ten times as much as Python objects; who needs the frame numbers alone reads
+those. Used by `mousefacelift dataset split`.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mousefacelift.core.files import check_shape, read_json, readable, via
+
+KEY = re.compile(
+    rb'^ ("(?:[^"\\\n]|\\.)*"): ', re.M
+)  # of the outermost object, as json.dumps(..., indent=1) lays it out
+BRACKETS = {ord("["): ord("]"), ord("{"): ord("}")}
+
+
+def read_json_keys(path: str | Path, shape: Mapping[str, Any], what: str = "file") -> dict[str, Any]:
+    """The keys of `shape` of a JSON object; what stands under other keys is passed over unread.
+
+    A file that is not laid out by `json.dumps(..., indent=1)`, or not whole, is read as `read_json` does it, with its
+    errors.
+
+    Args:
+        shape: as of `read_json`.
+    """
+    with readable(path, what):
+        found = _find_keys(Path(path), {name.removesuffix("?") for name in shape})
+        if found is not None:
+            check_shape(found, shape)
+            return found
+    document = read_json(path, dict(shape), what)
+    return {name: document[name] for name in (key.removesuffix("?") for key in shape) if name in document}
+
+
+def _find_keys(path: Path, wanted: set[str]) -> dict[str, Any] | None:
+    """Values of the wanted keys, or None where the file must be read whole to know."""
+    with open(path, "rb") as stream:
+        if not path.stat().st_size:
+            return None
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            places = list(KEY.finditer(data))
+            if not places or data[: places[0].start()] != b"{\n" or data[-2:] != b"\n}":
+                return None
+            found: dict[str, Any] = {}
+            ends = [*(place.start() - 2 for place in places[1:]), len(data) - 2]  # before ",\n" or "\n}"
+            for place, end in zip(places, ends):
+                name, start = json.loads(place[1]), place.end()
+                if name in found or (end < len(data) - 2 and data[end : end + 2] != b",\n"):
+                    return None
+                if BRACKETS.get(data[start], data[end - 1]) != data[end - 1]:
+                    return None
+                found[name] = json.loads(data[start:end]) if name in wanted else None
+    return {name: value for name, value in found.items() if name in wanted}
+
+
+def write_json(path: str | Path, document: Any) -> None:
+    """Write `json.dumps(document, indent=1)` whole or not at all, piece by piece."""
+    with via(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        json.dump(document, stream, indent=1)
