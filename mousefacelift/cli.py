@@ -13,6 +13,7 @@ import sys
 from contextlib import nullcontext
 
 from mousefacelift import __version__
+from mousefacelift.collector import spare_imports
 from mousefacelift.errors import MouseFaceLiftError
 from mousefacelift.locks import one_writer
 
@@ -67,6 +68,7 @@ def _writing(args: argparse.Namespace):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    spare_imports()
     argv = sys.argv[1:] if argv is None else argv
     name = next((word for word in argv if not word.startswith("-")), None)
     args = build_parser(name).parse_args(argv)

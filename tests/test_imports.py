@@ -5,11 +5,13 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "mousefacelift"
 BASE = {"errors", "config"}  # seen by all
-JOB = {"chunks", "chunk_lists", "arguments", "devices", "locks", "inputs"}  # what a stage's commands stand on
+# what a stage's commands stand on
+JOB = {"chunks", "chunk_lists", "arguments", "devices", "locks", "inputs", "collector"}
 ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "errors": set(),
     "config": {"errors"},
     "inputs": set(),
+    "collector": set(),
     "locks": set(),
     "devices": set(),
     "status": {"chunk_lists"},
@@ -37,7 +39,7 @@ ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "config_file": {"schema"},
     "doctor": {"core"},
     "schema": {"config_file", "core"} | {path.parent.name for path in PACKAGE.glob("*/config.py")},
-    "cli": {"__version__", "locks"},
+    "cli": {"__version__", "collector", "locks"},
     "__main__": {"cli"},
 }
 

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mousefacelift.chunks import read_index
+from mousefacelift.collector import spare_imports
 from mousefacelift.config import config_hash
 from mousefacelift.core.files import via, write_text
 from mousefacelift.core.records import ItemRow
@@ -104,7 +105,7 @@ def _scan_many(indexes: list[Path], gate: GateConfig, folders: dict, parts: Path
     if jobs <= 1 or len(indexes) <= 1:
         yield from progress(map(scan_one, indexes))
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), spare_imports) as pool:
         yield from progress(pool.map(scan_one, indexes))
 
 

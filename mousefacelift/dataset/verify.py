@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from mousefacelift.collector import spare_imports
 from mousefacelift.core.files import write_text
 from mousefacelift.core.samples import CAMERAS_FILE, view_hash
 from mousefacelift.dataset.manifest import VERIFY_FILE, VIEWS_FILE, Manifest
@@ -71,7 +72,7 @@ def _mapped(check, tasks: Iterator[list], jobs: int) -> Iterator[tuple]:
             yield len(batch), check(batch)
         return
     waiting: deque = deque()
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), spare_imports) as pool:
         for batch in tasks:
             waiting.append((len(batch), pool.submit(check, batch)))
             if len(waiting) > 4 * jobs:
