@@ -1,7 +1,7 @@
 """One video file: forward decoding, seeking only past whole groups of pictures, turned as its display matrix says.
 
 On the way to a frame, pictures that no other is built on (half of an x264 file's) are left out where the time stamps
-tell which frame a packet holds.
+tell which frame a packet holds (stamps.py).
 
 Frames stay in the decoder's YUV 4:2:0 planes: masks need only luma, and the warp samples the planes directly, so the
 full picture is never converted to RGB.
@@ -10,6 +10,7 @@ full picture is never converted to RGB.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,11 @@ import av
 import numpy as np
 
 from mousefacelift.capture.sources.picture import Picture
+from mousefacelift.capture.sources.stamps import Stamps
 from mousefacelift.errors import DataError
 
 SEEK_GAP = 300  # frames; longer than the usual group of pictures (250)
-STAMP_ERROR = 0.1  # frames; containers that count in milliseconds round
+NONREF_CODECS = ("h264", "mpeg4", "mpeg2video", "mpeg1video")  # those in which "no reference" holds for all layers
 PLANAR = ("yuv420p", "yuvj420p")
 
 
@@ -49,9 +51,10 @@ class VideoReader:
         self.width, self.height = self._stream.codec_context.width, self._stream.codec_context.height
         self.fps = float(self._stream.average_rate or 0)
         self._decoder, self._next, self._target = None, 0, 0
-        self._may_skip, self._skipped = True, False
+        self._may_skip, self._skipped = self._stream.codec_context.name in NONREF_CODECS, False
         self._seen: dict[int | None, int] = {}
-        self.frames = self._stream.frames or self._count()
+        self._stamps = Stamps(self.path, self._container, self._stream)
+        self.frames = self._stamps.frames
         if self.frames < 1:
             raise DataError(f"video {self.path} is empty", likely="a recording that was stopped at once")
         self._turns = self._quarter_turns()
@@ -67,7 +70,7 @@ class VideoReader:
         self._target = index
         while self._next <= index:
             frame = self._step(index)
-            place = self._next if not self._skipped else self._frame_of(frame.pts) if frame else None
+            place = self._next if not self._skipped else self._stamps.number(frame.pts) if frame else None
             if place is not None and place <= index and self._told(place):
                 self._next = place + 1
             else:  # a stamp that lies, or a picture left out that was asked for: again, with every picture
@@ -102,15 +105,14 @@ class VideoReader:
             ) from error
 
     def _start(self, index: int) -> None:
-        """Point the decoder at or before `index`: by the nearest key frame if the time stamps are regular, else at
-        0."""
+        """Point the decoder at or before `index`: by the nearest key frame if the stamps are believed, else at 0."""
         self._skipped, self._target, self._seen = False, 0, {}
-        if index > SEEK_GAP and self._is_regular():
-            ticks = index / self.fps / float(self._stream.time_base)
-            self._container.seek(int(ticks) + self._first_tick(), stream=self._stream, backward=True)
-            decoder = self._decoded()
-            first = next(decoder)
-            place = self._frame_of(first.pts)
+        if index > SEEK_GAP and self._stamps.believed:
+            decoder, first = self._decoded(), None
+            with suppress(av.error.FFmpegError):  # a damaged place: the way from the beginning says where
+                self._container.seek(self._stamps.ticks(index), stream=self._stream, backward=True)
+                first = next(decoder, None)
+            place = self._stamps.number(first.pts) if first else None
             if place is not None and place <= index:
                 self._decoder, self._next = _chain(first, decoder), place
                 return
@@ -120,26 +122,23 @@ class VideoReader:
     def _decoded(self) -> Iterator:
         """Frames in the order of their times from where the file is read, without those before the target that no other
         needs."""
-        may_skip = self._may_skip and self._is_regular()
+        may_skip = self._may_skip and self._stamps.believed
         for packet in self._container.demux(self._stream):
-            place = self._frame_of(packet.pts) if may_skip else None
-            self._seen[place] = self._seen.get(place, 0) + 1
-            left_out = place is not None and place < self._target
+            left_out = False
+            if may_skip and (self._stamps.even or self._next < self._target):
+                place = self._stamps.number(packet.pts)
+                self._seen[place] = self._seen.get(place, 0) + 1
+                left_out = place is not None and place < self._target
             self._skipped |= left_out
             self._stream.codec_context.skip_frame = "NONREF" if left_out else "DEFAULT"
             yield from packet.decode()
 
     def _told(self, place: int) -> bool:
-        """Whether a frame is at `place`: where pictures were left out, one packet claims each place on the way."""
+        """Whether a frame is at `place`: where pictures were left out, one packet claims each place on the way (stamps
+        that were read and sorted are distinct)."""
         way = range(self._next, place + 1)
-        return len(way) > 0 and (not self._skipped or all(self._seen.get(at) == 1 for at in way))
-
-    def _frame_of(self, ticks: int | None) -> int | None:
-        """The number of the frame of a time stamp, None where the stamp is none of a regular video's."""
-        if ticks is None:
-            return None
-        place = (ticks - self._first_tick()) * float(self._stream.time_base) * self.fps
-        return round(place) if abs(place - round(place)) < STAMP_ERROR else None
+        claimed = not self._skipped or not self._stamps.even or all(self._seen.get(at) == 1 for at in way)
+        return len(way) > 0 and claimed
 
     def _quarter_turns(self) -> int:
         """Counter-clockwise quarter turns that show the stored picture upright, from the first frame's display
@@ -154,19 +153,6 @@ class VideoReader:
                 hint="write it upright: ffmpeg -i IN OUT (which applies the display matrix)",
             )
         return int(angle // 90) % 4
-
-    def _first_tick(self) -> int:
-        return self._stream.start_time or 0
-
-    def _is_regular(self) -> bool:
-        if not (self.fps and self._stream.duration and self._stream.frames):
-            return False
-        return abs(self._stream.duration * float(self._stream.time_base) * self.fps - self._stream.frames) < 0.6
-
-    def _count(self) -> int:
-        count = sum(1 for packet in self._container.demux(self._stream) if packet.size)
-        self._container.seek(0, stream=self._stream, backward=True)
-        return count
 
 
 def _chain(first, rest) -> Iterator:

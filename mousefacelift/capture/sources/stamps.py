@@ -1,0 +1,84 @@
+"""Which frame of a video a time stamp names: what seeking and leaving pictures out stand on.
+
+A stamp is believed only where the file proves it. MP4 and AVI list their packets: where these come at even times, the
+number is arithmetic. Where they do not (a camera that dropped frames, a screen recorder), the stamps are read once and
+sorted. AVI keeps no time of display: with B-frames FFmpeg makes the stamps up, out of order.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+from mousefacelift.errors import DataError
+
+STAMP_ERROR = 0.1  # frames; containers that count in milliseconds round
+INDEXED = ("mov", "matroska", "avi")  # containers in which a seek ends at a key frame
+
+
+class Stamps:
+    """Time stamps of one video stream.
+
+    Attributes:
+        frames: frames that are shown. Those that an edit list cuts off (`ffmpeg -ss ... -c copy` leaves them in the
+            file) do not count: no player and no decoder shows them.
+        believed: whether the file keeps the times at which pictures are shown, and a seek ends at a key frame.
+        even: whether numbers are arithmetic; otherwise the file's packets are read once, where it is needed.
+    """
+
+    def __init__(self, path: Path, container, stream) -> None:
+        self._path, self._fps, self._base = path, float(stream.average_rate or 0), float(stream.time_base)
+        self._first = stream.start_time or 0
+        listed = list(stream.index_entries) if stream.frames else []
+        complete = len(listed) == stream.frames > 0
+        shown = sum(entry.size > 0 and not entry.is_discard for entry in listed)
+        self.frames = shown if complete else stream.frames or _count(path)
+        kind = container.format.name.split(",")[0]
+        self.believed = kind in INDEXED and not (kind == "avi" and stream.codec_context.has_b_frames)
+        whole = complete and all(entry.size > 0 for entry in listed) and self._fps > 0
+        self.even = whole and _is_even([entry.timestamp for entry in listed], 1 / (self._fps * self._base))
+        self._sorted: np.ndarray | None = None
+
+    def number(self, ticks: int | None) -> int | None:
+        """The frame of a stamp; None where it names none."""
+        if ticks is None:
+            return None
+        if self.even:
+            place = (ticks - self._first) * self._base * self._fps
+            return round(place) if abs(place - round(place)) < STAMP_ERROR else None
+        stamps = self._read()
+        place = int(np.searchsorted(stamps, ticks))
+        return place if place < len(stamps) and stamps[place] == ticks else None
+
+    def ticks(self, number: int) -> int:
+        """The stamp of a frame, to seek by."""
+        if self.even:
+            return int(number / self._fps / self._base) + self._first
+        stamps = self._read()
+        return int(stamps[min(number, len(stamps) - 1)]) if len(stamps) else self._first
+
+    def _read(self) -> np.ndarray:
+        """Sorted stamps of all packets that show something; none where two are equal or one is missing."""
+        if self._sorted is None:
+            with av.open(str(self._path)) as container:
+                found = [p.pts for p in container.demux(container.streams.video[0]) if p.size and not p.is_discard]
+            distinct = None not in found and len(set(found)) == len(found) == self.frames
+            self._sorted = np.array(sorted(found) if distinct else [], np.int64)
+        return self._sorted
+
+
+def _is_even(times: list[int], step: float) -> bool:
+    late = np.asarray(times, float) - times[0] - step * np.arange(len(times))
+    return bool(np.abs(late).max() < STAMP_ERROR * step)
+
+
+def _count(path: Path) -> int:
+    try:
+        with av.open(str(path)) as container:
+            return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
+    except av.error.FFmpegError as error:
+        raise DataError(
+            f"video {path} cannot be read to its end", got=str(error), likely="a damaged file", hint="copy it again"
+        ) from error
