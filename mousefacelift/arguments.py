@@ -13,6 +13,11 @@ from mousefacelift.errors import ConfigError
 T = TypeVar("T")
 
 
+def subcommand(subparsers, name: str, text: str) -> argparse.ArgumentParser:
+    """A sub-command whose `text` stands in its group's list and in its own --help."""
+    return subparsers.add_parser(name, help=text, description=text)
+
+
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
     """Add --config-json: the sections of config.yaml that the command reads, as one JSON object."""
     parser.add_argument(

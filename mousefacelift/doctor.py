@@ -29,7 +29,11 @@ REQUIRED = (
 
 
 def add_command(subparsers) -> None:
-    parser = subparsers.add_parser("doctor", help="what this machine has, and what is missing")
+    parser = subparsers.add_parser(
+        "doctor",
+        help="what this machine has, and what is missing",
+        description="what this machine has, and what is missing",
+    )
     parser.set_defaults(run=lambda args: run())
 
 

@@ -194,7 +194,11 @@ def pipeline_schema() -> dict:
 
 
 def add_command(subparsers) -> None:
-    parser = subparsers.add_parser("schema", help="the JSON schema of config.yaml, made from the dataclasses")
+    parser = subparsers.add_parser(
+        "schema",
+        help="the JSON schema of config.yaml, made from the dataclasses",
+        description="the JSON schema of config.yaml, made from the dataclasses",
+    )
     parser.add_argument("--out", type=Path, help="YAML file to write the schema to")
     parser.add_argument("--config", type=Path, help="config.yaml to write anew: all keys, their words, its own values")
     parser.set_defaults(run=_run)

@@ -50,7 +50,11 @@ class RunLog:
 
 
 def add_command(subparsers) -> None:
-    parser = subparsers.add_parser("status", help="how far a run is: jobs, items, rates, time left, retries")
+    parser = subparsers.add_parser(
+        "status",
+        help="how far a run is: jobs, items, rates, time left, retries",
+        description="how far a run is: jobs, items, rates, time left, retries",
+    )
     parser.add_argument("folder", type=Path, nargs="?", default=Path("."), help="folder in which snakemake runs")
     parser.set_defaults(run=run)
 

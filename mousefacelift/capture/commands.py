@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, config_mapping, parse_frames, read_config
+from mousefacelift.arguments import add_config_argument, config_mapping, parse_frames, read_config, subcommand
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.chunk_lists import expand_lists
 from mousefacelift.config import load
@@ -20,7 +20,7 @@ SHOWN = 6  # frames on the page of the masks
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
-    readers = subparsers.add_parser("readers", help="list the calibration formats")
+    readers = subcommand(subparsers, "readers", "list the calibration formats")
     readers.set_defaults(run=run_readers)
     _add_masks(subparsers)
     _add_audit(subparsers)
@@ -30,20 +30,20 @@ def add_commands(subparsers) -> None:
 
 
 def _add_masks(subparsers) -> None:
-    parser = subparsers.add_parser("masks", help="make masks where there are none, and show them over the videos")
+    parser = subcommand(subparsers, "masks", "make masks where there are none, and show them over the videos")
     _add_recording(parser)
     parser.add_argument("--made", type=Path, metavar="FOLDER", help="of masks that are made; default: NAME_audit/masks")
     parser.add_argument("--done", type=Path, metavar="LIST.json", help="written last: the masks of every camera")
     parser.add_argument("--show", type=Path, metavar="PAGE.html", help="write every camera's masks over its video")
     parser.add_argument("--frames", metavar="A:B[:STEP]", help="to show; default: six of those that the recording uses")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads that read videos")
     add_config_argument(parser)
     parser.set_defaults(run=run_masks)
 
 
 def _add_audit(subparsers) -> None:
-    parser = subparsers.add_parser(
-        "audit", help="are these cameras true? proven from the silhouettes; writes rig.json, .png, .html"
+    parser = subcommand(
+        subparsers, "audit", "are these cameras true? proven from the silhouettes; writes rig.json, .png, .html"
     )
     _add_recording(parser)
     parser.add_argument("--out", type=Path, metavar="RIG.json", help="default: NAME_audit/rig.json")
@@ -53,35 +53,41 @@ def _add_audit(subparsers) -> None:
 
 
 def _add_locate(subparsers) -> None:
-    parser = subparsers.add_parser("locate", help="the animal's centre per frame; writes track.json")
+    parser = subcommand(subparsers, "locate", "the animal's centre per frame; writes track.json")
     _add_recording(parser)
-    parser.add_argument("--rig", required=True, type=Path, metavar="RIG.json")
-    parser.add_argument("--out", required=True, type=Path, metavar="TRACK.json")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rig", required=True, type=Path, metavar="RIG.json", help="what `capture audit` wrote")
+    parser.add_argument("--out", required=True, type=Path, metavar="TRACK.json", help="file to write")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads that read masks")
     add_config_argument(parser)
     parser.set_defaults(run=run_locate)
 
 
 def _add_normalise(subparsers) -> None:
-    parser = subparsers.add_parser("normalise", help="canonical samples of a range of frames")
+    parser = subcommand(subparsers, "normalise", "canonical samples of a range of frames")
     _add_recording(parser)
-    parser.add_argument("--rig", required=True, type=Path, metavar="RIG.json")
-    parser.add_argument("--track", required=True, type=Path, metavar="TRACK.json")
-    parser.add_argument("--frames", required=True, metavar="A:B[:STEP]")
+    parser.add_argument("--rig", required=True, type=Path, metavar="RIG.json", help="what `capture audit` wrote")
+    parser.add_argument("--track", required=True, type=Path, metavar="TRACK.json", help="what `capture locate` wrote")
+    parser.add_argument("--frames", required=True, metavar="A:B[:STEP]", help="frames of this chunk, B excluded")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder"
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     add_config_argument(parser)
     parser.set_defaults(run=run_normalise)
 
 
 def _add_quality(subparsers) -> None:
-    parser = subparsers.add_parser("quality", help="quality of every stored view as a table and a plot")
+    parser = subcommand(subparsers, "quality", "quality of every stored view as a table and a plot")
     parser.add_argument(
         "indexes", nargs="+", type=Path, metavar="INDEX.json", help="of every chunk, or their chunks.json"
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="QUALITY.csv")
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="QUALITY.csv",
+        help="table to write; a plot of the same name lies beside it",
+    )
     add_config_argument(parser)
     parser.set_defaults(run=run_quality)
 

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, read_config
+from mousefacelift.arguments import add_config_argument, read_config, subcommand
 
 
 def add_commands(subparsers) -> None:
-    parser = subparsers.add_parser("evaluate", help="predictions against truth, ladder, collapse, consistency")
+    parser = subcommand(subparsers, "evaluate", "predictions against truth, ladder, collapse, consistency")
     parser.add_argument("--predictions", type=Path, required=True, help="index.json of `lrm predict`")
-    parser.add_argument("--dataset", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--dataset", type=Path, required=True, help="folder of a verified dataset")
+    parser.add_argument("--out", type=Path, required=True, help="folder: metrics.parquet, summary.json, sheet.png")
     add_config_argument(parser)
     parser.set_defaults(run=_evaluate)
-    parser = subparsers.add_parser("single", help="protocol S: one picture in, every other view judged")
+    parser = subcommand(subparsers, "single", "protocol S: one picture in, every other view judged")
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="index.json of every test bed")
-    parser.add_argument("--dataset", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--dataset", type=Path, required=True, help="folder of a verified dataset")
+    parser.add_argument("--out", type=Path, required=True, help="folder: views.parquet, summary.json, pictures")
     add_config_argument(parser)
     parser.set_defaults(run=_single)
-    parser = subparsers.add_parser("decide", help="what to use, why, how sure, and where not to trust it")
+    parser = subcommand(subparsers, "decide", "what to use, why, how sure, and where not to trust it")
     parser.add_argument("--evaluations", type=Path, nargs="*", default=[], help="summary.json of each run")
     parser.add_argument("--single", type=Path, default=None, help="summary.json of protocol S")
     parser.add_argument("--out", type=Path, required=True, help="decision.json to write; pictures lie beside it")
     add_config_argument(parser)
     parser.set_defaults(run=_decide)
-    parser = subparsers.add_parser("foreign", help="splats, meshes or views of any other method on the same ladder")
+    parser = subcommand(subparsers, "foreign", "splats, meshes or views of any other method on the same ladder")
     parser.add_argument("--predictions", type=Path, required=True, help="folder with one file or folder per moment")
-    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--dataset", type=Path, required=True, help="folder of a verified dataset")
     parser.add_argument("--inputs", type=int, nargs="+", required=True, help="rig cameras that the method was given")
     parser.add_argument("--white-is-empty", action="store_true", help="pictures without alpha: white is background")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder: tables, predictions, pictures")
     add_config_argument(parser)
     parser.set_defaults(run=_foreign)
-    parser = subparsers.add_parser("compare", help="one table over the evaluations of several runs")
+    parser = subcommand(subparsers, "compare", "one table over the evaluations of several runs")
     parser.add_argument("summaries", type=Path, nargs="+", help="summary.json of each run")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write, one row per run, protocol and method")
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, parse_frames, read_config
+from mousefacelift.arguments import add_config_argument, parse_frames, read_config, subcommand
 from mousefacelift.chunk_lists import expand_lists, leftovers, write_list
 
 FORMATS_HELP = "facelift, nerfstudio, colmap, gobjaverse, zero123, openlrm, beast3d; long_lrm is only written"
@@ -13,20 +13,20 @@ FORMATS_HELP = "facelift, nerfstudio, colmap, gobjaverse, zero123, openlrm, beas
 
 def add_commands(subparsers) -> None:
     """Add the sub-commands of the group to its parser."""
-    parser = subparsers.add_parser("split", help="tracks -> splits.json: time blocks with guard gaps")
+    parser = subcommand(subparsers, "split", "tracks -> splits.json: time blocks with guard gaps")
     parser.add_argument("--track", type=Path, nargs="+", required=True, help="track.json of every recording")
     parser.add_argument("--out", type=Path, required=True, help="splits.json")
     parser.add_argument("--some", action="store_true", help="these are not all recordings that the configuration names")
     add_config_argument(parser)
     parser.set_defaults(run=run_split)
 
-    parser = subparsers.add_parser("list", help="the chunks of a folder -> chunks.json, which stands for their paths")
+    parser = subcommand(subparsers, "list", "the chunks of a folder -> chunks.json, which stands for their paths")
     parser.add_argument("--frames", required=True, metavar="A:B[:STEP]", help="frames or objects, B excluded")
     parser.add_argument("--size", required=True, type=int, help="frames or objects of a chunk")
     parser.add_argument("--out", type=Path, required=True, metavar="chunks.json", help="beside the chunks")
     parser.set_defaults(run=run_list)
 
-    parser = subparsers.add_parser("build", help="chunks of samples + splits.json -> manifest")
+    parser = subcommand(subparsers, "build", "chunks of samples + splits.json -> manifest")
     parser.add_argument(
         "--index", type=Path, nargs="+", required=True, help="index.json of chunks of samples, or their chunks.json"
     )
@@ -36,9 +36,7 @@ def add_commands(subparsers) -> None:
     add_config_argument(parser)
     parser.set_defaults(run=run_build)
 
-    parser = subparsers.add_parser(
-        "verify", help="hash every listed file again; names what changed, is missing or extra"
-    )
+    parser = subcommand(subparsers, "verify", "hash every listed file again; names what changed, is missing or extra")
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.set_defaults(run=run_verify)
@@ -46,19 +44,19 @@ def add_commands(subparsers) -> None:
 
 
 def _add_exchange(subparsers) -> None:
-    parser = subparsers.add_parser("export", help="samples in a foreign format, or FaceLift lists")
+    parser = subcommand(subparsers, "export", "samples in a foreign format, or FaceLift lists")
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
     parser.add_argument(
         "--format",
         required=True,
         help=FORMATS_HELP,
     )
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--source", nargs="*", default=[], help="only these sources")
     parser.add_argument("--limit", type=int, default=0, help="at most so many samples; 0 is all")
     parser.set_defaults(run=run_export)
 
-    parser = subparsers.add_parser("import", help="foreign folders -> a chunk of samples, through the geometry gate")
+    parser = subcommand(subparsers, "import", "foreign folders -> a chunk of samples, through the geometry gate")
     parser.add_argument(
         "folders", type=Path, nargs="+", help="one folder per object or scene, or one FaceLift list (.txt)"
     )
@@ -74,11 +72,11 @@ def _add_exchange(subparsers) -> None:
     add_config_argument(parser)
     parser.set_defaults(run=run_import)
 
-    parser = subparsers.add_parser(
-        "pack", help="webdataset shards beside the manifest, for slow file systems (loader.store: shards)"
+    parser = subcommand(
+        subparsers, "pack", "webdataset shards beside the manifest, for slow file systems (loader.store: shards)"
     )
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
-    parser.add_argument("--split", nargs="+", default=["train"])
+    parser.add_argument("--split", nargs="+", default=["train"], help="splits that are packed")
     parser.set_defaults(run=run_pack)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, lease_devices, read_config, read_seed
+from mousefacelift.arguments import add_config_argument, lease_devices, read_config, read_seed, subcommand
 from mousefacelift.chunk_lists import expand_lists
 from mousefacelift.distill.config import DistillConfig
 
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
-    train = subparsers.add_parser("train", help="train the generator on the recording's own photos")
+    train = subcommand(subparsers, "train", "train the generator on the recording's own photos")
     train.add_argument("--frames", required=True, nargs="+", type=Path, metavar="INDEX.json", help="capture chunks")
-    train.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json")
+    train.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json", help="what `dataset split` wrote")
     train.add_argument(
         "--out", required=True, type=Path, metavar="FOLDER", help="folder; generator.json is written last"
     )
@@ -23,30 +23,30 @@ def add_commands(subparsers) -> None:
     )
     _add_common(train)
     train.set_defaults(run=run_train)
-    gate = subparsers.add_parser("gate", help="learn the gate's thresholds from the rig's own train frames")
-    gate.add_argument("--frames", required=True, nargs="+", type=Path, metavar="INDEX.json")
-    gate.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json")
-    gate.add_argument("--out", required=True, type=Path, metavar="GATE.json")
+    gate = subcommand(subparsers, "gate", "learn the gate's thresholds from the rig's own train frames")
+    gate.add_argument("--frames", required=True, nargs="+", type=Path, metavar="INDEX.json", help="capture chunks")
+    gate.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json", help="what `dataset split` wrote")
+    gate.add_argument("--out", required=True, type=Path, metavar="GATE.json", help="thresholds to write")
     _add_common(gate)
     gate.set_defaults(run=run_gate)
-    views = subparsers.add_parser("views", help="generate, dedupe and gate the views of one chunk of frames")
+    views = subcommand(subparsers, "views", "generate, dedupe and gate the views of one chunk of frames")
     views.add_argument("--frames", required=True, type=Path, metavar="INDEX.json", help="one capture chunk")
     views.add_argument("--generator", required=True, type=Path, metavar="FOLDER", help="what `distill train` wrote")
     views.add_argument("--gate", required=True, type=Path, metavar="GATE.json", help="what `distill gate` wrote")
-    views.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
+    views.add_argument("--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder")
     _add_common(views)
     views.set_defaults(run=run_views)
 
-    library = subparsers.add_parser("library", help="library of the train frames' rings: which filmed pose is nearest")
+    library = subcommand(subparsers, "library", "library of the train frames' rings: which filmed pose is nearest")
     library.add_argument("--rings", required=True, nargs="+", type=Path, metavar="INDEX.json", help="of `splats ring`")
-    library.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json")
+    library.add_argument("--splits", required=True, type=Path, metavar="SPLITS.json", help="what `dataset split` wrote")
     library.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder; library.json is last")
     library.set_defaults(run=run_library)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpus", type=int, default=0, help="devices to lease; 0 is the CPU")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     add_config_argument(parser)
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, read_config
+from mousefacelift.arguments import add_config_argument, read_config, subcommand
 from mousefacelift.chunk_lists import expand_lists
 
 
 def add_commands(subparsers) -> None:
-    parser = subparsers.add_parser("frames", help="a heading-free vector of every frame of a chunk")
+    parser = subcommand(subparsers, "frames", "a heading-free vector of every frame of a chunk")
     parser.add_argument("--samples", type=Path, required=True, help="index.json of a chunk of capture")
     parser.add_argument("--weights", type=Path, default=None, help="of the prior; default: the shipped ones")
     parser.add_argument("--fits", type=Path, default=None, help="index.json of splat fits: their moments instead")
     parser.add_argument("--out", type=Path, required=True, help="index.json to write")
     add_config_argument(parser)
     parser.set_defaults(run=_frames)
-    parser = subparsers.add_parser("table", help="parquet, CSV, NetCDF and NWB of a recording's vectors")
+    parser = subcommand(subparsers, "table", "parquet, CSV, NetCDF and NWB of a recording's vectors")
     parser.add_argument("indexes", type=Path, nargs="+", help="index.json of every chunk, or their list")
-    parser.add_argument("--recording", required=True)
+    parser.add_argument("--recording", required=True, help="its name in the table")
     parser.add_argument("--splits", type=Path, default=None, help="splits.json: the metric learns from train alone")
     parser.add_argument("--nwb", action="store_true", help="also embedding.nwb (needs the extra nwb)")
     parser.add_argument("--out", type=Path, required=True, help="folder")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from mousefacelift.arguments import subcommand
+
 
 def add_commands(subparsers) -> None:
     parser = _parser(subparsers, "animal", "film one virtual animal with everything that cells take from it", _animal)
-    parser.add_argument("--animal", type=int, required=True)
+    parser.add_argument("--animal", type=int, required=True, help="its number, from 0")
     _parser(subparsers, "objects", "render the objects", _objects)
     parser = _parser(subparsers, "start", "pretrain a constraint's network on the objects", _start)
-    parser.add_argument("--constraint", required=True)
-    parser.add_argument("--objects", type=Path, required=True)
+    parser.add_argument("--constraint", required=True, help="a name of the experiment's `constraints`")
+    parser.add_argument("--objects", type=Path, required=True, help="what `experiment objects` wrote")
     parser = _parser(subparsers, "cells", "run the cells of some animals, in the order of the file", _cells)
     parser.add_argument("--animals", required=True, help="numbers, with commas between them")
     parser.add_argument("--bed", type=Path, required=True, help="folder of animals and objects")
@@ -20,21 +22,27 @@ def add_commands(subparsers) -> None:
     parser.add_argument("--cells", type=Path, required=True, help="folder of the finished cells")
     parser = _parser(subparsers, "tables", "tables and figures of finished cells", _tables)
     parser.add_argument("--bed", type=Path, required=True, help="folder of animals and objects")
-    parser.add_argument("--cells", type=Path, required=True)
+    parser.add_argument("--cells", type=Path, required=True, help="folder of the finished cells")
     parser = _parser(subparsers, "ingredients", "train on one collection of procedural objects and judge", _ingredients)
-    parser.add_argument("--collection", required=True)
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--collection", required=True, help="a name of the experiment's `collections`")
+    parser.add_argument("--seed", type=int, required=True, help="of the network and its draws")
     parser.add_argument("--assets", type=Path, required=True, help="folder of meshes that people made")
-    parser = subparsers.add_parser("ingredients-table", help="which procedural objects earn their place")
-    parser.add_argument("cells", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = subcommand(subparsers, "ingredients-table", "which procedural objects earn their place")
+    parser.add_argument("cells", type=Path, nargs="+", help="results of `experiment ingredients`")
+    parser.add_argument("--out", type=Path, required=True, help="table to write")
     parser.set_defaults(run=_ingredients_table)
 
 
 def _parser(subparsers, name: str, text: str, run):
-    parser = subparsers.add_parser(name, help=text, description=text)
-    parser.add_argument("--experiment", type=Path, required=True, metavar="FILE.yaml")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = subcommand(subparsers, name, text)
+    parser.add_argument(
+        "--experiment",
+        type=Path,
+        required=True,
+        metavar="FILE.yaml",
+        help="the experiment, one of workflow/experiments",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.set_defaults(run=run)
     return parser
 

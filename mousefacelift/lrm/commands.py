@@ -5,29 +5,36 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, config_mapping, lease_devices, read_config, read_seed
+from mousefacelift.arguments import (
+    add_config_argument,
+    config_mapping,
+    lease_devices,
+    read_config,
+    read_seed,
+    subcommand,
+)
 
 
 def add_commands(subparsers) -> None:
-    parser = subparsers.add_parser("train", help="train one arm of the mixture (goes on where it was killed)")
+    parser = subcommand(subparsers, "train", "train one arm of the mixture (goes on where it was killed)")
     _add_run_arguments(parser)
     parser.add_argument("--gpus", type=int, default=0, help="GPUs per node to lease; 0 trains on the CPU")
     parser.set_defaults(run=_train)
-    parser = subparsers.add_parser("plan", help="plot the curriculum of an arm and print what it will draw")
+    parser = subcommand(subparsers, "plan", "plot the curriculum of an arm and print what it will draw")
     _add_run_arguments(parser)
     parser.set_defaults(run=_plan)
-    parser = subparsers.add_parser("predict", help="reconstruct real frames for the evaluation")
+    parser = subcommand(subparsers, "predict", "reconstruct real frames for the evaluation")
     parser.add_argument("--model", type=Path, required=True, help="folder of a trained or imported model")
-    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--dataset", type=Path, required=True, help="folder of a verified dataset")
     parser.add_argument("--out", type=Path, required=True, help="predictions folder; its index.json is written last")
-    parser.add_argument("--gpus", type=int, default=0)
+    parser.add_argument("--gpus", type=int, default=0, help="devices to lease; 0 is the CPU")
     add_config_argument(parser)
     parser.set_defaults(run=_predict)
-    parser = subparsers.add_parser("import", help="a published checkpoint (FaceLift, LGM) -> a model folder")
+    parser = subcommand(subparsers, "import", "a published checkpoint (FaceLift, LGM) -> a model folder")
     parser.add_argument(
         "checkpoint", type=Path, help="FaceLift: ckpt_*.pt or .safetensors; LGM: model_fp16_fixrot.safetensors"
     )
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--head-dim", type=int, default=64, help="width of an attention head (published: 64)")
     parser.add_argument(
         "--licence", type=Path, default=None, help="licence text of the weights; default: LICENSE* beside them"

@@ -6,41 +6,45 @@ import argparse
 import json
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, parse_frames, read_config, read_seed
+from mousefacelift.arguments import add_config_argument, parse_frames, read_config, read_seed, subcommand
 from mousefacelift.objects.config import ObjectsConfig
 
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
-    parser = subparsers.add_parser("survey", help="a collection's features, licences, refusals and cost, from headers")
+    parser = subcommand(subparsers, "survey", "a collection's features, licences, refusals and cost, from headers")
     parser.add_argument("source", metavar="FOLDER_OR_LIST", help="folder of mesh files, or a list of rows folder,uid")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="also write survey.json and survey.png there")
     add_config_argument(parser)
     parser.set_defaults(run=run_survey)
 
-    parser = subparsers.add_parser("select", help="which objects: writes selection.json")
-    parser.add_argument("--out", required=True, type=Path, metavar="SELECTION.json")
+    parser = subcommand(subparsers, "select", "which objects: writes selection.json")
+    parser.add_argument("--out", required=True, type=Path, metavar="SELECTION.json", help="file to write")
     parser.add_argument("--count", type=int, help="refuse a selection of fewer; default: objects.count")
     add_config_argument(parser)
     parser.set_defaults(run=run_select)
 
-    parser = subparsers.add_parser("download", help="fetch the listed objects that are not here yet")
-    parser.add_argument("--selection", required=True, type=Path, metavar="SELECTION.json")
+    parser = subcommand(subparsers, "download", "fetch the listed objects that are not here yet")
+    parser.add_argument(
+        "--selection", required=True, type=Path, metavar="SELECTION.json", help="what `objects select` wrote"
+    )
     parser.add_argument("--count", required=True, type=int, metavar="N", help="the first N of it: objects.count")
     add_config_argument(parser)
     parser.set_defaults(run=run_download)
 
-    parser = subparsers.add_parser("render", help="one chunk of the selection -> samples")
-    parser.add_argument("--selection", required=True, type=Path, metavar="SELECTION.json")
+    parser = subcommand(subparsers, "render", "one chunk of the selection -> samples")
+    parser.add_argument(
+        "--selection", required=True, type=Path, metavar="SELECTION.json", help="what `objects select` wrote"
+    )
     parser.add_argument("--objects", required=True, metavar="A:B", help="rows of the selection, B excluded")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder"
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     add_config_argument(parser)
     parser.set_defaults(run=run_render)
 
-    parser = subparsers.add_parser("scans", help="frames of a mesh sequence -> samples with their truth mesh")
+    parser = subcommand(subparsers, "scans", "frames of a mesh sequence -> samples with their truth mesh")
     parser.add_argument(
         "--sequence",
         required=True,
@@ -56,21 +60,23 @@ def add_commands(subparsers) -> None:
     )
     parser.add_argument("--poses", default="", metavar="POSES.npz", help="poses of an articulated mesh")
     parser.add_argument("--frames", metavar="A:B[:STEP]", help="a chunk of the sequence; default: all of it")
-    parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     add_config_argument(parser)
     parser.set_defaults(run=run_scans)
 
-    parser = subparsers.add_parser("plan", help="core hours, jobs and disk of a large run, from measured chunks")
+    parser = subcommand(subparsers, "plan", "core hours, jobs and disk of a large run, from measured chunks")
     parser.add_argument("indexes", nargs="+", type=Path, metavar="INDEX.json", help="index.json of finished chunks")
-    parser.add_argument("--objects", type=int, default=80_000)
+    parser.add_argument("--objects", type=int, default=80_000, help="number of objects that the large run should have")
     parser.add_argument("--threads", type=int, default=2, help="cores that the measured chunks had")
     parser.add_argument("--hours", type=float, default=1.0, help="wall time that one array job should take")
     parser.set_defaults(run=run_plan)
 
-    parser = subparsers.add_parser("pack", help="one finished chunk as one tar")
-    parser.add_argument("index", type=Path, metavar="INDEX.json")
-    parser.add_argument("--out", required=True, type=Path, metavar="CHUNK.tar")
+    parser = subcommand(subparsers, "pack", "one finished chunk as one tar")
+    parser.add_argument("index", type=Path, metavar="INDEX.json", help="of a finished chunk")
+    parser.add_argument("--out", required=True, type=Path, metavar="CHUNK.tar", help="archive to write")
     parser.set_defaults(run=run_pack)
 
 

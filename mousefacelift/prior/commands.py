@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, parse_frames, read_config, read_seed
+from mousefacelift.arguments import add_config_argument, parse_frames, read_config, read_seed, subcommand
 from mousefacelift.chunks import frame_chunks
 from mousefacelift.prior.config import PriorConfig
 
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-commands."""
-    parser = subparsers.add_parser("data", help="paint the training pictures of some individuals")
+    parser = subcommand(subparsers, "data", "paint the training pictures of some individuals")
     parser.add_argument("--individuals", required=True, metavar="A:B", help="B excluded")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder of .npy files, made whole or not at all"
@@ -23,7 +23,7 @@ def add_commands(subparsers) -> None:
     add_config_argument(parser)
     parser.set_defaults(run=run_data)
 
-    parser = subparsers.add_parser("train", help="train the network; goes on from a checkpoint in --out")
+    parser = subcommand(subparsers, "train", "train the network; goes on from a checkpoint in --out")
     parser.add_argument("--shards", required=True, type=Path, metavar="DIR", help="holds the folders of `prior data`")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="weights.safetensors is written last")
     parser.add_argument("--processes", type=int, default=1, help="that share every batch")

@@ -55,7 +55,7 @@ def add_command(subparsers) -> None:
     parser.add_argument(
         "--use-views", type=_numbers, default=None, metavar="I,J,..", help="only these views of each folder"
     )
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(
         "--model", type=Path, default=Path("results/train/80-20"), help="reconstructor (default: %(default)s)"
     )
@@ -94,8 +94,8 @@ def add_command(subparsers) -> None:
     parser.add_argument("--spz", action="store_true", help="also write gaussians.spz")
     parser.add_argument("--frames", type=int, default=90, help="turntable frames; 0 writes none")
     parser.add_argument("--size", type=int, default=256, help="turntable pixels")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--gpus", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the render-and-compare's draws")
+    parser.add_argument("--gpus", type=int, default=0, help="devices to lease; 0 is the CPU")
     add_config_argument(parser)
     parser.set_defaults(run=_run)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, read_config
+from mousefacelift.arguments import add_config_argument, read_config, subcommand
 
 
 def add_commands(subparsers) -> None:
-    parser = subparsers.add_parser("build", help="one HTML file with pictures and numbers of every stage")
-    parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--out", type=Path, default=Path("results/report/index.html"))
+    parser = subcommand(subparsers, "build", "one HTML file with pictures and numbers of every stage")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="results folder of a run")
+    parser.add_argument("--out", type=Path, default=Path("results/report/index.html"), help="page to write")
     add_config_argument(parser)
     parser.set_defaults(run=_build)
 

@@ -19,9 +19,11 @@ LARGEST = 200_000  # Gaussians in the page; more are thinned by opacity times ar
 
 
 def add_command(subparsers) -> None:
-    parser = subparsers.add_parser("show", help="a splat as a picture, turntable and page")
+    parser = subparsers.add_parser(
+        "show", help="a splat as a picture, turntable and page", description="a splat as a picture, turntable and page"
+    )
     parser.add_argument("splat", type=Path, help=".npz, .ply or .spz")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder: splat.html, splat.png, turntable")
     parser.add_argument("--size", type=int, default=384, help="pixels of picture and turntable")
     parser.add_argument("--frames", type=int, default=72, help="frames of the turntable; 0 for none")
     parser.set_defaults(run=run)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, read_config, read_seed
+from mousefacelift.arguments import add_config_argument, read_config, read_seed, subcommand
 
 BEDS = ("frames", "animals", "mammal")
 
 
 def add_commands(subparsers) -> None:
-    parser = subparsers.add_parser("animals", help="film the test animals of a bed, with truth")
-    parser.add_argument("--bed", required=True, choices=BEDS[1:])
-    parser.add_argument("--out", type=Path, required=True, metavar="INDEX.json")
+    parser = subcommand(subparsers, "animals", "film the test animals of a bed, with truth")
+    parser.add_argument("--bed", required=True, choices=BEDS[1:], help="which test animals")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="INDEX.json", help="index.json of the folder of animals"
+    )
     add_config_argument(parser)
     parser.set_defaults(run=_animals)
-    parser = subparsers.add_parser("predict", help="one picture in: Gaussians of the model and of its rungs")
-    parser.add_argument("--bed", required=True, choices=BEDS)
+    parser = subcommand(subparsers, "predict", "one picture in: Gaussians of the model and of its rungs")
+    parser.add_argument("--bed", required=True, choices=BEDS, help="which test animals")
     parser.add_argument("--model", type=Path, required=True, help="folder of a trained reconstructor")
     parser.add_argument("--generator", type=Path, required=True, help="what `distill train` wrote")
     parser.add_argument("--library", type=Path, required=True, help="what `distill library` wrote")
     parser.add_argument("--dataset", type=Path, default=None, help="verified dataset, for the bed `frames`")
     parser.add_argument("--animals", type=Path, default=None, help="index.json of `single animals`, for the other beds")
-    parser.add_argument("--out", type=Path, required=True, metavar="INDEX.json")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="INDEX.json", help="index.json of the folder of predictions"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     add_config_argument(parser)
     parser.set_defaults(run=_predict)
 

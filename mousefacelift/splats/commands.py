@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, lease_devices, read_config, read_held_out, read_seed
+from mousefacelift.arguments import (
+    add_config_argument,
+    lease_devices,
+    read_config,
+    read_held_out,
+    read_seed,
+    subcommand,
+)
 from mousefacelift.chunk_lists import expand_lists
 from mousefacelift.core.splat_files import FORMATS
 from mousefacelift.splats.config import SplatsConfig
@@ -18,31 +25,38 @@ def add_commands(subparsers) -> None:
     fit.add_argument(
         "--trust", required=True, type=Path, metavar="TRUST.json", help="says which fits are outliers of the recording"
     )
-    fit.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
+    fit.add_argument("--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder")
     trust = _command(subparsers, "trust", "refit a few frames leaving cameras out -> calibration of trust", run_trust)
     trust.add_argument(
         "indexes", nargs="+", type=Path, metavar="INDEX.json", help="all chunks of real samples of one recording"
     )
-    trust.add_argument("--out", required=True, type=Path, metavar="TRUST.json")
+    trust.add_argument("--out", required=True, type=Path, metavar="TRUST.json", help="calibration to write")
     for name, text in (("novel", "fits -> views in between the cameras"), ("ring", "fits -> the 32-view ring")):
         parser = _command(subparsers, name, text, run_views)
         parser.add_argument("fits", type=Path, metavar="INDEX.json", help="one chunk of fits")
         parser.add_argument(
             "--samples", type=Path, metavar="INDEX.json", help="the chunk of real samples, to refuse stale fits"
         )
-        parser.add_argument("--trust", required=True, type=Path, metavar="TRUST.json")
-        parser.add_argument("--out", required=True, type=Path, metavar="INDEX.json")
+        parser.add_argument("--trust", required=True, type=Path, metavar="TRUST.json", help="what `splats trust` wrote")
+        parser.add_argument(
+            "--out", required=True, type=Path, metavar="INDEX.json", help="index.json of the chunk's folder"
+        )
         parser.set_defaults(kind=name)
     export = _command(subparsers, "export", "fits -> PLY or SPZ per frame, or a film", run_export)
     export.add_argument("indexes", nargs="+", type=Path, metavar="INDEX.json", help="chunks of fits")
     export.add_argument("--out", required=True, type=Path, metavar="PATH", help="folder, or the .mp4 file")
-    export.add_argument("--format", default="inria", choices=(*FORMATS, "mp4"))
+    export.add_argument(
+        "--format",
+        default="inria",
+        choices=(*FORMATS, "mp4"),
+        help="files of splats that other programs read (docs/splats.md), or a film",
+    )
     export.add_argument("--size", type=int, default=512, help="px, for mp4")
     export.add_argument("--fps", type=float, default=10.0, help="for mp4")
 
 
 def _command(subparsers, name: str, text: str, run) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(name, help=text, description=text)
+    parser = subcommand(subparsers, name, text)
     add_config_argument(parser)
     parser.add_argument("--gpus", type=int, default=0, help="devices to lease; 0 runs on the CPU")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes torch's default")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mousefacelift.arguments import add_config_argument, read_config, read_seed
+from mousefacelift.arguments import add_config_argument, read_config, read_seed, subcommand
 from mousefacelift.virtual.config import VirtualConfig
 
 
 def add_commands(subparsers) -> None:
     """Add the stage's sub-command."""
-    parser = subparsers.add_parser("record", help="make a recording with known truth, in the public layout")
+    parser = subcommand(subparsers, "record", "make a recording with known truth, in the public layout")
     parser.add_argument(
         "--recording", required=True, metavar="NAME", help="name; different names are different animals"
     )
