@@ -14,7 +14,7 @@ from mousefacelift.chunk_lists import expand_lists
 from mousefacelift.config import load
 from mousefacelift.errors import CalibrationError, ConfigError, DataError
 
-WHOLE = 10**9  # frames: all that there are
+WHOLE = (0, 10**9)  # frames: all that there are
 SHOWN = 6  # frames on the page of the masks
 
 
@@ -56,6 +56,7 @@ def _add_locate(subparsers) -> None:
     parser = subcommand(subparsers, "locate", "the animal's centre per frame; writes track.json")
     _add_recording(parser)
     parser.add_argument("--rig", required=True, type=Path, metavar="RIG.json", help="what `capture audit` wrote")
+    parser.add_argument("--frames", metavar="A:B[:STEP]", help="default: those that the recording's entry uses, or all")
     parser.add_argument("--out", required=True, type=Path, metavar="TRACK.json", help="file to write")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads that read masks")
     add_config_argument(parser)
@@ -120,8 +121,6 @@ def run_masks(args: argparse.Namespace) -> None:
 
     config = read_config(args, CaptureConfig, "capture")
     name, source = read_source(args)
-    if "recordings" not in config_mapping(args):
-        source = replace(source, frames=(0, WHOLE))
     recording = open_recording(name, args.folder, source)
     recording = ensure_masks(recording, config, args.made or Path(f"{name}_audit") / "masks", source, args.threads)
     if args.done:
@@ -148,8 +147,6 @@ def run_audit(args: argparse.Namespace) -> None:
 
     config = read_config(args, CaptureConfig, "capture")
     name, source = read_source(args)
-    if "recordings" not in config_mapping(args):
-        source = replace(source, frames=(0, WHOLE))
     args.out = args.out or Path(f"{name}_audit") / "rig.json"
     args.out.parent.mkdir(parents=True, exist_ok=True)
     refused, evidence = args.out.with_suffix(".refused.png"), Evidence()
@@ -184,6 +181,10 @@ def run_locate(args: argparse.Namespace) -> None:
     config = read_config(args, CaptureConfig, "capture")
     _, source = read_source(args)
     rig = Rig.read(args.rig, args.folder)
+    if args.frames:
+        source = replace(source, frames=parse_frames(args.frames))
+    elif source.frames == WHOLE:
+        source = replace(source, frames=(0, rig.frames))
     track = locate_recording(rig, source, config.locate, args.threads)
     track.write(args.out)
     print(
@@ -221,14 +222,20 @@ def run_quality(args: argparse.Namespace) -> None:
 
 
 def read_source(args: argparse.Namespace) -> tuple[str, RecordingSource]:
-    """Name and source of the recording that the command works on.
+    """Name and source of the recording that the command works on; without a section `recordings` all its frames.
 
     Raises:
-        ConfigError: --recording names none of the section `recordings`.
+        ConfigError: the recording is not in the section `recordings`.
     """
     name = args.recording or args.folder.resolve().name
     mapping = config_mapping(args)
-    recordings = mapping.get("recordings", {})
-    if args.recording and recordings and name not in recordings:
-        raise ConfigError(f"recording '{name}' is not in the section recordings", expected=", ".join(recordings))
-    return name, load(RecordingSource, recordings.get(name), f"recordings.{name}", mapping.get("exact", False))
+    if "recordings" not in mapping:
+        return name, replace(RecordingSource(), frames=WHOLE)
+    recordings = mapping["recordings"] or {}
+    if name not in recordings:
+        raise ConfigError(
+            f"recording '{name}' is not in the section recordings",
+            expected=", ".join(recordings),
+            hint=None if args.recording else "name its entry by --recording; the folder's name is taken without",
+        )
+    return name, load(RecordingSource, recordings[name], f"recordings.{name}", mapping.get("exact", False))

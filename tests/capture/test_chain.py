@@ -222,3 +222,14 @@ def test_commands_refuse_what_is_not_configured(toy, tmp_path, capsys):
     )
     assert "ConfigError" in capsys.readouterr().err
     assert add_commands and AuditConfig().blocks
+
+
+def test_without_a_configuration_all_frames_are_located_and_a_part_can_be_asked_for(toy, toy_rig, tmp_path, capsys):
+    toy_rig.write(tmp_path / "rig.json", toy[0])
+    command = ["capture", "locate", str(toy[0]), "--rig", str(tmp_path / "rig.json"), "--out", str(tmp_path / "t.json")]
+    for asked, count in (([], FRAMES), (["--frames", "2:11:3"], 3)):
+        assert main(command + asked) == 0
+        track = Track.read(tmp_path / "t.json")
+        assert len(track.frames) == count and not track.excluded
+    others = ["--config-json", json.dumps({"recordings": {"another": {"frames": [0, 6]}}})]
+    assert main(command + others) == 2 and "--recording" in capsys.readouterr().err
