@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
-import numba
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.compiled import compiled
 
 DEPTHS = 128
 NEAR, FAR = 1, 2  # a pixel outside a mask: forgiven by `ray_agreement`, because it is within 1.5 px of it, or not
@@ -52,7 +52,7 @@ def _misses(mask: np.ndarray) -> np.ndarray:
     return FAR - (FAR - NEAR) * cv2.dilate(mask, np.ones((3, 3), np.uint8)) - NEAR * mask
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _ask(misses, have, w2c, fxfycxcy, view, center, reach, stride, depths):
     views, height, width = misses.shape
     R, t = w2c[view, :, :3], w2c[view, :, 3]

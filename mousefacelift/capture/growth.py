@@ -11,10 +11,10 @@ import math
 from dataclasses import replace
 
 import cv2
-import numba
 import numpy as np
 
 from mousefacelift.capture.sources.picture import Picture
+from mousefacelift.core.compiled import compiled
 
 EDGE_GREY = 0.08  # of the range: a fainter pixel beside the mask is not part of its edge
 
@@ -59,7 +59,7 @@ def _grown(luma: np.ndarray, pixels: float, low: int, high: int) -> np.ndarray:
     return _envelope(luma, source, near, reach, pixels, low, high)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _envelope(luma, source, near, reach, pixels, low, high):
     """Largest luma[q] + slope * (pixels - |p - q|) over the pixels q of `source`, for every p with `near`."""
     height, width = luma.shape

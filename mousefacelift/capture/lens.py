@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numba
 import numpy as np
 
+from mousefacelift.core.compiled import compiled
 from mousefacelift.errors import CalibrationError
 
 BROWN, FISHEYE = 0, 1
@@ -129,7 +129,7 @@ class Lens:
         return float(np.nanmax(radius))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def distort_point(x, y, p):
     """Pixel (u, v) of the point (x, y, 1) in camera axes under lens parameters p [14]."""
     if p[0] == 1.0:
@@ -150,7 +150,7 @@ def distort_point(x, y, p):
     return p[1] * x + p[5] * y + p[3], p[2] * y + p[4]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _distort_many(points, p):
     out = np.empty_like(points)
     for i in range(len(points)):
@@ -158,7 +158,7 @@ def _distort_many(points, p):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def undistort_points(pixels, p):
     """Damped Newton on the pixel error with a numeric Jacobian; started at the pinhole solution."""
     out = np.empty_like(pixels)

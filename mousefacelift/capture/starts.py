@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from mousefacelift.capture.clip import Clip
@@ -23,6 +22,7 @@ from mousefacelift.capture.silhouettes import OUTLINE, SilhouetteMaker, clean_ma
 from mousefacelift.capture.sources import open_source
 from mousefacelift.capture.tangency import Poses, pencils
 from mousefacelift.capture.timeline import Runs
+from mousefacelift.core.compiled import compiled
 from mousefacelift.errors import DataError
 
 SAMPLES = 1500  # of each file's beginning, at most every STRIDE-th frame
@@ -132,7 +132,7 @@ def _pair_costs(outlines, usable, poses: Poses, widths: np.ndarray, reach: int) 
     return costs
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _lag_costs(a, b, lever_a, lever_b, reach, least, cap):
     """[2 * reach + 1] mean capped distance of pencil ends a[r] and b[r + lag]; `cap` where fewer than `least` tell."""
     out = np.full(2 * reach + 1, cap)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
+
+from mousefacelift.core.compiled import compiled
 
 MAX_SPREAD = np.radians(100.0)  # of the pencil; more means that the epipole is next to the silhouette
 
@@ -81,7 +82,7 @@ def residuals(found: Pencils) -> np.ndarray:
     return difference * 0.5 * (found.levers + np.swapaxes(found.levers, 1, 2))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _pencils(outlines, usable, rotation, center, focal, shift, max_spread, only):
     frames, views, points = outlines.shape[:3]
     ends = np.full((frames, views, views, 2), np.nan)
@@ -100,7 +101,7 @@ def _pencils(outlines, usable, rotation, center, focal, shift, max_spread, only)
     return ends, levers
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _pair_frames(rotation, center):
     """[V, V, 2, 3] two unit vectors across the baseline of each pair i < j; zeros where the centres coincide."""
     views = len(center)
@@ -128,12 +129,12 @@ def _pair_frames(rotation, center):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _dot(a, b):  # array expressions take numba seconds to compile
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _world_rays(outline, R, shift, rays):
     for p in range(len(outline)):
         x, y = outline[p, 0] - shift[0], outline[p, 1] - shift[1]
@@ -142,7 +143,7 @@ def _world_rays(outline, R, shift, rays):
             rays[p, k] = (R[0, k] * x + R[1, k] * y + R[2, k]) * n
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _interval(rays, u, w, focal, max_spread, ends, levers):
     """Smallest and largest plane angle of unit rays, and focal * sin(ray, baseline) at both.
 

@@ -7,10 +7,10 @@ the loops over pixels have no branches and are vectorised by the compiler.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from mousefacelift.capture.lens import distort_point, undistort_points
+from mousefacelift.core.compiled import compiled
 
 UNSEEN = np.float32(-1e9)
 BLOCK = 8  # px of the source; blocks without mask send nothing
@@ -20,7 +20,7 @@ ONE, ZERO = np.float32(1.0), np.float32(0.0)
 HALF, QUARTER, BEFORE_END = np.float32(0.5), np.float32(0.25), np.float32(1.001)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def reach(place, lens, rotation, fxfycxcy):
     """Smallest and largest new pixel [2], [2] of the border of old pixels (x, y, w, h), two pixels further out; NaN
     where too little of it is seen to tell."""
@@ -50,7 +50,7 @@ def reach(place, lens, rotation, fxfycxcy):
     return low, high
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def find_corners(x0, y0, rotation, fxfycxcy, lens, radius2, us, vs):
     """Old pixels (us, vs [rows, columns]) of the new pixel corners from (x0, y0) on; UNSEEN where the old lens does not
     see."""
@@ -87,7 +87,7 @@ def find_corners(x0, y0, rotation, fxfycxcy, lens, radius2, us, vs):
             vs[j, k] = np.float32(v) if seen else UNSEEN
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def pack_pairs(first, second):
     """uint32 [h, w - 1] of uint8 [h, w]: bytes first, second of column c, then first, second of column c + 1."""
     height, width = first.shape
@@ -103,7 +103,7 @@ def pack_pairs(first, second):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def find_blocks(mask, low):
     """uint8 [ceil(h / BLOCK), ceil(w / BLOCK)]: whether a pixel of the block of mask [h, w] is above `low`."""
     height, width = mask.shape
@@ -115,7 +115,7 @@ def find_blocks(mask, low):
     return out
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def _find_active(upper_u, upper_v, lower_u, lower_v, blocks, active):
     """Columns of a row whose pixel's footprint, a pixel wider than it is, meets a block with mask; their number."""
     rows, columns = blocks.shape
@@ -139,7 +139,7 @@ def _find_active(upper_u, upper_v, lower_u, lower_v, blocks, active):
     return count
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, full_range, samples, x0, y0, out):
     """Fill out[y0.., x0..] from packed planes; the lens is exact at pixel corners, inside a pixel the map is linear to
     1e-4 px.
@@ -172,14 +172,14 @@ def warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, full_range, 
     _write_pixels(n, targets, sums, samples, full_range, out)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def _set_map(column, a, b, c, d):
     """Coefficients of 1, q, p, pq of the map of a pixel from its upper left, upper right, lower left, lower right
     corner."""
     column[0], column[CHUNK], column[2 * CHUNK], column[3 * CHUNK] = a, c - a, b - a, d - c - b + a
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def _sample_pixels(n, samples, maps, luma_mask, chroma, bounds, low, gain, sums):
     """Sums of coverage and of luma, blue and red by coverage over the rays of n pixels.
 
@@ -203,7 +203,7 @@ def _sample_pixels(n, samples, maps, luma_mask, chroma, bounds, low, gain, sums)
             _add_rays(n, quads, parts, low, gain, sums)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def _place_rays(n, p, q, maps, bounds, shape, chroma_shape, places, parts):
     """Where the rays (p, q) of n pixels meet the fine and the coarse planes: places of their upper left neighbours,
     shares of the right and lower ones, and 1 where there is a picture, else 0."""
@@ -227,7 +227,7 @@ def _place_rays(n, p, q, maps, bounds, shape, chroma_shape, places, parts):
         parts[i + C4] = ONE if (u > left) & (v > top) & (u < right) & (v < bottom) else ZERO
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def _add_rays(n, quads, parts, low, gain, sums):
     """Add coverage, and luma, blue and red by coverage, of one ray of n pixels."""
     for k in range(n):
@@ -242,18 +242,18 @@ def _add_rays(n, quads, parts, low, gain, sums):
         sums[i + C3] += m * _mix(_byte(t, 8), _byte(t, 24), _byte(d, 8), _byte(d, 24), fx, fy)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _byte(packed, shift):
     return np.float32(np.int32((packed >> np.uint32(shift)) & np.uint32(255)))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+@compiled(fastmath=True, inline="always")
 def _mix(a, b, c, d, fx, fy):
     top, bottom = a + fx * (b - a), c + fx * (d - c)
     return top + fy * (bottom - top)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@compiled(fastmath=True, error_model="numpy")
 def _write_pixels(n, targets, sums, samples, full_range, out):
     """Straight colours and alpha of n pixels, by BT.601."""
     y_low, y_gain, c_gain = (0.0, 1.0, 1.0) if full_range else (16.0, 255.0 / 219.0, 255.0 / 224.0)

@@ -7,7 +7,6 @@ n (1 - rho) / (1 + rho) with the lag-1 autocorrelation rho, and intervals come f
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 
 def effective_count(series: np.ndarray) -> float:
@@ -87,6 +86,8 @@ def student_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, fl
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return float("nan"), float("nan")
+    from scipy import stats  # dear to import, and asked for only where there are several animals
+
     reach = stats.t.ppf(0.5 + level / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - reach), float(values.mean() + reach)
 
@@ -100,10 +101,16 @@ def paired_effect(change: np.ndarray) -> dict[str, float]:
     change = change[np.isfinite(change)]
     low, high = student_interval(change)
     spread = change.std(ddof=1) if len(change) > 1 else 0.0
-    p = float(stats.ttest_1samp(change, 0.0).pvalue) if spread > 0 else float("nan")
+    p = _paired_p(change) if spread > 0 else float("nan")
     mean = float(change.mean()) if len(change) else float("nan")
     effect = mean / spread if spread > 0 else float("nan")
     return {"mean": mean, "low": low, "high": high, "effect": float(effect), "p": p, "animals": len(change)}
+
+
+def _paired_p(change: np.ndarray) -> float:
+    from scipy import stats
+
+    return float(stats.ttest_1samp(change, 0.0).pvalue)
 
 
 def holm(p: np.ndarray) -> np.ndarray:

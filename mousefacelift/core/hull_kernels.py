@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from mousefacelift.core.compiled import compiled
 
 BLOCK = 4  # voxels along the edge of a block that is looked at as a whole first
 CHAMFER = 1.05  # more than the 5x5 distance transform can change per pixel of Euclidean distance (about 1.02)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def cast_votes(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, seen, missed):
     """Project every voxel centre into every view and set its bits in `seen` and `missed` int64 [X, Y, Z].
 
@@ -46,7 +47,7 @@ def cast_votes(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, see
                             )
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@compiled(error_model="numpy", inline="always")
 def voxel_votes(outside, w2c, fxfycxcy, x, y, z, reach, give_up_after):
     """(seen bits, missed bits) of the point x, y, z; `reach` is the distance, world units, that still counts as
     inside."""
@@ -72,7 +73,7 @@ def voxel_votes(outside, w2c, fxfycxcy, x, y, z, reach, give_up_after):
     return seen_bits, missed_bits
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def block_misses(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, i0, j0, k0):
     """In how many views (counting stops above `give_up_after`) every voxel centre of a block is certainly in frame and
     outside.
@@ -103,7 +104,7 @@ def block_misses(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, i
     return misses
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def count_votes(seen, missed, keep, tolerance, min_views):
     """Voxels, bool [X, Y, Z], that at least `min_views` of the views in the bit mask `keep` see and at most `tolerance`
     miss."""
@@ -124,7 +125,7 @@ def count_votes(seen, missed, keep, tolerance, min_views):
     return occupied
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def draw_squares(pixels, z, half_size, depth):
     """Lower `depth` [H, W] to the depths `z` [P] of squares at `pixels` [P, 2], half their side being half_size / z."""
     height, width = depth.shape
@@ -147,7 +148,7 @@ def draw_squares(pixels, z, half_size, depth):
                 depth[row, column] = min(depth[row, column], z[index])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def find_near(seen, missed, limit, min_views):
     """Votes counted, and the voxels that may lie on the surface of some hull.
 
@@ -177,7 +178,7 @@ def find_near(seen, missed, limit, min_views):
     return seen_count, missed_count, index[:found].copy()
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _surrounded(grid, i, j, k):
     inner = 0 < i < grid.shape[0] - 1 and 0 < j < grid.shape[1] - 1 and 0 < k < grid.shape[2] - 1
     return (
@@ -192,7 +193,7 @@ def _surrounded(grid, i, j, k):
     )
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def count_bits(bits, most):
     """Number of set bits, counted up to `most`."""
     count = 0
@@ -202,7 +203,7 @@ def count_bits(bits, most):
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def find_surface(seen, missed, seen_count, missed_count, near, leave_out, tolerance, min_views):
     """Those of the voxels `near` int64 [P, 3] that a hull keeps and that touch, by a face, one that it does not; int64
     [Q, 3].
@@ -231,13 +232,13 @@ def find_surface(seen, missed, seen_count, missed_count, near, leave_out, tolera
     return surface[:found]
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _kept(seen, missed, seen_count, missed_count, i, j, k, bit, tolerance, min_views):
     misses = missed_count[i, j, k] - ((missed[i, j, k] & bit) != 0)
     return misses <= tolerance and seen_count[i, j, k] - ((seen[i, j, k] & bit) != 0) >= min_views
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def cast_depth(occupancy, origin, voxel, rotation, center, fxfycxcy, depth):
     """Lower `depth` [H, W] to where the ray of the pixel's centre is half a voxel into the body.
 

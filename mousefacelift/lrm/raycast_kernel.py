@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from mousefacelift.core.compiled import compiled
 from mousefacelift.core.render.jit import take_ticket
 
 RAYS = 512  # of a task
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def count_ray_votes(tickets, tasks, origin, direction, offset, ballots, w2c, fxfycxcy, votes):
     """See `raycast.count_votes`; votes [B, R, S] are written. A task is RAYS rays of a scene."""
     rays, samples = origin.shape[1], len(offset)

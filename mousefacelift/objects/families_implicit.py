@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable
 
-import numba
 import numpy as np
 
+from mousefacelift.core.compiled import compiled
 from mousefacelift.objects.patterns import make_pattern
 from mousefacelift.objects.surfaces import implicit
 
@@ -21,7 +21,7 @@ def capsules_field(ends: np.ndarray, radii: np.ndarray, smooth: float) -> Callab
     return lambda points: join_capsules(np.ascontiguousarray(points, np.float64), ends, radii, float(smooth))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def join_capsules(points, ends, radii, smooth):
     """-smooth log(sum over capsules of exp(-distance / smooth)) at points [P, 3]."""
     values = np.empty(len(points))

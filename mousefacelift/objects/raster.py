@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from mousefacelift.core.compiled import compiled
 from mousefacelift.objects.mesh import BLEND, OPAQUE
 from mousefacelift.objects.texture import CUTOFF, KERNEL, MODE, TWO_SIDED, sample_alpha
 
@@ -36,7 +37,7 @@ class Band(NamedTuple):
     layer_inverse: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def project_vertices(vertices, w2c, fxfycxcy, supersampling):
     """[P, 3] sample x, sample y, inverse depth of each vertex (float64); inverse depth <= 0 is behind the camera."""
     screen = np.empty((vertices.shape[0], 3), np.float64)
@@ -52,7 +53,7 @@ def project_vertices(vertices, w2c, fxfycxcy, supersampling):
     return screen
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def sample_rows(screen, faces, materials, f, columns, rows):
     """First and last sample row of face f, or (0, -1) where its bounds hold no sample or its back is not shown."""
     a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -73,7 +74,7 @@ def sample_rows(screen, faces, materials, f, columns, rows):
     return max(0, int(math.ceil(low_y - 0.5))), min(rows - 1, int(math.floor(high_y - 0.5)))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def bin_faces(screen, faces, materials, columns, rows, band_rows):
     """Faces that touch each band: `starts` [bands + 1] into `listed` (face order is kept)."""
     bands = (rows + band_rows - 1) // band_rows

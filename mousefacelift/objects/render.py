@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.compiled import compiled
 from mousefacelift.objects import raster, recent_faces, shade, texture
 from mousefacelift.objects.clip import NEAR, clip_near
 from mousefacelift.objects.light import Light, three_point_light
@@ -49,7 +49,7 @@ def compile_kernel(version: str):
     recent_faces or texture.
     """
 
-    @numba.njit(cache=True, **KERNEL)
+    @compiled(**KERNEL)
     def render_bands(
         recent_face,
         planes,
@@ -195,7 +195,7 @@ def to_levels(picture: MeshRender) -> np.ndarray:
     return quantise(picture.rgba)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def quantise(values):
     """uint8 nearest to 255 times values in [0, 1]; clipped."""
     levels = np.empty(values.shape, np.uint8)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from mousefacelift.core.compiled import compiled
 from mousefacelift.objects.mesh import BLEND, CLAMP, MIRROR, OPAQUE, Mesh
 
 SRGB_TO_LINEAR = np.array(
@@ -122,7 +123,7 @@ def build_pyramid(texture: np.ndarray) -> list[np.ndarray]:
     return levels
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def halve_texture(fine, decode, encode):
     """The next mip level: 2 x 2 means of alpha-weighted linear colour, so that hidden texels do not bleed in."""
     height, width = max(1, fine.shape[0] // 2), max(1, fine.shape[1] // 2)
@@ -145,7 +146,7 @@ def halve_texture(fine, decode, encode):
     return coarse
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def encode_srgb(linear):
     """sRGB in [0, 1] of a linear value, clipped."""
     if linear <= 0.0:

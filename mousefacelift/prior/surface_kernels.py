@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from mousefacelift.core.compiled import compiled
 
 SWEEPS = 8  # of Jacobi's method; three by three converges to double precision in five or six
 
-_compile = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compile = compiled(error_model="numpy")
 
 
 @_compile

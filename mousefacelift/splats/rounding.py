@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
-import numba
 import numpy as np
 
 from mousefacelift.core.cameras import Camera, find_pixels
+from mousefacelift.core.compiled import compiled
 from mousefacelift.core.hull import Hull
 
 NEARLY = 0.98  # voxels of a ray within this factor of its best are put back together
@@ -79,7 +79,7 @@ def _pixel_of(camera: Camera, points: np.ndarray) -> np.ndarray:
     return np.where(at.inside, at.rows * camera.width + at.columns, -1)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _fill_rays(value, kept, pixels, wanted):
     """`kept` [P] with the best voxels of every wanted pixel that it leaves empty, one view after the other."""
     kept = kept.copy()

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from mousefacelift.core.compiled import compiled
 from mousefacelift.virtual.loft import vertex_normals
 from mousefacelift.virtual.raster import fill_depth
 
@@ -107,7 +107,7 @@ def _light_frame(direction: np.ndarray) -> np.ndarray:
     return np.stack([across, np.cross(direction, across), -direction])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _visible(depth, local, corner, scale):
     """[N] share of the four depth texels around each point that do not hide it (1.2 mm tolerance)."""
     size = depth.shape[0]
@@ -125,7 +125,7 @@ def _visible(depth, local, corner, scale):
     return result
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _cast_shadow(depth, frame, corner, scale, low, weight, blocked):
     """Add `weight` to the floor texels that the mesh hides from this light (bilinear over the depth map's cover)."""
     size = depth.shape[0]

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from mousefacelift.core.compiled import compiled
 from mousefacelift.virtual.coat import Strands
 from mousefacelift.virtual.light import Lighting, Lights, light_animal
 from mousefacelift.virtual.mesh import MouseMesh
@@ -154,7 +154,7 @@ def _reduce(image: np.ndarray, supersample: int) -> np.ndarray:
     ).mean((1, 3))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _grow(vertices, faces, face, bary, lie, length, curl, diffuse, lamp, points, light):
     """World points of the strands and the light at their roots, in the posed mesh."""
     for s in range(face.shape[0]):
@@ -173,7 +173,7 @@ def _grow(vertices, faces, face, bary, lie, length, curl, diffuse, lamp, points,
                 points[s, k, d] = root[d] + length[s] * (t * direction[d] - curl[s] * t * t * n[d])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _shade_strands(
     points, pixels, light, colour, width, normals, faces, face, eye, lamp, focal, band, segments, colours
 ):

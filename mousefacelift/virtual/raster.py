@@ -4,12 +4,13 @@ front."""
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from mousefacelift.core.compiled import compiled
 
 _FAR = np.float32(1e9)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def project_points(points, lens, scale, out):
     """Fill out [N, 3] with pixels (times `scale`) and depth of points [N, 3]; depth -1 where the lens cannot see.
 
@@ -37,13 +38,13 @@ def project_points(points, lens, scale, out):
         out[i, 2] = z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _pixels_between(low, high, size):
     """First and last pixel of a row of `size` whose centre lies between two coordinates."""
     return max(int(np.ceil(low - 0.5)), 0), min(int(np.floor(high - 0.5)), size - 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _corner_weights(x, y, x0, y0, x1, y1, x2, y2, inverse):
     """Barycentric weights of a point; all are at least 0 inside the triangle. `inverse`: of twice its signed area."""
     w1 = ((x - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) * inverse
@@ -51,7 +52,7 @@ def _corner_weights(x, y, x0, y0, x1, y1, x2, y2, inverse):
     return 1.0 - w1 - w2, w1, w2
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def fill_depth(projected, faces, depth):
     """Nearest depth of the triangles in every pixel of depth [H, W] (prefilled with a far value); both sides count."""
     height, width = depth.shape
@@ -75,7 +76,7 @@ def fill_depth(projected, faces, depth):
                         depth[v, u] = z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def fill_triangles(projected, faces, colours, origin_x, origin_y, depth, image):
     """Draw opaque Gouraud triangles with a depth test.
 
@@ -112,7 +113,7 @@ def fill_triangles(projected, faces, colours, origin_x, origin_y, depth, image):
                     image[v, u, 3] = 1.0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _blend(image, v, u, alpha, red, green, blue):
     keep = np.float32(1.0) - alpha
     image[v, u, 0] = image[v, u, 0] * keep + alpha * red
@@ -121,7 +122,7 @@ def _blend(image, v, u, alpha, red, green, blue):
     image[v, u, 3] = image[v, u, 3] * keep + alpha
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def paint_segments(order, segments, colours, origin_x, origin_y, depth, bias, image):
     """Paint anti-aliased line segments over `image` in the given order, each pixel tested against `depth` + bias.
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from mousefacelift.core.compiled import compiled
 from mousefacelift.core.render.jit import take_ticket
 
 STEP = 0.5  # voxels between samples; the kernels take the square root that it stands for
 STOP = 1e-4  # transmittance below which a ray ends
 BLOCK = 256  # rays of one task of the forward pass
 
-_compile = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+_compile = compiled(error_model="numpy", fastmath={"contract"})
 
 
 @_compile

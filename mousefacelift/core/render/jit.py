@@ -22,6 +22,8 @@ from numba import njit
 from numba.core import caching, cgutils, types
 from numba.core.extending import intrinsic
 
+from mousefacelift.core.compiled import SharedCache
+
 inlined = njit(forceinline=True, error_model="numpy")
 
 
@@ -48,7 +50,7 @@ class _CacheImpl(caching.CompileResultCacheImpl):
     ]
 
 
-class _Cache(caching.FunctionCache):
+class _Cache(SharedCache):
     _impl_class = _CacheImpl
 
 

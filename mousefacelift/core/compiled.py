@@ -1,0 +1,72 @@
+"""Kernels on the disk: what one process compiles, others wait for instead of compiling it too.
+
+Jobs that begin side by side on a fresh installation need the same kernels at the same moment. numba's cache lets each
+of them compile for itself, seconds of every core.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numba
+from filelock import FileLock
+from numba.core import caching
+
+WAIT_S = 120.0  # then a process compiles by itself: what it waits for may have stopped
+
+
+def compiled(**options):
+    """Decorator: a kernel that numba compiles on first use without the GIL and keeps on the disk.
+
+    Args:
+        options: of `numba.njit`.
+    """
+
+    def decorate(function):
+        dispatcher: Any = numba.njit(**{"nogil": True} | options)(function)
+        dispatcher._cache = SharedCache(function)
+        return dispatcher
+
+    return decorate
+
+
+class SharedCache(caching.FunctionCache):
+    """numba's cache of a kernel, behind a lock file beside its index.
+
+    Who finds nothing holds the lock until it has compiled and stored; who waited for the lock looks again. Where no
+    lock can be made every process compiles for itself, as numba does.
+    """
+
+    _lock: FileLock | None = None
+
+    def load_overload(self, sig, target_context):
+        """The stored kernel of a signature, or None: compile it."""
+        found = super().load_overload(sig, target_context)
+        if found is None and self._enabled:
+            self._hold()
+            found = super().load_overload(sig, target_context)
+            if found is not None:
+                self._let_go()
+        return found
+
+    def save_overload(self, sig, data) -> None:
+        """Store a compiled kernel and let the others go on."""
+        try:
+            super().save_overload(sig, data)
+        finally:
+            self._let_go()
+
+    def _hold(self) -> None:
+        if self._lock is None:
+            path = Path(self._cache_path) / f"{self._impl.filename_base}.lock"
+            self._lock = FileLock(path, mode=0o666, poll_interval=0.05, thread_local=False)
+        with contextlib.suppress(OSError, NotImplementedError):  # a Timeout is an OSError
+            self._impl.locator.ensure_cache_path()
+            self._lock.acquire(timeout=WAIT_S)
+
+    def _let_go(self) -> None:
+        if self._lock is not None and self._lock.is_locked:
+            Path(self._lock.lock_file).unlink(missing_ok=True)  # while it is held: who waits for it makes a new one
+            self._lock.release(force=True)
