@@ -79,7 +79,7 @@ def _prove(
 
     silhouettes = read(np.zeros(len(lenses)))
     evidence.saw(recording, silhouettes)
-    gates.require_silhouettes(silhouettes, recording)
+    gates.require_silhouettes(silhouettes, recording, clip.sizes)
     width = float(np.mean([w for w, _ in clip.sizes]))
 
     scores = score_conventions(recording.cameras, lenses, [w for w, _ in clip.sizes], silhouettes)

@@ -15,11 +15,13 @@ from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.errors import CalibrationError, DataError
 
+TOO_FULL = 0.7  # of a picture: no lens shows an animal so large and whole
 HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
 
 
-def require_silhouettes(silhouettes: Silhouettes, recording: Recording) -> None:
-    """Refuse a camera whose masks are empty in most of the frames asked for."""
+def require_silhouettes(silhouettes: Silhouettes, recording: Recording, sizes: Sequence[tuple[int, int]]) -> None:
+    """Refuse a camera whose masks are empty in most of the frames asked for, or fill most of its picture, and cameras
+    of which no two ever show the animal whole; `sizes` are (width, height) px."""
     share = (silhouettes.area > 0).mean(0)
     if share.min() < 0.5:
         worst = int(share.argmin())
@@ -28,6 +30,22 @@ def require_silhouettes(silhouettes: Silhouettes, recording: Recording) -> None:
             got=f"{share[worst]:.0%} of the frames asked for with a mask",
             expected="at least half",
             likely="an inverted mask, another threshold, or a camera that does not see the animal",
+        )
+    filled = np.median(silhouettes.area / np.prod(sizes, axis=1), axis=0)
+    full = [camera.name for camera, share in zip(recording.cameras, filled) if share > TOO_FULL]
+    if full:
+        raise DataError(
+            f"masks of camera {', '.join(full)} of {recording.name} fill most of the picture",
+            got=f"up to {filled.max():.0%} of it",
+            expected=f"the animal alone, at most {TOO_FULL:.0%}",
+            likely="an inverted mask: the animal must be white, the background black",
+        )
+    if silhouettes.usable.sum(1).max() < 2:
+        raise DataError(
+            f"no frame of {recording.name} shows the animal whole in two cameras",
+            got=f"masks that the picture cuts in {(silhouettes.border > 0).mean():.0%} of all",
+            expected="masks that do not touch the border of their picture",
+            likely="masks with a frame or a wall in them, or pictures cropped closer than the animal",
         )
 
 

@@ -30,6 +30,7 @@ CLEAR_DEVIATIONS = 3.0  # and by that many standard errors over the frames
 BELIEVED = (
     0.82  # fit that another reading must reach to be named; true pairs of real and virtual videos have 0.85 to 0.97
 )
+BLANK = 8  # grey levels: what noise and a codec leave of a picture of nothing
 CHANCE = 0.05  # masks that beat displaced ones by less than this are laid over chance
 MOVED = 0.3  # of a mask's length, by which it must have moved for the picture of another time to be a wrong one
 WRONG_TIMES = 8  # pictures of other times that each mask is compared with
@@ -120,7 +121,8 @@ def judge_pictures(films: Sequence[Film], view: int, frames: np.ndarray, max_lat
         reading, fits = max(believed, key=lambda r: np.nanmean(r[1]))
         return replace(reading, fit=fit, chance=chance, other_fit=float(np.nanmean(fits)))
     strange = unclear or fit - chance < CHANCE or own_time < OWN_TIME
-    reading = "of another recording or scene" if strange else ""
+    blank = all(np.ptp(film.pictures[t]) < BLANK for t in have)
+    reading = ("one grey all over" if blank else "of another recording or scene") if strange else ""
     return PictureMatch(fit, chance, reading, best, len(have))
 
 

@@ -212,3 +212,29 @@ def test_decoding_in_step_stops_when_the_consumer_does(toy):
     first, pictures = next(stream)
     stream.close()
     assert first == 0 and len(pictures) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda mask: 255 - mask, "c0 .*fill most of the picture.*inverted"),
+        (
+            lambda mask: np.maximum(mask, np.uint8(255) * (np.arange(mask.shape[1]) < 9)[None, :, None]),
+            "shows the animal whole",
+        ),
+    ],
+    ids=["inverted", "with_a_wall"],
+)
+def test_masks_that_hold_more_than_the_animal_are_refused_for_what_they_are(copy, change, words):
+    for path in sorted((copy / "masks").glob("*.mp4")):
+        frames = [change(bgr[..., ::-1]) for _, bgr in read_frames(path, range(12))]
+        write_mp4(path, frames, 10.0, crf=12)
+    with pytest.raises(DataError, match=f"(?s){words}"):
+        run_audit(copy)
+
+
+def test_a_video_that_shows_nothing_is_named(copy):
+    path = copy / "videos" / "2.mp4"
+    write_mp4(path, [np.zeros_like(bgr) for _, bgr in read_frames(path, range(12))], 10.0)
+    with pytest.raises(DataError, match="c2: one grey all over"):
+        run_audit(copy)
