@@ -217,7 +217,7 @@ def test_decoding_in_step_stops_when_the_consumer_does(toy):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda mask: 255 - mask, "c0 .*fill most of the picture.*inverted"),
+        (lambda mask: 255 - mask, "c0, c1.*fill most of the picture.*inverted"),
         (
             lambda mask: np.maximum(mask, np.uint8(255) * (np.arange(mask.shape[1]) < 9)[None, :, None]),
             "shows the animal whole",
