@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mousefacelift.core.compiled import compiled
+from mousefacelift.core.compiled import compiled, inlined
 from mousefacelift.errors import CalibrationError
 
 BROWN, FISHEYE = 0, 1
@@ -129,7 +129,7 @@ class Lens:
         return float(np.nanmax(radius))
 
 
-@compiled(inline="always")
+@inlined()
 def distort_point(x, y, p):
     """Pixel (u, v) of the point (x, y, 1) in camera axes under lens parameters p [14]."""
     if p[0] == 1.0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mousefacelift.capture.lens import distort_point, undistort_points
-from mousefacelift.core.compiled import compiled
+from mousefacelift.core.compiled import compiled, inlined
 
 UNSEEN = np.float32(-1e9)
 BLOCK = 8  # px of the source; blocks without mask send nothing
@@ -29,12 +29,12 @@ def reach(place, lens, rotation, fxfycxcy):
     left, top, width, height = place[0] - 2, place[1] - 2, place[2] + 4, place[3] + 4
     for k in range(steps):
         u, v = left + width * k / (steps - 1), top + height * k / (steps - 1)
-        border[4 * k], border[4 * k + 1] = (u, top), (u, top + height)
-        border[4 * k + 2], border[4 * k + 3] = (left, v), (left + width, v)
+        for row, x, y in ((0, u, top), (1, u, top + height), (2, left, v), (3, left + width, v)):
+            border[4 * k + row, 0], border[4 * k + row, 1] = x, y  # numba takes 1.6 s to compile rows as tuples
     plane = undistort_points(border, lens)
     low, high, seen = np.full(2, np.inf), np.full(2, -np.inf), 0
     for k in range(len(plane)):
-        x, y = plane[k]
+        x, y = plane[k, 0], plane[k, 1]
         if not (np.isfinite(x) and np.isfinite(y)):
             continue
         z = x * rotation[0, 2] + y * rotation[1, 2] + rotation[2, 2]
@@ -155,7 +155,7 @@ def warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, full_range, 
     columns = us.shape[1] - 1
     active, targets = np.empty(columns, np.int64), np.empty((CHUNK, 2), np.int64)
     maps, sums = np.empty(8 * CHUNK, np.float32), np.empty(4 * CHUNK, np.float32)
-    n = 0
+    n = np.int64(0)  # of a plain 0 numba compiles the kernels below once more, for n = 0
     for j in range(us.shape[0] - 1):
         count = _find_active(us[j], vs[j], us[j + 1], vs[j + 1], blocks, active)
         for k in range(count):
@@ -167,12 +167,12 @@ def warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, full_range, 
             if n == CHUNK:
                 _sample_pixels(n, samples, maps, luma_mask, chroma, bounds, low, gain, sums)
                 _write_pixels(n, targets, sums, samples, full_range, out)
-                n = 0
+                n = np.int64(0)
     _sample_pixels(n, samples, maps, luma_mask, chroma, bounds, low, gain, sums)
     _write_pixels(n, targets, sums, samples, full_range, out)
 
 
-@compiled(fastmath=True, inline="always")
+@inlined(fastmath=True)
 def _set_map(column, a, b, c, d):
     """Coefficients of 1, q, p, pq of the map of a pixel from its upper left, upper right, lower left, lower right
     corner."""
@@ -242,12 +242,12 @@ def _add_rays(n, quads, parts, low, gain, sums):
         sums[i + C3] += m * _mix(_byte(t, 8), _byte(t, 24), _byte(d, 8), _byte(d, 24), fx, fy)
 
 
-@compiled(inline="always")
+@inlined()
 def _byte(packed, shift):
     return np.float32(np.int32((packed >> np.uint32(shift)) & np.uint32(255)))
 
 
-@compiled(fastmath=True, inline="always")
+@inlined(fastmath=True)
 def _mix(a, b, c, d, fx, fy):
     top, bottom = a + fx * (b - a), c + fx * (d - c)
     return top + fy * (bottom - top)

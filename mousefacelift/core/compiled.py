@@ -25,11 +25,19 @@ def compiled(**options):
     """
 
     def decorate(function):
-        dispatcher: Any = numba.njit(**{"nogil": True} | options)(function)
+        dispatcher: Any = numba.njit(**{"nogil": True, "no_cfunc_wrapper": True} | options)(function)
         dispatcher._cache = SharedCache(function)
         return dispatcher
 
     return decorate
+
+
+def inlined(**options):
+    """Decorator: a function of kernels that LLVM puts into them.
+
+    Numba's own `inline="always"` repeats the analysis of the whole kernel at every call: several times the compilation.
+    """
+    return numba.njit(**{"forceinline": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": True} | options)
 
 
 class SharedCache(caching.FunctionCache):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mousefacelift.core.compiled import compiled
+from mousefacelift.core.compiled import compiled, inlined
 
 BLOCK = 4  # voxels along the edge of a block that is looked at as a whole first
 CHAMFER = 1.05  # more than the 5x5 distance transform can change per pixel of Euclidean distance (about 1.02)
@@ -47,7 +47,7 @@ def cast_votes(outside, w2c, fxfycxcy, origin, voxel, margin, give_up_after, see
                             )
 
 
-@compiled(error_model="numpy", inline="always")
+@inlined(error_model="numpy")
 def voxel_votes(outside, w2c, fxfycxcy, x, y, z, reach, give_up_after):
     """(seen bits, missed bits) of the point x, y, z; `reach` is the distance, world units, that still counts as
     inside."""
@@ -178,7 +178,7 @@ def find_near(seen, missed, limit, min_views):
     return seen_count, missed_count, index[:found].copy()
 
 
-@compiled(inline="always")
+@inlined()
 def _surrounded(grid, i, j, k):
     inner = 0 < i < grid.shape[0] - 1 and 0 < j < grid.shape[1] - 1 and 0 < k < grid.shape[2] - 1
     return (
@@ -193,7 +193,7 @@ def _surrounded(grid, i, j, k):
     )
 
 
-@compiled(inline="always")
+@inlined()
 def count_bits(bits, most):
     """Number of set bits, counted up to `most`."""
     count = 0
@@ -232,7 +232,7 @@ def find_surface(seen, missed, seen_count, missed_count, near, leave_out, tolera
     return surface[:found]
 
 
-@compiled(inline="always")
+@inlined()
 def _kept(seen, missed, seen_count, missed_count, i, j, k, bit, tolerance, min_views):
     misses = missed_count[i, j, k] - ((missed[i, j, k] & bit) != 0)
     return misses <= tolerance and seen_count[i, j, k] - ((seen[i, j, k] & bit) != 0) >= min_views

@@ -15,7 +15,7 @@ import numpy as np
 
 from mousefacelift.core.compiled import compiled
 from mousefacelift.objects.mesh import BLEND, OPAQUE
-from mousefacelift.objects.texture import CUTOFF, KERNEL, MODE, TWO_SIDED, sample_alpha
+from mousefacelift.objects.texture import CUTOFF, INNER, MODE, TWO_SIDED, sample_alpha
 
 LAYERS = 8  # translucent surfaces kept per sample, nearest first
 ROUNDING = 1e-4  # an alpha that equals its cut-off stays, whatever the weights that it was interpolated with add up to
@@ -99,7 +99,7 @@ def bin_faces(screen, faces, materials, columns, rows, band_rows):
     return starts, listed
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def push_layer(layer_face, layer_inverse, row, column, face, inverse):
     """Keep the LAYERS nearest translucent surfaces of a sample, nearest first."""
     k = LAYERS - 1
@@ -113,7 +113,7 @@ def push_layer(layer_face, layer_inverse, row, column, face, inverse):
     layer_face[row, column, k] = face
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def is_cut_out(faces, corners, materials, texels, levels, f, b1, b2, i0, i1, i2):
     """True where the alpha test of a MASK material removes face f at screen barycentrics (1 - b1 - b2, b1, b2)."""
     w0, w1, w2 = (1.0 - b1 - b2) * i0, b1 * i1, b2 * i2
@@ -122,7 +122,7 @@ def is_cut_out(faces, corners, materials, texels, levels, f, b1, b2, i0, i1, i2)
     return alpha < materials[faces[f, 3], CUTOFF] - ROUNDING
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def narrow_span(start, step, low, high):
     """The columns between `low` and `high` where start + column * step may be 0 or more.
 
@@ -135,7 +135,7 @@ def narrow_span(start, step, low, high):
     return low, high if start >= 0.0 else -1.0
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def span_of_row(start1, step1, start2, step2, last):
     """First and last column from 0 to `last` where both barycentrics and their rest may be 0 or more; last is -1 where
     there is none."""
@@ -147,7 +147,7 @@ def span_of_row(start1, step1, start2, step2, last):
     return max(0, int(low)), int(high)
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def place_face(faces, screen, f, rows, columns, first_row):
     """Where face f lies in a band: first vertex, edges from it, inverse depth and its steps along the edges, and the
     first and last column and row of samples within its bounds (the last row is -1 for a face without area)."""
@@ -164,7 +164,7 @@ def place_face(faces, screen, f, rows, columns, first_row):
     return x0, y0, x1, y1, x2, y2, i0, i1, i2, left, right, top, bottom
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def draw_opaque(band_face, band_inverse, faces, screen, f, first_row, columns):
     """Depth-test one opaque face against the band's samples (the band starts at sample row `first_row`).
 
@@ -197,7 +197,7 @@ def draw_opaque(band_face, band_inverse, faces, screen, f, first_row, columns):
                 band_face[row, left + column] = f if nearer else band_face[row, left + column]
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def draw_face(
     band_face,
     band_inverse,
@@ -237,7 +237,7 @@ def draw_face(
                 band_face[row, column] = f
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def draw_band(
     band_face,
     band_inverse,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from mousefacelift.objects.texture import BASE_TEXTURE, GLOW_TEXTURE, GLOWING, KERNEL, choose_level
+from mousefacelift.objects.texture import BASE_TEXTURE, GLOW_TEXTURE, GLOWING, INNER, choose_level
 
 SLOTS = 64  # recent faces kept, by the low bits of their number; the tables stay in the first-level cache
 
@@ -44,7 +44,7 @@ def new_recent(columns: int) -> Recent:
     )
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def remember_face(recent_face, planes, place, side, level, faces, corners, materials, levels, screen, eye, f):
     """Fill face f's slot in the table of recent faces."""
     slot = f & (SLOTS - 1)

@@ -22,7 +22,7 @@ from mousefacelift.objects.texture import (
     GLOW_WRAP_U,
     GLOW_WRAP_V,
     GLOWING,
-    KERNEL,
+    INNER,
     MODE,
     SHARP,
     UNLIT,
@@ -34,7 +34,7 @@ from mousefacelift.objects.texture import (
 )
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def light_at(light, x, y, z):
     """Light that a white matt surface with normal (x, y, z) returns, per channel; rows of light: 9 ambient, then lamps
     in pairs."""
@@ -55,7 +55,7 @@ def light_at(light, x, y, z):
     return red, green, blue
 
 
-@numba.njit(**KERNEL, inline="always")
+@numba.njit(**INNER, forceinline=True)
 def shade_face(
     recent_face, planes, place, side, level, faces, corners, materials, texels, levels, screen, light, eye, f, x, y
 ):
@@ -122,7 +122,7 @@ def shade_face(
     )
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def resolve_band(
     recent_face,
     planes,

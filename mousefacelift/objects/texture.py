@@ -26,7 +26,14 @@ BASE_TEXTURE, GLOW_TEXTURE, MODE, CUTOFF, WRAP_U, WRAP_V, GLOW_WRAP_U, GLOW_WRAP
 SHARP, GLOW_SHARP, TWO_SIDED, UNLIT = 15, 16, 17, 18
 # How the rasteriser's inner functions are compiled. They own no memory: without reference counting (`_nrt`) a call that
 # passes twenty arrays costs nothing, with it two atomic operations per array and call, half of all rendering time.
-KERNEL = {"nogil": True, "error_model": "numpy", "_nrt": False, "fastmath": {"contract", "arcp", "nsz"}}
+KERNEL = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "fastmath": {"contract", "arcp", "nsz"},
+    "no_cfunc_wrapper": True,
+}
+INNER = KERNEL | {"no_cpython_wrapper": True}  # what kernels alone call
 FARTHEST_UV = 1e6  # float32 coordinates beyond this no longer tell texels apart
 
 
@@ -162,7 +169,7 @@ STEPS = 4096
 ENCODED = np.array([encode_srgb(k / STEPS) for k in range(STEPS + 2)])
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def look_up_srgb(linear):
     """`encode_srgb` from a table, within 3e-5: a power costs more than all the rest of a pixel's end."""
     if linear <= 0.0031308:
@@ -175,7 +182,7 @@ def look_up_srgb(linear):
 LINEAR_TO_SRGB = np.array([round(encode_srgb(k / 16383.0) * 255) for k in range(16384)], np.uint8)
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def wrap_texel(k, count, mode):
     """Texel number in [0, count) that is seen at number k of an endless row."""
     if 0 <= k < count:
@@ -188,7 +195,7 @@ def wrap_texel(k, count, mode):
     return k % count
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def find_texels(levels, level, u, v, wrap_u, wrap_v):
     """The four texels of a level around (u, v), left and right of the upper row and of the lower, and their weights."""
     offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
@@ -202,7 +209,7 @@ def find_texels(levels, level, u, v, wrap_u, wrap_v):
     return a, b, c, d, (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def find_texel(levels, level, u, v, wrap_u, wrap_v):
     """The one texel of a level that holds (u, v)."""
     offset, width, height = levels[level, 0], levels[level, 1], levels[level, 2]
@@ -211,7 +218,7 @@ def find_texel(levels, level, u, v, wrap_u, wrap_v):
     return np.uint64(offset + row * width + column)
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def fetch_color(texels, levels, first, level, u, v, wrap_u, wrap_v, sharp):
     """Linear RGB at (u, v) of the pyramid at `first`: bilinear, or one texel where `sharp` ones are seen magnified."""
     if sharp and level == first:
@@ -234,7 +241,7 @@ def fetch_color(texels, levels, first, level, u, v, wrap_u, wrap_v, sharp):
     )
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def fetch_alpha(texels, levels, first, level, u, v, wrap_u, wrap_v, sharp):
     """Alpha at (u, v), as `fetch_color`."""
     if sharp and level == first:
@@ -243,7 +250,7 @@ def fetch_alpha(texels, levels, first, level, u, v, wrap_u, wrap_v, sharp):
     return (wa * texels[a, 3] + wb * texels[b, 3] + wc * texels[c, 3] + wd * texels[d, 3]) / 255.0
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def choose_level(levels, first, uv_area, sample_area):
     """The level of the pyramid at `first` whose texels are about as large as a sample (areas of one face)."""
     texels_per_sample = uv_area * levels[first, 1] * levels[first, 2] / max(sample_area, 1e-12)
@@ -252,7 +259,7 @@ def choose_level(levels, first, uv_area, sample_area):
     return first + min(levels[first, 3], int(0.5 * math.log2(texels_per_sample) + 0.5))
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**INNER)
 def sample_alpha(faces, corners, materials, texels, levels, f, w0, w1, w2):
     """Alpha of face f at perspective-correct weights: factor x vertex colour x finest texture level."""
     a, b, c, m = faces[f, 0], faces[f, 1], faces[f, 2], faces[f, 3]

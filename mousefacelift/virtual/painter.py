@@ -71,7 +71,8 @@ def paint(scene: Scene, lens: Lens, supersample: int = 2) -> tuple[np.ndarray, t
     project_points(scene.vertices, packed, float(supersample), projected)
     strand_count = len(scene.strands.face)
     strand_pixels = np.zeros((strand_count * (_SEGMENTS + 1), 3))
-    project_points(scene.strand_points.reshape(-1, 3), packed, float(supersample), strand_pixels)
+    strand_points = scene.strand_points.reshape(-1, 3).astype(np.float64)  # as the vertices: one kernel for both
+    project_points(strand_points, packed, float(supersample), strand_pixels)
     box = _box(projected, strand_pixels, lens, supersample)
     if box is None:
         return np.zeros((0, 0, 4), np.float32), (0, 0)

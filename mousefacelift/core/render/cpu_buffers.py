@@ -118,7 +118,8 @@ def make_lists(sizes: Sizes, constants: np.ndarray, flat: np.ndarray, colors: to
     work = np.empty((sizes.images, 4), np.int64)
     run(bins.count_work, sizes.images, flat, sizes.padded, work)
     totals = work.sum(0)
-    starts = np.cumsum(work[:, [0, 2, 3]], 0) - work[:, [0, 2, 3]]
+    counted = np.ascontiguousarray(work[:, [0, 2, 3]])  # for one image and for many of one layout: one kernel
+    starts = np.cumsum(counted, 0) - counted
     lists = Lists(
         np.empty(totals[0] * LANES, flat.dtype),
         np.empty((sizes.images, sizes.across * sizes.down + 1), np.int64),

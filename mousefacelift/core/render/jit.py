@@ -24,7 +24,7 @@ from numba.core.extending import intrinsic
 
 from mousefacelift.core.compiled import SharedCache
 
-inlined = njit(forceinline=True, error_model="numpy")
+inlined = njit(forceinline=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
 
 
 def _source_digest(folder: Path) -> str:
@@ -60,7 +60,7 @@ def kernel(function):
     numba's own cache looks only at the file that defines the kernel and would reuse stale code after a change in a
     module that the kernel inlines.
     """
-    dispatcher = njit(nogil=True, error_model="numpy")(function)
+    dispatcher = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     dispatcher._cache = _Cache(function)
     return dispatcher
 
