@@ -27,13 +27,13 @@ from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.core.splits import Splits
-from mousefacelift.dataset.build import build_dataset, write_manifest
+from mousefacelift.dataset.build import build_dataset, to_arrow, write_manifest
 from mousefacelift.dataset.config import DatasetConfig, GateConfig, LoaderConfig
 from mousefacelift.dataset.loader import load_sample
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.mixture import MixtureSampler
 from mousefacelift.dataset.rows import scan_index
-from mousefacelift.dataset.schema import SAMPLE_FIELDS, SCHEMA_VERSION, VIEW_FIELDS
+from mousefacelift.dataset.schema import SAMPLE_FIELDS, SAMPLES, SCHEMA_VERSION, VIEW_FIELDS, VIEWS
 from mousefacelift.dataset.shards import write_shards
 from mousefacelift.dataset.verify import verify_dataset
 
@@ -86,7 +86,7 @@ def synthetic_manifest(folder: Path, samples: int = 81_250, views: int = 32) -> 
         }
     )
     header = {"schema": SCHEMA_VERSION, "build": "synthetic", "counts": {"samples": samples, "view_rows": total}}
-    write_manifest(folder, rows[[n for n, _, _ in SAMPLE_FIELDS]], table[[n for n, _, _ in VIEW_FIELDS]], header)
+    write_manifest(folder, rows[SAMPLES.names], [to_arrow(table[VIEWS.names], VIEWS)], header)
     return total
 
 
@@ -174,7 +174,8 @@ def bench_scale(root: Path, samples: int = 80_000, distinct: int = 300) -> None:
     views["sample"] = views["owner"] = np.repeat(np.arange(samples), 32)
     counts = {"samples": samples, "view_rows": 32 * samples}
     (root / "large").mkdir()
-    write_manifest(root / "large", table, views, {"schema": SCHEMA_VERSION, "build": "scale", "counts": counts})
+    header = {"schema": SCHEMA_VERSION, "build": "scale", "counts": counts}
+    write_manifest(root / "large", table, [to_arrow(views, VIEWS)], header)
     del table, views
     for jobs in (1, 2):
         start = time.perf_counter()

@@ -6,12 +6,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "mousefacelift"
 BASE = {"errors", "config"}  # seen by all
 # what a stage's commands stand on
-JOB = {"chunks", "chunk_lists", "arguments", "devices", "locks", "inputs", "collector"}
+JOB = {"chunks", "chunk_lists", "arguments", "devices", "locks", "inputs", "collector", "processes"}
 ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "errors": set(),
     "config": {"errors"},
     "inputs": set(),
     "collector": set(),
+    "processes": {"collector"},
     "locks": set(),
     "devices": set(),
     "status": {"chunk_lists"},

@@ -10,21 +10,19 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mousefacelift.chunks import read_index
-from mousefacelift.collector import spare_imports
 from mousefacelift.config import config_hash
 from mousefacelift.core.files import via, write_text
 from mousefacelift.core.records import ItemRow
@@ -37,8 +35,11 @@ from mousefacelift.dataset.join import RowGatherer, Rows, assemble
 from mousefacelift.dataset.manifest import HEADER_FILE, SAMPLES_FILE, VIEWS_FILE
 from mousefacelift.dataset.rows import Scan, part_key, real_folders_of, scan_index
 from mousefacelift.dataset.schema import SAMPLES, SCHEMA_VERSION, VIEWS
+from mousefacelift.dataset.spill import ViewSpill
+from mousefacelift.dataset.view_table import ViewTable
 from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.locks import one_writer
+from mousefacelift.processes import in_processes
 
 ROW_GROUP = 262_144
 PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "torch")
@@ -57,30 +58,31 @@ def build_dataset(indexes: Sequence[Path], splits: Splits, out: Path, config: Da
         GateFailure: the gate refused more than `refuse_share_max` of a source.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with one_writer(out):
-        scanned = [scan_all(indexes, config.gate, out / "parts", jobs)]
+    with one_writer(out), closing(ViewSpill(out)) as spill:
+        scanned = [scan_all(indexes, config.gate, out / "parts", jobs, spill)]
         damaged = scanned[0].damaged
         _check_damaged(scanned[0], config)
-        samples, views = assemble(scanned.pop(), splits, config, out)  # nobody else holds the rows meanwhile
+        samples, views = assemble(scanned.pop(), splits, config, out)  # nobody else holds the samples meanwhile
         header = _header(samples, views, splits, config, out, len(indexes)) | {"damaged": damaged}
-        write_manifest(out, samples, views, header)
+        write_manifest(out, samples, views.arrow_parts(ROW_GROUP), header)
         _check_refused(samples, refused_when_made(indexes), config)
     return header
 
 
-def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int) -> Rows:
-    """Rows of all chunks. Real samples come first: they are the context in which generated ones are judged."""
+def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int, spill: ViewSpill) -> Rows:
+    """Rows of all chunks, those of views in `spill`. Real samples come first: they are the context in which generated
+    ones are judged."""
     ordered = sorted({Path(index).resolve() for index in indexes})
     first: list[Path] = []
     later: list[Path] = []
     for index in ordered:
         (first if source_of(index) == "real" else later).append(index)
     parts.mkdir(parents=True, exist_ok=True)
-    gathered = RowGatherer()
+    gathered = RowGatherer(spill)
     folders: dict[tuple[str, int], str] = {}
     for scan in _scan_many(first, gate, {}, parts, jobs):
         gathered.add(scan)
-        folders |= real_folders_of(scan.samples)
+        folders |= real_folders_of(scan.samples) if later else {}
     for scan in _scan_many(later, gate, folders, parts, jobs):
         gathered.add(scan)
     return gathered.rows()
@@ -101,12 +103,9 @@ def source_of(index: Path) -> str:
 def _scan_many(indexes: list[Path], gate: GateConfig, folders: dict, parts: Path, jobs: int) -> Iterator[Scan]:
     context = config_hash(sorted(folders)) if folders else ""
     scan_one = partial(_scan_cached, gate=gate, folders=folders, parts=parts, context=context)
-    progress = partial(tqdm, total=len(indexes), desc="scan", unit="chunk", mininterval=1.0)
-    if jobs <= 1 or len(indexes) <= 1:
-        yield from progress(map(scan_one, indexes))
-        return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), spare_imports) as pool:
-        yield from progress(pool.map(scan_one, indexes))
+    scans = in_processes(scan_one, indexes, jobs if len(indexes) > 1 else 1)
+    for _, scan in tqdm(scans, total=len(indexes), desc="scan", unit="chunk", mininterval=1.0):
+        yield scan
 
 
 def _scan_cached(index: Path, gate: GateConfig, folders: dict, parts: Path, context: str) -> Scan:
@@ -123,42 +122,53 @@ def _scan_cached(index: Path, gate: GateConfig, folders: dict, parts: Path, cont
     return scan
 
 
-def write_manifest(out: Path, samples: pd.DataFrame, views: pd.DataFrame, header: dict) -> None:
-    """Write the three files: tables first under other names, then renamed, the header last."""
-    tables = {SAMPLES_FILE: (samples, SAMPLES), VIEWS_FILE: (views, VIEWS)}
+def write_manifest(out: Path, samples: pd.DataFrame, views: Iterable[pa.Table], header: dict) -> None:
+    """Write the three files: tables first under other names, then renamed, the header last. `views` are the parts of a
+    table, each a row group."""
     with ExitStack() as stack:  # both tables are whole before either is renamed
-        for name, (frame, schema) in tables.items():
-            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-            temporary = stack.enter_context(via(out / name, "manifest"))
-            pq.write_table(
-                table.replace_schema_metadata(schema.metadata), temporary, row_group_size=ROW_GROUP, compression="lz4"
-            )
+        temporary = stack.enter_context(via(out / SAMPLES_FILE, "manifest"))
+        write_table(temporary, [to_arrow(samples, SAMPLES)], SAMPLES)
+        write_table(stack.enter_context(via(out / VIEWS_FILE, "manifest")), views, VIEWS)
     write_text(out / HEADER_FILE, json.dumps(header, indent=1))
 
 
+def write_table(path: Path, parts: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write a parquet file of the parts of a table."""
+    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
+        for part in parts:
+            writer.write_table(part, row_group_size=ROW_GROUP)
+
+
+def to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """The arrow table of a data frame."""
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    return table.replace_schema_metadata(schema.metadata)
+
+
 def _header(
-    samples: pd.DataFrame, views: pd.DataFrame, splits: Splits, config: DatasetConfig, out: Path, chunks: int
+    samples: pd.DataFrame, views: ViewTable, splits: Splits, config: DatasetConfig, out: Path, chunks: int
 ) -> dict:
-    sources = {}
+    sources, is_own = {}, views.owner == views.sample
     for source, rows in samples.groupby("source"):
-        own = views[views["sample"].isin(rows.index) & (views["owner"] == views["sample"])]
+        listed = np.zeros(len(samples), bool)
+        listed[rows.index] = True
+        own = np.flatnonzero(is_own & listed[views.sample])
         accepted = rows[rows["decision"] == "accepted"]
         sources[str(source)] = {
             "samples": len(rows),
             "accepted": len(accepted),
             "images": len(own),
-            "bytes": int(own["bytes"].sum()),
+            "bytes": int(views.columns(["bytes"], own)["bytes"].sum(dtype=np.int64)),
             "per_split": {str(k): int(v) for k, v in accepted["split"].value_counts().items()},
-            "angles": int((own["azimuth"].round() % 360).nunique()),
-            **measure_framing(own, rows, out),
+            "angles": len(np.unique(views.columns(["azimuth"], own)["azimuth"].round() % 360)),
+            **measure_framing(views, own, rows, out),
             "without_licence": int((rows["licence"] == "").sum()),
             "without_config_hash": int((rows["config_hash"] == "").sum()),
         }
-    hashes = pd.util.hash_pandas_object(views[["sample", "view", "file", "hash", "protocol"]], index=False).sum()
     build = config_hash(
         [
             SCHEMA_VERSION,
-            int(hashes),
+            views.hash_sum(),
             samples["document_hash"].tolist(),
             samples["split"].tolist(),
             samples["weight"].round(6).tolist(),
@@ -174,7 +184,7 @@ def _header(
         "counts": {
             "samples": len(samples),
             "view_rows": len(views),
-            "images": int((views["owner"] == views["sample"]).sum()),
+            "images": int(is_own.sum()),
             "accepted": int((samples["decision"] == "accepted").sum()),
             **expansion(samples, views),
         },
@@ -185,18 +195,16 @@ def _header(
     }
 
 
-def expansion(samples: pd.DataFrame, views: pd.DataFrame) -> dict[str, int]:
+def expansion(samples: pd.DataFrame, views: ViewTable) -> dict[str, int]:
     """Training samples of the mouse as stored, and as the loader varies them.
 
     `mouse_items` counts (frame, view direction) pairs of accepted training samples, every view being able to be the
     reference; `mouse_items_augmented` counts each also mirrored. Yaw, colour and background vary without end and are
     not counted.
     """
-    train = samples.index[
-        (samples["split"] == "train") & (samples["decision"] == "accepted") & samples["source"].isin(MOUSE_SOURCES)
-    ]
-    own = views[views["sample"].isin(train) & (views["owner"] == views["sample"]) & ~views["held_out"]]
-    return {"mouse_samples": len(train), "mouse_items": len(own), "mouse_items_augmented": 2 * len(own)}
+    train = (samples["split"] == "train") & (samples["decision"] == "accepted") & samples["source"].isin(MOUSE_SOURCES)
+    items = int((train.to_numpy()[views.sample] & (views.owner == views.sample) & ~views.held_out).sum())
+    return {"mouse_samples": int(train.sum()), "mouse_items": items, "mouse_items_augmented": 2 * items}
 
 
 def refused_when_made(indexes: Sequence[Path]) -> dict[str, list[str]]:

@@ -12,27 +12,30 @@ import numpy as np
 import pandas as pd
 
 from mousefacelift.core.images import read_rgba
+from mousefacelift.dataset.view_table import ViewTable
 
 UNLIKE = 2.0  # times that what is measured may differ between objects and photos unsaid
 LOOKED_AT = 24  # pictures of a source that are opened, spread evenly over its views
 
 
-def measure_framing(views: pd.DataFrame, samples: pd.DataFrame, out: Path) -> dict[str, float]:
+def measure_framing(views: ViewTable, own: np.ndarray, samples: pd.DataFrame, out: Path) -> dict[str, float]:
     """How a source's views show their subject.
 
     Args:
-        views: its own views. samples: their samples, `folder` relative to `out`.
+        own: rows of its own views. samples: their samples, `folder` relative to `out`.
     Returns:
         Medians: distance (units), field of view (degrees), and span: the longer side of the subject's bounds as a
         share of the picture's width.
     """
-    angle = np.degrees(2 * np.arctan(views["width"] / (2 * views["fx"])))
-    chosen = views.iloc[np.unique(np.linspace(0, len(views) - 1, LOOKED_AT).round().astype(int))]
-    folders = samples["folder"].reindex(chosen["sample"])
-    spans = [span_of(read_rgba(out / folder / file)[..., 3] > 0.5) for folder, file in zip(folders, chosen["file"])]
+    lens = views.columns(["width", "fx"], own)
+    angle = np.degrees(2 * np.arctan(lens["width"] / (2 * lens["fx"])))
+    chosen = own[np.unique(np.linspace(0, len(own) - 1, LOOKED_AT).round().astype(int))]
+    folders = samples["folder"].reindex(views.sample[chosen])
+    files = views.words("file")[views.columns(["file"], chosen)["file"]]
+    spans = [span_of(read_rgba(out / folder / file)[..., 3] > 0.5) for folder, file in zip(folders, files)]
     return {
-        "distance": float(views["distance"].median()),
-        "field_of_view_deg": float(angle.median()),
+        "distance": float(np.median(views.columns(["distance"], own)["distance"])),
+        "field_of_view_deg": float(np.median(angle)),
         "span": round(float(np.median(spans)), 4),
     }
 

@@ -1,6 +1,7 @@
 """Joining scanned chunks into the manifest's two tables: splits, held-out views, attached photos, row numbers.
 
-Pure functions of rows; order of chunks does not matter, samples are sorted by source, set, recording and frame.
+Pure functions of rows; order of chunks does not matter, samples are sorted by source, set, recording and frame. Of the
+views, numbers of a few bytes each are in memory; their rows stay in the spill.
 """
 
 from __future__ import annotations
@@ -18,69 +19,69 @@ from mousefacelift.core.sources import GENERATED_SOURCES
 from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.config import DatasetConfig
 from mousefacelift.dataset.rows import Scan
-from mousefacelift.dataset.schema import SAMPLES, VIEWS
+from mousefacelift.dataset.schema import SAMPLES
+from mousefacelift.dataset.spill import ViewSpill
 from mousefacelift.dataset.splits import object_split, protocol_of
+from mousefacelift.dataset.view_table import PROTOCOLS, ViewTable
 from mousefacelift.errors import DataError
 
 HASH = re.compile("[0-9a-f]{32}")  # a view hash inside a JSON column
-WORD_COLUMNS = ("file", "source", "camera_name", "parents", "generator")
-BATCH = 50_000  # views that are put into one table: the small tables of thousands of chunks would scatter the memory
+SHARED_WORDS = ("subject", "parents", "config_hash", "weight_files", "code", "versions", "licence")  # of many samples
+BATCH = 1024  # samples that are put into one table: the small tables of thousands of chunks would scatter the memory
 KEY = ["source", "set", "recording", "frame"]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of many chunks as data frames; a view's `sample` is its row in `samples`."""
+    """Rows of many chunks; a view's `sample` is its row in `samples`."""
 
     samples: pd.DataFrame
-    views: pd.DataFrame
+    views: ViewSpill
     damaged: list[str]
 
 
 class RowGatherer:
-    """Rows of chunk after chunk, kept as data frames whose words are shared: millions of views stay small, the dicts of
-    one chunk are in memory at a time."""
+    """Rows of chunk after chunk: views go to the spill, samples become data frames whose words are shared; the dicts of
+    a few chunks are in memory at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, views: ViewSpill) -> None:
+        self._views = views
         self._samples: list[pd.DataFrame] = []
-        self._views: list[pd.DataFrame] = []
-        self._fresh: list[pd.DataFrame] = []
+        self._fresh: list[dict] = []
+        self._words: dict[str, str] = {}
         self._damaged: list[str] = []
         self._count = 0
 
     def add(self, scan: Scan) -> None:
         """The rows of one more chunk."""
         self._damaged += scan.damaged
-        if not scan.samples:
-            return
-        frame = pd.DataFrame(scan.views)
-        for name in WORD_COLUMNS:
-            frame[name] = frame[name].astype("category").astype(object)
-        frame["sample"] += self._count
-        self._samples.append(pd.DataFrame(scan.samples))
-        self._fresh.append(frame)
+        self._views.add(scan.views, self._count)
+        self._fresh += scan.samples
         self._count += len(scan.samples)
-        if sum(map(len, self._fresh)) > BATCH:
-            self._views.append(_join(self._fresh))
+        if len(self._fresh) >= BATCH:
+            self._settle()
 
     def rows(self) -> Rows:
         """All that was added; may be asked once, for what was gathered is given up."""
-        views = [*self._views, *self._fresh]
-        self._views, self._fresh = [], []
-        return Rows(_join(self._samples), _join(views), self._damaged)
+        self._settle()
+        samples = pd.concat(self._samples, ignore_index=True) if self._samples else pd.DataFrame()
+        self._samples = []
+        return Rows(samples, self._views, self._damaged)
+
+    def _settle(self) -> None:
+        """Make a table of the fresh samples."""
+        if not self._fresh:
+            return
+        frame = pd.DataFrame(self._fresh)
+        for name in SHARED_WORDS:
+            shared = [self._words.setdefault(row[name], row[name]) for row in self._fresh]
+            frame[name] = pd.Series(shared, dtype=object)
+        self._samples.append(frame)
+        self._fresh = []
 
 
-def _join(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """One table of all `frames`, which are taken off the list."""
-    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    frames.clear()
-    return table
-
-
-def assemble(rows: Rows, splits: Splits, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def assemble(rows: Rows, splits: Splits, config: DatasetConfig, out: Path) -> tuple[pd.DataFrame, ViewTable]:
     """(samples, views) with every column of the schema, in its order; folders relative to `out`.
-
-    The table of views is given up as soon as it is sorted: where the caller keeps no `rows`, two of it are in memory.
 
     Raises:
         DataError: nothing to list, the same frame twice, a recording without a split, a generated sample made from
@@ -88,42 +89,57 @@ def assemble(rows: Rows, splits: Splits, config: DatasetConfig, out: Path) -> tu
     """
     if not len(rows.samples):
         raise DataError("the dataset has no samples", hint="give the index.json of at least one chunk of samples")
-    samples, views = rows.samples, rows.views
+    samples, spill = rows.samples, rows.views
     del rows
     order = samples.sort_values(KEY, kind="stable").index.to_numpy()
     samples = samples.loc[order].reset_index(drop=True)
     _check_twice(samples)
     samples["split"] = _splits_of(samples, splits, config)
-    new_row = np.empty(len(order), np.int64)
-    new_row[order] = np.arange(len(order))
-    views["sample"] = new_row[views["sample"].to_numpy()]
-    views["owner"] = views["sample"]
-    views = views.sort_values(["sample", "view"], kind="stable", ignore_index=True)
+    views = _in_order(spill, order)
     check_parents(samples, views)
-    views["held_out"] = _held_out(samples, views, splits.held_out_camera)
+    views.held_out[:] = _held_out(samples, views, splits.held_out_camera)
     if config.attach_real_views:
         views = attach_photos(samples, views)
-    views["protocol"] = [
-        protocol_of(split, held) for split, held in zip(samples["split"].to_numpy()[views["sample"]], views["held_out"])
-    ]
-    counts = np.bincount(views["sample"], minlength=len(samples))
+    views.protocol[:] = _protocols(samples["split"].to_numpy()[views.sample], views.held_out)
+    counts = np.bincount(views.sample, minlength=len(samples))
     samples["views"] = counts
     samples["first_view"] = np.concatenate([[0], np.cumsum(counts)[:-1]])
     samples["folder"] = [os.path.relpath(folder, out.resolve()) for folder in samples["folder"]]
-    return samples[SAMPLES.names], views[VIEWS.names]
+    return samples[SAMPLES.names], views
 
 
-def attach_photos(samples: pd.DataFrame, views: pd.DataFrame) -> pd.DataFrame:
+def _in_order(spill: ViewSpill, order: np.ndarray) -> ViewTable:
+    """The views of the spill by sample and view, where sample `order[i]` becomes sample i."""
+    new_row = np.empty(len(order), np.int32)
+    new_row[order] = np.arange(len(order), dtype=np.int32)
+    found = spill.columns(["sample", "view"])
+    sample = new_row[found["sample"]]
+    place = np.lexsort([found["view"], sample])
+    return ViewTable.of(spill, place, sample[place], found["view"][place])
+
+
+def _protocols(split: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    """Code of the protocol of every view."""
+    found = np.empty(len(split), np.int8)
+    for name in set(split.tolist()):
+        for held in (False, True):
+            found[(split == name) & (held_out == held)] = PROTOCOLS.index(protocol_of(name, held))
+    return found
+
+
+def attach_photos(samples: pd.DataFrame, views: ViewTable) -> ViewTable:
     """View rows in which accepted distilled and splat samples also list the real photos of their frame.
 
     A photo whose direction (within a degree) a sample already has is not added again: distillation put it there.
     """
-    real = samples[(samples["source"] == "real") & (samples["decision"] == "accepted")]
-    row_of = {key: row for row, key in zip(real.index, zip(real["recording"], real["frame"]))}
     generated = samples[samples["source"].isin(GENERATED_SOURCES) & (samples["decision"] == "accepted")]
-    starts = np.searchsorted(views["sample"], np.arange(len(samples) + 1))
-    azimuth, elevation = views["azimuth"].to_numpy(), views["elevation"].to_numpy()
-    parts = [views]
+    real = samples[(samples["source"] == "real") & (samples["decision"] == "accepted")]
+    if not len(generated) or not len(real):
+        return views
+    row_of = {key: row for row, key in zip(real.index, zip(real["recording"], real["frame"]))}
+    starts = np.searchsorted(views.sample, np.arange(len(samples) + 1))
+    azimuth, elevation = views.columns(["azimuth", "elevation"]).values()
+    taken, takers, numbers = [], [], []
     for row, key in zip(generated.index, zip(generated["recording"], generated["frame"])):
         if key not in row_of:
             continue
@@ -132,10 +148,10 @@ def attach_photos(samples: pd.DataFrame, views: pd.DataFrame) -> pd.DataFrame:
         apart = apart + np.abs(elevation[photos][:, None] - elevation[own])
         photos = photos[apart.min(1) > 1.0]
         count = starts[row + 1] - starts[row]
-        parts.append(views.iloc[photos].assign(sample=row, view=np.arange(count, count + len(photos))))
-    if len(parts) == 1:
-        return views
-    return pd.concat(parts).sort_values(["sample", "view"], kind="stable", ignore_index=True)
+        taken.append(photos)
+        takers.append(np.full(len(photos), row))
+        numbers.append(np.arange(count, count + len(photos)))
+    return views.with_photos(*map(np.concatenate, (taken, takers, numbers))) if taken else views
 
 
 def _check_twice(samples: pd.DataFrame) -> None:
@@ -171,16 +187,19 @@ def _splits_of(samples: pd.DataFrame, splits: Splits, config: DatasetConfig) -> 
     return labels
 
 
-def _held_out(samples: pd.DataFrame, views: pd.DataFrame, camera: int | str | None) -> np.ndarray:
+def _held_out(samples: pd.DataFrame, views: ViewTable, camera: int | str | None) -> np.ndarray:
     """Views of the held-out camera, and generated views made from one of its photos: a parent (by hash) of view or
     sample."""
     if camera is None:
         return np.zeros(len(views), bool)
     column = "camera" if isinstance(camera, int) else "camera_name"
-    own = (views[column] == camera).to_numpy()
-    photos = {digest.hex() for digest in views["hash"][own]}
-    own = own | _name_any(views["parents"].to_numpy(), photos)
-    return own | _name_any(samples["parents"].to_numpy(), photos)[views["sample"].to_numpy()]
+    found = views.columns([column, "parents"])
+    own = found[column] == camera if isinstance(camera, int) else (views.words(column) == camera)[found[column]]
+    if not any(views.words("parents")) and not any(samples["parents"]):
+        return own
+    photos = {digest.tobytes().hex() for digest in views.columns(["hash"], np.flatnonzero(own))["hash"]}
+    named = _name_any(views.words("parents"), photos)[found["parents"]]
+    return own | named | _name_any(samples["parents"].to_numpy(), photos)[views.sample]
 
 
 def _name_any(words: np.ndarray, hashes: set[str]) -> np.ndarray:
@@ -189,15 +208,22 @@ def _name_any(words: np.ndarray, hashes: set[str]) -> np.ndarray:
     return np.array([word in naming for word in words], bool)
 
 
-def check_parents(samples: pd.DataFrame, views: pd.DataFrame) -> None:
+def check_parents(samples: pd.DataFrame, views: ViewTable) -> None:
     """Raise DataError when a generated sample was made from photos whose frame is in another split than its own."""
-    split = samples["split"].to_numpy()
-    photo = (views["source"] == "real").to_numpy() & (samples["source"] == "real").to_numpy()[views["sample"]]
-    split_of = dict(zip((digest.hex() for digest in views["hash"][photo]), split[views["sample"][photo]]))
-    generated = views[samples["source"].isin(GENERATED_SOURCES).to_numpy()[views["sample"]]]
-    pairs = {(row, word) for row, word in zip(generated["sample"], generated["parents"]) if word}
-    pairs |= {(row, samples["parents"].iat[row]) for row in set(generated["sample"])}
-    for row, word in sorted(pairs):
+    is_generated = samples["source"].isin(GENERATED_SOURCES).to_numpy()
+    if not is_generated.any():
+        return
+    split, words = samples["split"].to_numpy(), views.words("parents")
+    found = views.columns(["source", "parents"])
+    photo = (views.words("source") == "real")[found["source"]] & (samples["source"] == "real").to_numpy()[views.sample]
+    places = np.flatnonzero(photo)
+    hashes = views.columns(["hash"], places)["hash"]
+    split_of = {digest.tobytes().hex(): split[row] for digest, row in zip(hashes, views.sample[places])}
+    chosen = np.flatnonzero(is_generated[views.sample])
+    pairs = np.unique(np.stack([views.sample[chosen], found["parents"][chosen]], 1), axis=0)
+    named = {(row, words[code]) for row, code in pairs.tolist() if words[code]}
+    named |= {(row, samples["parents"].iat[row]) for row in np.flatnonzero(is_generated).tolist()}
+    for row, word in sorted(named):
         others = {split_of[digest] for digest in HASH.findall(word) if digest in split_of} - {split[row]}
         if others:
             raise DataError(

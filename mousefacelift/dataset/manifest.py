@@ -8,6 +8,7 @@ views = manifest.views_of(rows[0])
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mousefacelift.errors import DataError
 
 HEADER_FILE, SAMPLES_FILE, VIEWS_FILE, VERIFY_FILE = "dataset.json", "samples.parquet", "views.parquet", "verify.json"
 HOT_COLUMNS = ("owner", "index", "file", "held_out", "azimuth", "elevation", "weight", "hash")  # kept in memory
+PAGE = 1 << 16  # bytes of a column that are read at a time, where the table is read in stretches
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,8 @@ class Manifest:
         header = read_header(folder)
         with readable(folder, "manifest"):
             samples = _read_table(folder / SAMPLES_FILE, SAMPLES, None).to_pandas()
-            views = _columns(_read_table(folder / VIEWS_FILE, VIEWS, HOT_COLUMNS))
-        if len(samples) != header["counts"]["samples"] or len(views["owner"]) != header["counts"]["view_rows"]:
-            raise DataError(
-                f"manifest {folder} is not of one build",
-                got=f"{len(samples)} samples, {len(views['owner'])} views",
-                expected=f"{header['counts']['samples']} and {header['counts']['view_rows']} of {HEADER_FILE}",
-                hint="mousefacelift dataset build",
-            )
+            views = numpy_columns(_read_table(folder / VIEWS_FILE, VIEWS, HOT_COLUMNS))
+        check_counts(folder, header, len(samples), len(views["owner"]))
         return cls(folder, header, samples, views)
 
     @classmethod
@@ -159,25 +155,53 @@ def read_header(folder: str | Path) -> dict:
     return read_json(path, {"build": str, "counts": {"samples": int, "view_rows": int}}, "manifest")
 
 
+def check_counts(folder: Path, header: dict, samples: int, views: int) -> None:
+    """Raise DataError where the tables of a manifest have other numbers of rows than its header says."""
+    if samples != header["counts"]["samples"] or views != header["counts"]["view_rows"]:
+        raise DataError(
+            f"manifest {folder} is not of one build",
+            got=f"{samples} samples, {views} views",
+            expected=f"{header['counts']['samples']} and {header['counts']['view_rows']} of {HEADER_FILE}",
+            hint="mousefacelift dataset build",
+        )
+
+
 def _read_table(path: Path, schema: pa.Schema, columns) -> pa.Table:
     with readable(path, "table"):
-        found = pq.read_schema(path)
-        version = (found.metadata or {}).get(b"mousefacelift_schema", b"none").decode()
-        missing = [name for name in schema.names if name not in found.names]
-        if version != str(SCHEMA_VERSION) or missing:
-            raise DataError(
-                f"table {path} has another schema",
-                got=f"version {version}, missing {missing}",
-                expected=f"version {SCHEMA_VERSION}",
-                hint="mousefacelift dataset build",
-            )
+        _check_schema(path, pq.read_schema(path), schema)
         table = pq.read_table(path, columns=None if columns is None else list(columns), memory_map=True)
         table.validate(full=True)
         return table
 
 
-def _columns(table: pa.Table) -> dict[str, Any]:
-    """Plain numpy arrays of the hot columns: words as objects by code, hashes as [rows, 16] bytes."""
+def read_stretches(path: Path, schema: pa.Schema, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """Columns of a table of the manifest, `rows` rows at a time.
+
+    Raises:
+        DataError: broken, or of another schema.
+    """
+    with readable(path, "table"), pq.ParquetFile(path, buffer_size=PAGE) as file:
+        _check_schema(path, file.schema_arrow, schema)
+        for batch in file.iter_batches(rows, columns=list(columns)):
+            table = pa.Table.from_batches([batch])
+            table.validate(full=True)
+            yield table
+
+
+def _check_schema(path: Path, found: pa.Schema, schema: pa.Schema) -> None:
+    version = (found.metadata or {}).get(b"mousefacelift_schema", b"none").decode()
+    missing = [name for name in schema.names if name not in found.names]
+    if version != str(SCHEMA_VERSION) or missing:
+        raise DataError(
+            f"table {path} has another schema",
+            got=f"version {version}, missing {missing}",
+            expected=f"version {SCHEMA_VERSION}",
+            hint="mousefacelift dataset build",
+        )
+
+
+def numpy_columns(table: pa.Table) -> dict[str, Any]:
+    """Plain numpy arrays of columns: words as objects by code, hashes as [rows, 16] bytes."""
     columns: dict[str, Any] = {}
     for name in table.column_names:
         column = table.column(name).unify_dictionaries().combine_chunks()

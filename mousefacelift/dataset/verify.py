@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +20,46 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from mousefacelift.collector import spare_imports
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import readable, write_text
 from mousefacelift.core.samples import CAMERAS_FILE, view_hash
-from mousefacelift.dataset.manifest import VERIFY_FILE, VIEWS_FILE, Manifest
-from mousefacelift.dataset.schema import CAMERA_COLUMNS
+from mousefacelift.dataset.manifest import (
+    HOT_COLUMNS,
+    SAMPLES_FILE,
+    VERIFY_FILE,
+    VIEWS_FILE,
+    check_counts,
+    numpy_columns,
+    read_header,
+    read_stretches,
+)
+from mousefacelift.dataset.schema import CAMERA_COLUMNS, SAMPLES, VIEWS
+from mousefacelift.processes import in_processes
 
 FRAME_KEYS = ("w", "h", "fx", "fy", "cx", "cy")
 BATCH = 256  # samples handed to a process at a time
-STRETCH = 65_536  # view rows read at a time
+STRETCH = 8192  # rows of a table read at a time
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The samples of a manifest: folders [n] relative to its own, and the hashes [n] of their camera files."""
+
+    folder: Path
+    header: dict
+    folders: np.ndarray
+    documents: np.ndarray
+
+    @classmethod
+    def open(cls, folder: Path) -> Listed:
+        """The samples of the manifest in `folder`; DataError as `Manifest.open`."""
+        header, parts = read_header(folder), []
+        for table in read_stretches(folder / SAMPLES_FILE, SAMPLES, SAMPLES.names, STRETCH):
+            parts.append([table[name].to_numpy(zero_copy_only=False) for name in ("folder", "document_hash")])
+        folders, documents = (np.concatenate(column) for column in zip(*parts)) if parts else (np.zeros(0, object),) * 2
+        with readable(folder / VIEWS_FILE, "table"):
+            views = pq.read_metadata(folder / VIEWS_FILE).num_rows
+        check_counts(folder, header, len(folders), views)
+        return cls(folder, header, folders, documents)
 
 
 def verify_dataset(folder: Path, jobs: int = 1, find_orphans: bool = True) -> dict:
@@ -38,23 +67,22 @@ def verify_dataset(folder: Path, jobs: int = 1, find_orphans: bool = True) -> di
     bytes.
 
     Checks that every sample's `images` folder holds exactly the files listed, that every image, its camera and the
-    whole camera file hash to what the manifest says, and that the manifest's camera numbers are those of the file. The
-    view table is read once, in
-    stretches: memory does not grow with it.
+    whole camera file hash to what the manifest says, and that the manifest's camera numbers are those of the file. Both
+    tables are read once, in stretches: memory grows by the names of the sample folders alone.
     """
-    manifest = Manifest.open(folder)
+    listed = Listed.open(Path(folder))
     problems, files, size = [], 0, 0
     check = partial(_check_batch, root=str(folder), find_orphans=find_orphans)
-    with tqdm(total=len(manifest), desc="verify", unit="sample", mininterval=1.0) as progress:
-        for batch, (found, count, length) in _mapped(check, _tasks(manifest), jobs):
+    with tqdm(total=len(listed.folders), desc="verify", unit="sample", mininterval=1.0) as progress:
+        for batch, (found, count, length) in in_processes(check, _tasks(listed), jobs):
             problems += found
             files += count
             size += length
-            progress.update(batch)
+            progress.update(len(batch))
     if find_orphans:
-        problems += _orphan_folders(manifest)
+        problems += _orphan_folders(listed)
     verdict = {
-        "build": manifest.header["build"],
+        "build": listed.header["build"],
         "passed": not problems,
         "files": files,
         "bytes": size,
@@ -65,39 +93,16 @@ def verify_dataset(folder: Path, jobs: int = 1, find_orphans: bool = True) -> di
     return verdict
 
 
-def _mapped(check, tasks: Iterator[list], jobs: int) -> Iterator[tuple]:
-    """(number of samples, result) of every batch in order; at most a few batches wait at a time."""
-    if jobs <= 1:
-        for batch in tasks:
-            yield len(batch), check(batch)
-        return
-    waiting: deque = deque()
-    with ProcessPoolExecutor(jobs, get_context("spawn"), spare_imports) as pool:
-        for batch in tasks:
-            waiting.append((len(batch), pool.submit(check, batch)))
-            if len(waiting) > 4 * jobs:
-                count, result = waiting.popleft()
-                yield count, result.result()
-        for count, result in waiting:
-            yield count, result.result()
-
-
-def _tasks(manifest: Manifest) -> Iterator[list[tuple]]:
+def _tasks(listed: Listed) -> Iterator[list[tuple]]:
     """Batches of (folder, document hash, index [V], files [V], hashes [V, 16], camera numbers [V, 18]) of every
     sample."""
-    folders, documents = manifest.samples["folder"].to_numpy(object), manifest.samples["document_hash"].to_numpy(object)
     batch = []
-    for part in _own_views(manifest):
+    for part in _own_views(listed):
         starts = np.flatnonzero(np.diff(part["sample"], prepend=-1))
         for start, stop in zip(starts, [*starts[1:], len(part["sample"])]):
             row = part["sample"][start]
-            batch.append(
-                (
-                    folders[row],
-                    documents[row],
-                    *(part[name][start:stop] for name in ("index", "file", "hash", "camera")),
-                )
-            )
+            own = (part[name][start:stop] for name in ("index", "file", "hash", "camera"))
+            batch.append((listed.folders[row], listed.documents[row], *own))
             if len(batch) == BATCH:
                 yield batch
                 batch = []
@@ -105,35 +110,34 @@ def _tasks(manifest: Manifest) -> Iterator[list[tuple]]:
         yield batch
 
 
-def _own_views(manifest: Manifest) -> Iterator[dict[str, np.ndarray]]:
+def _own_views(listed: Listed) -> Iterator[dict[str, np.ndarray]]:
     """Stretches of whole samples of the view table, attached photos left out, as arrays."""
-    names = ["sample", "owner", "index", "file", "hash", *CAMERA_COLUMNS]
+    names = dict.fromkeys(["sample", "owner", "index", "file", "hash", *CAMERA_COLUMNS, *HOT_COLUMNS])
     rest = None
-    with pq.ParquetFile(manifest.folder / VIEWS_FILE) as file:
-        for rows in file.iter_batches(STRETCH, columns=names):
-            table = pa.Table.from_batches([rows])
-            table = table.set_column(
-                names.index("file"), "file", table["file"].cast(pa.string())
-            )  # one dictionary per stretch
-            table = table if rest is None else pa.concat_tables([rest, table])
-            sample = table["sample"].to_numpy()
-            whole = int(np.searchsorted(sample, sample[-1]))  # the last sample may go on in the next stretch
-            if whole:
-                yield _arrays(table.slice(0, whole))
-            rest = table.slice(whole)
+    for table in read_stretches(listed.folder / VIEWS_FILE, VIEWS, [*names], STRETCH):
+        table = table.set_column(
+            table.column_names.index("file"), "file", table["file"].cast(pa.string())
+        )  # one dictionary per stretch
+        table = table if rest is None else pa.concat_tables([rest, table])
+        sample = table["sample"].to_numpy()
+        whole = int(np.searchsorted(sample, sample[-1]))  # the last sample may go on in the next stretch
+        if whole:
+            yield _arrays(table.slice(0, whole))
+        rest = table.slice(whole)
     if rest is not None:
         yield _arrays(rest)
 
 
 def _arrays(table: pa.Table) -> dict[str, np.ndarray]:
-    table = table.filter(pc.equal(table["sample"], table["owner"])).combine_chunks()
-    hashes = np.frombuffer(b"".join(table["hash"].to_pylist()), np.uint8).reshape(-1, 16)
+    table = table.filter(pc.equal(table["sample"], table["owner"]))
+    table = table.set_column(table.column_names.index("file"), "file", table["file"].dictionary_encode())
+    columns = numpy_columns(table.select(["sample", "index", "file", "hash", *CAMERA_COLUMNS]))
     return {
-        "sample": table["sample"].to_numpy(),
-        "index": table["index"].to_numpy(),
-        "hash": hashes,
-        "file": table["file"].to_numpy(zero_copy_only=False),
-        "camera": np.stack([table[name].to_numpy().astype(np.float64) for name in CAMERA_COLUMNS], 1),
+        "sample": columns["sample"],
+        "index": columns["index"],
+        "hash": columns["hash"],
+        "file": columns["file"].words[columns["file"].codes],
+        "camera": np.stack([columns[name].astype(np.float64) for name in CAMERA_COLUMNS], 1),
     }
 
 
@@ -207,17 +211,17 @@ def _numbers(frame: dict) -> list[float]:
     return [float(frame[key]) for key in FRAME_KEYS] + [float(x) for row in frame["w2c"][:3] for x in row]
 
 
-def _orphan_folders(manifest: Manifest) -> list[str]:
+def _orphan_folders(listed: Listed) -> list[str]:
     """Sample folders that lie beside listed ones and are not listed."""
-    listed: dict[str, set[str]] = {}
-    for folder in manifest.samples["folder"]:
-        parent, name = os.path.split(os.path.normpath(os.path.join(manifest.folder, folder)))
-        listed.setdefault(parent, set()).add(name)
+    names: dict[str, set[str]] = {}
+    for folder in listed.folders:
+        parent, name = os.path.split(os.path.normpath(os.path.join(listed.folder, folder)))
+        names.setdefault(parent, set()).add(name)
     return [
         f"{parent}/{entry.name}: sample folder not in the manifest"
-        for parent in sorted(listed)
+        for parent in sorted(names)
         for entry in sorted(os.scandir(parent), key=lambda entry: entry.name)
-        if entry.name not in listed[parent]
+        if entry.name not in names[parent]
         and not entry.name.startswith(".")
         and os.path.exists(f"{entry.path}/{CAMERAS_FILE}")
     ]

@@ -16,6 +16,7 @@ from mousefacelift.core.splits import Splits
 from mousefacelift.dataset.build import build_dataset, expansion
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.splits import object_split
+from mousefacelift.dataset.view_table import ViewTable
 from mousefacelift.errors import DataError
 from tests.dataset.conftest import CONFIG, QUICK, toy_sample, write_chunk
 
@@ -120,23 +121,16 @@ def test_the_planned_size_is_reached_by_index_and_not_by_copies():
     """1,600 frames: 5 seen photos and 7 distilled views make the 12 angles; mirrored, 38,400; with in-between splats
     over 50,000."""
 
-    def rows(source, views):
-        samples = pd.DataFrame({"split": "train", "decision": "accepted", "source": source}, index=range(1600))
-        return samples, pd.DataFrame(
-            {"sample": np.repeat(np.arange(1600), views), "held_out": np.tile(np.arange(views) == 5, 1600)}
-        )
-
-    parts = [rows("real", 6), rows("distilled", 7), rows("splat", 6)]
-    samples = pd.concat([part[0] for part in parts], ignore_index=True)
-    views = pd.concat(
-        [part[1].assign(sample=part[1]["sample"] + 1600 * i) for i, part in enumerate(parts)], ignore_index=True
+    parts = [("real", 6), ("distilled", 7), ("splat", 6)]
+    samples = pd.DataFrame(
+        {"split": "train", "decision": "accepted", "source": np.repeat([source for source, _ in parts], 1600)}
     )
-    views["held_out"] &= samples["source"].to_numpy()[views["sample"]] == "real"
-    views["owner"] = views["sample"]
-    attached = views[views["sample"] < 1600].assign(
-        sample=lambda t: t["sample"] + 1600
-    )  # photos offered again are not counted twice
-    counts = expansion(samples, pd.concat([views, attached], ignore_index=True))
+    owner = np.repeat(np.arange(4800), np.repeat([views for _, views in parts], 1600))
+    view = np.concatenate([np.tile(np.arange(views), 1600) for _, views in parts])
+    sample = np.concatenate([owner, owner[owner < 1600] + 1600])  # photos offered again are not counted twice
+    owner = np.concatenate([owner, owner[owner < 1600]])
+    held_out = (np.concatenate([view, view[:9600]]) == 5) & (owner < 1600)
+    counts = expansion(samples, ViewTable(None, owner, sample, None, owner, held_out, None))
     assert counts == {"mouse_samples": 4800, "mouse_items": 1600 * (5 + 7 + 6), "mouse_items_augmented": 3200 * 18}
     assert counts["mouse_items_augmented"] > 50_000
 

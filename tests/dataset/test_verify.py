@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from mousefacelift.dataset import verify
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.verify import verify_dataset
 from mousefacelift.errors import DataError
@@ -91,3 +92,33 @@ def test_a_table_of_an_older_schema_or_cut_short_is_refused(built, tmp_path):
     path.write_bytes((built / "dataset" / "views.parquet").read_bytes()[:-100])
     with pytest.raises(DataError, match="cannot be read"):
         Manifest.open(tmp_path / "old")
+
+
+def test_the_verdict_is_the_same_however_few_rows_are_read_at_a_time(built, monkeypatch):
+    path = built / "distilled/000000-000005/000002/images/cam_001.png"
+    before = path.read_bytes()
+    path.write_bytes(before[:-1])
+    try:
+        whole = verify_dataset(built / "dataset")
+        monkeypatch.setattr(verify, "STRETCH", 7)  # a sample with its photos has 11 rows
+        assert verify_dataset(built / "dataset") == whole and whole["problem_count"] == 1
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", ["samples.parquet", "views.parquet"])
+def test_a_damaged_table_is_named_by_verify(built, name):
+    path = built / "dataset" / name
+    before = path.read_bytes()
+    for data in (b"", before[:-9], before[:4] + bytes(len(before) // 2) + before[4 + len(before) // 2 :]):
+        path.write_bytes(data)
+        with pytest.raises(DataError, match=f"table .*{name} cannot be read"):
+            verify_dataset(built / "dataset")
+    path.write_bytes(before)
+    document = json.loads((built / "dataset/dataset.json").read_text())
+    document["counts"]["view_rows" if name == "views.parquet" else "samples"] += 1
+    whole = (built / "dataset/dataset.json").read_bytes()
+    (built / "dataset/dataset.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="not of one build"):
+        verify_dataset(built / "dataset")
+    (built / "dataset/dataset.json").write_bytes(whole)
