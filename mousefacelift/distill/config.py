@@ -183,15 +183,16 @@ class ViewsConfig:
     """degrees above the horizon of the wanted views ("custom"); null asks for the input's own"""
     output_size: int = 0
     """edge of the written images; 0 keeps the photos' size, -1 the generator's own"""
-    batch_inputs: int = 1
-    """photos per generator call; 1 makes every view bit-identical when it is made alone"""
+    batch_inputs: int = 0
+    """photos per generator call; 0: all of a frame where that is faster (`prior`), else one; 1 makes every view
+    bit-identical when it is made alone"""
     dedupe: DedupeConfig = field(default_factory=DedupeConfig)
 
     def __post_init__(self) -> None:
         if (self.view_set == "custom") != bool(self.azimuths):
             raise ValueError("view_set 'custom' needs azimuths, and azimuths need view_set 'custom'")
-        if self.output_size < -1 or self.batch_inputs < 1:
-            raise ValueError("output_size must be -1, 0 or a size in pixels, and batch_inputs at least 1")
+        if self.output_size < -1 or self.batch_inputs < 0:
+            raise ValueError("output_size must be -1, 0 or a size in pixels, and batch_inputs 0 or more")
 
 
 @section

@@ -55,18 +55,22 @@ class Distiller:
     held_out_camera: int | str | None
 
     def candidates(self, item: FrameItem, photos: Sequence[View], cache: Path) -> list[Candidate]:
-        """All views that the generator paints from every photo; those in `cache` are not painted again."""
+        """All views that the generator paints from every photo; a call whose views are all in `cache` is not made
+        again."""
         cache.mkdir(parents=True, exist_ok=True)
-        missing = [v for v in range(len(photos)) if not (cache / f"{v:02d}.npz").exists()]
-        for start in range(0, len(missing), self.config.views.batch_inputs):
-            part = missing[start : start + self.config.views.batch_inputs]
+        files = [cache / f"{v:02d}.npz" for v in range(len(photos))]
+        batch = self.config.views.batch_inputs or getattr(self.generator, "photos_at_once", 1)
+        for start in range(0, len(photos), batch):
+            part = range(start, min(start + batch, len(photos)))
+            if all(files[v].exists() for v in part):
+                continue
             seeds = [view_seed(self.seed, item.recording, item.frame, photos[v].facts.camera) for v in part]
             for v, views in zip(part, self.generator.generate([photos[v] for v in part], seeds), strict=True):
-                save_views(cache / f"{v:02d}.npz", views)
+                save_views(files[v], views)
         return [
             Candidate(view, self._describe(photos, source, output, view))
-            for source in range(len(photos))
-            for output, view in enumerate(load_views(cache / f"{source:02d}.npz"))
+            for source, file in enumerate(files)
+            for output, view in enumerate(load_views(file))
         ]
 
     def _describe(self, photos: Sequence[View], source: int, output: int, view: View) -> dict:

@@ -7,6 +7,7 @@ neighbours; colours. Hypotheses start together and the worse half is dropped on 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -125,45 +126,113 @@ class _State:
         )
 
 
+@dataclass(frozen=True)
+class Task:
+    """A mouse to be fitted.
+
+    Args:
+        guess: H hypotheses. pictures: [V, S, S, 4] premultiplied rgba. cameras: V, of the same size, in the view's
+            frame of `guess`.
+    """
+
+    guess: Guess
+    pictures: Tensor
+    cameras: CameraTensors
+
+
+class _Pictures:
+    """The pictures of several tasks, on the canvas of the largest; what a row of the optimisation is compared with.
+
+    A smaller picture lies in the upper left corner, pixel for pixel as on its own, and the rest weighs nothing.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        edge = max(task.pictures.shape[1] for task in tasks)
+        self.rgba = torch.stack([_on_canvas(task.pictures, edge) for task in tasks])
+        ones = [torch.full_like(task.pictures[..., 0], 1.0 / task.pictures[..., 0].numel()) for task in tasks]
+        self.weight = torch.stack([_on_canvas(one[..., None], edge)[..., 0] for one in ones])
+        w2c = torch.stack([task.cameras.w2c for task in tasks])
+        fxfycxcy = torch.stack([task.cameras.fxfycxcy for task in tasks])
+        self.cameras = CameraTensors(w2c, fxfycxcy, edge, edge)
+        self.pixel = torch.tensor([pixel_size(task.cameras) for task in tasks])[:, None]
+
+    def of_rows(self, owner: Tensor) -> _Pictures:
+        """One set of pictures a row, `owner` [H] the task of each."""
+        chosen, cameras = copy.copy(self), self.cameras
+        chosen.rgba, chosen.weight, chosen.pixel = self.rgba[owner], self.weight[owner], self.pixel[owner]
+        chosen.cameras = replace(cameras, w2c=cameras.w2c[owner], fxfycxcy=cameras.fxfycxcy[owner])
+        return chosen
+
+
+def _on_canvas(pictures: Tensor, edge: int) -> Tensor:
+    """Pictures [V, S, S, C] in the upper left corners of empty ones [V, edge, edge, C]."""
+    canvas = pictures.new_zeros(len(pictures), edge, edge, pictures.shape[-1])
+    canvas[:, : pictures.shape[1], : pictures.shape[2]] = pictures
+    return canvas
+
+
 def fit_mouse(
     network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: CameraTensors, config: FitConfig
 ) -> Fitted:
-    """The mouse among the hypotheses, and near them, that explains V pictures best.
+    """The mouse among the hypotheses, and near them, that explains V pictures best; see `Task`."""
+    return fit_mice(network, [Task(guess, pictures, cameras)], config)[0]
 
-    Args:
-        pictures: [V, S, S, 4] premultiplied rgba. cameras: V, of the same size, in the view's frame of `guess`.
+
+def fit_mice(network: PriorNetwork, tasks: Sequence[Task], config: FitConfig) -> list[Fitted]:
+    """The mice of several tasks of equally many pictures, as `fit_mouse` finds each but for rounding.
+
+    A step costs little more for many than for one, whose products wait for the network's weights.
     """
+    found: dict[int, Fitted] = {}
+    for several in (False, True):  # where there is one hypothesis nothing starts anew after the trial
+        chosen = [k for k, task in enumerate(tasks) if (len(task.guess.heading) > 1) == several]
+        if chosen:
+            found |= zip(chosen, _fit_together(network, [tasks[k] for k in chosen], config), strict=True)
+    return [found[k] for k in range(len(tasks))]
+
+
+def _fit_together(network: PriorNetwork, tasks: Sequence[Task], config: FitConfig) -> list[Fitted]:
     for parameter in network.parameters():
         parameter.requires_grad_(False)
-    state, residuals = _State(guess, network.config.points), []
+    every = _Pictures(tasks)
+    owner = torch.cat([torch.full((len(task.guess.heading),), k) for k, task in enumerate(tasks)])
+    guesses = [vars(task.guess).values() for task in tasks]
+    state = _State(Guess(*map(torch.cat, zip(*guesses, strict=True))), network.config.points)
+    pictures, residuals = every.of_rows(owner), [[] for _ in tasks]
     for step in range(config.steps):
-        if step == min(config.trial, config.steps - 1) and len(state.guess.heading) > 1:
+        if step == min(config.trial, config.steps - 1) and len(owner) > len(tasks):
             with torch.no_grad():
-                error = _compare(network, state, pictures, cameras)
-            residuals = error.tolist()
-            state = _keep_best(state, int((error - ODDS_WEIGHT * state.guess.probability.log()).argmin()))
+                error = _compare(network, state, pictures)
+            residuals = [error[owner == k].tolist() for k in range(len(tasks))]
+            state = _keep_best(state, error - ODDS_WEIGHT * state.guess.probability.log(), owner)
+            owner = torch.arange(len(tasks))
+            pictures = every
         if step % RESHAPE_EVERY == 0:
             state.disks = None
-        loss = (_compare(network, state, pictures, cameras) + state.penalty(network)).sum()
+        loss = (_compare(network, state, pictures) + state.penalty(network)).sum()
         state.descend(loss)
     state.disks = None
     with torch.no_grad():
-        residual = float(_compare(network, state, pictures, cameras)[0])
-        points = state.points(network)[0]
+        last, points = _compare(network, state, pictures).tolist(), state.points(network)
     leaf = {name: value.detach() for name, value in state.leaves.items()}
-    return Fitted(
-        points, leaf["colours"][0], leaf["code"][0], float(leaf["heading"][0]), residual, residuals or [residual]
-    )
+    return [
+        Fitted(points[k], leaf["colours"][k], leaf["code"][k], float(leaf["heading"][k]), last[k], tried or [last[k]])
+        for k, tried in enumerate(residuals)
+    ]
 
 
 @torch.no_grad()
 def measure(network: PriorNetwork, guess: Guess, pictures: Tensor, cameras: CameraTensors) -> Tensor:
     """[H] how badly each hypothesis, as it stands, explains the pictures (see `fit_mouse`)."""
-    return _compare(network, _State(guess, network.config.points), pictures, cameras)
+    rows = torch.zeros(len(guess.heading), dtype=torch.long)
+    shown = _Pictures([Task(guess, pictures, cameras)]).of_rows(rows)
+    return _compare(network, _State(guess, network.config.points), shown)
 
 
-def _keep_best(state: _State, row: int) -> _State:
-    best = torch.tensor([row])
+def _keep_best(state: _State, badness: Tensor, owner: Tensor) -> _State:
+    """The least bad row [H] of every task, without what the optimiser remembers."""
+    rows = [torch.where(owner == k, badness, torch.inf).argmin() for k in range(int(owner.max()) + 1)]
+    best = torch.stack(rows)
     kept = _State(state.guess.select(best), state.leaves["shift"].shape[1])
     with torch.no_grad():
         for name, leaf in kept.leaves.items():
@@ -171,20 +240,18 @@ def _keep_best(state: _State, row: int) -> _State:
     return kept
 
 
-def _compare(network: PriorNetwork, state: _State, pictures: Tensor, cameras: CameraTensors) -> Tensor:
+def _compare(network: PriorNetwork, state: _State, pictures: _Pictures) -> Tensor:
     """[H] mean squared error of rgb over black and of alpha, weighted so that outlines and colours both count."""
     points = state.points(network)
     if state.disks is None:
         with torch.no_grad():
             state.disks = shape_disks(points, network.neighbours, network.group)
-    pixel = pixel_size(cameras)
-    gaussians = make_gaussians(points, state.leaves["colours"], network.neighbours, network.group, pixel, state.disks)
-    count = len(state.guess.heading)
-    many = replace(cameras, w2c=cameras.w2c.expand(count, -1, -1, -1), fxfycxcy=cameras.fxfycxcy.expand(count, -1, -1))
-    shown = render(gaussians, many)
-    alpha = (shown.alpha - pictures[..., 3]).square().mean((1, 2, 3))
-    colour = (shown.rgb - pictures[..., :3]).square().sum(-1).mean((1, 2, 3))
-    return alpha + colour
+    colours = state.leaves["colours"]
+    gaussians = make_gaussians(points, colours, network.neighbours, network.group, pictures.pixel, state.disks)
+    shown = render(gaussians, pictures.cameras)
+    alpha = (shown.alpha - pictures.rgba[..., 3]).square()
+    colour = (shown.rgb - pictures.rgba[..., :3]).square().sum(-1)
+    return ((alpha + colour) * pictures.weight).sum((1, 2, 3))
 
 
 def pixel_size(cameras: CameraTensors) -> float:

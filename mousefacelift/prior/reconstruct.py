@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from mousefacelift.core.images import premultiply, resize_rgba
 from mousefacelift.core.parallel import one_torch_thread
 from mousefacelift.errors import DataError
 from mousefacelift.prior.crop import MASK_LEVEL, Crop, cut_out
-from mousefacelift.prior.fit import FitConfig, Fitted, fit_mouse, to_gaussians
+from mousefacelift.prior.fit import FitConfig, Fitted, Task, fit_mice, to_gaussians
 from mousefacelift.prior.model import Guess, estimate_elevation, guess_mouse
 from mousefacelift.prior.network import PriorNetwork
 
@@ -45,7 +46,6 @@ class Reconstruction:
     colours: Tensor
 
 
-@one_torch_thread()
 def reconstruct(
     rgba: np.ndarray,
     camera: Camera | None,
@@ -54,28 +54,47 @@ def reconstruct(
     elevation: float | None = None,
     hypotheses: int = 4,
 ) -> Reconstruction:
-    """The mouse of one picture.
+    """The mouse of one picture; see `reconstruct_many`."""
+    return reconstruct_many([(rgba, camera)], model, fit, elevation, hypotheses)[0]
+
+
+@one_torch_thread()
+def reconstruct_many(
+    pictures: Sequence[tuple[np.ndarray, Camera | None]],
+    model: PriorNetwork,
+    fit: FitConfig | None = None,
+    elevation: float | None = None,
+    hypotheses: int = 4,
+) -> list[Reconstruction]:
+    """The mice of pictures that have nothing to do with each other, fitted side by side.
 
     Args:
-        rgba: [H, W, 4] float in [0, 1], straight alpha. camera: of the picture, or None when it is unknown.
+        pictures: rgba [H, W, 4] float in [0, 1], straight alpha; its camera, or None when it is unknown.
         fit: None takes the network's first guess as it is.
-        elevation: degrees of an unknown camera; None estimates it.
+        elevation: degrees of unknown cameras; None estimates it.
     Raises:
         DataError: no silhouette, or a camera that looks away from the world's origin.
     """
-    known = camera is not None
-    if camera is None:
-        camera = assume_camera(rgba, model, elevation)
-    crop = cut_out(rgba, camera, model.config.size)
-    guess = guess_mouse(model, crop, hypotheses, known or elevation is not None)
+    cameras = [assume_camera(rgba, model, elevation) if camera is None else camera for rgba, camera in pictures]
+    known = [camera is not None for _, camera in pictures]
+    crops = [cut_out(rgba, camera, model.config.size) for (rgba, _), camera in zip(pictures, cameras, strict=True)]
+    guesses = [
+        guess_mouse(model, crop, hypotheses, told or elevation is not None)
+        for crop, told in zip(crops, known, strict=True)
+    ]
     if fit is None:
-        fitted = _unfitted(model, guess)
+        fitted = [_unfitted(model, guess) for guess in guesses]
     else:
-        size = fit.size_for([crop])
-        small = crop.camera.scaled_to(size, size)
-        picture = torch.from_numpy(premultiply(resize_rgba(crop.rgba, size, size)).astype(np.float32))
-        fitted = fit_mouse(model, guess, picture[None], cameras_in_view(crop, [small]), fit)
-    return _in_world(model, fitted, guess, crop, camera, known)
+        tasks = [_task(guess, crop, fit.size_for([crop])) for guess, crop in zip(guesses, crops, strict=True)]
+        fitted = fit_mice(model, tasks, fit)
+    return [_in_world(model, *parts) for parts in zip(fitted, guesses, crops, cameras, known, strict=True)]
+
+
+def _task(guess: Guess, crop: Crop, size: int) -> Task:
+    """A crop at `size` pixels as what a fit is compared with."""
+    small = crop.camera.scaled_to(size, size)
+    picture = torch.from_numpy(premultiply(resize_rgba(crop.rgba, size, size)).astype(np.float32))
+    return Task(guess, picture[None], cameras_in_view(crop, [small]))
 
 
 def assume_camera(rgba: np.ndarray, model: PriorNetwork, elevation: float | None) -> Camera:

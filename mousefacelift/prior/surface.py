@@ -123,16 +123,21 @@ def quaternions(rotation: Tensor) -> Tensor:
 
 
 def make_gaussians(
-    points: Tensor, colours: Tensor, neighbours: Tensor, group: Tensor, pixel: float, disks: Disks | None = None
+    points: Tensor,
+    colours: Tensor,
+    neighbours: Tensor,
+    group: Tensor,
+    pixel: float | Tensor,
+    disks: Disks | None = None,
 ) -> Gaussians:
     """Disks [..., N] at points [..., N, 3] with colours [..., N, 3]; gradients reach positions and colours only.
 
     Args:
-        pixel: length at the animal that a pixel of the renders spans.
+        pixel: length at the animal that a pixel of the renders spans; a tensor has a value for every set of points.
         disks: of an earlier call with nearly the same points; by default they are made anew.
     """
     with torch.no_grad():
         disks = disks or shape_disks(points, neighbours, group)
-        inset = disks.normals * disks.room.clamp_max(INSET * pixel).unsqueeze(-1)
+        inset = disks.normals * torch.minimum(disks.room, torch.as_tensor(INSET * pixel)).unsqueeze(-1)
     sunk = points + SINK * (neighbour_mean(points, neighbours) - points) - inset
     return Gaussians.from_rgb(sunk, disks.quats, disks.scales, torch.full_like(points[..., 0], OPACITY), colours)

@@ -65,8 +65,11 @@ class GeneratedViews:
     reconstructor: Reconstructor
     area: float  # share of the image at which the generator knows the animal
 
-    def answer(self, picture: View, knows_camera: bool, seed: int) -> Answer:
-        """Gaussians of one picture."""
+    def answers(self, pictures: Sequence[View], knows_camera: Sequence[bool], seed: int) -> list[Answer]:
+        """Gaussians of every picture."""
+        return [self._answer(picture, known, seed) for picture, known in zip(pictures, knows_camera, strict=True)]
+
+    def _answer(self, picture: View, knows_camera: bool, seed: int) -> Answer:
         shown = picture if knows_camera else frame_picture(picture.rgba, 512, ASSUMED_ELEVATION, "", self.area)
         painted = self.generator.generate([shown], [seed])[0]
         others = [view for view in painted if angle_between(view.camera, shown.camera) > 5.0]
@@ -82,11 +85,14 @@ class SolidModel:
     generator: SolidGenerator
     area: float
 
-    def answer(self, picture: View, knows_camera: bool, seed: int) -> Answer:
-        """Gaussians of one picture; the seed changes nothing."""
-        shown = picture if knows_camera else frame_picture(picture.rgba, 512, ASSUMED_ELEVATION, "", self.area)
-        solid = self.generator.solid(shown, knows_camera)
-        return Answer(solid.gaussians, solid.camera, solid.facts)
+    def answers(self, pictures: Sequence[View], knows_camera: Sequence[bool], seed: int) -> list[Answer]:
+        """Gaussians of every picture; the seed changes nothing."""
+        shown = [
+            picture if known else frame_picture(picture.rgba, 512, ASSUMED_ELEVATION, "", self.area)
+            for picture, known in zip(pictures, knows_camera, strict=True)
+        ]
+        solids = self.generator.solids(shown, knows_camera)
+        return [Answer(solid.gaussians, solid.camera, solid.facts) for solid in solids]
 
 
 def _through(view: View, lens: Camera) -> View:

@@ -5,7 +5,7 @@
 
 An item's folder holds model.npz, nearest.npz and others.npz (Gaussians in the sample's world, or, for a picture of an
 unknown camera, in the world of the camera that the method estimated); the index names the picture, the judging views
-and the truth. One item is in memory at a time.
+and the truth. One item, and the model's answers to AT_ONCE, are in memory at a time.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from mousefacelift.single.methods import (
 )
 from mousefacelift.single.plan import Question
 
+AT_ONCE = 8  # pictures that the model answers together
+
 
 @dataclass(frozen=True)
 class Methods:
@@ -49,8 +51,10 @@ def predict_single(
     named = [(question.name, pictures[question.sample]) for question in questions]
     key = config_hash([methods.key, seed, bed, asdict(config), named])
 
+    ahead = AnswersAhead(methods.model, questions, seed)
+
     def make(name: str, question: Question, folder: Path) -> dict:
-        return answer_question(question, methods, folder, Path(out).parent, seed)
+        return answer_question(question, methods, ahead.take(name), folder, Path(out).parent, seed)
 
     items = [(question.name, question) for question in questions]
     header = {"bed": bed, "size": methods.reconstructor.size, "weights": methods.key, "others": OTHERS}
@@ -62,13 +66,41 @@ def _hashes(sample: Path) -> list:
     return [frame.get("hash") for frame in read_document(sample)["frames"]]
 
 
-def answer_question(question: Question, methods: Methods, folder: Path, root: Path, seed: int) -> dict:
-    """Write the Gaussians of every method into `folder` and return the index row; sample paths start from `root`."""
+class AnswersAhead:
+    """The model's answers, made for AT_ONCE questions at fixed places of the list, so that a run that goes on after a
+    kill ends with the same bits. Those of one batch are in memory."""
+
+    def __init__(self, model: GeneratedViews | SolidModel, questions: list[Question], seed: int) -> None:
+        self._model, self._questions, self._seed = model, questions, seed
+        self._places = {question.name: place for place, question in enumerate(questions)}
+        self._made: dict[str, tuple[Answer, float]] = {}
+
+    def take(self, name: str) -> tuple[Answer, float]:
+        """The answer to the question `name`, and the seconds that it took."""
+        if name not in self._made:
+            first = self._places[name] // AT_ONCE * AT_ONCE
+            self._made = self._answer(self._questions[first : first + AT_ONCE])
+        return self._made.pop(name)
+
+    def _answer(self, questions: list[Question]) -> dict[str, tuple[Answer, float]]:
+        pictures = [read_sample(question.sample, [question.picture]).views[0] for question in questions]
+        started = time.perf_counter()
+        answers = self._model.answers(pictures, [question.knows_camera for question in questions], self._seed)
+        seconds = (time.perf_counter() - started) / len(questions)
+        return {question.name: (answer, seconds) for question, answer in zip(questions, answers, strict=True)}
+
+
+def answer_question(
+    question: Question, methods: Methods, by_model: tuple[Answer, float], folder: Path, root: Path, seed: int
+) -> dict:
+    """Write the Gaussians of every method into `folder` and return the index row; sample paths start from `root`.
+
+    Args:
+        by_model: the model's answer, and its seconds.
+    """
     sample = read_sample(question.sample)
     picture = sample.views[question.picture]
-    started = time.perf_counter()
-    answers = {"model": methods.model.answer(picture, question.knows_camera, seed)}
-    seconds = {"model": time.perf_counter() - started}
+    answers, seconds = {"model": by_model[0]}, {"model": by_model[1]}
     started = time.perf_counter()
     answers["nearest"] = methods.nearest.answer(picture, question.knows_camera, seed)
     seconds["nearest"] = time.perf_counter() - started

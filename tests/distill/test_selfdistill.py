@@ -115,6 +115,25 @@ def test_one_frame_gives_one_true_view_per_angle_and_every_loser_is_recorded(thr
     assert distiller.generator.calls == calls + 1
 
 
+def test_a_generator_that_wants_several_photos_at_once_is_given_the_same_ones_again(thresholds, tmp_path):
+    """After a kill too: what it paints may depend, by rounding, on the photos beside."""
+
+    class Four(TruthGenerator):
+        photos_at_once, sizes = 4, []
+
+        def generate(self, inputs, seeds):
+            self.sizes.append(len(inputs))
+            return super().generate(inputs, seeds)
+
+    distiller = Distiller(Four(), thresholds, CONFIG, 0, None)
+    for _ in range(2):
+        distiller.candidates(FrameItem("toy", 0, tmp_path), toy_photos(HEADING), tmp_path / "cache")
+    assert Four.sizes == [4, 2]
+    (tmp_path / "cache/03.npz").unlink()
+    distiller.candidates(FrameItem("toy", 0, tmp_path), toy_photos(HEADING), tmp_path / "cache")
+    assert Four.sizes == [4, 2, 4]
+
+
 def test_the_photo_wins_where_a_camera_stands(thresholds, tmp_path):
     photos = toy_photos(HEADING)
 

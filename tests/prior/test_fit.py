@@ -6,10 +6,10 @@ from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.render import render
 from mousefacelift.core.samples import View
-from mousefacelift.prior.fit import FitConfig, pixel_size, to_gaussians
+from mousefacelift.prior.fit import FitConfig, Task, fit_mice, fit_mouse, pixel_size, to_gaussians
 from mousefacelift.prior.model import Guess
 from mousefacelift.prior.multiview import fit_moment
-from mousefacelift.prior.reconstruct import reconstruct
+from mousefacelift.prior.reconstruct import reconstruct, reconstruct_many
 
 
 def mouse(network, heading=0.4):
@@ -78,3 +78,42 @@ def test_a_picture_of_an_unknown_camera_gets_the_canonical_one_at_the_given_elev
     assert np.linalg.norm(found.camera.center) == pytest.approx(2.7)
     estimated = reconstruct(rgba, None, network, None)
     assert estimated.camera.center[2] != pytest.approx(found.camera.center[2], abs=1e-3)
+
+
+def test_pictures_of_several_sizes_are_fitted_together_as_alone_but_for_rounding(network, guessed):
+    points, colours = mouse(network)
+    zooms = (1.0, 1.6, 2.2)
+    cameras = [orbit(60 * k, 25, 2.7, canonical_fxfycxcy(64) * [z, z, 1, 1], 64, 64) for k, z in enumerate(zooms)]
+    pictures = [(photo(network, points, colours, camera), camera) for camera in cameras]
+    together = reconstruct_many(pictures, network, FitConfig(12, 5, 64))
+    for one, (rgba, camera) in zip(together, pictures, strict=True):
+        alone = reconstruct(rgba, camera, network, FitConfig(12, 5, 64))
+        np.testing.assert_allclose(one.points, alone.points, atol=2e-4)
+        assert one.residual == pytest.approx(alone.residual, rel=1e-3)
+        assert [h["residual"] for h in one.hypotheses] == pytest.approx(
+            [h["residual"] for h in alone.hypotheses], rel=0.01
+        )
+    assert len({round(one.residual, 5) for one in together}) == 3
+
+
+def test_a_task_of_one_hypothesis_is_not_disturbed_by_others(network):
+    """The trial of the others would make its optimiser forget."""
+    points, colours = mouse(network)
+    camera = orbit(0, 25, 2.7, canonical_fxfycxcy(48) * [1.6, 1.6, 1, 1], 48, 48)
+    shown = torch.from_numpy(photo(network, points, colours, camera))
+    picture = torch.cat([shown[..., :3] * shown[..., 3:], shown[..., 3:]], -1)[None]
+    count = 3
+    guess = Guess(
+        torch.zeros(count, network.config.code),
+        torch.tensor([0.3, 2.0, 4.0]),
+        torch.full((count, 1), 0.23),
+        torch.tensor([[0.0, 0.03, 0.02]]).expand(count, -1),
+        torch.full((count, network.config.points, 3), 0.5),
+        torch.full((count,), 0.3),
+    )
+    cameras, config = CameraTensors.from_cameras([camera]), FitConfig(10, 4)
+    tasks = [Task(guess, picture, cameras), Task(guess.select([0]), picture, cameras)]
+    for one, task in zip(fit_mice(network, tasks, config), tasks, strict=True):
+        alone = fit_mouse(network, task.guess, picture, cameras, config)
+        np.testing.assert_allclose(one.points, alone.points, atol=1e-4)
+        assert len(one.residuals) == len(task.guess.heading)

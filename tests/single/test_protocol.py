@@ -112,24 +112,31 @@ def test_the_report_begins_with_the_verdict_and_the_turntable(run):
     assert any("error against angle" in block.title for block in numbers(run, ReportConfig()).blocks)
 
 
-def test_a_killed_prediction_goes_on_with_the_next_picture(methods, animals, tmp_path):
-    questions = animal_questions(animals, CONFIG)[:2]
-    calls = []
+@pytest.mark.parametrize("dies", ["in the model, at its second call", "behind it, at the second picture"])
+def test_a_killed_prediction_goes_on_with_the_batch_of_the_next_picture(methods, animals, tmp_path, monkeypatch, dies):
+    monkeypatch.setattr("mousefacelift.single.predict.AT_ONCE", 2)
+    questions, sizes, others = animal_questions(animals, CONFIG)[:3], [], []
 
-    class Once:
-        """Answers the first picture, then dies."""
+    class Model:
+        def answers(self, pictures, *rest):
+            sizes.append(len(pictures))
+            if "model" in dies and len(sizes) == 2:
+                raise InterruptedError
+            return [methods.nearest.answer(picture, True, 0) for picture in pictures]
 
+    class Nearest:
         def answer(self, *args):
-            calls.append(args)
-            if len(calls) == 2:
+            others.append(args)
+            if "behind" in dies and len(others) == 2:
                 raise InterruptedError
             return methods.nearest.answer(*args)
 
-    index = tmp_path / "animals/index.json"
+    index, deadly = tmp_path / "animals/index.json", replace(methods, model=Model(), nearest=Nearest())
     with pytest.raises(InterruptedError):
-        predict_single(questions, "animals", replace(methods, model=Once()), index, CONFIG, 0)
-    document = predict_single(questions, "animals", replace(methods, model=Once()), index, CONFIG, 0)
-    assert len(calls) == 3 and len(document["items"]) == 2
+        predict_single(questions, "animals", deadly, index, CONFIG, 0)
+    document = predict_single(questions, "animals", deadly, index, CONFIG, 0)
+    assert sizes == ([2, 1, 1] if "model" in dies else [2, 2, 1])
+    assert len(document["items"]) == 3 and len(others) == (3 if "model" in dies else 4)
 
 
 def test_predictions_of_nothing_are_refused(toy_dataset, tmp_path):

@@ -50,6 +50,12 @@ class NearestGenerator:
         found = find_nearest(self.library, view.rgba, view.camera, self.config, knows)
         return Solid(found.gaussians, found.camera, found.facts)
 
+    def solids(
+        self, views: Sequence[View], knows_camera: Sequence[bool], elevation: float | None = None
+    ) -> list[Solid]:
+        """The poses of several pictures."""
+        return [self.solid(view, known, elevation) for view, known in zip(views, knows_camera, strict=True)]
+
     def generate_at(
         self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]
     ) -> list[list[View]]:

@@ -24,7 +24,7 @@ from mousefacelift.prior.familiar import describe_familiarity
 from mousefacelift.prior.fit import FitConfig
 from mousefacelift.prior.model import SHIPPED, load_prior
 from mousefacelift.prior.network import PriorNetwork
-from mousefacelift.prior.reconstruct import Reconstruction, reconstruct
+from mousefacelift.prior.reconstruct import Reconstruction, reconstruct_many
 
 FILES = ("generator.json", "adapted.safetensors")
 HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"
@@ -35,6 +35,7 @@ class PriorGenerator:
     """The network with render-and-compare; draws nothing at random, so seeds do not matter."""
 
     name = "prior"
+    photos_at_once = 8  # a step of a fit costs little more for many photos than for one
     licence = "as the project; trained on procedural mice, adapted to the user's recording"
 
     def __init__(self, network: PriorNetwork, view_set: ViewSet, steps: int, size: int, weights: dict[str, str]):
@@ -63,11 +64,18 @@ class PriorGenerator:
 
     def solid(self, view: View, knows_camera: bool, elevation: float | None = None) -> Solid:
         """The mouse itself, fitted with twice the steps; see `SolidGenerator.solid`."""
-        check_foreground([view])
-        found = reconstruct(
-            view.rgba, view.camera if knows_camera else None, self.network, FitConfig(2 * self.fit.steps, 12), elevation
-        )
-        return Solid(found.gaussians, found.camera, _facts(found) | {"hypotheses": found.hypotheses})
+        return self.solids([view], [knows_camera], elevation)[0]
+
+    def solids(
+        self, views: Sequence[View], knows_camera: Sequence[bool], elevation: float | None = None
+    ) -> list[Solid]:
+        """The mice of several pictures, as `solid` finds each but for rounding; fitted side by side."""
+        check_foreground(views)
+        pictures = [
+            (view.rgba, view.camera if known else None) for view, known in zip(views, knows_camera, strict=True)
+        ]
+        found = reconstruct_many(pictures, self.network, FitConfig(2 * self.fit.steps, 12), elevation)
+        return [Solid(one.gaussians, one.camera, _facts(one) | {"hypotheses": one.hypotheses}) for one in found]
 
     def generate_at(
         self, inputs: Sequence[View], wanted: Sequence[Sequence[Camera]], seeds: Sequence[int]
@@ -75,8 +83,8 @@ class PriorGenerator:
         """Views at the `wanted` absolute cameras of each input."""
         check_foreground(inputs)
         painted = []
-        for view, cameras, seed in zip(inputs, wanted, seeds, strict=True):
-            found = reconstruct(view.rgba, view.camera, self.network, self.fit)
+        every = reconstruct_many([(view.rgba, view.camera) for view in inputs], self.network, self.fit)
+        for found, cameras, seed in zip(every, wanted, seeds, strict=True):
             facts = ViewFacts(generator=self.name, seed=seed, details=_facts(found))
             images = render_pictures(found.gaussians, cameras)
             painted.append([View(image, camera, facts) for image, camera in zip(images, cameras, strict=True)])

@@ -30,6 +30,7 @@ class Generator(Protocol):
         resolution: edge in pixels of what it paints.
         view_set: the cameras it paints, relative to the input.
         weights: {file: SHA-256} of every weight file used.
+        photos_at_once: photos that are best given to one call; one where a generator does not say.
     """
 
     name: str
@@ -71,6 +72,12 @@ class SolidGenerator(Generator, Protocol):
             view: the picture; where `knows_camera` is False its camera is an assumption (azimuth 0, canonical lens).
             elevation: degrees of an unknown camera, when somebody knows it; None estimates it.
         """
+        ...
+
+    def solids(
+        self, views: Sequence[View], knows_camera: Sequence[bool], elevation: float | None = None
+    ) -> list[Solid]:
+        """The bodies of several pictures, as `solid` finds each; rounding may differ."""
         ...
 
 
