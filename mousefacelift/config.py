@@ -38,14 +38,40 @@ KINDS = {
     "tuple": "list",
     "dict": "mapping",
     "none": "null",
+    "finite": "number that is finite",
 }
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def section(cls: type[T]) -> type[T]:
-    """A section of config.yaml: a frozen dataclass whose values are checked; the text behind a field is its help."""
-    rules = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+    """A section of config.yaml: a frozen dataclass whose values are checked; the text behind a field is its help.
+
+    Numbers are finite, and not negative where the default is not; `LEAST` and `MOST` (ClassVar) hold other bounds.
+    """
+    own = cls.__dict__.get("__post_init__")
+
+    def check(self) -> None:
+        _require_bounds(self)
+        if own is not None:
+            own(self)
+
+    cls.__post_init__ = check  # type: ignore[attr-defined]
+    rules = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
     return dataclass(frozen=True, config=rules)(cls)
+
+
+def _require_bounds(section: Any) -> None:
+    least, most = getattr(section, "LEAST", {}), getattr(section, "MOST", {})
+    for field in dataclasses.fields(section):
+        name, value = field.name, getattr(section, field.name)
+        if _is_number(value) and (name in least or _is_number(field.default) and field.default >= 0):
+            require_at_least(section, least.get(name, 0), name)
+        if _is_number(value) and value > most.get(name, value):
+            raise ValueError(f"{name} is {value:g}, and must be {most[name]:g} or less")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def require_at_least(section: Any, least: float, *names: str) -> None:

@@ -77,3 +77,27 @@ def test_scales_name_the_same_keys_and_the_demo_is_the_default():
     assert complete(LEAST) == complete(LEAST | {"scale": "demo"})
     with pytest.raises(ConfigError, match="expected demo, lab, published"):
         complete(LEAST | {"scale": "huge"})
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"train": {"steps": -5}}, "steps"),
+        ({"seed": -1}, "seed is -1"),
+        ({"capture": {"audit": {"max_tangency": float("nan")}}}, "finite"),
+        ({"splats": {"trust": {"outlier": float("inf")}}}, "finite"),
+        ({"capture": {"locate": {"min_hull_iou": 60.0}}}, "min_hull_iou is 60, and must be 1 or less"),
+        ({"loader": {"background": 255.0}}, "must be 1 or less"),
+        ({"virtual": {"supersample": 0}}, "must be 1 or more"),
+        ({"distill": {"generator": {"network": {"pool": 0}}}}, "pool is 0"),
+        ({"capture": {"locate": {"zoom": 0.0}}}, "zoom is 0"),
+    ],
+)
+def test_numbers_that_can_mean_nothing_are_refused(section, words):
+    with pytest.raises(ConfigError, match=words):
+        complete(LEAST | section)
+
+
+def test_numbers_below_zero_stay_where_they_mean_something():
+    sections = {"virtual": {"degradations": {"dropped_frame_camera": -1}}, "distill": {"views": {"output_size": -1}}}
+    complete(LEAST | sections | {"objects": {"views": {"elevation": -20.0}}})

@@ -69,6 +69,8 @@ class RecordingSource:
 class AuditConfig:
     """What the rig audit tries and demands."""
 
+    MOST: ClassVar = {"min_ray_agreement": 1.0}
+
     blocks: ClassVar[int] = 6
     """the audit reads this many runs of consecutive frames, spread over the recording"""
     block_frames: ClassVar[int] = 40
@@ -95,6 +97,10 @@ class AuditConfig:
 @section
 class LocateConfig:
     """Where the animal is."""
+
+    LEAST: ClassVar = {"zoom": 0.01}
+
+    MOST: ClassVar = {"min_hull_iou": 1.0, "min_view_hull_iou": 1.0, "max_border_share": 1.0, "margin": 0.45}
 
     resolution: ClassVar[int] = 40
     """voxels along the hull's edge"""
@@ -124,6 +130,10 @@ class LocateConfig:
 @section
 class CaptureConfig:
     """How recordings become canonical samples."""
+
+    LEAST: ClassVar = {"size": 8}
+
+    MOST: ClassVar = {"png_compression": 9}
 
     size: int = 128
     """pixels of the square canonical image (512 for the released models)"""

@@ -11,6 +11,8 @@ from mousefacelift.config import section
 class EvaluateConfig:
     """Section `evaluate`: judging."""
 
+    MOST: ClassVar = {"background": 1.0}
+
     background: float = 1.0
     """grey level in [0, 1] behind renders and truth; both sides use the same"""
     consistency_frames: int = 8

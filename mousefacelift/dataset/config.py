@@ -20,6 +20,8 @@ CONTROL_ARMS = (*ONLY, "no-synthetic", "distortion-only")
 class SplitConfig:
     """How frames become train, val and test."""
 
+    MOST: ClassVar = {"guard_frames_max_share": 1.0}
+
     by: Literal["time", "recording", "subject"] = "time"
     """`time`: contiguous blocks of every recording; `recording` or `subject`: whole recordings or animals"""
     train: float = 0.7
@@ -56,6 +58,8 @@ class SplitConfig:
 class GateConfig:
     """The geometry gate at the door of the dataset; what a source must reach stands in `core.sources`."""
 
+    LEAST: ClassVar = {"mask_size": 8}
+
     resolution: ClassVar[int] = 64
     """voxels along the edge of the carved cube"""
     mask_size: int = 96
@@ -80,6 +84,8 @@ class GateConfig:
 @section
 class DatasetConfig:
     """Section `dataset` of config.yaml."""
+
+    MOST: ClassVar = {"refuse_share_max": 1.0}
 
     splits: SplitConfig = SplitConfig()
     gate: GateConfig = GateConfig()
@@ -223,6 +229,8 @@ class ArmConfig:
 class AugmentConfig:
     """Augmentations that keep images and cameras consistent."""
 
+    MOST: ClassVar = {"mirror": 1.0, "grid_distortion": 1.0}
+
     yaw: bool = True
     """turn the world about +z by a random angle (all cameras together; no pixel changes)"""
     mirror: float = 0.5
@@ -243,6 +251,10 @@ class AugmentConfig:
 @section
 class LoaderConfig:
     """Section `loader` of config.yaml: from manifest rows to tensors."""
+
+    LEAST: ClassVar = {"background": 0.0}
+
+    MOST: ClassVar = {"background": 1.0}
 
     image_size: int = 128
     """edge of the square images, pixels"""

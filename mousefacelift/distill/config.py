@@ -14,6 +14,8 @@ from mousefacelift.prior.config import AdaptConfig
 class NetworkConfig:
     """Size of the `pose` denoiser."""
 
+    LEAST: ClassVar = {"pool": 1}
+
     size: int = 64
     """image edge in pixels, a multiple of `pool`"""
     pool: int = 2
@@ -34,6 +36,8 @@ class NetworkConfig:
 @section
 class TrainingConfig:
     """How the generator is trained on the recording's own photos."""
+
+    LEAST: ClassVar = {"max_frames": 1}
 
     minutes: float = 60.0
     """wall-clock budget; training stops at the first of `minutes` and `steps`"""
@@ -88,6 +92,8 @@ class TrainingConfig:
 class SamplerConfig:
     """Steps, guidance and eta of the sampler. Published generator: 50, 3.0, 1.0; small: few steps, no guidance."""
 
+    LEAST: ClassVar = {"steps": 1}
+
     steps: int = 1
     guidance: float = 1.0
     eta: float = 0.0
@@ -106,6 +112,9 @@ class DedupeConfig:
 @section
 class GateConfig:
     """What a generated view must show to be kept."""
+
+    MOST: ClassVar = {"quantile": 1.0, "max_quarantine": 1.0}
+    LEAST: ClassVar = {"voxels": 8, "frames": 1}
 
     quantile: float = 0.01
     """share of the rig's own held-out photos that each threshold would refuse"""
@@ -173,6 +182,8 @@ class GeneratorConfig:
 @section
 class ViewsConfig:
     """Which views are asked for, and which of them are kept."""
+
+    LEAST: ClassVar = {"elevation": -90.0, "output_size": -1}
 
     view_set: str = "sixty_between"
     """name in `distill/view_sets.py`, or "custom" with `azimuths`"""

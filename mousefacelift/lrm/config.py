@@ -14,6 +14,10 @@ from mousefacelift.dataset.config import check_arm_model, split_arm
 class LossConfig:
     """Weights of the loss terms; 0 switches a term off."""
 
+    LEAST: ClassVar = {"foreground_share": 0.0}
+
+    MOST: ClassVar = {"foreground_share": 1.0}
+
     l2: float = 1.0
     """squared colour error"""
     foreground_share: float | None = 0.5
@@ -39,6 +43,8 @@ class OptimizerConfig:
     """AdamW with linear warm-up and cosine decay to zero; published values but for rate and warm-up, which suit
     `small`.
     """
+
+    LEAST: ClassVar = {"skip_norm": 0.0}
 
     learning_rate: float = 1.0e-3
     """at the peak (published: 4e-4 from scratch, 1e-4 afterwards)"""
@@ -100,6 +106,8 @@ class LaunchConfig:
 @section
 class TrainConfig:
     """Section `train` of config.yaml: training of one reconstructor."""
+
+    MOST: ClassVar = {"frozen_share": 1.0}
 
     model: Literal["gslrm", "lgm"] = "gslrm"
     """gslrm, or lgm: a U-Net that gives free Gaussians at half the resolution"""

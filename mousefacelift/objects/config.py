@@ -12,6 +12,8 @@ from mousefacelift.config import section
 class DownloadConfig:
     """Fetching of listed objects."""
 
+    LEAST: ClassVar = {"requests_per_s": 0.001}
+
     endpoint: str = "https://huggingface.co"
     """hub address; the environment variable HF_ENDPOINT goes first, HF_TOKEN is sent to its own host only"""
     folder: str = "data/objaverse"
@@ -29,6 +31,8 @@ class DownloadConfig:
 @section
 class ViewsConfig:
     """Cameras of one object: an even ring first, then random orbits around it."""
+
+    LEAST: ClassVar = {"elevation": -90.0}
 
     ring: int = 32
     """cameras at equal azimuth steps, elevation and distance of the published set"""
@@ -68,6 +72,8 @@ class LightConfig:
 @section
 class BlenderConfig:
     """Path tracing by Blender, run as a program of its own."""
+
+    LEAST: ClassVar = {"samples": 1}
 
     python: str = "blender"
     """interpreter that has `bpy`, or a `blender` executable"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import ClassVar
 
 from mousefacelift.config import section
 
@@ -10,6 +11,8 @@ from mousefacelift.config import section
 @section
 class DataConfig:
     """Training pictures painted from procedural mice."""
+
+    LEAST: ClassVar = {"individuals": 1, "poses": 1, "views": 1, "size": 16, "chunk": 1}
 
     individuals: int = 1600
     """animals; each has its own body, coat and motion"""
@@ -37,6 +40,10 @@ class DataConfig:
 class TrainingConfig:
     """How the network is trained."""
 
+    LEAST: ClassVar = {"batch": 1, "save_every": 1}
+
+    MOST: ClassVar = {"ema": 1.0, "known": 1.0, "cooldown": 1.0}
+
     steps: int = 4500
     """optimiser updates"""
     batch: int = 192
@@ -61,6 +68,8 @@ class TrainingConfig:
 @section
 class AdaptConfig:
     """How the shipped network becomes the recording's own (generator kind `prior`)."""
+
+    LEAST: ClassVar = {"fit_size": 8, "batch": 1, "max_frames": 1}
 
     weights: str = ""
     """file of the network to start from; "" takes the shipped one"""

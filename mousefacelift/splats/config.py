@@ -15,6 +15,8 @@ from mousefacelift.config import section
 class HullConfig:
     """How the silhouettes are carved before a fit."""
 
+    LEAST: ClassVar = {"grid": 8}
+
     grid: int = 96
     """voxels along the longest side of the animal's bounding box"""
     half_extent: ClassVar[float] = 1.3
@@ -33,6 +35,8 @@ class HullConfig:
 @section
 class OptimiseConfig:
     """Losses, learning rates and schedule of one fit (defaults: measured recipe, see docs/splats.md)."""
+
+    MOST: ClassVar = {"ssim_weight": 1.0, "dropout": 0.95}
 
     steps: int = 210
     """of `views` views each; 210 at 128 px (300 are a little better), 180 from 256 px on"""
@@ -135,6 +139,8 @@ class FieldConfig:
 class TrustConfig:
     """How trust is calibrated: frames fitted (as all are) without some of their cameras, judged on those."""
 
+    LEAST: ClassVar = {"frames": 1}
+
     frames: int = 4
     """spread over the recording; their mean errors differ by 4-18 %, so four say the mean to about 5 %"""
     pairs: bool = True
@@ -146,6 +152,8 @@ class TrustConfig:
 @section
 class NovelConfig:
     """Which views are rendered from the fitted splats."""
+
+    LEAST: ClassVar = {"size": 8, "ring_views": 1}
 
     mode: Literal["fixed", "gaps", "both"] = "both"
     relative_azimuths: tuple[float, ...] = (30.0, 90.0, 150.0, 210.0, 270.0, 330.0)
@@ -163,6 +171,10 @@ class NovelConfig:
 @section
 class FitConfig:
     """One splat or field per frame."""
+
+    LEAST: ClassVar = {"cold_every": 1}
+
+    MOST: ClassVar = {"max_failed": 1.0}
 
     size: int = 128
     """px; samples of another size are resized, cameras with them"""

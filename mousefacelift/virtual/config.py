@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mousefacelift.config import section
 
@@ -11,6 +11,9 @@ from mousefacelift.config import section
 @section
 class Degradations:
     """Defects written into the recording, never into its truth."""
+
+    MOST: ClassVar = {"mask_crf": 51, "acrylic_band": 1.0}
+    LEAST: ClassVar = {"dropped_frame_camera": -1}
 
     principal_point_px: tuple[float, float] = (1.0, 6.5)
     """smallest and largest shift of each written principal point, at 1152 px width (real: 4.1 rms, without the common
@@ -55,6 +58,9 @@ NO_DEFECTS = Degradations((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), 0, 0.0, -1, -1, Fa
 @section
 class VirtualConfig:
     """A virtual recording."""
+
+    MOST: ClassVar = {"video_crf": 51}
+    LEAST: ClassVar = {"width": 16, "height": 16, "frames": 1, "fps": 0.01, "cameras": 3, "supersample": 1}
 
     width: int = 288
     """pixels of every video; the real rig has 1152x1024, other sizes are that rig scaled"""
