@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, ClassVar
 
 from mousefacelift.config import section
 
@@ -23,6 +24,8 @@ class ModelConfig:
         within_frusta: off in the published model. Depth is kept to the piece of the ray that all input pictures frame,
             as BEAST3D bounds its points; it needs no alpha.
     """
+
+    LEAST: ClassVar = {"depth_logit_offset": -math.inf}
 
     image_size: int = 512
     patch_size: int = 8

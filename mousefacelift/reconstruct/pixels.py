@@ -23,8 +23,10 @@ def open_picture(path: Path) -> Image.Image:
     """The image of a file, turned as its EXIF orientation says.
 
     Raises:
-        DataError: not an image, cut short, or a stack of several frames.
+        DataError: not there, not an image, cut short, or a stack of several frames.
     """
+    if not Path(path).is_file():
+        raise DataError(f"picture {path} does not exist" if not Path(path).exists() else f"picture {path} is a folder")
     try:
         image = Image.open(path)
         image.load()

@@ -49,8 +49,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def build_report(results: Path, out: Path, config: ReportConfig) -> list[Section]:
     """Write the report over `results` to `out`; returns its sections, the decision first."""
-    if not results.is_dir():
-        raise DataError(f"results folder {results} does not exist", hint="run the pipeline first: snakemake --cores 2")
+    own = out.resolve().parent  # made for the page itself
+    if not results.is_dir() or all(place.resolve() == own for place in results.iterdir()):
+        raise DataError(
+            f"results folder {results} does not exist or is empty",
+            where=f"in {Path.cwd()}",
+            hint="snakemake --cores 2 first, or --results FOLDER",
+        )
     sections = [builder(results, config) for builder in FRONT]
     for builder in FOLDED:
         section = builder(results, config)

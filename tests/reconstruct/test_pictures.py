@@ -168,6 +168,13 @@ def test_a_mask_is_read_in_every_form(tmp_path, form):
     np.testing.assert_array_equal(read_picture(path, tmp_path / "mask.png")[..., 3] > 0.5, mask)
 
 
+def test_a_picture_that_is_not_there_is_not_called_broken(tmp_path):
+    with pytest.raises(DataError, match="mouse.png does not exist"):
+        read_picture(tmp_path / "mouse.png")
+    with pytest.raises(DataError, match="is a folder"):
+        read_picture(tmp_path)
+
+
 def test_a_stack_of_frames_and_a_broken_file_are_refused(tmp_path):
     pages = [Image.new("L", (20, 20), grey) for grey in (10, 200)]
     pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])

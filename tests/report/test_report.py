@@ -126,6 +126,9 @@ def test_a_broken_result_is_an_error_that_names_it(results):
 def test_a_missing_results_folder_is_an_error(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         build(tmp_path / "nothing")
+    (tmp_path / "results/report").mkdir(parents=True)  # as the command's lock makes it, in a folder without a run
+    with pytest.raises(DataError, match="does not exist or is empty"):
+        build(tmp_path / "results")
 
 
 def test_a_collapse_finding_is_an_alarm_above_everything(results):
