@@ -88,7 +88,7 @@ def test_scales_name_the_same_keys_and_the_demo_is_the_default():
         ({"splats": {"trust": {"outlier": float("inf")}}}, "finite"),
         ({"capture": {"locate": {"min_hull_iou": 60.0}}}, "min_hull_iou is 60, and must be 1 or less"),
         ({"loader": {"background": 255.0}}, "must be 1 or less"),
-        ({"virtual": {"supersample": 0}}, "must be 1 or more"),
+        ({"splats": {"trust": {"frames": 0}}}, "must be 1 or more"),
         ({"distill": {"generator": {"network": {"pool": 0}}}}, "pool is 0"),
         ({"capture": {"locate": {"zoom": 0.0}}}, "zoom is 0"),
     ],

@@ -89,21 +89,28 @@ def _gaussians_of(table: np.ndarray, path: Path) -> Gaussians:
     ]
     missing = [name for name in needed if name not in names]
     if missing:
+        packed = "packed_position" in names
         raise DataError(
-            f"'{path}' is not a Gaussian splat", got=f"no {', '.join(missing)}", likely="a mesh or a point cloud"
+            f"'{path}' is not a Gaussian splat",
+            got=f"no {', '.join(missing)}",
+            likely="SuperSplat's compressed PLY: export it as a plain one" if packed else "a mesh or a point cloud",
+        )
+    bands = sum(name.startswith("f_rest_") for name in names)
+    if bands not in (0, 9, 24, 3 * REST):
+        raise DataError(
+            f"'{path}' has spherical harmonics of another degree",
+            got=f"{bands} columns f_rest",
+            expected=f"0, 9, 24 or {3 * REST} (degree 0 to 3)",
+            hint="export it at degree 3 or below",
         )
 
     def columns(*wanted: str) -> np.ndarray:
         return np.stack([np.asarray(table[name], np.float32) for name in wanted], -1)
 
-    rest = (
-        columns(*(f"f_rest_{i}" for i in range(sum(n.startswith("f_rest_") for n in names))))
-        if "f_rest_0" in names
-        else None
-    )
     sh = columns("f_dc_0", "f_dc_1", "f_dc_2")[:, None]
-    if rest is not None:
-        rest = rest.reshape(len(rest), 3, -1).transpose(0, 2, 1)
+    if bands:
+        rest = columns(*(f"f_rest_{i}" for i in range(bands)))
+        rest = rest.reshape(len(rest), 3, bands // 3).transpose(0, 2, 1)
         used = next(k for k in (0, 3, 8, 15) if not rest[:, k:].any())
         sh = np.concatenate([sh, rest[:, :used]], 1)
     return _activated(
@@ -112,6 +119,7 @@ def _gaussians_of(table: np.ndarray, path: Path) -> Gaussians:
         columns("scale_0", "scale_1", "scale_2"),
         columns("opacity")[:, 0],
         sh,
+        path,
     )
 
 
@@ -164,7 +172,7 @@ def read_spz(path: Path) -> Gaussians:
         sh = np.asarray(data.sh0, np.float32)[:, None]
         if data.shN is not None and np.size(data.shN):
             sh = np.concatenate([sh, np.asarray(data.shN, np.float32)], 1)
-        return _activated(data.means, data.quats, data.scales, np.asarray(data.opacities).reshape(-1), sh)
+        return _activated(data.means, data.quats, data.scales, np.asarray(data.opacities).reshape(-1), sh, path)
 
 
 def refuse_bomb(path: Path) -> None:
@@ -221,9 +229,20 @@ def _stored(gaussians: Gaussians) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _activated(means, quats, log_scales, logits, sh) -> Gaussians:
+def _activated(means, quats, log_scales, logits, sh, path: Path) -> Gaussians:
     tensors = [torch.from_numpy(np.array(a, np.float32)) for a in (means, quats, log_scales, logits, sh)]
-    return Gaussians(tensors[0], tensors[1], tensors[2].exp(), tensors[3].sigmoid(), tensors[4])
+    tensors[2:4] = tensors[2].exp(), tensors[3].sigmoid()
+    if len(tensors[0]) == 0:
+        raise DataError(f"splat {path} holds no Gaussians", likely="an empty export")
+    broken = ~torch.stack([part.flatten(1).isfinite().all(1) if part.ndim > 1 else part.isfinite() for part in tensors])
+    if broken.any():
+        raise DataError(
+            f"splat {path} holds Gaussians with NaN or infinite values",
+            got=f"{int(broken.any(0).sum())} of {len(tensors[0])}",
+            likely="an optimisation that diverged",
+            hint="remove them in a splat editor; one of them would spread over the whole picture",
+        )
+    return Gaussians(*tensors)
 
 
 def _write_atomically(path: Path, write) -> Path:

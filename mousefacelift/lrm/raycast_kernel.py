@@ -16,7 +16,7 @@ def count_ray_votes(tickets, tasks, origin, direction, offset, ballots, w2c, fxf
     rays, samples = origin.shape[1], len(offset)
     views, height, width = ballots.shape[1:]
     per_scene = (rays + RAYS - 1) // RAYS
-    last_column, last_row, one = np.float32(width - 1), np.float32(height - 1), np.float32(1)
+    last_column, last_row, one, zero = np.float32(width - 1), np.float32(height - 1), np.float32(1), np.float32(0)
     index = np.empty(samples, np.int32)
     distance = np.empty(samples, np.float32)
     while True:
@@ -40,8 +40,9 @@ def count_ray_votes(tickets, tasks, origin, direction, offset, ballots, w2c, fxf
                 dy = k[1] * (m[1, 0] * d[0] + m[1, 1] * d[1] + m[1, 2] * d[2]) + k[3] * dz
                 for s in range(samples):
                     inverse = one / (z0 + distance[s] * dz)
-                    column = min(max((x0 + distance[s] * dx) * inverse + one, np.float32(0)), last_column)
-                    row = min(max((y0 + distance[s] * dy) * inverse + one, np.float32(0)), last_row)
+                    # in this order what is not a number falls outside the frame, and no index outside the picture
+                    column = min(last_column, max(zero, (x0 + distance[s] * dx) * inverse + one))
+                    row = min(last_row, max(zero, (y0 + distance[s] * dy) * inverse + one))
                     index[s] = np.int32(row) * np.int32(width) + np.int32(column)
                 for s in range(samples):
                     counted[s] += ballot[index[s]]

@@ -12,7 +12,7 @@ from mousefacelift.config import section
 class Degradations:
     """Defects written into the recording, never into its truth."""
 
-    MOST: ClassVar = {"mask_crf": 51, "acrylic_band": 1.0}
+    MOST: ClassVar = {"acrylic_band": 1.0}
     LEAST: ClassVar = {"dropped_frame_camera": -1}
 
     principal_point_px: tuple[float, float] = (1.0, 6.5)
@@ -58,9 +58,6 @@ NO_DEFECTS = Degradations((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), 0, 0.0, -1, -1, Fa
 @section
 class VirtualConfig:
     """A virtual recording."""
-
-    MOST: ClassVar = {"video_crf": 51}
-    LEAST: ClassVar = {"width": 16, "height": 16, "frames": 1, "fps": 0.01, "cameras": 3, "supersample": 1}
 
     width: int = 288
     """pixels of every video; the real rig has 1152x1024, other sizes are that rig scaled"""

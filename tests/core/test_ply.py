@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from plyfile import PlyData
+from plyfile import PlyData, PlyElement
 
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.splat_files import read_ply, read_spz, write_ply, write_spz
@@ -91,6 +91,41 @@ def test_nan_is_refused_and_leaves_no_file(tmp_path):
     with pytest.raises(DataError, match="NaN"):
         write_ply(tmp_path / "a.ply", gaussians)
     assert not list(tmp_path.iterdir())
+
+
+def rewritten(tmp_path, change):
+    """The file of some Gaussians with its vertex table changed."""
+    table = PlyData.read(str(write_ply(tmp_path / "a.ply", some_gaussians(coefficients=16))))["vertex"].data
+    PlyData([PlyElement.describe(change(table), "vertex")]).write(str(tmp_path / "b.ply"))
+    return tmp_path / "b.ply"
+
+
+def put(table, column, value):
+    table[column][3] = value
+    return table
+
+
+def more_bands(table):
+    """Degree 4, which gsplat writes: 24 coefficients a channel."""
+    wide = np.zeros(len(table), table.dtype.descr + [(f"f_rest_{index}", "<f4") for index in range(45, 72)])
+    for name in table.dtype.names:
+        wide[name] = table[name]
+    return put(wide, "f_rest_71", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda table: put(table, "y", np.nan), "1 of 40"),
+        (lambda table: put(table, "scale_1", 200.0), "1 of 40"),
+        (lambda table: table[:0], "no Gaussians"),
+        (more_bands, "72 columns f_rest"),
+    ],
+    ids=["nan", "endless", "empty", "degree_4"],
+)
+def test_what_other_tools_write_and_nobody_can_draw_is_named(tmp_path, change, words):
+    with pytest.raises(DataError, match=words):
+        read_ply(rewritten(tmp_path, change))
 
 
 def test_a_mesh_is_not_a_splat(tmp_path):

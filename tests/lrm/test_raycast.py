@@ -167,3 +167,17 @@ def test_the_compiled_count_of_votes_is_the_plain_one(rig):
     want, got = count_votes(*scene), count_votes_cpu(*scene)
     assert (want != got).float().mean() < 1e-4
     assert len(want.unique()) > 4  # the cases differ
+
+
+def test_what_is_no_number_lies_outside_the_frame(rig):
+    """A camera, or rays, of NaN or infinity: half a vote each, and no index outside the picture."""
+    cameras, alpha, w2c, fxfycxcy = rig
+    origin = torch.from_numpy(np.stack([camera.center for camera in cameras])).float()[None]
+    direction = torch.nn.functional.normalize(-origin, dim=-1)
+    offset = (torch.arange(SAMPLES) + 0.5) * STEP - REACH
+    ballots = torch.nn.functional.pad(2 * (alpha > 0.1).to(torch.uint8), (1, 1, 1, 1), value=1)
+    for value in (float("nan"), float("inf")):
+        broken = torch.full_like(w2c, value)
+        assert (count_votes_cpu(origin, direction, offset, ballots, broken, fxfycxcy) == ballots.shape[1]).all()
+        rays = torch.full_like(origin, value), torch.full_like(direction, value)
+        assert (count_votes_cpu(*rays, offset, ballots, w2c, fxfycxcy) == ballots.shape[1]).all()
