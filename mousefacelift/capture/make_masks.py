@@ -1,16 +1,15 @@
 """Silhouettes for recordings that have none: median background, refined by U2-Net on the crop or by SAM 2 in its box.
 
 Run by `mousefacelift capture masks`, or by `capture audit` when a recording has no masks and `capture.mask_backend` is
-not `given`; writes lossless mask videos in pieces, a folder per camera, which later steps read as if supplied. Saliency
-networks on a whole frame segment the bright floor instead of the animal, so the network only sees the crop that the
-median background found (measured on a 1152x1024 clip: IoU 0.86 median alone, 0.96 with the network).
+not `given` (`complete`: masks that it has, made whole); writes lossless mask videos in pieces, a folder per camera,
+which later steps read as if supplied. Saliency networks on a whole frame segment the bright floor instead of the
+animal, so the network only sees the crop that the median background found (measured on a 1152x1024 clip: IoU 0.86
+median alone, 0.96 with the network).
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,10 +22,11 @@ from tqdm import tqdm
 
 from mousefacelift.capture.audit_files import drop_cameras
 from mousefacelift.capture.clip import inspect_files
+from mousefacelift.capture.complete_masks import complete_masks
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
+from mousefacelift.capture.mask_folder import keep_made_for
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.sources import open_source
-from mousefacelift.core.files import write_text
 from mousefacelift.core.spread import spread
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError, MissingWeights
@@ -48,21 +48,23 @@ def ensure_masks(
     source: RecordingSource | None = None,
     threads: int = 2,
 ) -> Recording:
-    """The recording with masks: its own, or videos made in `folder` by the configured backend.
+    """The recording with masks: its own, those made whole, or videos made in `folder` by the configured backend.
 
     Files are checked first. Only the cameras and frames that `source` uses are segmented, all by default; the other
     frames of a mask video are empty. Pieces of PIECE frames are made in parallel, each in one rename, so that a killed
     run goes on where it stopped.
 
     Raises:
-        DataError: no masks and the backend is `given`, or videos that do not fit their calibration or each other.
+        DataError: no masks and the backend needs them, or videos that do not fit their calibration or each other.
         MissingWeights: a backend without its network.
     """
     source = source or RecordingSource(frames=(0, 10**9))
     used = [camera.name not in source.drop_cameras for camera in recording.cameras]
     if all(mask for mask, wanted in zip(recording.masks, used) if wanted):
+        if config.mask_backend == "complete":
+            return complete_masks(recording, config, Path(folder), source, threads)
         return recording
-    if config.mask_backend == "given":
+    if config.mask_backend in ("given", "complete"):
         raise DataError(
             f"recording {recording.name} has no masks",
             where=str(recording.folder),
@@ -78,7 +80,7 @@ def ensure_masks(
         target = Path(folder) / str(index)
         paths.append(str(target) if used[index] else "")
         if used[index]:
-            jobs += _missing_pieces(video, target, source)
+            jobs += _missing_pieces(video, target, source, config.mask_backend)
     with ThreadPoolExecutor(threads) as pool:
         videos = sorted({job.video for job in jobs})
         backgrounds = dict(zip(videos, pool.map(median_background, videos), strict=True))
@@ -100,10 +102,10 @@ class Piece:
     used: range
 
 
-def _missing_pieces(video: str, folder: Path, source: RecordingSource) -> list[Piece]:
+def _missing_pieces(video: str, folder: Path, source: RecordingSource, backend: str) -> list[Piece]:
     """The pieces of a video that no earlier run wrote for these frames.
 
-    Files appear whole, and `used.json` says for which frames they were made: for others they are made again.
+    Files appear whole, and `used.json` says for which frames and how they were made: for others they are made again.
     """
     reader = open_source(video)
     frames = reader.frames
@@ -111,10 +113,7 @@ def _missing_pieces(video: str, folder: Path, source: RecordingSource) -> list[P
     start, stop, step = source.span
     # the audit reads runs of neighbouring frames whatever the step, so every frame of the span counts
     used = range(start, min(stop, frames))
-    stated, wanted = folder / "used.json", {"frames": [used.start, used.stop], "of": frames}
-    if not (stated.is_file() and json.loads(stated.read_text()) == wanted):
-        shutil.rmtree(folder, ignore_errors=True)
-        write_text(stated, json.dumps(wanted))
+    keep_made_for(folder, {"frames": [used.start, used.stop], "of": frames, "backend": backend})
     pieces = [
         Piece(video, folder / f"{first:06d}.mp4", first, min(first + PIECE, frames), used)
         for first in range(0, frames, PIECE)

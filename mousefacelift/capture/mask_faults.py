@@ -30,6 +30,7 @@ STATIC = 0.08  # of a mask's area that never moves, while the rest goes elsewher
 SPREAD = 1.4  # times its own area that a thing which never moves may cover in one frame
 ALONE = 0.15  # of the frames in which it stands apart from the animal
 SECOND_BODY = 0.25  # of the largest body, in volume or in the picture
+MEND = "capture audit --complete, or capture.mask_backend: complete, adds what of them the pictures show"
 IN_PIECES = 0.3  # of the masks in two large pieces when there are two animals; wrong cameras break the hull alone
 
 
@@ -157,7 +158,7 @@ def _name_missing(view: int, found: dict, silhouettes: Silhouettes) -> str:
     shares = [row["missing"][view] for row in found.values()]
     if behind > BROAD and min(shares) < 0.3 * max(shares):
         return "something stands in front of the animal (an occluder at a fixed place of the picture)"
-    return "its masks lack parts of the animal that the other cameras see"
+    return f"its masks lack parts of the animal that the other cameras see ({MEND})"
 
 
 def _name_excess(view: int, found: dict, silhouettes: Silhouettes) -> str:

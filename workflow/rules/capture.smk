@@ -18,9 +18,10 @@ rule make_masks:
         ),
     params:
         **stage(
-            "capture.{mask_backend,unet_weights,sam2_weights}",
+            "capture.{audit,mask_backend,unet_weights,sam2_weights}",
             "capture.make_masks",
-            recording="frames videos masks mask_object timestamps calibration calibration_format variant drop_cameras",
+            recording="frames videos masks mask_object timestamps calibration calibration_format variant exclude"
+            " drop_cameras",
         ),
         folder=recording_folder,
         files=recording_files,
