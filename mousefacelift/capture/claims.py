@@ -35,6 +35,7 @@ GRID = 64  # voxels along an edge
 REACH = 1.5  # times the masks' reach: half the edge of the grid; masks that lack parts reach less far than the animal
 TOLERANCE = 1  # of the others may lack a part, too
 MIN_MASKS = 3  # silhouettes that say where an animal is
+THIN = 0.02  # of the animal's size: thinner seams along a mask are another opinion about its edge, not a lost part
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,17 @@ class RoughRig:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the other cameras say of one picture: bool [H, W] where all, and where all but TOLERANCE, see the animal."""
+    """What the other cameras say of one picture, bool [H, W].
 
-    strict: np.ndarray
+    Attributes:
+        tolerant: where all but TOLERANCE of them see the animal.
+        wanted: what of it the mask denies although another's mask holds what only it explains.
+        strict: what of that all others see.
+    """
+
     tolerant: np.ndarray
+    wanted: np.ndarray
+    strict: np.ndarray
 
 
 def rough_rig(recording: Recording, source: RecordingSource, config: AuditConfig, clip: Clip) -> RoughRig:
@@ -98,11 +106,37 @@ def rough_rig(recording: Recording, source: RecordingSource, config: AuditConfig
 def claim_views(masks: Sequence[np.ndarray], rig: RoughRig) -> list[Claim] | None:
     """What the others claim in every view of one frame's masks (uint8 0/1 [H, W]); None where too few masks tell.
 
-    A view without mask is not asked.
+    A mask is bare where the hull of all leaves it uncovered: another mask lacks what would be seen there. Masks that
+    explain each other want nothing. A view without mask is not asked.
     """
     have = [view for view, mask in enumerate(masks) if mask.any()]
-    if len(have) < MIN_MASKS:
+    found = _place_grid(masks, have, rig) if len(have) >= MIN_MASKS else None
+    if found is None:
         return None
+    center, half, depths = found
+    missed = _ask_grid(masks, have, rig, center, half)
+    few = np.argwhere(np.bitwise_count(missed) <= TOLERANCE + 1)
+    missed, points = missed[tuple(few.T)], center - half + (few + 0.5) * (2 * half / GRID)
+    voxel = 2 * half / GRID
+    # half a voxel's diagonal
+    radii = [math.ceil(0.87 * voxel * c.fxfycxcy[0] / depth) for c, depth in zip(rig.cameras, depths)]
+    pixels = [np.floor(rig.pixels(view, points)).astype(np.int64) for view in range(len(masks))]
+    explains = np.zeros((len(masks), len(points)), bool)
+    for view in have:
+        covered = _draw(pixels[view][missed == 0], radii[view], masks[view].shape)
+        explains[view] = _look_up(_bare(masks[view], covered), pixels[view]) & (missed & (1 << view) == 0)
+    tolerance, claims = min(TOLERANCE, len(have) - 3), []
+    for view, mask in enumerate(masks):
+        others = np.bitwise_count(missed & ~np.int64(1 << view))
+        wanted = (others <= tolerance) & (missed & (1 << view) != 0) & explains.any(0)
+        kinds = (others <= tolerance, wanted, wanted & (others == 0))
+        claims.append(Claim(*(_draw(pixels[view][kind], radii[view], mask.shape) for kind in kinds)))
+    return claims
+
+
+def _place_grid(masks: Sequence[np.ndarray], have: list[int], rig: RoughRig) -> tuple | None:
+    """Centre [3] and half edge of a cube that holds the animal, and its depth [V] in every view; None if it is behind
+    one."""
     centers = np.full((len(masks), 2), np.nan)
     boxes = {view: cv2.boundingRect(masks[view]) for view in have}
     for view, (x, y, w, h) in boxes.items():
@@ -114,21 +148,23 @@ def claim_views(masks: Sequence[np.ndarray], rig: RoughRig) -> list[Claim] | Non
     if (depths <= 0).any():
         return None
     reach = [0.5 * math.hypot(*boxes[v][2:]) * depths[v] / rig.cameras[v].fxfycxcy[0] for v in have]
-    half = REACH * float(np.median(reach))
-    missed = _ask_grid(masks, have, rig, center, half)
-    tolerance = min(TOLERANCE, len(have) - 3)
-    voxel = 2 * half / GRID
-    claims = []
-    for view, mask in enumerate(masks):
-        asked = [other for other in have if other != view]
-        count = np.bitwise_count(missed & np.int64(sum(1 << other for other in asked)))
-        radius = math.ceil(0.87 * voxel * rig.cameras[view].fxfycxcy[0] / depths[view])  # half a voxel's diagonal
-        drawn = [
-            _draw(rig.pixels(view, _places(count <= limit, center, half)), radius, mask.shape)
-            for limit in (0, tolerance)
-        ]
-        claims.append(Claim(*drawn))
-    return claims
+    return center, REACH * float(np.median(reach)), depths
+
+
+def _bare(mask: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """bool [H, W]: what of a mask is not covered, without seams."""
+    bare = mask & ~covered
+    return cv2.morphologyEx(bare, cv2.MORPH_OPEN, disc(thin_px(mask))) > 0
+
+
+def thin_px(mask: np.ndarray) -> int:
+    """Half the width, px, of seams along a mask that are another opinion about its edge and no lost part."""
+    return max(1, round(THIN * math.sqrt(cv2.countNonZero(mask))))
+
+
+def disc(radius: int) -> np.ndarray:
+    """uint8 0/1 [2 radius + 1, 2 radius + 1] disc."""
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
 def _ask_grid(masks: Sequence[np.ndarray], have: list[int], rig: RoughRig, center: np.ndarray, half: float):
@@ -168,21 +204,23 @@ def _cast(masks, w2c, lenses, center, half, grid):
     return missed
 
 
-def _places(occupied: np.ndarray, center: np.ndarray, half: float) -> np.ndarray:
-    """Centres [P, 3] of the occupied voxels of the grid."""
-    return center - half + (np.argwhere(occupied) + 0.5) * (2 * half / GRID)
+def _look_up(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """bool [P]: the picture at whole pixels [P, 2]; False outside of it."""
+    height, width = picture.shape
+    inside = (pixels >= 0).all(1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
+    out = np.zeros(len(pixels), bool)
+    out[inside] = picture[pixels[inside, 1], pixels[inside, 0]]
+    return out
 
 
 def _draw(pixels: np.ndarray, radius: int, shape: tuple[int, int]) -> np.ndarray:
-    """bool [H, W]: discs of `radius` about `pixels`."""
+    """bool [H, W]: discs of `radius` about whole pixels [P, 2]."""
     out = np.zeros(shape, np.uint8)
-    places = np.floor(pixels).astype(np.int64)
-    places = places[(places >= 0).all(1) & (places[:, 0] < shape[1]) & (places[:, 1] < shape[0])]
+    places = pixels[(pixels >= 0).all(1) & (pixels[:, 0] < shape[1]) & (pixels[:, 1] < shape[0])]
     if len(places) == 0:
         return out > 0
     out[places[:, 1], places[:, 0]] = 1
     x, y, w, h = cv2.boundingRect(out)
     box = np.s_[max(0, y - radius) : y + h + radius, max(0, x - radius) : x + w + radius]
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    out[box] = cv2.dilate(out[box], disc)
+    out[box] = cv2.dilate(out[box], disc(radius))
     return out > 0

@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from mousefacelift.capture.audit_files import drop_cameras
-from mousefacelift.capture.claims import Claim, RoughRig, claim_views, rough_rig
+from mousefacelift.capture.claims import RoughRig, claim_views, disc, rough_rig, thin_px
 from mousefacelift.capture.clip import inspect_files
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.capture.mask_folder import keep_made_for
@@ -33,12 +33,12 @@ from mousefacelift.core.files import write_text
 from mousefacelift.core.video import write_mp4
 
 PIECE = 100  # frames of a mask file: what a killed run has to make again, and what runs in parallel
+ROUNDS = 3  # each knows what the one before added to the other views
 SURROUNDINGS = 0.35  # of the animal's box on each side: where the colours beside it are learnt
 CUT_SIZE = 240  # px, longer side of what is cut; larger boxes are reduced
 CUT_ROUNDS = 4  # of colour models and cut in turn
 SURE = 2  # px inside of a given mask's edge that are the animal whatever their colour
 BINS, RARE = 16, 0.05  # of each colour's range; share of the pixels around the animal that are as rare
-THIN = 0.02  # of the animal's size: thinner seams along a mask are another opinion about its edge, not a lost part
 
 
 def complete_masks(
@@ -175,41 +175,44 @@ def _unpack(packed: tuple) -> np.ndarray:
 
 
 def complete_frame(pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], rig: RoughRig) -> list[np.ndarray]:
-    """The masks (uint8 0/1 [H, W]) of V pictures (rgb uint8 [H, W, 3]) of one moment, made whole."""
+    """The masks (uint8 0/1 [H, W]) of V pictures (rgb uint8 [H, W, 3]) of one moment, made whole.
+
+    Masks that explain each other stay as they are.
+    """
     whole = list(masks)
-    for first in (True, False):
+    rooms = [np.zeros(mask.shape, bool) for mask in masks]
+    for _ in range(ROUNDS):
         claims = claim_views(whole, rig)
-        if claims is None:
+        if claims is None or not any(claim.wanted.any() for claim in claims):
             break
-        whole = [
-            complete_mask(picture, given, None if first else found > 0, claim) if given.any() else given
-            for picture, given, found, claim in zip(pictures, masks, whole, claims)
-        ]
+        for view, (picture, claim) in enumerate(zip(pictures, claims)):
+            rooms[view] |= claim.wanted
+            room = rooms[view] & claim.tolerant
+            if masks[view].any() and room.any():
+                whole[view] = complete_mask(picture, masks[view], room, claim.strict | (whole[view] > 0))
     return whole
 
 
-def complete_mask(rgb: np.ndarray, given: np.ndarray, likely: np.ndarray | None, claim: Claim) -> np.ndarray:
-    """uint8 0/1 [H, W]: the given mask and what the others claim, looks like the animal and hangs on it.
+def complete_mask(rgb: np.ndarray, given: np.ndarray, room: np.ndarray, likely: np.ndarray) -> np.ndarray:
+    """uint8 0/1 [H, W]: the given mask and what of `room` looks like the animal and hangs on it.
 
     Args:
-        likely: bool [H, W], where the cut starts to look for the animal's colours; None for what all others claim, and
-            what one of them lacks if its colour is rare around the animal.
+        room: bool [H, W], where something may be missing.
+        likely: bool [H, W], where the cut starts to look for the animal's colours, besides where the room's colour is
+            rare around it.
     """
-    may = (claim.tolerant | (given > 0)).astype(np.uint8)
+    may = (room | (given > 0)).astype(np.uint8)
     x, y, w, h = cv2.boundingRect(may)
     ring = int(SURROUNDINGS * max(w, h)) + 4
     box = np.s_[max(0, y - ring) : y + h + ring, max(0, x - ring) : x + w + ring]
     may, given_here, picture = may[box], given[box], np.ascontiguousarray(rgb[box])
-    start = claim.strict[box] | _is_rare(picture, may == 0) if likely is None else likely[box]
+    start = likely[box] | (given_here > 0) | _is_rare(picture, may == 0)
     labels = np.full(may.shape, cv2.GC_BGD, np.uint8)
     labels[may > 0] = cv2.GC_PR_BGD
-    labels[(start | (given_here > 0)) & (may > 0)] = cv2.GC_PR_FGD
+    labels[start & (may > 0)] = cv2.GC_PR_FGD
     labels[cv2.erode(given_here, np.ones((2 * SURE + 1, 2 * SURE + 1), np.uint8)) > 0] = cv2.GC_FGD
-    animal = _cut(picture, labels)
-    added = animal & may & ~given_here & 1
-    size = max(1, round(THIN * np.sqrt(may.sum())))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
-    together = given_here | cv2.morphologyEx(added, cv2.MORPH_OPEN, disc)
+    added = _cut(picture, labels) & may & ~given_here & 1
+    together = given_here | cv2.morphologyEx(added, cv2.MORPH_OPEN, disc(thin_px(may)))
     _, parts = cv2.connectedComponents(together, connectivity=8)
     hanging = np.isin(parts, np.unique(parts[given_here > 0]))
     whole = given.copy()
