@@ -144,7 +144,12 @@ class GSLRM(nn.Module):
         return [self.patch_embedder, self.input_layer_norm, self.gaussian_position_embeddings]
 
     def init_weights(self) -> None:
-        """Linear layers N(0, init_std), the two heads N(0, head_init_std), free tokens truncated normal."""
+        """Linear layers N(0, init_std), the two heads N(0, head_init_std), free tokens truncated normal.
+
+        Nothing on the meta device, where weights come from a file: to draw them there, torch imports its compiler.
+        """
+        if self.gaussian_position_embeddings.is_meta:
+            return
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=self.config.init_std)

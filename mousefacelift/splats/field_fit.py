@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mousefacelift.core.adam import Adam
 from mousefacelift.core.camera_tensors import CameraTensors
 from mousefacelift.core.field import EMPTY, Field, Rays, march, pixel_rays
 from mousefacelift.core.field.smooth import count_pairs, smoothness
@@ -78,9 +79,7 @@ class _Run:
         values = start.values.to(device)
         self.density = values[..., :1].clone().requires_grad_()
         self.color = values[..., 1:].clone().requires_grad_()
-        self.optimiser = torch.optim.Adam(
-            [{"params": [self.density], "lr": 0.0}, {"params": [self.color], "lr": 0.0}], eps=1e-15, fused=True
-        )
+        self.optimiser = Adam([{"params": [self.density], "lr": 0.0}, {"params": [self.color], "lr": 0.0}], eps=1e-15)
         pairs = max(1, count_pairs(start.active))
         self.curve: list[float] = []
         self.smooth = torch.tensor([config.smooth_density] + 3 * [config.smooth_color / 3]) / pairs

@@ -182,7 +182,7 @@ class _Run:
             total = total + self.cameras.weight * 1e-3 * camera_corrections.penalty(
                 self.corrections, self.cameras.scale
             )
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         total.backward()
         return loss.detach()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from mousefacelift.core.adam import Adam
 from mousefacelift.core.gaussians import SH_C0, Gaussians
 from mousefacelift.splats.config import OptimiseConfig
 
@@ -45,7 +46,7 @@ def activate(parameters: Parameters) -> Gaussians:
     )
 
 
-def make_optimiser(parameters: Parameters, config: OptimiseConfig) -> torch.optim.Adam:
+def make_optimiser(parameters: Parameters, config: OptimiseConfig) -> Adam:
     """One Adam over all scenes (element-wise, so the scenes stay independent)."""
     rates = {
         "means": config.lr_means,
@@ -58,10 +59,10 @@ def make_optimiser(parameters: Parameters, config: OptimiseConfig) -> torch.opti
         {"params": [value], "lr": rates[name], "initial": rates[name], "name": name}
         for name, value in parameters.items()
     ]
-    return torch.optim.Adam(groups, eps=1e-15, fused=True)
+    return Adam(groups, eps=1e-15)
 
 
-def set_rates(optimiser: torch.optim.Adam, progress: float, config: OptimiseConfig, factor: float = 1.0) -> None:
+def set_rates(optimiser: Adam, progress: float, config: OptimiseConfig, factor: float = 1.0) -> None:
     """Set the learning rates for `progress` in [0, 1]: exponential decay, the means to their own final rate."""
     for group in optimiser.param_groups:
         if group["name"] == "corrections":
@@ -71,7 +72,7 @@ def set_rates(optimiser: torch.optim.Adam, progress: float, config: OptimiseConf
 
 
 @torch.no_grad()
-def relocate_dead(parameters: Parameters, optimiser: torch.optim.Adam, generator: torch.Generator) -> int:
+def relocate_dead(parameters: Parameters, optimiser: Adam, generator: torch.Generator) -> int:
     """Move Gaussians of opacity under 0.01 onto live ones drawn by opacity, in each scene; returns how many moved.
 
     The pair together looks like the one that was there (opacity and scale correction for two copies: Kheradmand et al.,

@@ -19,7 +19,6 @@ from mousefacelift.core.samples import View
 from mousefacelift.distill.generators.protocol import Asked, Solid, check_foreground, hash_files, require_files
 from mousefacelift.distill.making import Making
 from mousefacelift.distill.view_sets import VIEW_SETS, ViewSet
-from mousefacelift.prior.adapt import adapt_network, save_adapted
 from mousefacelift.prior.familiar import describe_familiarity
 from mousefacelift.prior.fit import FitConfig
 from mousefacelift.prior.model import SHIPPED, load_prior
@@ -98,6 +97,8 @@ def _facts(found: Reconstruction) -> dict:
 
 def make(making: Making) -> tuple[dict, dict]:
     """Adapt the shipped network (or `prior.weights`) to the photos; see `protocol.Recipe`."""
+    from mousefacelift.prior.adapt import adapt_network, save_adapted  # with the virtual animal, which who loads leaves
+
     started, config = time.perf_counter(), making.config.prior
     weights = Path(config.weights) if config.weights else SHIPPED
     network, facts = load_prior(weights), {}
