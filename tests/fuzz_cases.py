@@ -146,7 +146,7 @@ def read_all(folder):
     from mousefacelift.check.predictions import read_predictions
 
     predictions = read_predictions(folder / "p/index.json")
-    return [predictions.load(item) for item in predictions.items]
+    return [predictions.load(predictions.item(brief)) for brief in predictions.briefs]
 
 
 def build_manifest(folder):

@@ -20,31 +20,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from tqdm import tqdm
 
 from mousefacelift.check import ladder
 from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.check.fidelity import per_image
-from mousefacelift.check.gather import CollapseGatherer, GeometryGatherer, stack
-from mousefacelift.check.predictions import Item, Prediction, Predictions, read_predictions
-from mousefacelift.check.situation import COLUMNS, nearest_angles, pose_of_views
-from mousefacelift.check.statistics import describe
+from mousefacelift.check.gather import CollapseGatherer, Frame, GeometryGatherer, stack
+from mousefacelift.check.metric_table import MetricTable
+from mousefacelift.check.predictions import Brief, Item, Prediction, Predictions, read_predictions
+from mousefacelift.check.situation import nearest_angles, pose_of_views
 from mousefacelift.check.truth_mesh import TruthMeshes
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import via, write_text
 from mousefacelift.core.hull import hull_depth
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_png
 from mousefacelift.core.parallel import in_order
 from mousefacelift.core.samples import read_document, read_sample, sample_facts
 from mousefacelift.core.splat_files import read_ply
+from mousefacelift.core.spread import spread
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 
 METHODS = ("model", *ladder.RUNGS)
-LOWER_IS_BETTER = ("fg_l1",)
 SHEET_SIZE = 256  # px at most of a picture in the sheet
 WIDE = 256  # px; wider pictures are judged one prediction at a time: at 512 px each thread holds 120 MB
+WATCHED = 200  # frames of a protocol that collapse is judged on; distances of all pairs of them are held
 MEAN_FRAMES = 200  # training frames that the mean image is averaged over, evenly spaced
 
 Means = dict[tuple[str, int], np.ndarray]
@@ -52,11 +52,22 @@ Means = dict[tuple[str, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is gathered of one protocol, and which of its predictions have their silhouettes measured."""
+    """What is gathered of one protocol, which of its predictions have their silhouettes measured, and which frames of
+    (recording, frame) are watched for collapse."""
 
     collapse: CollapseGatherer
     geometry: GeometryGatherer
     measured: frozenset[str]
+    watched: frozenset[Frame]
+
+    def summary(self) -> dict:
+        """What the detectors say; asked once."""
+        return {
+            "collapse": self.collapse.summary(),
+            "consistency": self.geometry.summary("consistency") | {"frames": self.geometry.measured},
+            "health": self.geometry.summary("health"),
+            "surface": self.geometry.summary("surface"),
+        }
 
 
 def evaluate_arm(
@@ -69,80 +80,98 @@ def evaluate_arm(
     the result does not depend on it.
     """
     opened = read_predictions(predictions)
-    judged = [item for item in opened.items if item.kind == "target"]
+    judged = [brief for brief in opened.briefs if brief.kind == "target"]
     if not judged:
         raise DataError(f"predictions {predictions} hold nothing to judge", expected="items of kind 'target'")
     manifest = Manifest.open(dataset)
-    means = mean_images(manifest, {item.recording for item in judged}, opened.header["size"])
-    protocols = {name: _protocol(name, judged, means, config) for name in sorted({item.protocol for item in judged})}
-    at_once = 1 if opened.header["size"] > WIDE else threads or torch.get_num_threads()
-    rows, pictures = _stream(opened, judged, manifest, means, protocols, config, at_once)
-    table = pd.DataFrame(rows).assign(arm=opened.header["arm"])
-    summary = {
-        "arm": opened.header["arm"],
-        "predictions": opened.header,
-        "background": config.background,
-        "protocols": {
-            name: summarise(table[table["protocol"] == name], config)
-            | {
-                "collapse": protocol.collapse.summary(),
-                "consistency": protocol.geometry.summary("consistency") | {"frames": protocol.geometry.measured},
-                "health": protocol.geometry.summary("health"),
-                "surface": protocol.geometry.summary("surface"),
-            }
-            for name, protocol in protocols.items()
-        },
+    means = mean_images(manifest, {brief.recording for brief in judged}, opened.header["size"])
+    protocols = {
+        name: _protocol([brief for brief in opened.briefs if brief.protocol == name], means, config)
+        for name in sorted({brief.protocol for brief in judged})
     }
-    out.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(out / "metrics.parquet")
+    at_once = 1 if opened.header["size"] > WIDE else threads or torch.get_num_threads()
+    with via(out / "metrics.parquet", "metrics") as temporary:
+        table = MetricTable(temporary, opened.header["arm"])
+        pictures = _stream(opened, judged, manifest, means, protocols, config, at_once, table)
+        table.close()
+        summary = {
+            "arm": opened.header["arm"],
+            "predictions": opened.header,
+            "background": config.background,
+            "protocols": {
+                name: table.summarise(name, config) | protocol.summary() for name, protocol in protocols.items()
+            },
+        }
     labels = ("truth", *(method.replace("_", " ") for method in METHODS))
     write_png(out / "sheet.png", contact_sheet(shared_crop(pictures, config.background), len(labels), labels=labels))
     write_text(out / "summary.json", json.dumps(summary, indent=1))
     return summary
 
 
-def _protocol(name: str, judged: Sequence[Item], means: Means, config: EvaluateConfig) -> Protocol:
-    own = [item for item in judged if item.protocol == name]
+def _protocol(items: Sequence[Brief], means: Means, config: EvaluateConfig) -> Protocol:
+    own = [item for item in items if item.kind == "target"]
     measured = own[:: max(1, len(own) // config.consistency_frames)]
     collapse = CollapseGatherer(config.background, lambda recording, camera: means[recording, camera])
-    return Protocol(collapse, GeometryGatherer(), frozenset(item.name for item in measured))
+    return Protocol(collapse, GeometryGatherer(), frozenset(item.name for item in measured), watched_frames(items))
+
+
+def watched_frames(items: Sequence[Brief]) -> frozenset[Frame]:
+    """Frames of a protocol that collapse is judged on: all up to WATCHED, else so many, evenly spread, half of them
+    chosen and the others those whose pictures were shown with their cameras."""
+    own = [(item.recording, item.frame) for item in items if item.kind == "target"]
+    if len(own) <= WATCHED:
+        return frozenset(own)
+    shown = {
+        (item.recording, item.frame): (item.recording, item.swap_frame) for item in items if item.swap_frame is not None
+    }
+    chosen = [own[i] for i in spread(len(own), WATCHED // 2 if shown else WATCHED)]
+    return frozenset(chosen) | {shown[frame] for frame in chosen if frame in shown}
 
 
 def _stream(
     opened: Predictions,
-    judged: Sequence[Item],
+    judged: Sequence[Brief],
     manifest: Manifest,
     means: Means,
     protocols: dict[str, Protocol],
     config: EvaluateConfig,
     threads: int,
-) -> tuple[list[dict], list[np.ndarray]]:
-    """Metric rows of every judged prediction and the pictures of the sheet; gathers what `protocols` need.
+    table: MetricTable,
+) -> list[np.ndarray]:
+    """The pictures of the sheet; rows of every judged prediction go to `table`, and what `protocols` need is gathered.
 
     `threads` predictions are in memory at a time, and one more that is being gathered.
     """
-    rows, pictures, meshes = [], [], TruthMeshes(manifest)
-    drawn = {item.name for item in judged[:: max(1, len(judged) // config.sheet_rows)][: config.sheet_rows]}
+    pictures, meshes = [], TruthMeshes(manifest)
+    drawn = {brief.name for brief in judged[:: max(1, len(judged) // config.sheet_rows)][: config.sheet_rows]}
 
-    def look(item: Item) -> tuple[Prediction, list[dict], list[np.ndarray]]:
-        prediction = opened.load(item)
-        return prediction, *judge(prediction, means, config, item.name in drawn)
+    def look(brief: Brief) -> tuple[Prediction, list[dict], list[np.ndarray]]:
+        prediction = opened.load(opened.item(brief))
+        return prediction, *judge(prediction, means, config, brief.name in drawn)
 
     looks = in_order(look, judged, threads)
     for prediction, own, row in tqdm(looks, "evaluate", len(judged), unit="prediction", mininterval=1.0):
         item = prediction.item
         protocol = protocols[item.protocol]
-        rows += own
+        table.add(own)
         pictures += row
-        protocol.collapse.add(prediction)
+        if (item.recording, item.frame) in protocol.watched:
+            protocol.collapse.add(prediction)
         protocol.geometry.add_health(prediction)
         if item.name in protocol.measured:
             protocol.geometry.add_views(prediction)
         _add_surface(opened.root, item, meshes, protocol.geometry)
-    swaps = [item for item in opened.items if item.kind == "swap" and item.protocol in protocols]
-    for item, rendered in zip(swaps, in_order(opened.rendered, swaps, threads)):
+    swaps = [brief for brief in opened.briefs if _is_watched(brief, protocols)]
+    for item, rendered in in_order(lambda brief: (opened.item(brief), opened.rendered(brief)), swaps, threads):
         protocols[item.protocol].collapse.add_swap(item, [view.rgba for view in rendered.views])
-    return rows, pictures
+    return pictures
+
+
+def _is_watched(item: Brief, protocols: dict[str, Protocol]) -> bool:
+    """Whether an item is a swap between frames that are watched for collapse."""
+    if item.kind != "swap" or item.protocol not in protocols:
+        return False
+    return {(item.recording, item.frame), (item.recording, item.swap_frame)} <= protocols[item.protocol].watched
 
 
 def _add_surface(root: Path, item: Item, meshes: TruthMeshes, geometry: GeometryGatherer) -> None:
@@ -229,29 +258,3 @@ def _small(rgba: np.ndarray, config: EvaluateConfig) -> np.ndarray:
     """A picture of the sheet."""
     small = resize_rgba(rgba, SHEET_SIZE, SHEET_SIZE) if rgba.shape[1] > SHEET_SIZE else rgba
     return composite(small, (config.background,) * 3)
-
-
-def summarise(table: pd.DataFrame, config: EvaluateConfig) -> dict:
-    """Numbers of every method on targets that were not inputs, and on inputs, of one protocol."""
-    metrics = [c for c in table.columns if table[c].dtype.kind == "f" and c not in COLUMNS]
-    entry: dict = {"cameras": sorted(int(c) for c in table.loc[~table["is_input"], "camera"].unique())}
-    for part, chosen in (("held_out", table[~table["is_input"]]), ("inputs", table[table["is_input"]])):
-        entry[part] = {
-            method: {
-                name: describe(
-                    rows[name].to_numpy(),
-                    _frame_key(rows),
-                    config.bootstrap,
-                    config.worst_share,
-                    name not in LOWER_IS_BETTER,
-                )
-                for name in metrics
-            }
-            for method, rows in chosen.groupby("method", sort=False)
-        }
-    return entry
-
-
-def _frame_key(rows: pd.DataFrame) -> np.ndarray:
-    """Time-ordered number of each row's (recording, frame)."""
-    return rows.groupby(["recording", "frame"]).ngroup().to_numpy()

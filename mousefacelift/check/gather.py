@@ -6,9 +6,11 @@ small images of the views that were not shown (collapse is about poses, which 12
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -113,8 +115,10 @@ class CollapseGatherer:
 class GeometryGatherer:
     """Are the rendered views one body, of which surface, and are its Gaussians well? Means over the predictions."""
 
-    values: dict[str, dict[str, list[float]]] = field(
-        default_factory=lambda: {part: defaultdict(list) for part in ("consistency", "health", "surface")}
+    values: dict[str, dict[str, array]] = field(
+        default_factory=lambda: {
+            part: defaultdict(partial(array, "d")) for part in ("consistency", "health", "surface")
+        }
     )
     measured: int = 0
 

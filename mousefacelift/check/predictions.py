@@ -19,14 +19,17 @@ camera. Predictions are read one at a time: a run of hundreds of frames at 512 p
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from mousefacelift.chunks import read_index
-from mousefacelift.core.files import readable
+from mousefacelift.chunks import INDEX, check_name
+from mousefacelift.core.files import check_shape, readable
 from mousefacelift.core.images import resize_rgba
+from mousefacelift.core.json_parts import read_json_rows
 from mousefacelift.core.records import Record
 from mousefacelift.core.samples import Sample, View, read_sample
 from mousefacelift.errors import DataError
@@ -105,15 +108,35 @@ class Prediction:
     inputs: tuple[View, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What of an item tells which one it is; 80,000 of them are small. `number` counts the rows of the index."""
+
+    number: int
+    name: str
+    kind: str
+    protocol: str
+    recording: str
+    frame: int
+    swap_frame: int | None
+
+
 @dataclass(frozen=True)
 class Predictions:
-    """An opened index."""
+    """An opened index, whose rows are read one at a time."""
 
     root: Path
     header: dict
-    items: tuple[Item, ...]
+    rows: Sequence[dict]
+    briefs: tuple[Brief, ...]
 
-    def rendered(self, item: Item) -> Sample:
+    def item(self, brief: Brief) -> Item:
+        """The item that is meant."""
+        index = self.root / INDEX
+        with readable(index, "chunk index"):
+            return Item.from_row(self.rows[brief.number], str(index))
+
+    def rendered(self, item: Item | Brief) -> Sample:
         """The renders of an item."""
         return read_sample(self.root / item.name)
 
@@ -165,11 +188,19 @@ def read_predictions(index: str | Path) -> Predictions:
     Raises:
         DataError: unreadable, or empty.
     """
-    document = read_index(index)
-    if not document["items"]:
+    index = Path(index)
+    document = read_json_rows(index, {"key": str, "header": dict}, "items", "chunk index")
+    briefs = []
+    with readable(index, "chunk index"):
+        for number, row in enumerate(document["items"]):
+            check_shape(row, {"name": str})
+            item = Item.from_row(row, str(index))
+            kind, protocol, recording = map(sys.intern, (item.kind, item.protocol, item.recording))
+            name = check_name(item.name, index)
+            briefs.append(Brief(number, name, kind, protocol, recording, item.frame, item.swap_frame))
+    if not briefs:
         raise DataError(f"predictions {index} are empty", likely="no validation or test frames in the dataset")
-    items = tuple(Item.from_row(row, str(index)) for row in document["items"])
-    return Predictions(Path(index).parent, document["header"], items)
+    return Predictions(index.parent, document["header"], document["items"], tuple(briefs))
 
 
 def _photo_of(reference: Reference) -> tuple[str, int, str]:

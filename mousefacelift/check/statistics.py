@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+DRAWN = 1_000_000  # numbers of all resamples that are drawn at a time
+
 
 def effective_count(series: np.ndarray) -> float:
     """Effective number of independent observations of a time-ordered series [n]; between 1 and n."""
@@ -39,8 +41,11 @@ def block_interval(series: np.ndarray, resamples: int, seed: int = 0, level: flo
     length = block_length(series)
     rng = np.random.default_rng(seed)
     starts = rng.integers(0, count - length + 1, (resamples, -(-count // length)))
-    index = (starts[..., None] + np.arange(length)).reshape(resamples, -1)[:, :count]
-    means = series[index].mean(1)
+    drawn = []
+    for some in np.array_split(starts, max(1, resamples * count // DRAWN)):  # of long series a few resamples at a time
+        index = (some[..., None] + np.arange(length)).reshape(len(some), starts.shape[1] * length)[:, :count]
+        drawn.append(series[index].mean(1))
+    means = np.concatenate(drawn)
     tail = (1 - level) / 2
     return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
 
@@ -65,7 +70,9 @@ def describe(
             "low": float("nan"),
             "high": float("nan"),
         }
-    per_frame = np.array([series[frames == frame].mean() for frame in np.unique(frames)])
+    by_time = np.argsort(frames, kind="stable")
+    ends = np.flatnonzero(np.diff(frames[by_time])) + 1
+    per_frame = np.array([views.mean() for views in np.split(series[by_time], ends)])
     ordered = np.sort(series) if higher_is_better else np.sort(series)[::-1]
     worst = ordered[: max(1, int(np.ceil(worst_share * len(ordered))))]
     low, high = block_interval(per_frame, resamples)

@@ -40,7 +40,9 @@ def draw_worst_arm(path: Path, run: Path, worst: list[dict], config: EvaluateCon
     if not worst or not index.is_file():
         return
     opened, pictures = read_predictions(index), []
-    items = {(i.recording, i.frame, c): (i, k) for i in opened.items if i.kind == "target" for k, c in _unseen(i)}
+    moments = {(row["recording"], row["frame"]) for row in worst}
+    chosen = [b for b in opened.briefs if b.kind == "target" and (b.recording, b.frame) in moments]
+    items = {(i.recording, i.frame, c): (i, k) for i in map(opened.item, chosen) for k, c in _unseen(i)}
     for row in worst:
         item, place = items[row["recording"], row["frame"], row["camera"]]
         prediction = opened.load(item)

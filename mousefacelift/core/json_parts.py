@@ -1,7 +1,7 @@
-"""Some keys of a large JSON object, without holding the rest, and JSON that is written as it is encoded.
+"""Parts of a large JSON object, without holding the rest, and JSON that is written as it is encoded.
 
 A track has 160 bytes a frame on disk and ten times as much as Python objects; who needs the frame numbers alone reads
-those. Used by `mousefacelift dataset split`.
+those. The index of many predictions is read row by row.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,64 @@ def write_json(path: str | Path, document: Any) -> None:
     """Write `json.dumps(document, indent=1)` whole or not at all, piece by piece."""
     with via(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1)
+
+
+class JsonRows(Sequence[Any]):
+    """The entries of a list in a file that has each on a line of its own; an entry is read when it is asked for."""
+
+    def __init__(self, path: Path, starts: array) -> None:
+        self._path, self._starts = path, starts
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, position: Any) -> Any:
+        with open(self._path, "rb") as stream:
+            stream.seek(self._starts[position])
+            return json.loads(stream.readline().rstrip(b",\n"))
+
+    def __iter__(self) -> Iterator[Any]:
+        with open(self._path, "rb") as stream:
+            for start in self._starts:
+                stream.seek(start)
+                yield json.loads(stream.readline().rstrip(b",\n"))
+
+
+def read_json_rows(path: str | Path, shape: Mapping[str, Any], rows: str, what: str = "file") -> dict[str, Any]:
+    """The object in a file that `json_by_rows` wrote, the list under its last key `rows` as JsonRows.
+
+    A file of another layout, or not whole, is read as `read_json` does it, with its errors.
+
+    Args:
+        shape: as of `read_json`, without `rows`.
+    """
+    with readable(path, what):
+        found = _find_rows(Path(path), rows)
+        if found is not None:
+            check_shape(found, dict(shape))
+            return found
+    return read_json(path, {**shape, rows: [...]}, what)
+
+
+def _find_rows(path: Path, rows: str) -> dict[str, Any] | None:
+    """The object with its rows unread, or None where the layout is another."""
+    found: dict[str, Any] = {}
+    with open(path, "rb") as stream:
+        if stream.readline() != b"{\n":
+            return None
+        for line in stream:
+            if line == json.dumps(rows).encode() + b": [\n":
+                break
+            if not line.endswith(b",\n"):
+                return None
+            found |= json.loads(b"{" + line[:-2] + b"}")
+        starts, place = array("q"), stream.tell()
+        for line in stream:
+            if not (line.startswith(b"{") and line.endswith((b"}\n", b"},\n"))):
+                break
+            starts.append(place)
+            place += len(line)
+        else:
+            return None
+        whole = line == b"]\n" and stream.read() == b"}"
+    return found | {rows: JsonRows(path, starts)} if whole else None

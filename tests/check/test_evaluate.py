@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
+from mousefacelift.check import metric_table
 from mousefacelift.check.config import EvaluateConfig
-from mousefacelift.check.evaluate import evaluate_arm
-from mousefacelift.check.predictions import Item, Reference, read_predictions
+from mousefacelift.check.evaluate import WATCHED, evaluate_arm, watched_frames
+from mousefacelift.check.predictions import Brief, Item, Reference, read_predictions
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_document, read_sample, write_sample
 from mousefacelift.errors import DataError
@@ -102,7 +104,7 @@ def test_predictions_can_be_moved_together_with_their_dataset_and_read_from_anyw
     shutil.copytree(root, tmp_path / "elsewhere")
     monkeypatch.chdir("/")
     opened = read_predictions(tmp_path / "elsewhere/moved/index.json")
-    assert opened.load(opened.items[0]).truth[0].rgba.shape == (32, 32, 4)
+    assert opened.load(opened.item(opened.briefs[0])).truth[0].rgba.shape == (32, 32, 4)
 
 
 def test_an_evaluation_reads_linked_results_from_any_folder_and_writes_nothing_into_them(root, tmp_path, monkeypatch):
@@ -125,3 +127,34 @@ def test_a_row_of_another_version_is_named(root, tmp_path):
     (tmp_path / "index.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match="lacks a field"):
         read_predictions(tmp_path / "index.json")
+
+
+def test_many_rows_are_written_in_parts_with_the_same_content_and_summary(root, tmp_path, monkeypatch):
+    index = write_predictions(root / "parts", root / "dataset", lambda images: [0.9 * image for image in images])
+    whole = evaluate_arm(index, root / "dataset", tmp_path / "whole", CONFIG)
+    monkeypatch.setattr(metric_table, "PART", 50)
+    parts = evaluate_arm(index, root / "dataset", tmp_path / "parts", CONFIG)
+    assert json.dumps(parts) == json.dumps(whole)
+    first, second = (tmp_path / name / "metrics.parquet" for name in ("whole", "parts"))
+    assert pq.ParquetFile(first).num_row_groups == 1 and pq.ParquetFile(second).num_row_groups > 2
+    pd.testing.assert_frame_equal(pd.read_parquet(first), pd.read_parquet(second))
+    assert [path.name for path in (tmp_path / "parts").iterdir() if path.name.startswith(".")] == []
+
+
+def item(frame, swap=None, recording="m"):
+    kind = "target" if swap is None else "swap"
+    return Brief(0, f"A-{recording}-{frame}-{swap}", kind, "A", recording, frame, swap)
+
+
+def test_collapse_watches_a_bounded_number_of_frames_and_the_pairs_that_swap_their_pictures():
+    def items(count):
+        return [item(f) for f in range(count)] + [item(f, (f + count // 2) % count) for f in range(count)]
+
+    assert watched_frames(items(WATCHED)) == {("m", f) for f in range(WATCHED)}
+    many = items(5000)
+    watched = watched_frames(many)
+    assert WATCHED - 2 <= len(watched) <= WATCHED and {("m", 0), ("m", 4999)} <= watched
+    pairs = [one for one in many[5000:] if {("m", one.frame), ("m", one.swap_frame)} <= watched]
+    assert len(pairs) >= WATCHED // 2
+    alone = watched_frames(many[:5000])
+    assert len(alone) == WATCHED and max(np.diff(sorted(frame for _, frame in alone))) <= 5000 / (WATCHED - 1) + 1

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mousefacelift.check import statistics
 from mousefacelift.check.statistics import (
     block_interval,
+    describe,
     effective_count,
     holm,
     paired_effect,
@@ -66,3 +68,20 @@ def test_holm_corrects_for_the_number_of_comparisons_and_keeps_their_order():
     rng = np.random.default_rng(3)
     false_alarms = sum((holm(rng.uniform(size=20)) < 0.05).any() for _ in range(1000))
     assert false_alarms < 80  # 5% of families, where 64% of them have an uncorrected p below 0.05
+
+
+def test_views_of_a_frame_count_once_in_whatever_order_they_come():
+    rng = np.random.default_rng(3)
+    frames, series = np.repeat(np.arange(40), 3), rng.standard_normal(120)
+    means = series.reshape(40, 3).mean(1)
+    order = rng.permutation(120)
+    for found in (describe(series, frames, 50, 0.1), describe(series[order], frames[order], 50, 0.1)):
+        assert found["n"] == 40 and found["n_eff"] == effective_count(means)
+        assert (found["low"], found["high"]) == pytest.approx(block_interval(means, 50), rel=1e-12)
+
+
+def test_the_interval_does_not_depend_on_how_many_numbers_are_drawn_at_a_time(monkeypatch):
+    series = np.random.default_rng(4).standard_normal(300)
+    whole = block_interval(series, 200)
+    monkeypatch.setattr(statistics, "DRAWN", 1000)
+    assert block_interval(series, 200) == whole

@@ -3,7 +3,8 @@ import tracemalloc
 
 import pytest
 
-from mousefacelift.core.json_parts import read_json_keys, write_json
+from mousefacelift.core.files import json_by_rows
+from mousefacelift.core.json_parts import JsonRows, read_json_keys, read_json_rows, write_json
 from mousefacelift.errors import DataError
 
 DOCUMENT = {
@@ -63,3 +64,26 @@ def test_another_shape_is_named_at_its_place(tmp_path):
 def test_json_is_written_as_json_writes_it(tmp_path):
     write_json(tmp_path / "a.json", DOCUMENT)
     assert (tmp_path / "a.json").read_text() == json.dumps(DOCUMENT, indent=1)
+
+
+ROWS = {
+    "key": "k",
+    "header": {"a": [1, "]\n}"]},
+    "items": [{"name": "x", "n": 1}, {"name": "},\n", "n": 2}, {"name": ""}],
+}
+
+
+@pytest.mark.parametrize("lay_out", [json_by_rows, json.dumps, lambda document: json.dumps(document, indent=1)])
+def test_rows_are_read_one_at_a_time_however_the_file_is_laid_out(tmp_path, lay_out):
+    (tmp_path / "a.json").write_text(lay_out(ROWS))
+    found = read_json_rows(tmp_path / "a.json", {"key": str, "header": dict}, "items")
+    assert found["key"] == "k" and found["header"] == ROWS["header"] and len(found["items"]) == 3
+    assert [*found["items"]] == ROWS["items"] and found["items"][1] == ROWS["items"][1]
+    assert isinstance(found["items"], JsonRows) == (lay_out is json_by_rows)
+
+
+@pytest.mark.parametrize("cut", [1, 3, 8, 30, 100])
+def test_rows_of_a_file_that_is_cut_short_are_refused(tmp_path, cut):
+    (tmp_path / "a.json").write_text(json_by_rows(ROWS)[:-cut])
+    with pytest.raises(DataError, match="index .*a.json cannot be read"):
+        read_json_rows(tmp_path / "a.json", {"key": str, "header": dict}, "items", "index")
