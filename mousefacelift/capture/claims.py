@@ -87,7 +87,7 @@ def rough_rig(recording: Recording, source: RecordingSource, config: AuditConfig
     stamped, total, config = common_timeline(recording, lenses, clip, config)
     picked = audited_frames(source, total, config)
     silhouettes = read_silhouettes(recording.masks, lenses, clip.sizes, picked, None, stamped)
-    gates.require_silhouettes(silhouettes, recording)
+    gates.require_silhouettes(silhouettes, recording, clip.sizes)
     widths = [width for width, _ in clip.sizes]
     scores = score_conventions(recording.cameras, lenses, widths, silhouettes)
     convention = gates.choose_convention(scores, recording, config)

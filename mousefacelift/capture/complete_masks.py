@@ -139,7 +139,8 @@ def write_whole_piece(piece: WholePiece) -> dict[str, dict[str, float]]:
                 whole, numbers, complete_frame(pictures, masks, piece.rig), masks, strict=True
             ):
                 if piece.first <= number < piece.last and number in piece.span:
-                    kept[number] = (_pack(mask), 1 - before.sum() / max(mask.sum(), 1))
+                    added = mask & ~before & 1
+                    kept[number] = (np.packbits(added), added.sum() / max(mask.sum(), 1))
     finally:
         for source in (*films, *given):
             source.close()
@@ -151,27 +152,21 @@ def write_whole_piece(piece: WholePiece) -> dict[str, dict[str, float]]:
 
 
 def _write_masks(piece: WholePiece, name: str, path: str, whole: dict[int, tuple]) -> None:
+    """The given masks of one camera with what was added (`whole`: {file frame: (packed bits, share)})."""
     given = open_source(path)
 
     def pictures() -> Iterator[np.ndarray]:
         for index in range(piece.first, min(piece.last, given.frames)):
-            mask = _unpack(whole[index][0]) if index in whole else clean_mask(given.read(index))
-            yield np.repeat((mask * np.uint8(255))[..., None], 3, axis=2)
+            luma = given.read(index).luma()  # with its soft edge
+            if index in whole:
+                luma = np.maximum(luma, 255 * np.unpackbits(whole[index][0], count=luma.size).reshape(luma.shape))
+            yield np.repeat(luma[..., None], 3, axis=2)
 
     try:
         if piece.first < given.frames:
             write_mp4(piece.folder / name / f"{piece.first:06d}.mp4", pictures(), given.fps or 30.0, crf=0)
     finally:
         given.close()
-
-
-def _pack(mask: np.ndarray) -> tuple:
-    return mask.shape, np.packbits(mask)
-
-
-def _unpack(packed: tuple) -> np.ndarray:
-    (height, width), bits = packed
-    return np.unpackbits(bits, count=height * width).reshape(height, width)
 
 
 def complete_frame(pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], rig: RoughRig) -> list[np.ndarray]:

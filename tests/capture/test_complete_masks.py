@@ -177,13 +177,28 @@ def test_only_used_frames_are_completed_and_a_killed_run_goes_on(lacking, tmp_pa
     made = ensure_masks(recording, config, tmp_path / "m", source)
     assert made.masks[4] == "" and len(calls) == 4 and open_source(made.masks[2]).frames == 8
     given, found = open_source(recording.masks[2]), open_source(made.masks[2])
-    assert np.array_equal(clean_mask(given.read(1)), clean_mask(found.read(1)))
+    soft, kept = given.read(1).luma().astype(int), found.read(1).luma().astype(int)
+    assert 20 < soft[(soft > 0) & (soft < 255)].mean() < 235 and np.abs(soft - kept).max() <= 3  # edges stay soft
     assert clean_mask(found.read(2)).sum() > 1.4 * clean_mask(given.read(2)).sum()
     (tmp_path / "m/added/000004.json").unlink()
     ensure_masks(recording, config, tmp_path / "m", source)
     assert len(calls) == 6
     ensure_masks(recording, config, tmp_path / "m", replace(source, frames=(0, 6)))
     assert len(calls) == 12
+
+
+def test_cameras_out_of_step_are_completed_frame_by_frame():
+    """A camera that is three frames late and one that lost a frame: every file frame with a common frame, once."""
+    cameras = random_rig(7, 3, SIZE)
+    rig = replace(rough(cameras), offsets=([[0, 0]], [[0, 3]], [[0, 0], [5, -1]]))
+    done = [[], [], []]
+    for first in (0, 4, 8):
+        piece = whole.WholePiece(None, rig, None, first, first + 4, range(12))
+        for _, numbers in piece.frames():
+            for view, number in enumerate(numbers):
+                if first <= number < first + 4:
+                    done[view].append(number)
+    assert done[0] == list(range(12)) and done[1] == list(range(3, 12)) and sorted(set(done[2])) == list(range(12))
 
 
 def test_without_masks_there_is_nothing_to_complete(lacking, tmp_path):
