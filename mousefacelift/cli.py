@@ -1,7 +1,8 @@
 """The `mousefacelift` command: one group per stage, one sub-command per rule of the pipeline.
 
 A group's module is imported only when that group is asked for, so that `mousefacelift --help` and light commands
-start fast. Exit codes: 0 done, 2 configuration or data, 3 a gate refused, 1 a bug (with its traceback).
+start fast. Exit codes: 0 done, 2 configuration or data (a disk that is full or may not be written to, too), 3 a gate
+refused, 1 a bug (with its traceback).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import nullcontext
 
 from mousefacelift import __version__
 from mousefacelift.collector import spare_imports
-from mousefacelift.errors import MouseFaceLiftError
+from mousefacelift.errors import DataError, MouseFaceLiftError
 from mousefacelift.locks import one_writer
 
 GROUPS = {
@@ -80,4 +81,22 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        refusal = _refusal(error, args)
+        if refusal is None:
+            raise
+        print(f"DataError: {refusal}", file=sys.stderr)
+        return refusal.exit_code
     return 0
+
+
+def _refusal(error: Exception, args: argparse.Namespace) -> MouseFaceLiftError | None:
+    """What a user is told of a file that the system does not let be read or written; None for any other error."""
+    from mousefacelift.core.files import is_refused_write, unwritable
+
+    if not is_refused_write(error):
+        return None
+    place = getattr(error, "filename", None) or f"of {getattr(args, 'out', None) or 'this command'}"
+    if isinstance(error, PermissionError):
+        return DataError(f"file {place} may not be opened", got=str(error), likely="a file of another user")
+    return unwritable("file", place, error)

@@ -4,6 +4,7 @@ users open with what they want to do."""
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mousefacelift.cli import GROUPS, SINGLE, build_parser
+from mousefacelift.schema import complete
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -84,3 +86,40 @@ def test_links_of_a_page_lead_somewhere(page):
 def test_a_users_page_opens_with_a_task(page):
     opening = page.read_text().splitlines()[1:12]
     assert any("you want to" in line.lower() or line.startswith("    mousefacelift") for line in opening)
+
+
+def key_exists(key: str, config: dict) -> bool:
+    for part in key.split("."):
+        config = config.get("mouse1", config) if part not in config else config  # a recording's own name
+        if not isinstance(config, dict) or part not in config:
+            return False
+        config = config[part]
+    return True
+
+
+def told_keys(text: str, config: dict) -> list[str]:
+    """Dotted names that begin with a section of config.yaml and are none of its keys; files and code left out."""
+    found = re.findall(rf"(?<![\w./-])((?:{'|'.join(config)})(?:\.[a-z_]+)+)(?![\w(/])", text)
+    files = r"\.(py|json|md|npz|npy|parquet|csv|png|html|smk|yaml|txt|css|js|safetensors)$"
+    code = {"dataset.loader.load_sample", "prior.weights"}
+    modules = {
+        key
+        for key in found
+        if any((ROOT / "mousefacelift" / key.replace(".", "/")).parent.glob(key.split(".")[-1] + "*"))
+    }
+    return [
+        key for key in found if not re.search(files, key) and key not in code | modules and not key_exists(key, config)
+    ]
+
+
+def test_keys_that_messages_and_pages_name_are_those_of_today():
+    config, wrong = complete({"recordings": {"mouse1": {}}}), []
+    for path in sorted((ROOT / "mousefacelift").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                wrong += [f"{path.name}:{node.lineno} {key}" for key in told_keys(node.value, config)]
+    for page in PAGES:
+        text = page.read_text().split("## Keys of earlier versions")[0]  # the table of old names
+        wrong += [f"{page.name} {key}" for key in told_keys(text, config)]
+    assert not wrong, "\n".join(wrong)
+    assert told_keys("set distill.prompt_embeddings", config) == ["distill.prompt_embeddings"]

@@ -7,6 +7,7 @@ cut short, zeroed, other keys, other shapes) into DataError with the command tha
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import io
@@ -23,6 +24,14 @@ import numpy as np
 
 from mousefacelift.core.remake import remake_hint
 from mousefacelift.errors import DataError, MouseFaceLiftError
+
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+REFUSED_WORDS = (
+    "unexpected pos",  # torch's writer of archives
+    "PytorchStreamWriter",
+    *(f"(os error {number})" for number in REFUSED),  # safetensors
+    " requested and ",  # numpy: "100000 requested and 30688 written"
+)
 
 
 @contextmanager
@@ -41,7 +50,9 @@ def via(path: str | Path, what: str = "file") -> Iterator[Path]:
         sync(temporary)
         os.replace(temporary, path)
         sync(path.parent)
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and not is_refused_write(error):
+            raise
         raise unwritable(what, path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -54,6 +65,15 @@ def _remove_rests(path: Path) -> None:
         match = pattern.fullmatch(name)
         if match and not Path("/proc", match[1]).exists():
             (path.parent / name).unlink(missing_ok=True)
+
+
+def is_refused_write(error: BaseException) -> bool:
+    """Whether a disk that is full or may not be written to is behind an error, in the words of whatever library wrote:
+    torch, safetensors and numpy do not pass the system's error number on
+    (findings/torch-save-hides-a-full-disk.sh)."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in REFUSED
+    return any(words in str(error) for words in REFUSED_WORDS)
 
 
 def unwritable(what: str, path: Path, error: Exception) -> DataError:

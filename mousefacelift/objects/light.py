@@ -98,9 +98,7 @@ def read_panorama(path: Path) -> np.ndarray:
 
     path = Path(path)
     if not path.exists():
-        raise DataError(
-            "the environment picture is not there", where=str(path), hint="objects.render.light.environment"
-        )
+        raise DataError("the environment picture is not there", where=str(path), hint="mend objects.light.environment")
     if path.suffix == ".npy":
         return np.load(path).astype(np.float64)
     picture = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)

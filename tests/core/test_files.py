@@ -1,8 +1,11 @@
+import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mousefacelift.cli import main
 from mousefacelift.core import files
 from mousefacelift.core.files import (
     json_by_rows,
@@ -186,3 +190,62 @@ def test_json_by_rows_is_the_same_document_an_entry_of_a_list_a_line():
     text = json_by_rows(document)
     assert json.loads(text) == document and list(json.loads(text)) == list(document)
     assert len(text.splitlines()) == 2 + 3 + 2 + 3  # braces, three short values, the list's brackets, its entries
+
+
+@contextmanager
+def full_disk(size):
+    """No file of this process grows beyond `size` bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+ROWS = np.random.default_rng(0).random(50_000)
+WRITERS = {
+    "torch": lambda path: torch.save({"a": torch.from_numpy(ROWS)}, path),
+    "safetensors": lambda path: save_file({"a": torch.from_numpy(ROWS)}, path),
+    "npy": lambda path: np.save(path, ROWS),
+    "npz": lambda path: np.savez(path, a=ROWS),
+    "parquet": lambda path: pd.DataFrame({"a": ROWS}).to_parquet(path),
+    "text": lambda path: path.write_text("a" * 50_000),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_told_whatever_library_writes(tmp_path, name):
+    """torch, safetensors and numpy say neither the system's number nor its words."""
+    path = tmp_path / f"a.{name}"
+    path.write_text("old")
+    with full_disk(20_000), pytest.raises(DataError, match="full disk"), via(path) as temporary:
+        WRITERS[name](temporary)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), PermissionError(errno.EACCES, "denied", "/a/b")]
+)
+def test_a_command_ends_with_a_message_where_the_system_refuses_a_file(tmp_path, monkeypatch, capsys, error):
+    def refuse(args):
+        raise error
+
+    monkeypatch.setattr("mousefacelift.report.commands._build", refuse)
+    assert main(["report", "build", "--out", str(tmp_path / "page.html")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("DataError: file ") and ("page.html" in said or "/a/b" in said)
+
+
+def test_an_error_of_the_code_keeps_its_traceback(monkeypatch, tmp_path):
+    def fail(args):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("mousefacelift.report.commands._build", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["report", "build", "--out", str(tmp_path / "page.html")])
+    with pytest.raises(RuntimeError, match="a bug"), via(tmp_path / "a") as temporary:
+        temporary.write_text("new")
+        raise RuntimeError("a bug")

@@ -164,3 +164,17 @@ def test_spz_versions_are_written_and_read(tmp_path, version):
         (tmp_path / "b.spz").write_bytes(broken)
         with pytest.raises(DataError, match="cannot be read"):
             read_spz(tmp_path / "b.spz")
+
+
+def test_the_file_that_lgm_writes_is_read(shared):
+    """Rows 0 to 5 probe the opacity threshold and the clamp of the logit: 45 of 400 rows are not written."""
+    folder = shared / "fixtures/lgm/lgm_ply"
+    told = np.load(folder / "gaussians.npz")
+    rows = torch.from_numpy(told["gaussians"][0][told["kept"]])
+    read = read_ply(folder / "saved.ply")
+    torch.testing.assert_close(read.means, rows[:, :3], atol=2e-6, rtol=0)
+    torch.testing.assert_close(read.opacities, rows[:, 3], atol=2e-6, rtol=0)
+    torch.testing.assert_close(read.scales, rows[:, 4:7], atol=2e-6, rtol=1e-5)
+    torch.testing.assert_close(read.quats, rows[:, 7:11], atol=2e-6, rtol=0)
+    colors = 0.5 + 0.28209479177387814 * read.sh[:, 0]
+    torch.testing.assert_close(colors, rows[:, 11:], atol=2e-6, rtol=0)

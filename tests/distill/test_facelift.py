@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
+from mousefacelift.core.cameras import Camera, canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import View
-from mousefacelift.distill.config import SamplerConfig
+from mousefacelift.distill.config import SamplerConfig, TrainingConfig
 from mousefacelift.distill.generators.facelift import (
     FaceLiftGenerator,
     PoseAdapter,
@@ -26,8 +26,9 @@ from mousefacelift.distill.generators.facelift_attention import (
     SparseViewAttention,
     set_view_attention,
 )
-from mousefacelift.distill.generators.facelift_folder import load_facelift, load_prompts
+from mousefacelift.distill.generators.facelift_folder import load_facelift, load_prompts, stock_config
 from mousefacelift.distill.generators.protocol import noise_source
+from mousefacelift.distill.pose_training import min_snr_weight
 from mousefacelift.distill.view_sets import VIEW_SETS
 from mousefacelift.errors import DataError, MissingWeights
 
@@ -221,3 +222,37 @@ def test_prompt_embeddings_of_another_width_are_refused_and_never_zeros(tmp_path
         load_prompts(path, 6, 1024)
     with pytest.raises(MissingWeights):
         load_prompts(tmp_path / "none.pt", 6, 1024)
+
+
+def test_the_schedules_are_the_published_ones(parts, shared):
+    told = json.loads((shared / "fixtures/facelift/schedules.json").read_text())
+    for steps, times in told["ddim_timesteps"].items():
+        parts.scheduler.set_timesteps(int(steps))
+        assert parts.scheduler.timesteps.tolist() == times
+    signal = parts.scheduler.alphas_cumprod[told["probe_t"]]
+    np.testing.assert_allclose(signal.numpy(), told["alphas_cumprod"], rtol=1e-6)
+    np.testing.assert_allclose((signal / (1 - signal)).numpy(), told["snr"], rtol=1e-5)
+    weights = min_snr_weight(signal.sqrt(), (1 - signal).sqrt(), TrainingConfig.snr_gamma)
+    np.testing.assert_allclose(weights.numpy(), told["min_snr_gamma5_weight"], rtol=1e-5)
+    assert parts.noising_alpha == pytest.approx(told["image_noising_alphas_cumprod_0"], rel=1e-6)
+
+
+def test_the_views_are_those_of_the_published_inference_cameras(shared):
+    frames = json.loads((shared / "fixtures/facelift/inference_cameras_6view.json").read_text())["frames"]
+    source = Camera(np.linalg.inv(np.array(frames[0]["c2w"])), np.array(frames[0]["fxfycxcy"]), 512, 512)
+    for camera, frame in zip(VIEW_SETS["facelift"].cameras(source, 512), frames, strict=True):
+        np.testing.assert_allclose(np.linalg.inv(camera.w2c), frame["c2w"], atol=1e-5)
+        np.testing.assert_allclose(camera.fxfycxcy, frame["fxfycxcy"], rtol=1e-6)
+
+
+def test_the_stock_network_has_the_published_names_and_shapes(shared):
+    from diffusers import UNet2DConditionModel
+
+    told = json.loads((shared / "fixtures/facelift/unet_state_dict_keys.json").read_text())
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(stock_config(told["config"]))
+    assert {name: list(value.shape) for name, value in unet.state_dict().items()} == {
+        name: value["shape"] for name, value in told["keys"].items()
+    }
+    own = [name for name, _ in unet.named_modules() if name.endswith("attn1")]
+    assert sorted(own) == sorted(told["attn1_modules"])

@@ -129,11 +129,7 @@ def load_unet(root: Path, weights: WeightFiles) -> tuple[torch.nn.Module, int]:
             likely="weights of another multi-view model",
             hint=HINT,
         )
-    stock = {key: value for key, value in config.items() if key not in EXTRA_KEYS and not key.startswith("_")}
-    for key in ("down_block_types", "up_block_types"):
-        stock[key] = [name.replace("MV2D", "2D") for name in stock[key]]
-    stock["mid_block_type"] = stock["mid_block_type"].replace("MV2D", "2D")
-    unet = UNet2DConditionModel.from_config(stock)
+    unet = UNet2DConditionModel.from_config(stock_config(config))
     problems = unet.load_state_dict(load_weights(root, weights), strict=False)
     if problems.missing_keys or problems.unexpected_keys:
         raise DataError(
@@ -144,6 +140,14 @@ def load_unet(root: Path, weights: WeightFiles) -> tuple[torch.nn.Module, int]:
     views = int(config["num_views"])
     set_view_attention(unet, SparseViewAttention(views))
     return unet, views
+
+
+def stock_config(config: dict) -> dict:
+    """The stock UNet's configuration of a published one: blocks without their multi-view names."""
+    stock = {key: value for key, value in config.items() if key not in EXTRA_KEYS and not key.startswith("_")}
+    for key in ("down_block_types", "up_block_types"):
+        stock[key] = [name.replace("MV2D", "2D") for name in stock[key]]
+    return stock | {"mid_block_type": stock["mid_block_type"].replace("MV2D", "2D")}
 
 
 def load_prompts(path: str | Path, views: int, width: int) -> Tensor:
@@ -160,7 +164,7 @@ def load_prompts(path: str | Path, views: int, width: int) -> Tensor:
             "prompt embeddings of the published multi-view generator are missing",
             where=str(path),
             expected=f"a tensor [{views}, 77, {width}], clr_embeds.pt of the published repository",
-            hint="set distill.prompt_embeddings to mvdiffusion/data/fixed_prompt_embeds_6view/clr_embeds.pt",
+            hint="set distill.generator.prompt_embeddings to mvdiffusion/data/fixed_prompt_embeds_6view/clr_embeds.pt",
         )
     prompts = (
         torch.load(path, map_location="cpu", weights_only=True)
