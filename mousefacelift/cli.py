@@ -15,7 +15,7 @@ from contextlib import nullcontext
 
 from mousefacelift import __version__
 from mousefacelift.collector import spare_imports
-from mousefacelift.errors import DataError, MouseFaceLiftError
+from mousefacelift.errors import DataError, MouseFaceLiftError, is_refused_write, unwritable
 from mousefacelift.locks import one_writer
 
 GROUPS = {
@@ -92,8 +92,6 @@ def main(argv: list[str] | None = None) -> int:
 
 def _refusal(error: Exception, args: argparse.Namespace) -> MouseFaceLiftError | None:
     """What a user is told of a file that the system does not let be read or written; None for any other error."""
-    from mousefacelift.core.files import is_refused_write, unwritable
-
     if not is_refused_write(error):
         return None
     place = getattr(error, "filename", None) or f"of {getattr(args, 'out', None) or 'this command'}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 
 class MouseFaceLiftError(Exception):
     """An error whose message a user can act on.
@@ -77,3 +80,31 @@ class GateFailure(MouseFaceLiftError):
     """A quality gate refused to go on."""
 
     exit_code = 3
+
+
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+REFUSED_WORDS = (
+    "unexpected pos",  # torch's writer of archives
+    "PytorchStreamWriter",
+    *(f"(os error {number})" for number in REFUSED),  # safetensors
+    " requested and ",  # numpy: "100000 requested and 30688 written"
+)
+
+
+def is_refused_write(error: BaseException) -> bool:
+    """Whether a disk that is full or may not be written to is behind an error, in the words of whatever library wrote:
+    torch, safetensors and numpy do not pass the system's error number on
+    (findings/torch-save-hides-a-full-disk.sh)."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in REFUSED
+    return any(words in str(error) for words in REFUSED_WORDS)
+
+
+def unwritable(what: str, path: Path | str, error: Exception) -> DataError:
+    """The error for a disk that does not take `path`."""
+    return DataError(
+        f"{what} {path} cannot be written",
+        got=(str(error) or type(error).__name__).splitlines()[0],
+        likely="a full disk or a read-only folder",
+        hint="free space and rerun; what was there before is untouched",
+    )

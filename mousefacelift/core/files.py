@@ -7,7 +7,6 @@ cut short, zeroed, other keys, other shapes) into DataError with the command tha
 
 from __future__ import annotations
 
-import errno
 import glob
 import hashlib
 import io
@@ -23,15 +22,7 @@ from typing import Any
 import numpy as np
 
 from mousefacelift.core.remake import remake_hint
-from mousefacelift.errors import DataError, MouseFaceLiftError
-
-REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
-REFUSED_WORDS = (
-    "unexpected pos",  # torch's writer of archives
-    "PytorchStreamWriter",
-    *(f"(os error {number})" for number in REFUSED),  # safetensors
-    " requested and ",  # numpy: "100000 requested and 30688 written"
-)
+from mousefacelift.errors import DataError, MouseFaceLiftError, is_refused_write, unwritable
 
 
 @contextmanager
@@ -65,25 +56,6 @@ def _remove_rests(path: Path) -> None:
         match = pattern.fullmatch(name)
         if match and not Path("/proc", match[1]).exists():
             (path.parent / name).unlink(missing_ok=True)
-
-
-def is_refused_write(error: BaseException) -> bool:
-    """Whether a disk that is full or may not be written to is behind an error, in the words of whatever library wrote:
-    torch, safetensors and numpy do not pass the system's error number on
-    (findings/torch-save-hides-a-full-disk.sh)."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in REFUSED
-    return any(words in str(error) for words in REFUSED_WORDS)
-
-
-def unwritable(what: str, path: Path, error: Exception) -> DataError:
-    """The error for a disk that does not take `path`."""
-    return DataError(
-        f"{what} {path} cannot be written",
-        got=(str(error) or type(error).__name__).splitlines()[0],
-        likely="a full disk or a read-only folder",
-        hint="free space and rerun; what was there before is untouched",
-    )
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mousefacelift.core.files import unwritable, via
-from mousefacelift.errors import DataError
+from mousefacelift.core.files import via
+from mousefacelift.errors import DataError, unwritable
 
 
 def open_video(path: str | Path) -> cv2.VideoCapture:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mousefacelift.core.files import unwritable
 from mousefacelift.dataset.schema import VIEWS
+from mousefacelift.errors import unwritable
 
 STRETCH = 16_384  # rows that are read at a time
 DECIDED = ("owner", "held_out", "protocol")  # by the whole: `join.assemble`

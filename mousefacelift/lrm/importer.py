@@ -18,8 +18,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from mousefacelift.core.files import file_hash, unwritable, via, write_text
-from mousefacelift.errors import DataError, MissingWeights
+from mousefacelift.core.files import file_hash, via, write_text
+from mousefacelift.errors import DataError, MissingWeights, unwritable
 from mousefacelift.lrm.lgm import importer as lgm
 from mousefacelift.lrm.model_config import ModelConfig
 from mousefacelift.lrm.models import Sizes, build, kind_of
