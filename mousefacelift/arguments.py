@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,10 +54,11 @@ def lease_devices(args: argparse.Namespace) -> str:
     from mousefacelift import devices
 
     devices.acquire(args.gpus)
-    if getattr(args, "threads", 0):
-        import torch
-
-        torch.set_num_threads(args.threads)
+    threads = getattr(args, "threads", 0)
+    if threads and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    elif threads:  # torch reads it as it is imported, which not every command does
+        os.environ["OMP_NUM_THREADS"] = str(threads)
     return "cuda" if args.gpus else "cpu"
 
 

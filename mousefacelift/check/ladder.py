@@ -62,10 +62,12 @@ def silhouette_cone(view: View) -> Hull:
     reach = float(np.linalg.norm(offset - (along @ offset)[:, None] * along, axis=1).max())
     voxel = 2 * reach / HULL_RESOLUTION
     axis = (np.arange(HULL_RESOLUTION) + 0.5) * voxel - reach
-    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
+    squares = axis * axis
+    occupied = np.sqrt(squares[:, None, None] + squares[:, None] + squares) <= reach
+    points = axis[np.stack(np.nonzero(occupied), -1)]
     row, column, inside, _ = find_pixels(view.camera, points)
-    covered = inside & (view.rgba[row, column, 3] > 0.5)
-    return Hull(covered & (np.linalg.norm(points, axis=-1) <= reach), np.full(3, -reach), voxel)
+    occupied[occupied] = inside & (view.rgba[row, column, 3] > 0.5)
+    return Hull(occupied, np.full(3, -reach), voxel)
 
 
 def spread_colours(view: View) -> View:

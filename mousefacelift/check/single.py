@@ -33,6 +33,7 @@ from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import angle_between, azimuth_elevation, circular_difference
 from mousefacelift.core.files import write_text
 from mousefacelift.core.gaussians import Gaussians
+from mousefacelift.core.hull import hull_depth
 from mousefacelift.core.images import composite, write_png
 from mousefacelift.core.lpips import load_lpips
 from mousefacelift.core.render import render_published
@@ -102,9 +103,9 @@ class Judge:
 
     def _rungs(self, item: SingleItem) -> dict[str, np.ndarray]:
         cone, picture = ladder.silhouette_cone(item.picture), ladder.spread_colours(item.picture)
-        cameras = [view.camera for view in item.targets]
+        cameras, near = [view.camera for view in item.targets], [hull_depth(cone, picture.camera)]
         return {
-            "one_silhouette": np.stack([ladder.visual_hull(cone, [picture], camera) for camera in cameras]),
+            "one_silhouette": np.stack([ladder.visual_hull(cone, [picture], camera, near) for camera in cameras]),
             "mean_image": np.stack([self.means[key] for key in mean_keys(item.row)]),
             "white": np.stack([ladder.white(camera) for camera in cameras]),
         }
