@@ -59,7 +59,7 @@ def acquire(count: int, timeout_s: float | None = None) -> list[str]:
             got=", ".join(pool) or "no device",
             where=_origin(),
             likely="SLURM gave the job no GPU" if "SLURM_JOB_ID" in os.environ else "a machine without GPU",
-            hint="set `gpu: 0` for this stage in config.yaml to run on the CPU, or ask SLURM for gpu=1",
+            hint="--gpus 0, or 0 for this step under jobs.gpus in config.yaml, runs on the CPU; SLURM: ask for gpu=1",
         )
     if "SLURM_JOB_ID" in os.environ and len(pool) == count:
         chosen = pool

@@ -103,7 +103,7 @@ def test_what_slurm_gave_is_kept_and_nothing_else(environment, monkeypatch):
 def test_no_device_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("MFL_LEASES", tmp_path.name)
     monkeypatch.setenv("MFL_GPUS", "")
-    with pytest.raises(ConfigError, match="gpu: 0"):
+    with pytest.raises(ConfigError, match="jobs.gpus"):
         devices.acquire(1)
 
 
