@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mousefacelift.arguments import add_config_argument, parse_frames, read_config, subcommand
 from mousefacelift.chunk_lists import expand_lists, leftovers, write_list
+from mousefacelift.core.sources import SOURCES
 
 FORMATS_HELP = "facelift, nerfstudio, colmap, gobjaverse, zero123, openlrm, beast3d; long_lrm is only written"
 
@@ -52,7 +53,7 @@ def _add_exchange(subparsers) -> None:
         help=FORMATS_HELP,
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--source", nargs="*", default=[], help="only these sources")
+    parser.add_argument("--source", nargs="*", default=[], choices=SOURCES, help="only these sources")
     parser.add_argument("--limit", type=int, default=0, help="at most so many samples; 0 is all")
     parser.set_defaults(run=run_export)
 
@@ -66,7 +67,7 @@ def _add_exchange(subparsers) -> None:
         help=FORMATS_HELP,
     )
     parser.add_argument("--out", type=Path, required=True, help="index.json of the new chunk")
-    parser.add_argument("--source", required=True, help="real, distilled, splat, object or scan")
+    parser.add_argument("--source", required=True, choices=SOURCES, help="what the samples are")
     parser.add_argument("--licence", required=True, help="licence of the material")
     parser.add_argument("--recording", default="", help="recording of real samples")
     add_config_argument(parser)
@@ -76,7 +77,9 @@ def _add_exchange(subparsers) -> None:
         subparsers, "pack", "webdataset shards beside the manifest, for slow file systems (loader.store: shards)"
     )
     parser.add_argument("dataset", type=Path, help="folder of the manifest")
-    parser.add_argument("--split", nargs="+", default=["train"], help="splits that are packed")
+    parser.add_argument(
+        "--split", nargs="+", default=["train"], choices=("train", "val", "test"), help="splits that are packed"
+    )
     parser.set_defaults(run=run_pack)
 
 

@@ -53,12 +53,15 @@ def export_samples(
 ) -> dict[str, int]:
     """Write the manifest's accepted samples in a foreign format under `out/<split>/`, or FaceLift lists; counts per
     split."""
-    if name == "facelift":
-        return facelift.write_lists(manifest, out, sources, limit)
-    if name not in WRITERS:
+    if name != "facelift" and name not in WRITERS:
         raise ConfigError(f"format '{name}' cannot be written", expected=", ".join(["facelift", *WRITERS]))
     table = manifest.samples[manifest.samples["decision"] == "accepted"]
     table = table[table["source"].isin(sources)] if sources else table
+    if table.empty:
+        of = f" of source {', '.join(sources)}" if sources else ""
+        raise DataError(f"dataset {manifest.folder} has no accepted sample{of} to export")
+    if name == "facelift":
+        return facelift.write_lists(manifest, out, sources, limit)
     counts: dict[str, int] = {}
     for row in table.index[:limit] if limit else table.index:
         entry = manifest.samples.loc[row]

@@ -202,6 +202,15 @@ def test_published_sample_is_imported(shared, tmp_path):
     assert len(sample.views) == 5 and sample.facts.source == "object"
 
 
+def test_an_export_of_nothing_and_a_misspelt_source_are_refused(manifest, tmp_path, capsys):
+    for name in ("nerfstudio", "facelift"):
+        with pytest.raises(DataError, match="no accepted sample of source scan"):
+            export_samples(manifest, name, tmp_path, ("scan",))
+    with pytest.raises(SystemExit):
+        main(["dataset", "export", str(manifest.folder), "--format", "colmap", "--source", "rael", "--out", "x"])
+    assert "invalid choice: 'rael'" in capsys.readouterr().err
+
+
 def test_exports_leave_out_the_held_out_camera(manifest, tmp_path):
     counts = export_samples(manifest, "nerfstudio", tmp_path, ("real",), limit=2)
     assert sum(counts.values()) == 2
