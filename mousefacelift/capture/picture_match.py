@@ -159,32 +159,25 @@ def _fit(film: Film, here: int, pictures: Film, there: int | None, signs: tuple[
         return np.nan
     last = np.array(film.size) - 1.0
     rim, inside = (np.where(np.array(signs) < 0, last - p, p) for p in (film.outlines[here], film.insides[here]))
-    return 0.5 * (_mean_rank(pictures.edges[there], rim) + _mean_rank(pictures.changes[there], inside))
+    return float(0.5 * (_mean_rank(pictures.edges[there], rim) + _mean_rank(pictures.changes[there], inside)))
 
 
-def _mean_rank(ranks: np.ndarray, points: np.ndarray) -> float:
-    columns, rows = np.rint(points).astype(int).T
+def _mean_rank(ranks: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """[...] mean rank under points [..., P, 2], which are taken to the nearest pixel of the picture."""
+    columns, rows = np.moveaxis(np.rint(points).astype(int), -1, 0)
     height, width = ranks.shape
-    return float(ranks[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)].mean()) / 255
+    return ranks[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)].mean(-1) / 255
 
 
 def _chance(film: Film, have: Sequence[int]) -> float:
     """The fit that 9 in 10 displacements of the masks stay below, each the mean over the frames."""
-    rng, means = np.random.default_rng(0), []
-    for spot in rng.random((SHIFTS, 2)):
-        fits = []
-        for t in have:
-            low, high = film.outlines[t].min(0), film.outlines[t].max(0)
-            move = spot * np.maximum(np.array(film.size) - 1.0 - (high - low), 0) - low
-            fits.append(
-                0.5
-                * (
-                    _mean_rank(film.edges[t], film.outlines[t] + move)
-                    + _mean_rank(film.changes[t], film.insides[t] + move)
-                )
-            )
-        means.append(np.mean(fits))
-    return float(np.quantile(means, 0.9))
+    spots, fits = np.random.default_rng(0).random((SHIFTS, 1, 2)), []
+    for t in have:
+        low, high = film.outlines[t].min(0), film.outlines[t].max(0)
+        moves = spots * np.maximum(np.array(film.size) - 1.0 - (high - low), 0) - low
+        by_edges = _mean_rank(film.edges[t], film.outlines[t] + moves)
+        fits.append(0.5 * (by_edges + _mean_rank(film.changes[t], film.insides[t] + moves)))
+    return float(np.quantile(np.stack(fits, -1).mean(-1), 0.9))
 
 
 def _own_time_gain(film: Film, have: Sequence[int], stated: np.ndarray) -> float:

@@ -83,9 +83,16 @@ def _costs(found: Pencils, frames: np.ndarray, offsets: np.ndarray, view: int, m
             lever = 0.5 * (found.levers[rows[good], view, other] + found.levers[other_rows[k][good], other, view])
             difference = np.abs((a - b + np.pi) % (2 * np.pi) - np.pi) * lever
             errors[good, k] = difference.mean(1)
-        told = np.isfinite(errors).any(1)
-        costs[told, column] = np.nanmedian(errors[told], axis=1)
+        costs[:, column] = _row_medians(errors)
     return costs
+
+
+def _row_medians(values: np.ndarray) -> np.ndarray:
+    """[N] median of each row of [N, K] without its NaN, as `numpy.nanmedian`, which takes many times longer for few
+    columns."""
+    rising, told = np.sort(values, axis=1), np.isfinite(values).sum(1)  # NaN are sorted behind
+    rows, known = np.arange(len(values)), np.maximum(told, 1)
+    return 0.5 * (rising[rows, (known - 1) // 2] + rising[rows, known // 2])
 
 
 def _in_typical_units(costs: np.ndarray) -> np.ndarray:
