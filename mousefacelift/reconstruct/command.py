@@ -184,7 +184,7 @@ def _pictures(args: argparse.Namespace, generator) -> Iterator[tuple[Path, View,
     from mousefacelift.core.records import SampleFacts
     from mousefacelift.distill.generators.prior import SHIPPED_AREA
     from mousefacelift.distill.load_generator import known_area
-    from mousefacelift.reconstruct.pictures import frame_picture, read_picture
+    from mousefacelift.reconstruct.pictures import CUT, border_share, frame_picture, read_picture
 
     area = known_area(args.generator) if args.generator else SHIPPED_AREA
     elevation = ASSUMED_ELEVATION if args.elevation is None else args.elevation
@@ -192,12 +192,15 @@ def _pictures(args: argparse.Namespace, generator) -> Iterator[tuple[Path, View,
     masks, poses = args.mask or [None] * len(args.images), _known_poses(args.library)
     for number, (path, mask) in enumerate(zip(args.images, masks, strict=True)):
         rgba = read_picture(path, mask, matting, args.white)
+        cut = border_share(rgba)
+        if cut > CUT:
+            print(f"warning: {path.name}: the border cuts the animal; what lies beyond is missing", file=sys.stderr)
         facts = SampleFacts(
             generator=generator.name,
             weight_files=generator.weights,
             licence=generator.licence,
             seed=args.seed + number,
-            details={"picture": path.name} | _nearest_filmed(poses, rgba, path),
+            details={"picture": path.name, "border_share": round(cut, 3)} | _nearest_filmed(poses, rgba, path),
         )
         yield path, frame_picture(rgba, 512, elevation, path.name, area), facts
 

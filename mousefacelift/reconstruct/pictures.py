@@ -15,6 +15,7 @@ from mousefacelift.errors import DataError
 from mousefacelift.reconstruct.pixels import open_picture, own_alpha, read_colours, read_mask
 
 Matting = Callable[[np.ndarray], np.ndarray]  # rgb uint8 [H, W, 3] -> soft mask float [H, W]
+CUT = 0.1  # border share above which more than a tail is cut
 LARGEST = 0.96  # longest side of the animal's box, share of the image
 
 
@@ -61,6 +62,14 @@ def read_picture(
             hint="give a mask that is white on the animal: --mask MASK.png",
         )
     return np.dstack([rgb, alpha]).astype(np.float32)
+
+
+def border_share(rgba: np.ndarray) -> float:
+    """How much of the animal's width is cut by the picture's border: foreground pixels on it over the square root of
+    the foreground's area."""
+    mask = rgba[..., 3] > 0.5
+    on_border = mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum()
+    return float(on_border / np.sqrt(mask.sum()))
 
 
 def frame_picture(rgba: np.ndarray, size: int, elevation: float, name: str, area: float) -> View:

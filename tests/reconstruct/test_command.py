@@ -274,3 +274,8 @@ def test_a_generator_that_has_the_body_itself_needs_no_reconstructor(tmp_path, c
     assert main([*command, "--elevation", "20"]) == 0
     facts = json.loads((tmp_path / "out/mouse/reconstruction.json").read_text())
     assert facts["elevation"] == pytest.approx(20, abs=0.1)
+    assert "cuts the animal" not in capsys.readouterr().err
+    cut = rgba[round(np.flatnonzero(rgba[..., 3].any(1)).mean()) :]  # its upper half lies beyond the border
+    Image.fromarray((cut * 255).round().astype(np.uint8)).save(tmp_path / "mouse.png")
+    assert main(command) == 0
+    assert "mouse.png: the border cuts the animal" in capsys.readouterr().err
