@@ -3,8 +3,9 @@
     python benchmarks/report.py --results results [--frames 1600]
 
 Every chunk of capture, distill and splats is repeated with later frame numbers (items are links) until the recording
-has so many frames; what was judged stays as it is, for its number is bounded by config.yaml. Prints seconds of CPU and
-of the clock, megabytes of the page, and megabytes of memory at most.
+has so many frames, and so are the rows of its track, its quality table and the manifest; what was judged stays as it
+is, for its number is bounded by config.yaml. Prints seconds of CPU and of the clock, megabytes of the page, and
+megabytes of memory at most.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mousefacelift.report.build import build_report
 from mousefacelift.report.config import ReportConfig
@@ -35,7 +39,26 @@ def lengthen(results: Path, target: Path, frames: int) -> int:
                 first, last = (int(number) + turn * span for number in chunk.name.split("-"))
                 repeat_chunk(chunk, folder / f"{first:06d}-{last:06d}", turn * span)
         longest = max(longest, span * max(1, -(-frames // span)))
+    for track in target.glob("capture/*/track.json"):
+        document = json.loads(track.read_text())
+        turns = -(-frames // max(1, len(document["frames"])))
+        document["frames"] = [*range(turns * len(document["frames"]))]
+        document |= {key: document[key] * turns for key in ("centers_raw", "centers")}
+        rewrite(track, json.dumps(document, indent=1))
+        quality = track.with_name("quality.csv")
+        head, rows = quality.read_text().split("\n", 1)
+        rewrite(quality, head + "\n" + rows * turns)
+    for table in (target / "dataset/samples.parquet", target / "dataset/views.parquet"):
+        found = pq.read_table(table)
+        table.unlink()
+        pq.write_table(pa.concat_tables([found] * turns).combine_chunks(), table)
     return longest
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Put another text in the place of a file, which may be a link."""
+    path.unlink()
+    path.write_text(text)
 
 
 def repeat_chunk(chunk: Path, copy: Path, later: int) -> None:

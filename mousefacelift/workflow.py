@@ -110,6 +110,11 @@ def arm_and_seed(config: dict, run: str) -> dict:
 
 
 MOST_CAMERAS = 6  # of a recording whose calibration nobody has read yet
+PAINTED_VIEWS = 12  # of a frame, at most
+# of one thread for a picture, and for each of its pixels: twice what one of 128 and of 512 px took, and a millisecond
+# to open a file of a distant disk
+VIEW_SECONDS = {"build": (0.004, 2.8e-8), "verify": (0.001, 1.2e-8), "pack": (0.001, 2.4e-8)}
+PROTOCOLS, JUDGED_SECONDS = 2, (0.4, 1e-5)  # of a frame with its swap, and of each of its pixels
 # of one thread for a picture of 1152x1024
 MASK_SECONDS = {"given": 0.0, "complete": 0.25, "median": 0.08, "unet": 0.8, "sam2": 8.0}
 
@@ -127,6 +132,37 @@ def mask_minutes(config: dict, recording: str, threads: int) -> int:
     start, stop = source["frames"][:2]
     pictures = (stop - start) * MOST_CAMERAS
     return 15 + round(1.5 * pictures * MASK_SECONDS[capture["mask_backend"]] / threads / 60)
+
+
+def planned_views(config: dict) -> int:
+    """Pictures that the manifest of a configuration will list, at most: what every frame, object and scan becomes."""
+    frames = sum(len(frame_numbers(recording["frames"])) for recording in config["recordings"].values())
+    novel, views = config["splats"]["novel"], config["objects"]["views"]
+    between = len(novel["relative_azimuths"]) * len(novel["elevations"]) + MOST_CAMERAS
+    objects = config["objects"]["count"] * (views["ring"] + views["random"])
+    scans = sum(len(frame_numbers(scan["frames"])) for scan in scan_sequences(config).values())
+    return (
+        frames * (MOST_CAMERAS + PAINTED_VIEWS + between + novel["ring_views"])
+        + objects
+        + scans * config["objects"]["scans"]["views"]
+    )
+
+
+def manifest_minutes(config: dict, step: str, threads: int) -> int:
+    """Minutes to ask a scheduler for a step that goes over every picture: `build`, `verify` or `pack`; as measured on
+    slow cores and disks, and half as much again."""
+    seconds, per_pixel = VIEW_SECONDS[step]
+    size = max(config["capture"]["size"], config["objects"]["size"], config["splats"]["novel"]["size"])
+    return 30 + round(1.5 * planned_views(config) * (seconds + per_pixel * size**2) / threads / 60)
+
+
+def judging_minutes(config: dict) -> int:
+    """Minutes to ask a scheduler for predictions of the frames that are judged, or for judging them."""
+    frames = sum(len(frame_numbers(recording["frames"])) for recording in config["recordings"].values())
+    predict = config["predict"]
+    judged = min(predict["max_frames"] * len(predict["splits"]), frames) + min(predict["train_frames"], frames)
+    size = config["loader"]["image_size"]
+    return 60 + round(1.5 * PROTOCOLS * judged * (JUDGED_SECONDS[0] + JUDGED_SECONDS[1] * size**2) / 60)
 
 
 def training_resources(config: dict) -> dict:

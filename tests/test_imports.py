@@ -37,6 +37,7 @@ ALLOWED = {  # stage or top module -> what it may import, from the bottom up
     "experiment": {"core", "dataset", "check", "lrm", "virtual", "objects", "splats", "prior", "single"} | JOB,
     "workflow": {"core"},
     "planning": {"capture", "dataset"},
+    "notes": {"planning"},
     "config_file": {"schema"},
     "doctor": {"core"},
     "schema": {"config_file", "core"} | {path.parent.name for path in PACKAGE.glob("*/config.py")},

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from mousefacelift import arguments, planning, workflow
+from mousefacelift import arguments, planning, schema, workflow
 from mousefacelift.chunks import frame_chunks
 from mousefacelift.core import provenance
 from mousefacelift.errors import ConfigError
@@ -157,3 +157,18 @@ def test_masks_ask_for_the_time_that_their_network_takes():
     assert workflow.mask_minutes(config, "r", 4) == 15 + 540  # 24 hours of one thread on four, and half as much again
     config["capture"]["mask_backend"] = "median"
     assert workflow.mask_minutes(config, "r", 4) < 80
+
+
+def test_steps_over_all_pictures_and_frames_ask_for_time_in_proportion_to_what_is_planned():
+    config = schema.complete({"recordings": {"mouse1": {"frames": [0, 48]}}, "virtual": {"frames": 48}})
+    small = {step: workflow.manifest_minutes(config, step, 2) for step in workflow.VIEW_SECONDS}
+    assert set(small.values()) == {30} and workflow.judging_minutes(config) < 70
+    config["recordings"]["mouse1"]["frames"], config["objects"]["count"] = [0, 18_000], 80_000
+    assert 2.56e6 + 18_000 * 6 < workflow.planned_views(config) < 4.5e6  # benchmarks/cluster_plan.py counts 4.4 M files
+    assert 2.7 * 60 < workflow.manifest_minutes(config, "build", 2) < 5 * 60  # its upper bound is 2.7 hours
+    assert workflow.manifest_minutes(config, "build", 8) < workflow.manifest_minutes(config, "build", 2) / 2
+    config["capture"]["size"] = 512
+    assert workflow.manifest_minutes(config, "verify", 2) > 2 * 60
+    bounded = workflow.judging_minutes(config)
+    config["predict"]["max_frames"] = 18_000
+    assert workflow.judging_minutes(config) > 5 * bounded

@@ -52,6 +52,8 @@ class SplitConfig:
             raise ValueError("object_val + object_test leaves no object for training")
         if self.blocks < 1 or self.guard_s < 0:
             raise ValueError("blocks must be 1 or more and guard_s not negative")
+        if self.by == "time" and (self.val_names or self.test_names):
+            raise ValueError("val_names and test_names are of splits by recording or subject, and `by` is time")
 
 
 @section

@@ -34,7 +34,7 @@ class SamplePool(Protocol):
     def pool(self, source: str, split: str, min_views: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Rows [n] of the accepted samples of a source and split with enough usable views, and their weights [n]."""
 
-    def view_counts(self, rows: list[int]) -> np.ndarray:
+    def view_counts(self, rows: list[int] | np.ndarray) -> np.ndarray:
         """Usable views [n] of samples."""
 
 
@@ -175,6 +175,17 @@ class MixtureSampler:
             Draw(step, slot, row, source, int(seeds[slot]), inputs)
             for slot, (row, source) in enumerate(zip(rows, sources))
         ]
+
+    def lowered_inputs(self) -> dict[str, tuple[int, int, int]]:
+        """Sources whose samples have too few views for the most inputs that may be drawn: source -> (samples that do,
+        all samples, most inputs that a step with the poorest of them shows)."""
+        found = {}
+        for source, epochs in self.sources.items():
+            most = self._view_counts(epochs.rows) - self.unseen_targets
+            if (most < self.inputs[1]).any():
+                fewest = max(int(most.min()), self.inputs[0])
+                found[source] = (int((most < self.inputs[1]).sum()), len(epochs.rows), fewest)
+        return found
 
     def from_step(self, step: int = 0) -> StepRange:
         """Batches of this process from `step` to the end of the run, as a `batch_sampler`."""

@@ -85,7 +85,8 @@ def _train(args) -> None:
 
 def _plan(args) -> None:
     from mousefacelift.lrm.plots import plot_curriculum
-    from mousefacelift.lrm.run import describe_plan, plan_sampler
+    from mousefacelift.lrm.run import plan_sampler
+    from mousefacelift.lrm.say import describe_plan
 
     request = _request(args)
     sampler = plan_sampler(request)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def frames_of(manifest: Manifest, split: str, inputs: int | str, limit: int) -> 
     rows = rows[np.lexsort([table["frame"].to_numpy(), table["recording"].astype(str).to_numpy()])]
     cameras = camera_numbers(manifest)
     chosen: dict[str, tuple[int, ...]] = {}
-    frames = []
+    frames, lacking = [], 0
     for row in rows[spread(len(rows), limit)]:
         views = manifest.views_of(row)
         own = np.flatnonzero(views.owner == row)
@@ -173,7 +174,8 @@ def frames_of(manifest: Manifest, split: str, inputs: int | str, limit: int) -> 
             chosen[recording] = tuple(numbers[seen[i]] for i in spread_order(views.azimuth[seen], count))
         given = tuple(i for i in seen if numbers[i] in chosen[recording])
         if len(given) < len(chosen[recording]):
-            continue  # a camera of the fixed inputs is missing in this frame
+            lacking += 1  # a camera of the fixed inputs is missing in this frame
+            continue
         frames.append(
             FrameViews(
                 int(row),
@@ -187,6 +189,8 @@ def frames_of(manifest: Manifest, split: str, inputs: int | str, limit: int) -> 
                 views.hash,
             )
         )
+    if lacking:
+        print(f"{split}: {lacking} frames are passed over, a camera of the inputs is missing in them", file=sys.stderr)
     return frames
 
 

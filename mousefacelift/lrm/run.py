@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from mousefacelift.config import config_hash
 from mousefacelift.core.files import file_hash
-from mousefacelift.core.sources import SOURCES
 from mousefacelift.dataset.arms import parse_arm, planned_steps
 from mousefacelift.dataset.config import LoaderConfig, MixtureConfig
 from mousefacelift.dataset.manifest import Manifest
@@ -27,6 +26,7 @@ from mousefacelift.errors import ConfigError
 from mousefacelift.lrm.config import TrainConfig
 from mousefacelift.lrm.losses import extra_terms
 from mousefacelift.lrm.models import Sizes
+from mousefacelift.lrm.say import say_lowered
 from mousefacelift.lrm.state import Checkpoints, RunState
 from mousefacelift.lrm.trainable import choose_trainable, parameter_groups, start_model
 from mousefacelift.lrm.validation import ValidationSet, build_validation
@@ -105,6 +105,8 @@ def prepare(request: TrainRequest) -> Run:
         request.loader.inputs[0],
         request.loader.image_size,
     )
+    if accelerator.is_main_process:
+        say_lowered(sampler, config, len(validation.image))
     checkpoints = Checkpoints(Path(request.out) / "checkpoints", config.keep_last)
     run = Run(
         request,
@@ -171,18 +173,6 @@ def plan_sampler(request: TrainRequest) -> MixtureSampler:
     """The sampler that a run would use, of a dataset that need not be verified yet."""
     check_request(request)
     return make_sampler(request, Manifest.open(request.dataset))
-
-
-def describe_plan(sampler: MixtureSampler) -> str:
-    """What a run will draw: steps, samples, and per source its share, draws and passes."""
-    lines = [f"arm {sampler.arm.name}: {sampler.steps} steps of {sampler.batch_size} samples"]
-    for source, row in sampler.realised(sampler.steps).items():
-        planned = sampler.shares[:, SOURCES.index(source)].mean()
-        lines.append(
-            f"  {source:<10} planned {planned:6.1%}  drawn {row['share']:6.1%} = {row['count']:>7} samples, "
-            f"{row['epochs']:.2f} passes over {len(sampler.sources[source].rows)}"
-        )
-    return "\n".join(lines)
 
 
 def check_request(request: TrainRequest) -> None:

@@ -17,8 +17,8 @@ def dataset(results: Path, config: ReportConfig) -> Section:
     folder = results / "dataset"
     if not (folder / "samples.parquet").is_file():
         return section.not_run("dataset build")
-    samples = pd.read_parquet(folder / "samples.parquet")
-    views = pd.read_parquet(folder / "views.parquet", columns=["sample", "source", "azimuth", "elevation", "owner"])
+    samples = pd.read_parquet(folder / "samples.parquet", columns=["source", "split", "decision", "folder", "reason"])
+    views = pd.read_parquet(folder / "views.parquet", columns=["sample", "source", "azimuth", "owner"])
     accepted = samples[samples["decision"] == "accepted"]
     counts = accepted.groupby(["source", "split"], observed=True).size().unstack(fill_value=0)
     rows = [("source", *map(str, counts.columns), "samples", "view rows", "refused")]

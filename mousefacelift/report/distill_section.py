@@ -12,6 +12,7 @@ from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.figures import counts_uri, histogram_uri
 from mousefacelift.report.page import (
     Section,
+    each_item,
     facts_table,
     item_table,
     number,
@@ -43,7 +44,7 @@ def distill(results: Path, config: ReportConfig) -> Section:
             title=f"azimuths of the {len(angles)} accepted views",
             uri=histogram_uri(angles, "azimuth, degrees", 36),
         )
-    item_table(section, "per frame", [item for index in indexes for item in read_index(index)["items"]])
+    item_table(section, "per frame", each_item(indexes))
     _choices(section, indexes)
     return section
 

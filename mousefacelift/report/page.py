@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import csv
-import io
 import json
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,10 +69,22 @@ def read_json(path: Path) -> dict:
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file."""
+    return list(each_row(path))
+
+
+def each_row(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a CSV file, one at a time."""
     try:
-        return list(csv.DictReader(io.StringIO(path.read_text())))
+        with open(path, newline="", encoding="utf-8") as stream:
+            yield from csv.DictReader(stream)
     except OSError as error:
         raise DataError(f"result {path} cannot be read", got=str(error)) from error
+
+
+def each_item(indexes: Sequence[Path]) -> Iterator[dict]:
+    """Items of chunks, those of one index in memory at a time."""
+    for index in indexes:
+        yield from read_index(index)["items"]
 
 
 def png_uri(source: Path | np.ndarray) -> str:
@@ -129,18 +142,20 @@ def facts_table(section: Section, title: str, document: dict) -> None:
         section.add("table", title=title, rows=(("fact", "value"), *list(flat.items())[:40]))
 
 
-def item_table(section: Section, title: str, items: list[dict], what: str = "frames") -> None:
+def item_table(section: Section, title: str, items: Iterable[dict], what: str = "frames") -> None:
     """Add a table of least, median and most of every number that `items` carry, their `scores` included."""
-    columns: dict[str, list[float]] = {}
+    columns: dict[str, array] = {}
+    count = 0
     for item in items:
+        count += 1
         scores = item.get("scores")
         for name, value in (item | (scores if isinstance(scores, dict) else {})).items():
             if name not in ("frame", "time_s") and isinstance(value, (int, float)) and np.isfinite(value):
-                columns.setdefault(name, []).append(float(value))
+                columns.setdefault(name, array("d")).append(value)
     if columns:
         section.add(
             "table",
-            title=f"{title} ({len(items)} {what})",
+            title=f"{title} ({count} {what})",
             rows=(
                 ("", "least", "median", "most"),
                 *(

@@ -6,21 +6,31 @@ from pathlib import Path
 
 from mousefacelift.chunks import read_index
 from mousefacelift.core.coverage import say_coverage
+from mousefacelift.core.json_parts import read_json_keys
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import (
     Section,
+    each_item,
+    each_row,
     facts_table,
     item_table,
     number,
     png_uri,
     read_json,
-    read_rows,
     sample_folders,
     sheet_uri,
     spread,
     thumbnails,
 )
 
+TRACK = {  # what is said of a recording's track
+    "frames": [int],
+    "excluded?": dict,
+    "cuts?": [int],
+    "correlation_time_s?": (float, None),
+    "zoom?": float,
+    "scale?": float,
+}
 QUALITY = (
     "hull_iou",
     "ray_agreement",
@@ -45,7 +55,7 @@ def capture(results: Path, config: ReportConfig) -> Section:
 def _recording(section: Section, folder: Path, config: ReportConfig) -> None:
     track = folder / "track.json"
     if track.is_file():
-        facts = read_json(track)
+        facts = read_json_keys(track, TRACK, "track")
         excluded = facts.get("excluded", {})
         section.add(
             "text",
@@ -67,7 +77,7 @@ def _recording(section: Section, folder: Path, config: ReportConfig) -> None:
         )
     quality = folder / "quality.csv"
     if quality.is_file():
-        rows = [{name: float(row[name]) for name in QUALITY if row[name]} for row in read_rows(quality)]
+        rows = ({name: float(row[name]) for name in QUALITY if row[name]} for row in each_row(quality))
         item_table(section, f"{folder.name}: quality", rows, "views")
 
 
@@ -109,7 +119,7 @@ def splats(results: Path, config: ReportConfig) -> Section:
     fits = sorted((results / "splats").glob("*/fits/*/index.json"))
     if not fits:
         return section.not_run("splats")
-    item_table(section, "fits", [item for index in fits for item in read_index(index)["items"]])
+    item_table(section, "fits", each_item(fits))
     for path in sorted((results / "splats").glob("*/trust.json")):
         facts_table(section, f"trust of {path.parent.name}", read_json(path))
     samples = sample_folders(indexes)

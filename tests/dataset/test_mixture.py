@@ -73,6 +73,12 @@ def test_a_step_shows_no_more_inputs_than_its_samples_have():
     assert min(seen.values()) > 40
 
 
+def test_a_sampler_knows_whose_samples_have_too_few_views_for_the_most_inputs():
+    sampler = MixtureSampler(ALL, "80-20", 2, steps=40, batch_size=2, mixture=FLAT, inputs=(3, 5))
+    assert sampler.lowered_inputs() == {"real": (40, 40, 4)}
+    assert MixtureSampler(ALL, "80-20", 2, steps=40, batch_size=2, inputs=(3, 4)).lowered_inputs() == {}
+
+
 def test_80_20_is_eighty_ten_five_five():
     assert parse_arm("80-20").shares == pytest.approx({"object": 0.8, "real": 0.1, "distilled": 0.05, "splat": 0.05})
 

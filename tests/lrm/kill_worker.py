@@ -80,13 +80,13 @@ def in_the_middle_of_a_table_row():
 
 
 def between_backward_and_update():
-    real, steps = torch.nn.utils.clip_grad_norm_, []
+    real, steps = torch.nn.utils.get_total_norm, []
 
     def clip(*args):
         steps.append(1)
         return die() if len(steps) == 2 else real(*args)
 
-    torch.nn.utils.clip_grad_norm_ = clip
+    torch.nn.utils.get_total_norm = clip
 
 
 def on_a_full_disk():

@@ -22,7 +22,7 @@ SMALL = PredictConfig(max_frames=2, train_frames=1, splits=("test",), splats_kep
 def test_predictions_meet_their_truth_in_the_form_that_evaluation_reads(trained, toy_dataset, tmp_path):
     index = predict(trained, toy_dataset, tmp_path / "predictions", SMALL)
     opened = read_predictions(tmp_path / "predictions" / "index.json")
-    header, items = opened.header, opened.items
+    header, items = opened.header, [opened.item(brief) for brief in opened.briefs]
     assert header["arm"] == "no-synthetic" and header["size"] == 32 and len(header["model_hash"]) == 64
     assert header["render"]["alpha_max"] == 0.99 and all(item.health["count"] > 0 for item in items)
     assert sorted((item.protocol, item.kind) for item in items) == [

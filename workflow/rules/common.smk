@@ -4,7 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
-from mousefacelift import inputs, planning, schema, workflow as flow
+from mousefacelift import inputs, notes, planning, schema, workflow as flow
 from mousefacelift.errors import ConfigError
 from mousefacelift.experiment.config import find_assets, read_ingredients, read_trial
 
@@ -32,6 +32,9 @@ try:
 except ConfigError as error:
     print(f"ConfigError: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
+if workflow.is_main_process:
+    for note in notes.notes(config):
+        print(f"note: {note}", file=sys.stderr)
 
 RECORDINGS = config["recordings"]
 VIRTUAL = [

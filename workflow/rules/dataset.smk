@@ -98,7 +98,9 @@ rule build_manifest:
     threads: 2
     resources:
         mem_mb=4000,
-        runtime=120,
+        runtime=lambda wildcards, threads: flow.manifest_minutes(
+            config, "build", threads
+        ),
     params:
         **stage(
             "dataset.{gate,attach_real_views,refuse_share_max,splits.object_val,splits.object_test}",
@@ -123,7 +125,9 @@ rule verify_dataset:
     threads: 2
     resources:
         mem_mb=2000,
-        runtime=120,
+        runtime=lambda wildcards, threads: flow.manifest_minutes(
+            config, "verify", threads
+        ),
     params:
         **stage("", "dataset.verify"),
     shell:
@@ -144,7 +148,9 @@ rule pack_shards:
         "../../envs/cpu.yaml"
     resources:
         mem_mb=2000,
-        runtime=240,
+        runtime=lambda wildcards, threads: flow.manifest_minutes(
+            config, "pack", threads
+        ),
     params:
         **stage("", "dataset.shards"),
     shell:

@@ -17,7 +17,7 @@ rule predict_arm:
     resources:
         **flow.gpus(config, "predict"),
         mem_mb=4000,
-        runtime=120,
+        runtime=flow.judging_minutes(config),
     params:
         **stage("predict", "lrm.predict"),
     shell:
@@ -45,7 +45,7 @@ rule evaluate_arm:
     threads: 2 if len(config["arms"]) == 1 else 1  # several arms are judged beside each other
     resources:
         mem_mb=4000,
-        runtime=120,
+        runtime=flow.judging_minutes(config),
     params:
         **stage("evaluate", "check.evaluate"),
     shell:
