@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LONG = (  # files that take longest come first, so that no process of `make test` is left alone with one at the end
-    "workflow/test_plan.py",
+    "tests/workflow/test_plan.py",
     "lrm/test_launch.py",
     "lrm/test_resume.py",
     "capture/test_rig_proof.py",

@@ -88,6 +88,23 @@ def test_a_users_page_opens_with_a_task(page):
     assert any("you want to" in line.lower() or line.startswith("    mousefacelift") for line in opening)
 
 
+NAMED = re.compile(r"(?<![\w/.*])((?:tests|benchmarks|workflow|findings|docs|envs)/[\w/.-]+\.(?:py|sh|smk|yaml|md))\b")
+
+
+def test_files_that_pages_and_code_name_exist():
+    named = [*PAGES, *(ROOT / "mousefacelift").rglob("*.py"), *(ROOT / "benchmarks").glob("*"), ROOT / "Makefile"]
+    named += [*(ROOT / "workflow").rglob("*.smk"), *(ROOT / "tests").rglob("*.py")]
+    wrong = []
+    for path in named:
+        text = path.read_text() if path.is_file() else ""
+        wrong += [
+            f"{path.relative_to(ROOT)}: {name}"
+            for name in NAMED.findall(text)
+            if not (ROOT / name).exists() and "NAME" not in name
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
 def key_exists(key: str, config: dict) -> bool:
     for part in key.split("."):
         config = config.get("mouse1", config) if part not in config else config  # a recording's own name

@@ -1,8 +1,8 @@
 """What was handed in because something was wrong with it: each folder has a test that names it, the small ones here.
 
 Told elsewhere under other names: b_configfile_keeps_the_virtual_mouse, b_init_own_result and b_slurm_gres_only in
-workflow/test_plan.py (the same configurations, on a finished run); the scripts of s_splats in core/test_ply.py (f01,
-f02, f08) and dataset/test_formats.py (f03, f05, f06).
+tests/workflow/test_plan.py (the same configurations, on a finished run); the scripts of s_splats in core/test_ply.py
+(f01, f02, f08) and dataset/test_formats.py (f03, f05, f06).
 """
 
 from __future__ import annotations
