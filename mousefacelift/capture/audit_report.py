@@ -21,7 +21,7 @@ def report_audit(
     cameras = [
         {
             "name": camera.name,
-            "tangency_px": float(np.nanmedian(np.delete(errors[i], i))),
+            "tangency_px": _median(np.delete(errors[i], i)),
             "ray_agreement": float(volume["ray_agreement"][i]),
             "hull_iou": float(volume["hull_iou"][i]),
             "shift_px": own[i].tolist(),
@@ -89,6 +89,12 @@ def split_common_movement(correction: Refinement, poses: Poses, center: np.ndarr
     jacobian = (poses.focal[:, None, None] / depth * across).reshape(-1, 3)
     movement = np.linalg.lstsq(jacobian, shift.ravel(), rcond=None)[0]
     return shift - (jacobian @ movement).reshape(-1, 2), movement
+
+
+def _median(values: np.ndarray) -> float | None:
+    """Median of what is known; None for a camera that never shows the animal whole."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else None
 
 
 def number(value: float) -> float | None:

@@ -37,12 +37,13 @@ def describe_rig(rig: Rig) -> str:
     ]
     for camera, row, offsets in zip(rig.cameras, report["cameras"], rig.offsets):
         fx, _, cx, cy = camera.lens.fxfycxcy
+        tangency = "      - " if row["tangency_px"] is None else f"{row['tangency_px']:6.2f}px"
         moved = ", ".join(f"{value:+d} from {start}" for start, value in offsets if value) or "0"
         lines.append(
             f"{camera.name:<12} {row['azimuth']:7.1f}  {row['elevation']:8.1f}  {row['distance_mm']:7.1f}mm  {fx:8.1f} "
             " "
             f"({cx:7.1f}, {cy:7.1f})  {row['hull_iou']:8.3f}  {row['ray_agreement']:11.3f}  "
-            f"{row['tangency_px']:6.2f}px  {moved}"
+            f"{tangency}  {moved}"
         )
     gaps = ring_gaps([row["azimuth"] for row in report["cameras"]])
     lines.append(

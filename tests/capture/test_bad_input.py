@@ -1,7 +1,9 @@
 """Broken recordings get an error that names what is broken, and nothing that was written is lost."""
 
 import json
+import re
 import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from mousefacelift.capture.audit import audit
 from mousefacelift.capture.config import AuditConfig, CaptureConfig, LocateConfig, RecordingSource
+from mousefacelift.capture.drawing import describe_rig
 from mousefacelift.capture.frames import read_in_step
 from mousefacelift.capture.locate import locate_recording
 from mousefacelift.capture.normalise import normalise_chunk
@@ -238,3 +241,21 @@ def test_a_video_that_shows_nothing_is_named(copy):
     write_mp4(path, [np.zeros_like(bgr) for _, bgr in read_frames(path, range(12))], 10.0)
     with pytest.raises(DataError, match="c2: one grey all over"):
         run_audit(copy)
+
+
+def test_a_camera_that_never_shows_the_animal_whole_has_no_tangency(copy, tmp_path):
+    """A tether from the animal to the picture's border in all masks of one camera."""
+    path, frames = copy / "masks" / "2.mp4", []
+    for _, bgr in read_frames(path, range(12)):
+        rows, columns = np.nonzero(bgr[..., 0] > 127)
+        bgr[int(rows.mean()) :, int(columns.mean()) - 1 : int(columns.mean()) + 2] = 255
+        frames.append(bgr[..., ::-1])
+    write_mp4(path, frames, 10.0, crf=12)
+    source = RecordingSource()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rig = audit(open_recording("copy", copy, source), source, AuditConfig(min_ray_agreement=0.5))
+    known = [camera["tangency_px"] for camera in rig.report["cameras"]]
+    assert known[2] is None and all(value < 3 for value in known[:2] + known[3:])
+    json.loads(json.dumps(rig.report, allow_nan=False))
+    assert re.search(r"c2 .* -   0", describe_rig(rig))
