@@ -167,6 +167,19 @@ def test_the_audit_names_the_command_and_passes_the_masks_made_whole(lacking, tm
     assert "in yellow" in (tmp_path / "page.html").read_text()
 
 
+def test_the_audit_of_completed_masks_still_refuses_a_turned_camera(lacking, tmp_path, capsys):
+    folder, turn = tmp_path / "turned", np.eye(4)
+    folder.mkdir()
+    for name in ("videos", "masks"):
+        (folder / name).symlink_to(lacking[0] / name)
+    turn[:3, :3] = cv2.Rodrigues(np.radians([3.0, 4.0, 0.0]))[0]
+    cameras = [replace(c, width=c.width // 2 * 2, height=c.height // 2 * 2) for c in random_rig(7, 5, 384)]
+    cameras[0] = replace(cameras[0], w2c=turn @ cameras[0].w2c)
+    opencv_json.write(folder / "cameras.json", raw(cameras))
+    assert main(["capture", "audit", str(folder), "--out", str(tmp_path / "rig.json"), "--complete"]) == 2
+    assert "camera c0" in capsys.readouterr().err and not (tmp_path / "rig.json").exists()
+
+
 def test_only_used_frames_are_completed_and_a_killed_run_goes_on(lacking, tmp_path, monkeypatch):
     monkeypatch.setattr(whole, "PIECE", 2)
     calls, true = [], whole.complete_frame
