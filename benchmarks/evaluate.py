@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mousefacelift.check.predictions import Item, Reference
+from mousefacelift.core.files import json_by_rows
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import CAMERAS_FILE, Sample, View, read_document, write_sample
 from tests.lrm.toy import cast_balls, rig, view_rows, write_tables
@@ -105,7 +106,7 @@ def link_sample(source: Path, target: Path, views) -> None:
     (target / CAMERAS_FILE).write_text(json.dumps(document | {"frames": chosen}))
 
 
-def write_predictions(root: Path, hashes: list[list[str]]) -> None:
+def write_predictions(root: Path, hashes: list[list[str]], size: int) -> None:
     """A prediction and a swap of every test frame, protocol A."""
     items, count = [], len(hashes)
     for number in range(count):
@@ -122,8 +123,8 @@ def write_predictions(root: Path, hashes: list[list[str]]) -> None:
             inputs = tuple(refer(swap, i) for i in INPUTS)
             item = Item(name, kind, "A", "test", "toy", frame, shown, inputs, targets, {})
             items.append({"name": name} | item.to_row())
-    header = {"arm": "toy", "seed": 0, "size": 0, "background": "alpha"}
-    (root / "predictions/index.json").write_text(json.dumps({"key": "k", "header": header, "items": items}))
+    header = {"arm": "toy", "seed": 0, "size": size, "background": "alpha"}
+    (root / "predictions/index.json").write_text(json_by_rows({"key": "k", "header": header, "items": items}))
 
 
 def main() -> None:
@@ -141,10 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root, start = Path(folder), time.perf_counter()
         hashes = write_frames(root / "dataset", args.frames, args.size, min(args.distinct, args.frames))
-        write_predictions(root, hashes)
-        index = root / "predictions/index.json"
-        document = json.loads(index.read_text())
-        index.write_text(json.dumps(document | {"header": document["header"] | {"size": args.size}}))
+        write_predictions(root, hashes, args.size)
         written = time.perf_counter() - start
         print(f"{args.frames} frames x 6 views of {args.size} px and swaps, written in {written:.0f} s")
         subprocess.run([sys.executable, "-c", RUN, folder], check=True)

@@ -5,6 +5,7 @@ Millions of views are then a file that is read in stretches, in any order.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from mousefacelift.dataset.schema import VIEWS
-from mousefacelift.errors import unwritable
+from mousefacelift.errors import DataError, unwritable
 
 STRETCH = 16_384  # rows that are read at a time
 DECIDED = ("owner", "held_out", "protocol")  # by the whole: `join.assemble`
@@ -77,8 +78,18 @@ class ViewSpill:
         count = self._count if places is None else len(places)
         for start in range(0, count, STRETCH):
             part = slice(start, min(start + STRETCH, count))
-            table = np.memmap(self._file, ROW, "r", shape=(self._count,))  # mapped anew: what was read is let go
-            yield part, np.asarray(table[part if places is None else places[part]])
+            yield part, self._rows(np.arange(part.start, part.stop) if places is None else places[part])
+
+    def _rows(self, places: np.ndarray) -> np.ndarray:
+        """The rows at `places`, one read for each run of neighbours: a mapped file would count as memory taken."""
+        table = np.empty(len(places), ROW)
+        data, size = memoryview(table.view(np.uint8).data), ROW.itemsize
+        ends = [*(np.flatnonzero(np.diff(places) != 1) + 1).tolist(), len(places)]
+        for start, end in zip([0, *ends], ends):
+            wanted = data[start * size : end * size]
+            if os.preadv(self._file.fileno(), [wanted], int(places[start]) * size) != len(wanted):
+                raise DataError(f"rows of views in {self._folder} cannot be read back", likely="a disk that failed")
+        return table
 
     def columns(self, names: Sequence[str], places: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Columns of the rows at `places` (None: all), words as codes."""

@@ -163,12 +163,17 @@ def write_recording(
     fps: float = 10.0,
     seed: int = 0,
     delays: dict[int, int] | None = None,
+    colours: np.ndarray | None = None,
 ) -> None:
-    """Videos and masks of the toy animal as {camera}.mp4 in `videos/` and `masks/`; sizes must be even."""
+    """Videos and masks of the toy animal as {camera}.mp4 in `videos/` and `masks/`; sizes must be even. `colours`
+    [V, 3] are offsets of the cameras' blue, green and red, of full range."""
     for v, camera in enumerate(cameras):
         delay = (delays or {}).get(v, 0)
         masks = [draw_coverage(camera, animal((t - delay) / fps, seed)) for t in range(frames)]
         shade = np.linspace(60, 200, camera.width)[None, :, None] * np.array([0.5, 0.7, 1.0])
-        pictures = (np.where(mask[..., None] > 127, shade, 20).astype(np.uint8) for mask in masks)
+        offset = 0 if colours is None else 255 * colours[v]
+        pictures = (
+            np.clip(np.where(mask[..., None] > 127, shade, 20) + offset, 0, 255).astype(np.uint8) for mask in masks
+        )
         write_mp4(folder / "videos" / f"{v}.mp4", pictures, fps, crf=12)
         write_mp4(folder / "masks" / f"{v}.mp4", (np.repeat(m[..., None], 3, 2) for m in masks), fps, crf=12)
