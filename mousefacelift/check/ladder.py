@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from mousefacelift.core.cameras import Camera, angle_between, find_pixels, project, unproject
 from mousefacelift.core.hull import Hull, carve_hull_tight, hull_depth
@@ -73,6 +72,8 @@ def silhouette_cone(view: View) -> Hull:
 def spread_colours(view: View) -> View:
     """The view with every transparent pixel in the colour of the nearest foreground pixel, so that a body that reaches
     a pixel beyond the silhouette is not coloured by the background."""
+    from scipy.ndimage import distance_transform_edt  # of single pictures alone
+
     outside = view.rgba[..., 3] <= 0.5
     rows, columns = distance_transform_edt(outside, return_distances=False, return_indices=True)
     return replace(view, rgba=np.dstack([view.rgba[rows, columns, :3], view.rgba[..., 3]]))

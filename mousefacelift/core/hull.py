@@ -15,7 +15,6 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from scipy.ndimage import label, maximum
 
 from mousefacelift.core.cameras import Camera, project
 from mousefacelift.core.hull_kernels import cast_depth, cast_votes, count_votes, draw_squares, find_near, find_surface
@@ -117,9 +116,10 @@ class Votes:
         nobody was there to refute it. A tail that the frame cuts hangs on the body, so it stays.
         """
         frames = np.where(hull.occupancy, np.bitwise_count(self.seen), 0)
-        most = frames.max(initial=0)
-        if (frames[hull.occupancy] == most).all():
+        if (frames[hull.occupancy] == (most := frames.max(initial=0))).all():
             return hull
+        from scipy.ndimage import label, maximum  # dear to import, and seldom asked for
+
         parts, count = label(hull.occupancy, np.ones((3, 3, 3)))
         best = maximum(frames, parts, np.arange(count + 1))
         return Hull(hull.occupancy & (best == most)[parts], hull.origin, hull.voxel)

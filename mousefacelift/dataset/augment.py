@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.spatial.transform import Rotation
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
 
@@ -77,6 +76,8 @@ def jitter_cameras(w2c: np.ndarray, draws: np.ndarray, strength: float = 1.0) ->
         draws: [V, 2] uniform in [0, 1): round the up axis and round the right axis; 0.5 is no turn.
         strength: factor on both angles; published 1.
     """
+    from scipy.spatial.transform import Rotation  # of training alone, and dear to import
+
     out = []
     for camera, (up, right) in zip(w2c, draws, strict=True):
         axes = camera[:3, :3]  # rows: right, down, forward, in the world

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 
 from mousefacelift.core.field import Field, empty_values
 from mousefacelift.core.hull import Hull
@@ -19,6 +18,8 @@ def start_field(frame: FrameViews, hull: Hull, config: FieldConfig) -> Field:
     The raw density grows by `slope` per voxel with the distance to the surface, inwards; every voxel has the colour of
     the nearest point of the shell as the views see it.
     """
+    from scipy.ndimage import distance_transform_edt  # as in `start`
+
     pad = int(np.ceil(config.reach)) + 1
     index = np.argwhere(hull.occupancy)
     low = index.min(0)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
-from scipy.spatial import cKDTree
 
 from mousefacelift.core.cameras import find_pixels
 from mousefacelift.core.gaussians import Gaussians
@@ -157,6 +155,8 @@ def shell_disks(hull: Hull, colors: np.ndarray, count: int, rng: np.random.Gener
     Args:
         colors: [P, 3] of `hull.surface_points()`.
     """
+    from scipy.spatial import cKDTree  # fits alone ask for it; who renders them is spared the import
+
     shell = hull.surface_points()
     picked = rng.choice(len(shell), count, replace=count > len(shell))
     points = shell[picked] + rng.uniform(-0.5, 0.5, (count, 3)) * hull.voxel
@@ -174,6 +174,8 @@ def disks(points: np.ndarray, normals: np.ndarray, radii: np.ndarray, opacity: f
 def surface_normals(hull: Hull, points: np.ndarray) -> np.ndarray:
     """Unit normals [P, 3] (sign left open) of the hull near `points`, from its blurred occupancy; +z where it has
     none."""
+    from scipy.ndimage import gaussian_filter
+
     pad = 4
     field = gaussian_filter(np.pad(hull.occupancy, pad).astype(np.float32), NORMAL_BLUR)
     index = np.floor((points - hull.origin) / hull.voxel).astype(np.int64) + pad

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.hull import Hull
@@ -18,6 +17,8 @@ OPACITY_RANGE = (0.1, 0.9)  # saturated Gaussians would not move
 
 def warm_start(before: Gaussians, frame: FrameViews, hull: Hull, rng: np.random.Generator) -> Gaussians:
     """As many Gaussians as `before`, those outside the new hull replaced by fresh ones on its uncovered shell."""
+    from scipy.spatial import cKDTree  # as in `start`
+
     means = before.means.numpy().astype(np.float64)
     keep = cKDTree(hull.points()).query(means)[0] <= OUTSIDE * hull.voxel
     missing = int((~keep).sum())
