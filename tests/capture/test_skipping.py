@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mousefacelift.capture.sources.video import VideoReader
+from mousefacelift.errors import DataError
 
 FRAMES = 60
 
@@ -118,3 +119,23 @@ def test_stamps_at_uneven_times_are_read_and_sorted(tmp_path):
     reader = Counted(film(tmp_path / "late.mp4", jitter=13, bf="3"))
     frames = whole(tmp_path / "late.mp4")
     assert np.array_equal(reader.read(40).y, frames[40]) and reader.decoded < 30  # of 41
+
+
+def test_pictures_that_a_decoder_passes_over_move_no_other(tmp_path):
+    """In damaged files decoders leave pictures out in silence; those behind keep their numbers by their stamps."""
+    path, lost = film(tmp_path / "damaged.mp4", bf="3"), 30
+    frames, step = whole(path), 16_000 // 25
+
+    class Passing(VideoReader):
+        def _decoded(self):
+            return (frame for frame in super()._decoded() if frame.pts != lost * step)
+
+    for order in (range(lost), [lost - 1, lost + 1, 50], [50, 59]):
+        reader = Passing(path)
+        for index in order:
+            assert np.array_equal(reader.read(index).y, frames[index]), f"frame {index} of {list(order)}"
+    for first in (0, lost - 1):
+        reader = Passing(path)
+        reader.read(first)
+        with pytest.raises(DataError, match=f"frame {lost} of .*damaged.mp4 cannot be decoded"):
+            reader.read(lost)

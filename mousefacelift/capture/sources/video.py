@@ -70,16 +70,31 @@ class VideoReader:
         self._target = index
         while self._next <= index:
             frame = self._step(index)
-            place = self._next if not self._skipped else self._stamps.number(frame.pts) if frame else None
+            place = self._place(frame)
             if place is not None and place <= index and self._told(place):
                 self._next = place + 1
-            else:  # a stamp that lies, or a picture left out that was asked for: again, with every picture
+            elif self._skipped:  # a stamp that lies, or a picture left out that was asked for: with every picture
                 self._may_skip = False
                 self._start(index)
+            else:
+                raise DataError(
+                    f"frame {index} of video {self.path} cannot be decoded",
+                    got=f"frame {place} after frame {self._next - 1}",
+                    likely="a damaged file: the decoder passes over some of its pictures",
+                    hint="copy the file again; written anew (ffmpeg -i IN OUT) it lacks them, as the audit will say",
+                )
         return _turned(_planes(frame), self._turns)
 
     def close(self) -> None:
         self._container.close()
+
+    def _place(self, frame) -> int | None:
+        """The number of the picture that was decoded last: what its stamp says, where all are even and where pictures
+        were left out; else it is counted."""
+        if not self._skipped and not (self._stamps.believed and self._stamps.even):
+            return self._next
+        place = self._stamps.number(frame.pts) if frame else None
+        return place if self._skipped else max(self._next, place or 0)
 
     def _step(self, index: int):
         """The next picture that was decoded; None at an end that pictures left out may have hidden."""
