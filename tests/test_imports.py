@@ -1,6 +1,9 @@
 """Imports only go down: packages and top modules, read from the syntax tree, imports inside functions included."""
 
 import ast
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "mousefacelift"
@@ -96,3 +99,20 @@ def test_imports_inside_functions_are_seen(tmp_path):
         "def f():\n    from mousefacelift.lrm import train\n    import mousefacelift.core.hull\n"
     )
     assert list(imports_of(tmp_path / "module.py")) == ["lrm", "core"]
+
+
+def test_every_foreign_module_is_a_declared_dependency():
+    """Also what is imported inside functions: a package of the developers' extra alone is none that a user has."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    extras = (value for name, value in project["optional-dependencies"].items() if name != "dev")
+    declared = {re.split(r"[^\w-]", line)[0].lower() for group in (project["dependencies"], *extras) for line in group}
+    through = {"bpy": "Blender", "mathutils": "Blender", "llvmlite": "numba", "markupsafe": "jinja2"}
+    names = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
+    missing = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            tops = {name.split(".")[0] for name in found} - sys.stdlib_module_names - {"mousefacelift", *through}
+            missing |= {f"{path.name}: {top}" for top in tops if names.get(top, top).lower() not in declared}
+    assert missing == set()

@@ -23,7 +23,7 @@ from mousefacelift.core.files import sync, via
 from mousefacelift.core.samples import CAMERAS_FILE
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.store import INDEX_FILE, SHARDS_FOLDER
-from mousefacelift.errors import DataError
+from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.locks import one_writer
 
 MAX_BYTES = 1_000_000_000
@@ -46,7 +46,12 @@ def write_shards(manifest: Manifest, splits: Sequence[str] = ("train",), max_byt
 
 
 def _write(manifest: Manifest, rows: np.ndarray, splits: list[str], out: Path, max_bytes: int) -> list[Path]:
-    import webdataset
+    try:
+        import webdataset
+    except ImportError as error:
+        raise ConfigError(
+            "packing needs the package webdataset", got=str(error), hint="pip install 'mousefacelift[shards]'"
+        ) from error
 
     name = f"{manifest.header['build']}-%06d.tar"
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ from mousefacelift.dataset.exchange import READERS, WRITERS, export_samples, imp
 from mousefacelift.dataset.formats import facelift
 from mousefacelift.dataset.formats.objaverse import ZERO123_FOV
 from mousefacelift.dataset.shards import write_shards
-from mousefacelift.errors import DataError
+from mousefacelift.errors import ConfigError, DataError
 from tests.dataset.conftest import toy_sample
 
 FACTS = SampleFacts("object", asset="toy", licence="CC0-1.0")
@@ -218,6 +219,12 @@ def test_exports_leave_out_the_held_out_camera(manifest, tmp_path):
     assert all(
         len(d["frames"]) == 5 and all(f["mousefacelift_meta"]["camera"] != 5 for f in d["frames"]) for d in documents
     )
+
+
+def test_packing_without_its_package_says_how_to_install_it(manifest, monkeypatch):
+    monkeypatch.setitem(sys.modules, "webdataset", None)
+    with pytest.raises(ConfigError, match=r"(?s)webdataset.*mousefacelift\[shards\]"):
+        write_shards(manifest, ("train",))
 
 
 def test_webdataset_reads_every_sample_of_the_shards_byte_for_byte(manifest):
