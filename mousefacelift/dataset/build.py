@@ -72,18 +72,20 @@ def build_dataset(indexes: Sequence[Path], splits: Splits, out: Path, config: Da
 def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int, spill: ViewSpill) -> Rows:
     """Rows of all chunks, those of views in `spill`. Real samples come first: they are the context in which generated
     ones are judged."""
-    ordered = sorted({Path(index).resolve() for index in indexes})
-    first: list[Path] = []
-    later: list[Path] = []
-    for index in ordered:
-        (first if source_of(index) == "real" else later).append(index)
+    by_source: dict[str, list[Path]] = {}
+    for index in sorted({Path(index).resolve() for index in indexes}):
+        by_source.setdefault(source_of(index), []).append(index)
+    real = by_source.pop("real", [])
+    generated = sorted(index for source in GENERATED_SOURCES for index in by_source.pop(source, []))
     parts.mkdir(parents=True, exist_ok=True)
     gathered = RowGatherer(spill)
     folders: dict[tuple[str, int], str] = {}
-    for scan in _scan_many(first, gate, {}, parts, jobs):
+    for scan in _scan_many(real, gate, {}, parts, jobs):
         gathered.add(scan)
-        folders |= real_folders_of(scan.samples) if later else {}
-    for scan in _scan_many(later, gate, folders, parts, jobs):
+        folders |= real_folders_of(scan.samples) if generated else {}
+    for scan in _scan_many(generated, gate, folders, parts, jobs):
+        gathered.add(scan)
+    for scan in _scan_many(sorted(sum(by_source.values(), [])), gate, {}, parts, jobs):  # objects: judged alone
         gathered.add(scan)
     return gathered.rows()
 

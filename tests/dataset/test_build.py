@@ -13,8 +13,10 @@ from mousefacelift.cli import main
 from mousefacelift.core.cameras import canonical_fxfycxcy, orbit
 from mousefacelift.core.samples import read_document
 from mousefacelift.core.splits import Splits
+from mousefacelift.dataset import build
 from mousefacelift.dataset.build import build_dataset, expansion
 from mousefacelift.dataset.manifest import Manifest
+from mousefacelift.dataset.rows import scan_index
 from mousefacelift.dataset.splits import object_split
 from mousefacelift.dataset.view_table import ViewTable
 from mousefacelift.errors import DataError
@@ -191,3 +193,20 @@ def test_commands_split_build_verify(toy_chunks, tmp_path, capsys):
         == 2
     )
     assert "shuffled" in capsys.readouterr().err
+
+
+def test_a_recording_that_grows_reads_no_object_again(toy_chunks, tmp_path, monkeypatch):
+    """Generated samples are judged beside the photos of their frame, objects alone."""
+    (real, distilled, objects), splits = toy_chunks
+    read = []
+
+    def scan(index, *args):
+        read.append(index)
+        return scan_index(index, *args)
+
+    monkeypatch.setattr(build, "scan_index", scan)
+    build_dataset([distilled, objects], splits, tmp_path / "dataset", QUICK)
+    assert sorted(read) == sorted([distilled, objects])
+    read.clear()
+    build_dataset([real, distilled, objects], splits, tmp_path / "dataset", QUICK)
+    assert sorted(read) == sorted([real, distilled])
