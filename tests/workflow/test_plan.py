@@ -167,8 +167,12 @@ def test_a_recording_reruns_what_comes_from_it_and_no_object(finished, tmp_path)
 def test_a_configuration_of_ones_own_does_not_bring_the_virtual_mouse_along(tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text("recordings: {rat1: {path: /data/rat1, frames: [0, 12]}}")
-    jobs = plan(tmp_path, "--configfile", str(ROOT / "config.yaml"), str(mine))
-    assert "virtual_recording" not in jobs and jobs["audit_rig"] == 1
+    for here in (False, True):  # Snakemake reads a config.yaml of its folder last, and merges it first
+        if here:
+            shutil.copy(ROOT / "config.yaml", tmp_path / "config.yaml")
+        for files in ([str(ROOT / "config.yaml"), str(mine)], *([[str(mine)]] if here else [])):
+            jobs = plan(tmp_path, "--configfile", *files)
+            assert "virtual_recording" not in jobs and jobs["audit_rig"] == 1, (here, files)
 
 
 def test_masks_are_a_job_of_their_own_where_they_are_to_be_made(tmp_path):

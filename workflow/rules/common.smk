@@ -19,7 +19,9 @@ try:
     TRIAL = read_trial(EXPERIMENT_FILE)
     INGREDIENTS = read_ingredients(INGREDIENTS_FILE)
     planning.refuse_repeated_keys(workflow.configfiles)
-    planning.keep_named_recordings(config, workflow.configfiles)
+    planning.keep_named_recordings(
+        config, workflow.configfiles, workflow.overwrite_configfiles
+    )
     config.update(schema.complete(config))
     planning.check_plan(config)
     planning.refuse_outputs(
