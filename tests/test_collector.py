@@ -1,4 +1,4 @@
-"""What imports make is not gone over by the collector of circular garbage; what a command makes is."""
+"""How a command starts: the collector of circular garbage does not go over what imports make; BLAS has one thread."""
 
 import subprocess
 import sys
@@ -49,6 +49,20 @@ gc.collect()
 print("freed", gone() is None)
 """
     assert say(tmp_path, code).splitlines() == ["callbacks 1", "freed True", "at the end 0"]
+
+
+def test_a_command_gives_openblas_one_thread_before_numpy_is_imported(tmp_path):
+    code = """
+import contextlib, os
+os.environ["OPENBLAS_NUM_THREADS"] = "2"  # as Snakemake does for a rule of two threads
+from mousefacelift.cli import main
+print("numpy" in sys.modules)
+with contextlib.suppress(SystemExit):
+    main(["--version"])
+print(os.environ["OPENBLAS_NUM_THREADS"])
+"""
+    said = say(tmp_path, code).splitlines()
+    assert said[0] == "False" and said[-1] == "1"
 
 
 def test_the_command_spares_imports(tmp_path):
