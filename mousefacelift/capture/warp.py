@@ -60,7 +60,7 @@ def warp_view(
     bounds = np.array([-0.5 - left, -0.5 - top, width - 0.5 - left, height - 0.5 - top], np.float32)
     scale = new.fxfycxcy[0] / (0.5 * (old.lens.K[0, 0] + old.lens.K[1, 1]))
     samples = int(np.clip(np.ceil(1.2 / scale), 1, 6))
-    warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, picture.full_range, samples, x0, y0, out)
+    warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, picture.to_rgb, samples, x0, y0, out)
     return out
 
 

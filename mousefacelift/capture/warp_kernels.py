@@ -140,7 +140,7 @@ def _find_active(upper_u, upper_v, lower_u, lower_v, blocks, active):
 
 
 @compiled(fastmath=True, error_model="numpy")
-def warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, full_range, samples, x0, y0, out):
+def warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, to_rgb, samples, x0, y0, out):
     """Fill out[y0.., x0..] from packed planes; the lens is exact at pixel corners, inside a pixel the map is linear to
     1e-4 px.
 
@@ -150,6 +150,7 @@ def warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, full_range, 
         blocks: of `find_blocks`.
         bounds: float32 [4], what lies beyond is no picture (left, top, right, bottom; of the same coordinates).
         low, gain: mask level at which coverage begins, and coverage per level.
+        to_rgb: of the `Picture`.
         samples: rays along each edge of a pixel.
     """
     columns = us.shape[1] - 1
@@ -166,10 +167,10 @@ def warp_rows(us, vs, luma_mask, chroma, blocks, bounds, low, gain, full_range, 
             n += 1
             if n == CHUNK:
                 _sample_pixels(n, samples, maps, luma_mask, chroma, bounds, low, gain, sums)
-                _write_pixels(n, targets, sums, samples, full_range, out)
+                _write_pixels(n, targets, sums, samples, to_rgb, out)
                 n = np.int64(0)
     _sample_pixels(n, samples, maps, luma_mask, chroma, bounds, low, gain, sums)
-    _write_pixels(n, targets, sums, samples, full_range, out)
+    _write_pixels(n, targets, sums, samples, to_rgb, out)
 
 
 @inlined(fastmath=True)
@@ -254,9 +255,10 @@ def _mix(a, b, c, d, fx, fy):
 
 
 @compiled(fastmath=True, error_model="numpy")
-def _write_pixels(n, targets, sums, samples, full_range, out):
-    """Straight colours and alpha of n pixels, by BT.601."""
-    y_low, y_gain, c_gain = (0.0, 1.0, 1.0) if full_range else (16.0, 255.0 / 219.0, 255.0 / 224.0)
+def _write_pixels(n, targets, sums, samples, to_rgb, out):
+    """Straight colours and alpha of n pixels."""
+    y_low, y_gain, c_gain = to_rgb[0], to_rgb[1], to_rgb[2]
+    red_v, green_u, green_v, blue_u = to_rgb[3], to_rgb[4], to_rgb[5], to_rgb[6]
     for k in range(n):
         weight = sums[k]
         alpha = 255.0 * weight / samples**2
@@ -266,7 +268,7 @@ def _write_pixels(n, targets, sums, samples, full_range, out):
         cb = (sums[2 * CHUNK + k] / weight - 128.0) * c_gain
         cr = (sums[3 * CHUNK + k] / weight - 128.0) * c_gain
         pixel = out[targets[k, 0], targets[k, 1]]
-        pixel[0] = np.uint8(min(max(luma + 1.402 * cr, 0.0), 255.0) + 0.5)
-        pixel[1] = np.uint8(min(max(luma - 0.344136 * cb - 0.714136 * cr, 0.0), 255.0) + 0.5)
-        pixel[2] = np.uint8(min(max(luma + 1.772 * cb, 0.0), 255.0) + 0.5)
+        pixel[0] = np.uint8(min(max(luma + red_v * cr, 0.0), 255.0) + 0.5)
+        pixel[1] = np.uint8(min(max(luma - green_u * cb - green_v * cr, 0.0), 255.0) + 0.5)
+        pixel[2] = np.uint8(min(max(luma + blue_u * cb, 0.0), 255.0) + 0.5)
         pixel[3] = np.uint8(min(alpha, 255.0) + 0.5)

@@ -227,3 +227,24 @@ def test_the_dannce_layout_with_pieces_is_found(shared):
     for pattern in ("videos/Camera{camera}/0.mp4", "videos/{camera}"):
         found = locate_sources(folder, pattern, names, "rec", "video")
         assert found == tuple(str(folder / f"videos/Camera{index}") for index in range(1, 7))
+
+
+@pytest.mark.parametrize("matrix", ["bt709", "smpte170m", ""])
+@pytest.mark.parametrize("kind", ["yuv420p", "yuv444p"])
+def test_colours_follow_the_matrix_that_the_video_names(tmp_path, matrix, kind):
+    """Patches of saturated colours, coded by BT.709 or BT.601; without a word it is BT.601."""
+    rgb = np.zeros((32, 96, 3), np.uint8)
+    for i, colour in enumerate([(220, 40, 40), (40, 180, 60), (50, 60, 210)]):
+        rgb[:, 32 * i : 32 * i + 32] = colour
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 32, 96, kind
+        stream.options = {"crf": "1"} | ({"x264-params": f"colormatrix={matrix}"} if matrix else {})
+        to = "ITU709" if matrix == "bt709" else "ITU601"
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=kind, dst_colorspace=to)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    picture = open_source(path).read(0)
+    seen = picture.rgb()[8:24].reshape(16, 3, 32, 3)[:, :, 8:24].mean((0, 2))
+    assert np.abs(seen - rgb[16, 16::32]).max() < 4

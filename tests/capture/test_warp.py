@@ -7,12 +7,16 @@ import pytest
 from mousefacelift.capture.mask_crop import MaskCrop
 from mousefacelift.capture.quality import measure_view
 from mousefacelift.capture.silhouettes import MIN_COMPONENT, drop_specks
-from mousefacelift.capture.sources.picture import Picture
+from mousefacelift.capture.sources.picture import BT601, BT709, Picture
 from mousefacelift.capture.warp import SOFT, covered_box, warp_view
 from mousefacelift.core.cameras import aim_at
 from tests.capture.scenes import animal, animal_center, draw_coverage, random_rig
 
 SIZE = 48
+CHROMA = {
+    BT601: (1.402, 0.344136, 0.714136, 1.772),
+    BT709: (1.5748, 0.187324, 0.468124, 1.8556),
+}  # ITU-R BT.601, BT.709
 
 
 @pytest.fixture(scope="module", params=[0, 3])
@@ -25,7 +29,7 @@ def view(request):
     half = ((h + 1) // 2, (w + 1) // 2)
     noise = [rng.integers(16, 236, shape).astype(np.uint8) for shape in ((h, w), half, half)]
     new, _ = aim_at(old.pinhole(), animal_center(0.4), np.array([90.0, 90.0, SIZE / 2, SIZE / 2]), SIZE, SIZE)
-    return Picture(*noise, False), mask, old, new, old.R @ new.R.T
+    return Picture(*noise, False, BT709 if request.param else BT601), mask, old, new, old.R @ new.R.T
 
 
 def whole(mask):
@@ -59,7 +63,8 @@ def warp_pixel(picture, mask, old, new, rotation, i, j, samples):
     if alpha < 0.5:
         return np.zeros(4)
     y, cb, cr = (sums / total - [16, 128, 128]) * [255 / 219, 255 / 224, 255 / 224]
-    return np.append(np.clip([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 0, 255), alpha)
+    red, green_b, green_r, blue = CHROMA[picture.shares]
+    return np.append(np.clip([y + red * cr, y - green_b * cb - green_r * cr, y + blue * cb], 0, 255), alpha)
 
 
 def test_the_warp_is_its_slow_twin(view):

@@ -7,16 +7,29 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+BT601, BT709, BT2020 = (0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593)  # shares of red and blue in luma
+
 
 @dataclass(frozen=True)
 class Picture:
     """One decoded frame: uint8 planes y [H, W], u and v [ceil(H/2), ceil(W/2)]; `full_range` is true for 0..255
-    luma."""
+    luma; `shares` are those of red and blue in luma (Kr, Kb of ITU-T H.273)."""
 
     y: np.ndarray
     u: np.ndarray
     v: np.ndarray
     full_range: bool
+    shares: tuple[float, float] = BT601
+
+    @property
+    def to_rgb(self) -> np.ndarray:
+        """float64 [7]: luma of black, gain of luma, gain of chroma, then what Cr adds to red, Cb and Cr take from
+        green, Cb adds to blue."""
+        red, blue = self.shares
+        green = 1 - red - blue
+        levels = (0.0, 1.0, 1.0) if self.full_range else (16.0, 255 / 219, 255 / 224)
+        from_green = (2 * blue * (1 - blue) / green, 2 * red * (1 - red) / green)
+        return np.array([*levels, 2 * (1 - red), *from_green, 2 * (1 - blue)])
 
     def luma(self, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
         """Grey picture or a part of it, uint8 [h, w], 0..255."""
@@ -24,13 +37,14 @@ class Picture:
         return part if self.full_range else cv2.LUT(np.ascontiguousarray(part), _LIMITED_TO_FULL)
 
     def rgb(self) -> np.ndarray:
-        """uint8 [H, W, 3] by BT.601, chroma repeated."""
+        """uint8 [H, W, 3], chroma repeated."""
         h, w = self.y.shape
-        u, v = (np.repeat(np.repeat(c, 2, 0), 2, 1)[:h, :w].astype(np.float32) - 128 for c in (self.u, self.v))
-        y = self.y.astype(np.float32)
-        scale = 1.0 if self.full_range else 255 / 224
-        y = y if self.full_range else (y - 16) * (255 / 219)
-        rgb = np.stack([y + 1.402 * scale * v, y - scale * (0.344136 * u + 0.714136 * v), y + 1.772 * scale * u], -1)
+        black, gain, chroma, red_v, green_u, green_v, blue_u = self.to_rgb.astype(np.float32)
+        u, v = (
+            chroma * (np.repeat(np.repeat(c, 2, 0), 2, 1)[:h, :w].astype(np.float32) - 128) for c in (self.u, self.v)
+        )
+        y = (self.y.astype(np.float32) - black) * gain
+        rgb = np.stack([y + red_v * v, y - green_u * u - green_v * v, y + blue_u * u], -1)
         return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 
 

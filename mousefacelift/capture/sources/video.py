@@ -16,13 +16,15 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
-from mousefacelift.capture.sources.picture import Picture
+from mousefacelift.capture.sources.picture import BT601, BT709, BT2020, Picture
 from mousefacelift.capture.sources.stamps import Stamps
 from mousefacelift.errors import DataError
 
 SEEK_GAP = 300  # frames; longer than the usual group of pictures (250)
 NONREF_CODECS = ("h264", "mpeg4", "mpeg2video", "mpeg1video")  # those in which "no reference" holds for all layers
+SHARES = {Colorspace.ITU709: BT709, Colorspace.BT2020: BT2020}  # by the stream's colour matrix
 PLANAR = ("yuv420p", "yuvj420p")
 
 
@@ -176,11 +178,12 @@ def _chain(first, rest) -> Iterator:
 
 
 def _planes(frame) -> Picture:
+    shares = BT601 if frame.format.is_rgb else SHARES.get(frame.colorspace, BT601)  # untagged: as FFmpeg's own tools
     if frame.format.name not in PLANAR:
         frame = frame.reformat(format="yuv420p")
     y, u, v = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in frame.planes)
-    full = frame.format.name == "yuvj420p" or frame.color_range == av.video.reformatter.ColorRange.JPEG
-    return Picture(y, u, v, bool(full))
+    full = frame.format.name == "yuvj420p" or frame.color_range == ColorRange.JPEG
+    return Picture(y, u, v, bool(full), shares)
 
 
 def _turned(picture: Picture, turns: int) -> Picture:
