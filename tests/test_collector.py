@@ -65,6 +65,21 @@ print(os.environ["OPENBLAS_NUM_THREADS"])
     assert said[0] == "False" and said[-1] == "1"
 
 
+@pytest.mark.parametrize("given", [None, "5"])
+def test_a_command_lets_waiting_threads_sleep_soon_unless_told_otherwise(tmp_path, given):
+    code = f"""
+import contextlib, os
+os.environ |= {{"GOMP_SPINCOUNT": {given!r}}} if {given!r} else {{}}
+from mousefacelift.cli import main
+print("torch" in sys.modules)
+with contextlib.suppress(SystemExit):
+    main(["--version"])
+print(os.environ["GOMP_SPINCOUNT"])
+"""
+    said = say(tmp_path, code).splitlines()
+    assert said[0] == "False" and said[-1] == (given or "20000")
+
+
 def test_the_command_spares_imports(tmp_path):
     code = """
 import contextlib, gc
