@@ -70,7 +70,8 @@ class SharedCache(caching.FunctionCache):
         if self._lock is None:
             path = Path(self._cache_path) / f"{self._impl.filename_base}.lock"
             self._lock = FileLock(path, mode=0o666, poll_interval=0.05, thread_local=False)
-        with contextlib.suppress(OSError, NotImplementedError):  # a Timeout is an OSError
+        # too long a wait (a Timeout is an OSError), or no locks there, which filelock 3 tells by NotImplementedError
+        with contextlib.suppress(OSError, NotImplementedError):
             self._impl.locator.ensure_cache_path()
             self._lock.acquire(timeout=WAIT_S)
 
