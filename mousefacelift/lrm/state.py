@@ -86,9 +86,7 @@ class Checkpoints:
             ) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        keep = set(self.steps()[-self.keep_last :]) | {state.best_step}
-        for step in set(self.steps()) - keep:
-            shutil.rmtree(self.path(step), ignore_errors=True)
+        self._delete_old(state.best_step)
 
     def load(self, step: int) -> tuple[RunState, dict]:
         """State and tensors of a checkpoint (loaded with weights_only).
@@ -103,8 +101,8 @@ class Checkpoints:
         """The newest whole checkpoint, or None when there is none of the configuration of `wanted`.
 
         Checkpoints of another configuration are set aside as `checkpoints-KEY` and taken up again when that
-        configuration comes back; they are never mixed in and never deleted. What a killed process left half-written is
-        removed.
+        configuration comes back; they are never mixed in and never deleted. What a killed process left half-written or
+        had yet to delete is removed.
 
         Raises:
             ConfigError: the same run on another number of processes would have steps of another size.
@@ -122,7 +120,15 @@ class Checkpoints:
         if self._aside(wanted.key).is_dir() and not self.steps():
             self._rename(self._aside(wanted.key), self.folder)
             found = self._newest()
+        if found is not None:
+            self._delete_old(found[0].best_step)
         return found
+
+    def _delete_old(self, best_step: int) -> None:
+        """Delete checkpoints that are neither recent nor the best."""
+        keep = set(self.steps()[-self.keep_last :]) | {best_step}
+        for step in set(self.steps()) - keep:
+            shutil.rmtree(self.path(step), ignore_errors=True)
 
     def _newest(self) -> tuple[RunState, dict] | None:
         """The newest checkpoint that can be read; a damaged one is named and passed over, unless there is no other."""

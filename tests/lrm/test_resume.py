@@ -19,6 +19,7 @@ from mousefacelift.lrm import train as train_module
 from mousefacelift.lrm.config import OptimizerConfig
 from mousefacelift.lrm.run import TrainRequest
 from mousefacelift.lrm.runlog import RunTable
+from mousefacelift.lrm.state import Checkpoints, RunState
 from mousefacelift.lrm.train import train
 
 from .conftest import TINY
@@ -109,6 +110,16 @@ def test_killed_at_any_moment_even_while_writing_a_run_goes_on_with_the_same_bit
     assert_same_run(tmp_path / "whole", tmp_path / "killed", 12)
     assert not list((tmp_path / "killed" / "checkpoints").glob(".*"))  # no half-written rest
     assert len(list((tmp_path / "killed" / "checkpoints").iterdir())) <= 3  # the last two and the best
+
+
+def test_a_run_killed_before_it_could_delete_old_checkpoints_deletes_them_when_it_resumes(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path, keep_last=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_delete_old", lambda *_: None)
+        for step in (1, 2, 3, 4):
+            checkpoints.save(RunState("key", step=step, best_step=1), {})
+    found = checkpoints.resume(RunState("key"))
+    assert found is not None and found[0].step == 4 and checkpoints.steps() == [1, 3, 4]
 
 
 @pytest.mark.parametrize(
