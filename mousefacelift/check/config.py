@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mousefacelift.config import section
+from mousefacelift.config import require_at_least, section
 
 
 @section
@@ -23,3 +23,6 @@ class EvaluateConfig:
     """predictions shown in the picture sheet"""
     bootstrap: int = 1000
     """resamples of the block bootstrap for intervals"""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "sheet_rows")

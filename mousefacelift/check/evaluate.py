@@ -109,10 +109,10 @@ def evaluate_arm(
 
 
 def _protocol(items: Sequence[Brief], means: Means, config: EvaluateConfig) -> Protocol:
-    own = [item for item in items if item.kind == "target"]
-    measured = own[:: max(1, len(own) // config.consistency_frames)]
+    own = [item.name for item in items if item.kind == "target"]
+    measured = frozenset(own[i] for i in spread(len(own), config.consistency_frames))
     collapse = CollapseGatherer(config.background, lambda recording, camera: means[recording, camera])
-    return Protocol(collapse, GeometryGatherer(), frozenset(item.name for item in measured), watched_frames(items))
+    return Protocol(collapse, GeometryGatherer(), measured, watched_frames(items))
 
 
 def watched_frames(items: Sequence[Brief]) -> frozenset[Frame]:
@@ -143,7 +143,7 @@ def _stream(
     `threads` predictions are in memory at a time, and one more that is being gathered.
     """
     pictures, meshes = [], TruthMeshes(manifest)
-    drawn = {brief.name for brief in judged[:: max(1, len(judged) // config.sheet_rows)][: config.sheet_rows]}
+    drawn = {judged[i].name for i in spread(len(judged), config.sheet_rows)}
 
     def look(brief: Brief) -> tuple[Prediction, list[dict], list[np.ndarray]]:
         prediction = opened.load(opened.item(brief))
@@ -201,7 +201,7 @@ def mean_images(manifest: Manifest, recordings: Iterable[str], size: int) -> Mea
                 f"recording '{recording}' has no training frames to take the mean image of",
                 hint="check dataset.splits: without them nothing can be compared with the mean image",
             )
-        for row in own[:: max(1, len(own) // MEAN_FRAMES)]:
+        for row in own[spread(len(own), MEAN_FRAMES)]:
             for view in read_sample(manifest.folder_of(row)).views:
                 key = (recording, view.facts.rig_camera)
                 sums.setdefault(key, ladder.RunningMean()).add(resize_rgba(view.rgba, size, size))

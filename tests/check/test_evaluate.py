@@ -9,12 +9,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from mousefacelift.check import metric_table
+from mousefacelift.check import evaluate, metric_table
 from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.check.evaluate import WATCHED, evaluate_arm, watched_frames
 from mousefacelift.check.predictions import Brief, Item, Reference, read_predictions
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_document, read_sample, write_sample
+from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.errors import DataError
 from tests.lrm.toy import HELD_OUT, build_toy_dataset
 
@@ -158,3 +159,21 @@ def test_collapse_watches_a_bounded_number_of_frames_and_the_pairs_that_swap_the
     assert len(pairs) >= WATCHED // 2
     alone = watched_frames(many[:5000])
     assert len(alone) == WATCHED and max(np.diff(sorted(frame for _, frame in alone))) <= 5000 / (WATCHED - 1) + 1
+
+
+@pytest.mark.parametrize("count", (5, 8, 12, 15, 2000))
+def test_no_more_predictions_are_measured_than_asked_for_and_they_are_spread_from_first_to_last(count):
+    items = [item(f) for f in range(count)] + [item(f, (f + count // 2) % count) for f in range(count)]
+    measured = evaluate._protocol(items, {}, EvaluateConfig(consistency_frames=8)).measured
+    assert len(measured) == min(count, 8) and {items[0].name, items[count - 1].name} <= measured
+    assert evaluate._protocol(items, {}, EvaluateConfig(consistency_frames=0)).measured == frozenset()
+
+
+def test_the_mean_image_is_averaged_over_no_more_frames_than_it_says(root, monkeypatch):
+    manifest, seen = Manifest.open(root / "dataset"), []
+    monkeypatch.setattr(evaluate, "read_sample", lambda folder: seen.append(folder) or read_sample(folder))
+    evaluate.mean_images(manifest, {"toy"}, 32)
+    frames, seen[:] = len(seen), []
+    monkeypatch.setattr(evaluate, "MEAN_FRAMES", frames // 2 + 2)  # a stride of one would take them all
+    evaluate.mean_images(manifest, {"toy"}, 32)
+    assert len(seen) == frames // 2 + 2
