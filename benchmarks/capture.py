@@ -39,7 +39,7 @@ from mousefacelift.capture.mask_crop import CropReader
 from mousefacelift.capture.normalise import Normaliser
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.rig import Rig
-from mousefacelift.capture.sources import open_source
+from mousefacelift.capture.sources import open_film
 from mousefacelift.capture.track import Track
 from mousefacelift.core.images import encode_png
 from mousefacelift.core.samples import read_sample
@@ -152,7 +152,7 @@ def parts(folder: Path, frames: int, size: int) -> None:
     rig, track = Rig.read(folder / "rig.json", folder), Track.read(folder / "ours" / "track.json")
     cv2.setNumThreads(1)
     normaliser = Normaliser(rig, track, CaptureConfig(size=size), 1)
-    videos = [open_source(path) for path in rig.videos]
+    videos = [open_film(path) for path in rig.videos]
     masks = [CropReader(path, camera.mask_growth) for path, camera in zip(rig.masks, rig.cameras)]
     spent: dict[str, float] = {}
     for frame in [0, 1, *range(frames)]:  # two frames to warm up

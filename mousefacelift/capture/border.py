@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from mousefacelift.capture.lens import Lens
-from mousefacelift.capture.sources import open_source
+from mousefacelift.capture.sources import open_film
 
 BLACK = 4  # of 255: what codecs leave of black
 LEAST_SHARE = 0.002  # of the picture that a border must cover to say anything
@@ -32,7 +32,7 @@ def predicted_border(lens: Lens, new: Lens, size: tuple[int, int]) -> np.ndarray
 
 def visible_border(video: str, frames: Sequence[int]) -> np.ndarray:
     """bool [H, W]: pixels that are black in all `frames` of a video and hang together with its edge."""
-    reader = open_source(video)
+    reader = open_film(video)
     try:
         black = np.all([reader.read(int(f)).luma() <= BLACK for f in frames if f < reader.frames], axis=0)
     finally:

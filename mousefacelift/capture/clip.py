@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mousefacelift.capture.recording import Recording
-from mousefacelift.capture.sources import Source, open_source
+from mousefacelift.capture.sources import Source, open_film, open_source
 from mousefacelift.errors import DataError
 from mousefacelift.formats.raw_camera import RawCamera
 
@@ -31,7 +31,7 @@ def inspect_files(recording: Recording, max_difference: int, wanted: int = 0) ->
     """
     sizes, lengths, rates = [], [], []
     for camera, video, mask in zip(recording.cameras, recording.videos, recording.masks):
-        reader = open_source(video)
+        reader = open_film(video)
         reader.read(reader.frames - 1)
         size = (reader.width, reader.height)
         if camera.width and (camera.width, camera.height) != size:

@@ -28,7 +28,7 @@ from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.capture.mask_folder import keep_made_for
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.silhouettes import clean_mask, drop_specks
-from mousefacelift.capture.sources import open_source, split_object
+from mousefacelift.capture.sources import open_film, open_source, split_object
 from mousefacelift.core.files import write_text
 from mousefacelift.core.video import write_mp4
 
@@ -125,7 +125,7 @@ def write_whole_piece(piece: WholePiece) -> dict[str, dict[str, float]]:
     Returns:
         {camera: {file frame: share of the mask that was added}}.
     """
-    films = [open_source(path) for path in piece.recording.videos]
+    films = [open_film(path) for path in piece.recording.videos]
     given = [open_source(path) for path in piece.recording.masks]
     names = [camera.name for camera in piece.recording.cameras]
     whole: list[dict[int, tuple]] = [{} for _ in films]

@@ -27,7 +27,7 @@ def read_in_step(
     """Yield (frame, [one Picture per path]) for each (frame, file frame per path), decoded `ahead` of the consumer.
 
     Args:
-        paths: S sources (see `capture.sources`), or readers, which are closed at the end; "" gives None in that place.
+        paths: S sources of masks (see `capture.sources`), or readers, which are closed at the end; "" gives None there.
         wanted: rising common frames, each with its frame number in every file.
         ahead: frames kept ready (bounds memory).
         threads: decoding threads shared by all videos.

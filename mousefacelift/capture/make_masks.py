@@ -26,7 +26,7 @@ from mousefacelift.capture.complete_masks import complete_masks
 from mousefacelift.capture.config import CaptureConfig, RecordingSource
 from mousefacelift.capture.mask_folder import keep_made_for
 from mousefacelift.capture.recording import Recording
-from mousefacelift.capture.sources import open_source
+from mousefacelift.capture.sources import open_film
 from mousefacelift.core.spread import spread
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError, MissingWeights
@@ -107,7 +107,7 @@ def _missing_pieces(video: str, folder: Path, source: RecordingSource, backend: 
 
     Files appear whole, and `used.json` says for which frames and how they were made: for others they are made again.
     """
-    reader = open_source(video)
+    reader = open_film(video)
     frames = reader.frames
     reader.close()
     start, stop, step = source.span
@@ -123,7 +123,7 @@ def _missing_pieces(video: str, folder: Path, source: RecordingSource, backend: 
 
 def write_piece(piece: Piece, background: np.ndarray, refine: Refiner | None) -> None:
     """Write the masks of one piece, lossless, in one rename."""
-    reader = open_source(piece.video)
+    reader = open_film(piece.video)
 
     def pictures() -> Iterator[np.ndarray]:
         for index in range(piece.first, piece.last):
@@ -164,7 +164,7 @@ def load_refiner(config: CaptureConfig) -> Refiner | None:
 
 def median_background(video: str) -> np.ndarray:
     """uint8 rgb [H, W, 3]: per-pixel median of frames spread over the video; the animal must move to vanish."""
-    reader = open_source(video)
+    reader = open_film(video)
     frames = spread(reader.frames, BACKGROUND_FRAMES)
     stack = np.stack([reader.read(int(index)).rgb() for index in frames])
     reader.close()

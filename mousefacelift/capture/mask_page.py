@@ -14,7 +14,7 @@ import numpy as np
 
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.silhouettes import clean_mask
-from mousefacelift.capture.sources import open_source
+from mousefacelift.capture.sources import open_film, open_source
 
 TILE = 260  # px of a picture cut to the animal
 MARGIN = 0.35  # of the mask's box on each side, so that what the mask lacks is in the picture
@@ -53,8 +53,7 @@ def mask_page(recording: Recording, frames: Sequence[int], before: Sequence[str]
 
 def camera_tiles(video: str, mask: str, frames: Sequence[int], before: str = "") -> list[np.ndarray]:
     """uint8 bgr pictures [TILE, TILE, 3] of one camera, cut to its mask; the whole picture where the mask is empty."""
-    sources = [open_source(path) for path in (video, before or mask, mask)]
-    film, *silhouettes = sources
+    film, *silhouettes = sources = [open_film(video), *(open_source(path) for path in (before or mask, mask))]
     try:
         return [_tile(film.read(f).rgb(), *(clean_mask(source.read(f)) for source in silhouettes)) for f in frames]
     finally:

@@ -23,6 +23,7 @@ from mousefacelift.capture.mask_crop import CropReader, MaskCrop
 from mousefacelift.capture.quality import measure_sample, measure_view
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.silhouettes import drop_specks
+from mousefacelift.capture.sources import open_film
 from mousefacelift.capture.sources.picture import Picture
 from mousefacelift.capture.track import Track
 from mousefacelift.capture.warp import covered_box, warp_view
@@ -103,7 +104,8 @@ class Normaliser:
         if self._stream is None:
             numbers = ((f, [self.rig.file_frame(v, f) for v in range(self.views)] * 2) for f in remaining)
             masks = [CropReader(m, camera.mask_growth) for m, camera in zip(self.rig.masks, self.rig.cameras)]
-            self._stream = read_in_step([*self.rig.videos, *masks], numbers, threads=self.threads)
+            films = [open_film(path) for path in self.rig.videos]
+            self._stream = read_in_step([*films, *masks], numbers, threads=self.threads)
         for found, pictures in self._stream:
             if found == frame:
                 return pictures

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from mousefacelift.capture.silhouettes import clean_mask
-from mousefacelift.capture.sources import open_source
+from mousefacelift.capture.sources import open_film, open_source
 from mousefacelift.capture.timeline import Runs, offset_at
 
 WIDTH = 400  # px, at which pictures are compared
@@ -197,7 +197,7 @@ def _own_time_gain(film: Film, have: Sequence[int], stated: np.ndarray) -> float
 
 
 def _read_film(video: str, mask: str, numbers: Sequence[int]) -> Film:
-    pictures, silhouettes = open_source(video), open_source(mask)
+    pictures, silhouettes = open_film(video), open_source(mask)
     width = min(WIDTH, pictures.width)
     film = Film((width, max(1, round(pictures.height * width / pictures.width))))
     try:

@@ -44,9 +44,16 @@ def split_object(path: str | Path) -> tuple[Path, int]:
     return (Path(text), int(number)) if mark and number.isdigit() else (Path(path), 0)
 
 
-def open_source(path: str | Path) -> Source:
+def open_film(path: str | Path) -> Source:
+    """The reader of a camera's pictures: image files and arrays of masks are read by other rules. Raises: DataError."""
+    return open_source(path, film=True)
+
+
+def open_source(path: str | Path, film: bool = False) -> Source:
     """The reader of a source.
 
+    Args:
+        film: it holds a camera's pictures, not masks.
     Raises:
         DataError: nothing there, or nothing that is known.
     """
@@ -55,7 +62,7 @@ def open_source(path: str | Path) -> Source:
         raise DataError(f"video {place} does not exist", hint="check the recording's paths in config.yaml")
     kind = next((kind for kind in SOURCES if kind.matches(place)), None)
     if kind is not None:
-        return kind(place, wanted)
+        return kind(place, wanted, film)
     if place.is_dir():
         raise DataError(
             f"folder {place} holds neither videos nor pictures",

@@ -1,4 +1,5 @@
-"""Masks as arrays: .npy, .npz, HDF5 and zarr with one array [T, H, W] (or [T, N, H, W] of N objects).
+"""Masks as arrays: .npy, .npz, HDF5 and zarr with one array [T, H, W] (or [T, N, H, W] of N objects); also pictures
+[T, H, W] or [T, H, W, 3].
 
 Read frame by frame: an .npy is mapped, a compressed .npz is inflated as far as it is read, HDF5 and zarr load slices.
 """
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mousefacelift.capture.sources.objects import silhouette
-from mousefacelift.capture.sources.picture import Picture, picture_of_grey
+from mousefacelift.capture.sources.picture import Picture, picture_of_grey, picture_of_photo
 from mousefacelift.errors import ConfigError, DataError
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".zarr")
@@ -20,15 +21,15 @@ NAMES = ("masks", "mask", "segmentation", "segmentations", "silhouettes", "arr_0
 
 
 class ArrayReader:
-    """Masks of one camera from an array file.
+    """Masks of one camera from an array file, or its pictures where `film`.
 
     Raises:
         DataError: no array that can be masks, or an object number that it does not have.
         ConfigError: HDF5 or zarr without the package that reads it.
     """
 
-    def __init__(self, path: Path, wanted: int = 0) -> None:
-        self.path, self.wanted, self.fps = path, wanted, 0.0
+    def __init__(self, path: Path, wanted: int = 0, film: bool = False) -> None:
+        self.path, self.wanted, self.film, self.fps = path, wanted, film, 0.0
         self._file, self._slices = _open(path)
         shape = self._slices.shape
         if len(shape) == 4 and shape[-1] in (1, 3, 4) and shape[1] > 4:
@@ -53,6 +54,8 @@ class ArrayReader:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"mask {index} of {self.path} cannot be read", got=str(error)) from error
         where, wanted = f"{self.path} frame {index}", self.wanted
+        if self.film and frame.shape[:2] == (self.height, self.width):
+            return picture_of_photo(frame, where)
         if frame.ndim == 3 and frame.shape[:2] != (self.height, self.width):
             frame, wanted = frame[max(wanted - 1, 0)], 0
         return picture_of_grey(silhouette(frame, wanted, where))

@@ -31,7 +31,7 @@ class ChunkReader:
         DataError: names that are no series, pieces of different size, or a piece missing between two.
     """
 
-    def __init__(self, path: Path, wanted: int = 0) -> None:
+    def __init__(self, path: Path, wanted: int = 0, film: bool = False) -> None:
         self.path = path
         self._files = chunk_files(path)
         _require_series(self._files, path)

@@ -27,7 +27,9 @@ class CocoReader:
         DataError: no annotations, or several objects and none chosen.
     """
 
-    def __init__(self, path: Path, wanted: int = 0) -> None:
+    def __init__(self, path: Path, wanted: int = 0, film: bool = False) -> None:
+        if film:
+            raise DataError(f"{path} holds outlines, no pictures", hint="check the recording's videos in config.yaml")
         self.path, self.wanted, self.fps = path, wanted, 0.0
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """A folder of image files, one per frame, in the natural order of their names: pictures, or masks of any kind.
 
-PNG, TIFF, JPEG, BMP. A palette picture (SAM 2, DAVIS) holds object numbers; other masks are grey, labels or colours.
+PNG, TIFF, JPEG, BMP, turned as their EXIF orientation says. As masks, a palette picture (SAM 2, DAVIS) holds object
+numbers; others are grey, labels or colours.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mousefacelift.capture.sources.objects import silhouette
-from mousefacelift.capture.sources.picture import Picture, picture_of_grey, picture_of_rgb
+from mousefacelift.capture.sources.picture import Picture, picture_of_grey, picture_of_photo, picture_of_rgb
 from mousefacelift.errors import DataError
 from mousefacelift.formats.entries import natural_key
 
@@ -26,14 +27,14 @@ def image_files(path: Path) -> list[Path]:
 
 
 class ImageReader:
-    """Frames of one camera from image files, and its masks when `as_mask` is set.
+    """Frames of one camera from image files: its pictures where `film`, else its masks.
 
     Raises:
         DataError: names whose numbers leave out a frame, sizes that differ, or a file that is no image.
     """
 
-    def __init__(self, path: Path, wanted: int = 0) -> None:
-        self.path, self.wanted, self.fps = path, wanted, 0.0
+    def __init__(self, path: Path, wanted: int = 0, film: bool = False) -> None:
+        self.path, self.wanted, self.film, self.fps = path, wanted, film, 0.0
         self._files = image_files(path)
         self.frames = len(self._files)
         _require_consecutive(self._files, path)
@@ -45,7 +46,7 @@ class ImageReader:
         return path.is_dir() and path.suffix != ".zarr" and bool(image_files(path))
 
     def read(self, index: int) -> Picture:
-        """Picture `index`: colours, or luma of a grey or palette picture."""
+        """Picture or mask `index`."""
         if not 0 <= index < self.frames:
             raise DataError(f"folder {self.path} has no picture {index}", got=f"{self.frames} pictures")
         file = self._files[index]
@@ -57,6 +58,8 @@ class ImageReader:
                     expected=f"{self.width}x{self.height}",
                 )
             try:
+                if self.film:
+                    return picture_of_photo(_photo(image), str(file))
                 if image.mode in ("RGB", "YCbCr") and self.wanted == 0:
                     rgb = np.asarray(image.convert("RGB"))
                     if not _is_label_picture(rgb):
@@ -70,6 +73,12 @@ class ImageReader:
         """Nothing stays open."""
 
 
+def _photo(image: Image.Image) -> np.ndarray:
+    """[H, W] or [H, W, C] as the picture looks: colours of a palette, ink as light."""
+    deep = image.mode.startswith(("I", "F"))
+    return np.asarray(image if deep or image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB"))
+
+
 def _is_label_picture(rgb: np.ndarray) -> bool:
     """Whether a colour picture is a drawn mask: black, and flat colours without edges between."""
     small = rgb[::7, ::7].reshape(-1, 3)
@@ -78,8 +87,10 @@ def _is_label_picture(rgb: np.ndarray) -> bool:
 
 def _opened(file: Path) -> Image.Image:
     try:
-        return Image.open(file)
-    except (OSError, UnidentifiedImageError) as error:
+        image = Image.open(file)
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
         raise DataError(f"picture {file} cannot be read", got=str(error), likely="a truncated file") from error
 
 

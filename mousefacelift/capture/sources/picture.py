@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mousefacelift.errors import DataError
+
 BT601, BT709, BT2020 = (0.299, 0.114), (0.2126, 0.0722), (0.2627, 0.0593)  # shares of red and blue in luma
 
 
@@ -59,6 +61,25 @@ def picture_of_rgb(rgb: np.ndarray) -> Picture:
     small = cv2.resize(padded, ((w + 1) // 2, (h + 1) // 2), interpolation=cv2.INTER_AREA)
     plane = np.ascontiguousarray
     return Picture(plane(ycc[..., 0]), plane(small[..., 2]), plane(small[..., 1]), True)
+
+
+def picture_of_photo(photo: np.ndarray, where: str) -> Picture:
+    """Picture of a photo, grey [H, W] or colours [H, W, C] with or without alpha, which plays no part.
+
+    Raises:
+        DataError: not 8 bits: such files do not say which value is white.
+    """
+    if photo.dtype != np.uint8:
+        raise DataError(
+            f"picture {where} does not say which value is white",
+            got=f"{photo.dtype} with values from {photo.min():g} to {photo.max():g}",
+            expected="8 bits",
+            likely="a camera of 10 to 16 bits",
+            hint="write the pictures of all frames with 8 bits, by one scale (for 12 bits: value / 16)",
+        )
+    if photo.ndim == 3 and photo.shape[2] < 3:
+        photo = photo[..., 0]
+    return picture_of_grey(photo) if photo.ndim == 2 else picture_of_rgb(photo[..., :3])
 
 
 def picture_of_grey(grey: np.ndarray) -> Picture:

@@ -32,10 +32,10 @@ class Stamps:
         self._path, self._fps, self._base = path, float(stream.average_rate or 0), float(stream.time_base)
         self._first = stream.start_time or 0
         listed = list(stream.index_entries) if stream.frames else []
-        complete = len(listed) == stream.frames > 0
+        kind = container.format.name.split(",")[0]
+        complete = len(listed) == stream.frames > 0 or kind == "avi" and _has_empty_places(listed, stream)
         shown = sum(entry.size > 0 and not entry.is_discard for entry in listed)
         self.frames = shown if complete else stream.frames or _count(path)
-        kind = container.format.name.split(",")[0]
         self.believed = kind in INDEXED and not (kind == "avi" and stream.codec_context.has_b_frames)
         whole = complete and all(entry.size > 0 for entry in listed) and self._fps > 0
         self.even = whole and _is_even([entry.timestamp for entry in listed], 1 / (self._fps * self._base))
@@ -67,6 +67,15 @@ class Stamps:
             distinct = None not in found and len(set(found)) == len(found) == self.frames
             self._sorted = np.array(sorted(found) if distinct else [], np.int64)
         return self._sorted
+
+
+def _has_empty_places(listed: list, stream) -> bool:
+    """Whether an AVI's list reaches its last place, with empty ones before it: pictures that a camera or a converter
+    dropped. A truncated file has lost its list, which lies at the end."""
+    if not listed or not stream.frames or not stream.average_rate:
+        return False
+    last = listed[-1].timestamp * stream.time_base * stream.average_rate
+    return len(listed) < stream.frames and round(last) == stream.frames - 1
 
 
 def _is_even(times: list[int], step: float) -> bool:

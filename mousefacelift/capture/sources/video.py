@@ -16,6 +16,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import ColorRange, Colorspace
 
 from mousefacelift.capture.sources.picture import BT601, BT709, BT2020, Picture
@@ -53,6 +54,7 @@ class VideoReader:
         self.width, self.height = self._stream.codec_context.width, self._stream.codec_context.height
         self.fps = float(self._stream.average_rate or 0)
         self._decoder, self._next, self._target = None, 0, 0
+        self._untouched = True  # nothing was read yet: a seek now would lose a palette that comes with the first packet
         self._may_skip, self._skipped = self._stream.codec_context.name in NONREF_CODECS, False
         self._seen: dict[int | None, int] = {}
         self._stamps = Stamps(self.path, self._container, self._stream)
@@ -133,7 +135,9 @@ class VideoReader:
             if place is not None and place <= index:
                 self._decoder, self._next = _chain(first, decoder), place
                 return
-        self._container.seek(0, stream=self._stream, backward=True)
+        if not self._untouched:
+            self._container.seek(0, stream=self._stream, backward=True)
+        self._untouched = False
         self._decoder, self._next = self._decoded(), 0
 
     def _decoded(self) -> Iterator:
@@ -161,8 +165,17 @@ class VideoReader:
         """Counter-clockwise quarter turns that show the stored picture upright, from the first frame's display
         matrix."""
         self._start(0)
-        angle = self._step(0).rotation
+        frame = self._step(0)
         self._decoder = None
+        if _is_mirrored(frame):
+            raise DataError(
+                f"video {self.path} is to be shown mirrored",
+                got="a display matrix with a reflection",
+                likely="a front camera, or a converter's flip: players mirror such a video, OpenCV turns it",
+                hint="write the pictures as your calibration and masks have them: ffmpeg -i IN OUT mirrors them, "
+                "ffmpeg -noautorotate -i IN OUT leaves them as stored",
+            )
+        angle = frame.rotation
         if angle % 90:
             raise DataError(
                 f"video {self.path} is stored turned by {angle} degrees",
@@ -170,6 +183,13 @@ class VideoReader:
                 hint="write it upright: ffmpeg -i IN OUT (which applies the display matrix)",
             )
         return int(angle // 90) % 4
+
+
+def _is_mirrored(frame) -> bool:
+    """Whether a frame's display matrix (9 int32, rows a b u, c d v, x y w) has a reflection."""
+    found = frame.side_data.get(SideData.DISPLAYMATRIX)
+    a, b, _, c, d = np.frombuffer(bytes(found), "<i4")[:5].astype(float) if found else (1, 0, 0, 0, 1)
+    return bool(a * d - b * c < 0)
 
 
 def _chain(first, rest) -> Iterator:
