@@ -83,7 +83,8 @@ def main(argv: list[str] | None = None) -> int:
         with _writing(args):
             args.run(args)
     except MouseFaceLiftError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        kind = next(cls for cls in type(error).__mro__ if cls.__module__ == MouseFaceLiftError.__module__)
+        print(f"{kind.__name__}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,9 +12,11 @@ from mousefacelift.capture.mask_faults import STATIC, MaskFaults
 from mousefacelift.capture.picture_match import PictureMatch
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.silhouettes import Silhouettes
+from mousefacelift.capture.sources import open_source
 from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.errors import CalibrationError, DataError
 
+THRESHOLD = 127  # of 255: what is brighter in a mask is the animal
 TOO_FULL = 0.7  # of a picture: no lens shows an animal so large and whole
 HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
 
@@ -25,11 +27,17 @@ def require_silhouettes(silhouettes: Silhouettes, recording: Recording, sizes: S
     share = (silhouettes.area > 0).mean(0)
     if share.min() < 0.5:
         worst = int(share.argmin())
+        light = _brightest(recording.masks[worst], silhouettes.frames)
         raise DataError(
             f"masks of camera {recording.cameras[worst].name} of {recording.name} are mostly empty",
-            got=f"{share[worst]:.0%} of the frames asked for with a mask",
-            expected="at least half",
-            likely="an inverted mask, another threshold, or a camera that does not see the animal",
+            got=f"{share[worst]:.0%} of the frames asked for with a mask; the brightest pixel of three has {light}",
+            expected=f"at least half, the animal brighter than {THRESHOLD} of 255",
+            likely="labels of 1, or a colour, in a video: white (255) is meant"
+            if 0 < light <= THRESHOLD
+            else "a segmentation that lost the animal, or a camera that does not see it",
+            hint="write the masks white on black, or as PNG files, where any value but 0 is the animal"
+            if 0 < light <= THRESHOLD
+            else "mousefacelift capture masks FOLDER --show PAGE.html draws the masks over the videos",
         )
     filled = np.median(silhouettes.area / np.prod(sizes, axis=1), axis=0)
     full = [camera.name for camera, share in zip(recording.cameras, filled) if share > TOO_FULL]
@@ -47,6 +55,16 @@ def require_silhouettes(silhouettes: Silhouettes, recording: Recording, sizes: S
             expected="masks that do not touch the border of their picture",
             likely="masks with a frame or a wall in them, or pictures cropped closer than the animal",
         )
+
+
+def _brightest(path: str, frames: np.ndarray) -> int:
+    """The largest grey value, 0 to 255, of three of the frames of a mask file."""
+    reader = open_source(path)
+    try:
+        few = frames[np.linspace(0, len(frames) - 1, 3).round().astype(int)]
+        return max((int(reader.read(int(f)).luma().max()) for f in few if f < reader.frames), default=0)
+    finally:
+        reader.close()
 
 
 def choose_convention(scores: list, recording: Recording, config: AuditConfig) -> Convention:

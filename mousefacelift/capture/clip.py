@@ -14,11 +14,13 @@ from mousefacelift.formats.raw_camera import RawCamera
 
 @dataclass(frozen=True)
 class Clip:
-    """Sizes and lengths of a recording's files: sizes [V] of (width, height), frames [V], fps."""
+    """Sizes and lengths of a recording's files: sizes [V] of (width, height), frames [V], fps (0 where no file says it)
+    and the rates [V] that the files state."""
 
     sizes: list[tuple[int, int]]
     frames: list[int]
     fps: float
+    rates: tuple[float, ...] = ()
 
 
 def inspect_files(recording: Recording, max_difference: int, wanted: int = 0) -> Clip:
@@ -52,7 +54,7 @@ def inspect_files(recording: Recording, max_difference: int, wanted: int = 0) ->
             hint="let the recording's frames end before the shortest; give its timestamps (a CSV per camera); raise "
             "capture.audit.max_offset; or name the camera under drop_cameras",
         )
-    return Clip(sizes, lengths, float(np.median(rates)))
+    return Clip(sizes, lengths, float(np.median([rate for rate in rates if rate > 0] or [0.0])), tuple(rates))
 
 
 def _other_size(camera: RawCamera, size: tuple[int, int], name: str) -> DataError:

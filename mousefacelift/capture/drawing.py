@@ -53,6 +53,10 @@ def describe_rig(rig: Rig) -> str:
     if refinement["kind"] in ("principal_point", "orientation"):
         own = ", ".join(f"{row['name']} {np.hypot(*row['shift_px']):.1f}" for row in report["cameras"])
         lines.append(f"cameras corrected by (px): {own}; and all together by {common:.1f} mm, which nobody can see")
+    if rig.fps <= 0:
+        lines.append(
+            "no file states frames per second (pictures, arrays): set the recording's fps before anything else"
+        )
     if rig.fps > FASTEST:
         lines.append(
             f"the files state {rig.fps:g} frames per second: if that is a wrong header, set the recording's fps "
@@ -80,7 +84,7 @@ def say_rig(rig: Rig) -> str:
     coverage = say_coverage([row["azimuth"] for row in report["cameras"]])
     return (
         f"These {len(rig.cameras)} cameras are true: their silhouettes touch within {report['tangency']:.2%} of the "
-        f"picture's width, each mask is covered by the others to {worst['ray_agreement']:.0%} or more"
+        f"picture's width, each mask is covered by the others to at least {worst['ray_agreement']:.0%}"
         + (f"; but look at the masks of {', '.join(faults)}." if faults else ".")
         + (f" {coverage}." if coverage else "")
     )

@@ -1,14 +1,16 @@
 """Why cameras do not agree with their masks: one change of all cameras that would make them agree, named when there is.
 
-Tried when an audit refuses: videos that were undistorted after the calibration, videos that were resized (one factor on
-every matrix), cameras that started further apart than the audit looks. Undistorted videos, and focal lengths that are
-all off by one factor, are also looked for in a rig that passes: a small correction of each camera can hide them.
+Tried when an audit refuses: videos that were undistorted after the calibration, cameras of other rates, files in
+another order, videos that were resized (one factor on every matrix), cameras that started further apart than the audit
+looks. Undistorted videos, and focal lengths that are all off by one factor, are also looked for in a rig that passes: a
+small correction of each camera can hide them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,10 +23,12 @@ from mousefacelift.capture.clip import Clip
 from mousefacelift.capture.config import AuditConfig
 from mousefacelift.capture.conventions import CONVENTIONS, score_conventions
 from mousefacelift.capture.lens import Lens
+from mousefacelift.capture.order import best_order, reorder
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.refine import held_out_error, refine, split_frames
 from mousefacelift.capture.sampling import read_silhouettes
 from mousefacelift.capture.silhouettes import Silhouettes
+from mousefacelift.capture.sources import split_object
 from mousefacelift.capture.starts import find_starts
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
 from mousefacelift.errors import CalibrationError, DataError
@@ -35,6 +39,7 @@ EXPLAINED = 0.25 * HOPELESS  # of the width: what is left of the disagreement un
 BETTER = 0.5  # and it must be below this share of what there is without
 FACTORS = np.exp(np.arange(np.log(0.2), np.log(4.0), 0.04))  # of a resized video
 PLAIN_FACTORS = (1 / 2, 2 / 3, 1 / 3, 1 / 4, 3 / 4, 2, 3 / 2, 3, 4, 4 / 3)  # people resize by these
+OTHER_RATE = 0.05  # log of a factor on the rate, and how well the lengths must follow it
 UNCHANGED = 0.02  # a factor this near to 1 explains nothing
 FOCAL_LOGS = (-0.2, 0.2)  # logs of the factors on the focal lengths that an undistortion may bring
 NOTICED = 0.003  # of the width: disagreement below that needs no other explanation than small errors
@@ -60,6 +65,8 @@ def explain_refusal(
         found = _tangency(recording, plain, clip, relens(silhouettes, lenses, plain))
         if _explains(found, stated):
             raise _undistorted(recording, name, found, stated)
+    _explain_rates(recording, clip)
+    _explain_order(recording, lenses, clip, silhouettes, stated)
     _explain_resized(recording, lenses, clip, silhouettes, stated)
     if not recording.timestamps:
         _explain_starts(recording, lenses, clip, config)
@@ -197,6 +204,42 @@ def _undistorted(recording: Recording, name: str, found: float, stated: float) -
         likely="videos that were undistorted after the calibration, whose file still holds the distortion",
         hint="set every camera's distortion to 0 and K to that of the undistorted videos, or give the original videos",
     )
+
+
+def _explain_rates(recording: Recording, clip: Clip) -> None:
+    """Cameras that filmed at other rates than the others: their headers and their lengths say so alike."""
+    rates, lengths = np.array(clip.rates), np.array(clip.frames)
+    if len(rates) == 0 or rates.min() <= 0 or recording.timestamps:
+        return
+    rate, length = rates / np.median(rates), lengths / np.median(lengths)
+    other = (np.abs(np.log(rate)) > OTHER_RATE) & (np.abs(np.log(length / rate)) < OTHER_RATE)
+    if other.any():
+        raise CauseFound(
+            f"cameras of '{recording.name}' filmed at different rates",
+            got=", ".join(f"{c.name}: {n} frames at {r:g}/s" for c, n, r in zip(recording.cameras, lengths, rates)),
+            expected="one rate: frame n of every camera at the same moment",
+            hint="write all videos and masks at the slowest rate (ffmpeg -i IN -r RATE OUT), give the recording's "
+            "timestamps (a CSV per camera), or leave cameras out: drop_cameras: "
+            f"{[c.name for c, wrong in zip(recording.cameras, other) if wrong]}",
+        )
+
+
+def _explain_order(recording, lenses, clip, silhouettes: Silhouettes, stated: float) -> None:
+    """Files that belong to other cameras than they are read for."""
+    order = best_order(recording.cameras, lenses, clip.sizes, silhouettes)
+    if order == sorted(order):
+        return
+    found = _tangency(recording, lenses, clip, reorder(silhouettes, lenses, order))
+    if _explains(found, stated):
+        names = [camera.name for camera in recording.cameras]
+        files = [Path(split_object(path)[0]).name for path in recording.masks]
+        said = ", ".join(f"{files[file]} is camera {names[v]}'s" for v, file in enumerate(order) if v != file)
+        raise CauseFound(
+            f"files of '{recording.name}' belong to other cameras than they are read for",
+            got=f"tangency {found:.2%} of the width when {said}; {stated:.2%} as they are read",
+            likely="cables or file numbers in another order than the calibration's cameras",
+            hint="rename the masks and, where they are in the same order, the videos; capture masks --show draws both",
+        )
 
 
 def _explain_resized(recording, lenses, clip, silhouettes: Silhouettes, stated: float) -> None:

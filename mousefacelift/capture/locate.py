@@ -147,8 +147,15 @@ def locate_recording(rig: Rig, source: RecordingSource, config: LocateConfig, th
     so.
 
     Raises:
-        ConfigError: the whole range lies beyond the end.
+        ConfigError: the whole range lies beyond the end, or nobody says how many frames a second there are.
     """
+    if not rig.fps > 0:
+        raise ConfigError(
+            f"frames per second of recording {rig.recording} are not known",
+            got=f"{rig.fps:g} in rig.json",
+            likely="picture files or arrays, which state no rate",
+            hint=f"set recordings.{rig.recording}.fps in config.yaml and run capture audit again",
+        )
     start, stop, step = source.span
     asked = range(start, stop, step)
     frames = [frame for frame in asked if rig.is_filmed(frame)]
