@@ -195,8 +195,8 @@ class ViewsConfig:
     output_size: int = 0
     """edge of the written images; 0 keeps the photos' size, -1 the generator's own"""
     batch_inputs: int = 0
-    """photos per generator call; 0: all of a frame where that is faster (`prior`), else one; 1 makes every view
-    bit-identical when it is made alone"""
+    """photos per generator call, of several frames where they fit; 0: as many as are fastest (`prior`: up to 40), or
+    one; 1 makes every view bit-identical when it is made alone"""
     dedupe: DedupeConfig = field(default_factory=DedupeConfig)
 
     def __post_init__(self) -> None:

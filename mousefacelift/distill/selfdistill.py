@@ -4,12 +4,11 @@
 
 Reads one capture chunk; writes {frame}/ sample folders (source "distilled", accepted views only), index.json and
 candidates.json with every candidate: its scores, its cluster, who won and why, and the quarantine. Generated candidates
-are kept view by view beside the chunk while it is being made, so a killed job repeats at most one generator call.
+are kept photo by photo beside the chunk while it is being made, so a killed job repeats at most one generator call.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections import Counter
@@ -21,8 +20,8 @@ import numpy as np
 
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
-from mousefacelift.core.cameras import Camera, angle_between, azimuth_elevation, signed_degrees
-from mousefacelift.core.files import write_bytes, write_text
+from mousefacelift.core.cameras import angle_between, azimuth_elevation, signed_degrees
+from mousefacelift.core.files import write_text
 from mousefacelift.core.images import write_png
 from mousefacelift.core.provenance import code_version
 from mousefacelift.core.records import ItemRow, ViewFacts
@@ -31,7 +30,8 @@ from mousefacelift.distill.candidate_sheet import candidate_sheet
 from mousefacelift.distill.config import DistillConfig
 from mousefacelift.distill.dedupe import cluster_angles, consensus_scores, count_distinct, image_agreement, nearest_real
 from mousefacelift.distill.gate import SCORES, FrameJudge, Thresholds, refusal
-from mousefacelift.distill.generators.protocol import Generator, change_camera, view_seed
+from mousefacelift.distill.generators.protocol import Generator, change_camera
+from mousefacelift.distill.painting import FramesAhead, Painter, load_views, view_files
 from mousefacelift.distill.photos import FrameItem, list_frames, usable_views
 from mousefacelift.errors import DataError
 
@@ -57,21 +57,17 @@ class Distiller:
     def candidates(self, item: FrameItem, photos: Sequence[View], cache: Path) -> list[Candidate]:
         """All views that the generator paints from every photo; a call whose views are all in `cache` is not made
         again."""
-        cache.mkdir(parents=True, exist_ok=True)
-        files = [cache / f"{v:02d}.npz" for v in range(len(photos))]
-        batch = self.config.views.batch_inputs or getattr(self.generator, "photos_at_once", 1)
-        for start in range(0, len(photos), batch):
-            part = range(start, min(start + batch, len(photos)))
-            if all(files[v].exists() for v in part):
-                continue
-            seeds = [view_seed(self.seed, item.recording, item.frame, photos[v].facts.camera) for v in part]
-            for v, views in zip(part, self.generator.generate([photos[v] for v in part], seeds), strict=True):
-                save_views(files[v], views)
+        self.painter().paint([(item, photos, cache)])
         return [
             Candidate(view, self._describe(photos, source, output, view))
-            for source, file in enumerate(files)
+            for source, file in enumerate(view_files(cache, len(photos)))
             for output, view in enumerate(load_views(file))
         ]
+
+    def painter(self) -> Painter:
+        """The generator with as many photos a call as are asked for, or as it likes best."""
+        batch = self.config.views.batch_inputs or getattr(self.generator, "photos_at_once", 1)
+        return Painter(self.generator, batch, self.seed)
 
     def _describe(self, photos: Sequence[View], source: int, output: int, view: View) -> dict:
         azimuth, elevation, distance = azimuth_elevation(view.camera)
@@ -158,29 +154,6 @@ class Distiller:
         return View(rgba, new, facts)
 
 
-def save_views(path: Path, views: Sequence[View]) -> None:
-    """Generated views in one atomic file, 8 bits per channel as they would be written."""
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        rgba=np.stack([np.rint(view.rgba * 255).astype(np.uint8) for view in views]),
-        frames=json.dumps([view.camera.to_frame("") | {"meta": view.facts.to_json()} for view in views]),
-    )
-    write_bytes(path, buffer.getvalue())
-
-
-def load_views(path: Path) -> list[View]:
-    """Views of a file of `save_views`."""
-    with np.load(path) as data:
-        frames = json.loads(str(data["frames"]))
-        return [
-            View(
-                rgba.astype(np.float32) / 255.0, Camera.from_frame(frame), ViewFacts.from_json(frame["meta"], str(path))
-            )
-            for rgba, frame in zip(data["rgba"], frames, strict=True)
-        ]
-
-
 def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
     """Distil every frame of the capture chunk `frames` into the chunk `index`; returns the index document."""
     items = list_frames([frames])
@@ -202,6 +175,7 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
     key = config_hash([code, facts, settings, json.loads(Path(frames).read_text())["key"]])
     header = {"recording": items[0].recording, "source": "distilled", **facts}
     cache = index.parent.with_name(f".{index.parent.name}.{key}.candidates")
+    ahead = FramesAhead(distiller.painter(), items, cache, distiller.held_out_camera)
 
     def candidates(folder: Path, rows: list[dict]) -> str:
         frames = [json.loads((folder / row["name"] / "candidates.json").read_text()) for row in rows]
@@ -212,7 +186,7 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
         index,
         key,
         [(f"{item.frame:06d}", item) for item in items],
-        lambda name, item, folder: _distill_frame(distiller, item, folder, cache / name, config_hash(settings)),
+        lambda name, item, folder: _distill_frame(distiller, item, folder, ahead, config_hash(settings)),
         header,
         "frames",
         {"candidates.json": candidates},
@@ -221,13 +195,14 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
     return document
 
 
-def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, cache: Path, settings: str) -> dict:
+def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, ahead: FramesAhead, settings: str) -> dict:
     sample = read_sample(item.folder)
     photos = usable_views(sample, distiller.held_out_camera)
     document = read_document(item.folder)
     hash_of = {view.facts.camera: f["hash"] for view, f in zip(sample.views, document["frames"], strict=True)}
     shown = {photo.facts.camera: hash_of[photo.facts.camera] for photo in photos}  # the held-out one is no parent
-    candidates = distiller.candidates(item, photos, cache)
+    ahead.paint(item, photos)
+    candidates = distiller.candidates(item, photos, ahead.folder(item))
     distiller.judge(candidates, photos)
     accepted = [c for c in candidates if c.row["status"] == "accepted"]
     accepted.sort(key=lambda c: c.row["cluster"])

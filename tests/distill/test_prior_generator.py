@@ -45,6 +45,15 @@ def test_the_declared_views_are_painted_and_do_not_depend_on_the_seed(generator,
     assert first[0].facts.generator == "prior" and first[0].facts.details["residual"] > 0
 
 
+def test_a_call_takes_many_photos_and_fewer_where_their_views_are_large(generator):
+    assert generator.photos_at_once == 40
+    generator.resolution = 512
+    assert 8 <= generator.photos_at_once < 40
+    assert generator.photos_at_once * 16 * 512**2 * len(generator.view_set.relative_azimuths) < 600e6
+    generator.resolution = 4096
+    assert generator.photos_at_once == 8
+
+
 def test_an_empty_photo_and_an_empty_folder_are_refused(generator, picture, tmp_path):
     with pytest.raises(DataError, match="no foreground"):
         generator.generate([View(np.zeros_like(picture.rgba), picture.camera)], [0])

@@ -13,7 +13,8 @@ from mousefacelift.distill.config import DistillConfig, GateConfig
 from mousefacelift.distill.gate import FrameJudge, agreeing_frames, learn_thresholds, refusal
 from mousefacelift.distill.generators.protocol import change_camera, matte, require_files, view_seed
 from mousefacelift.distill.make_views import check_views
-from mousefacelift.distill.photos import FrameItem, Splits, usable_views
+from mousefacelift.distill.painting import FramesAhead
+from mousefacelift.distill.photos import FrameItem, Splits, list_frames, usable_views
 from mousefacelift.distill.selfdistill import Distiller, distill_chunk
 from mousefacelift.distill.view_sets import VIEW_SETS, wanted_views
 from mousefacelift.errors import ConfigError, DataError, MissingWeights
@@ -132,6 +133,34 @@ def test_a_generator_that_wants_several_photos_at_once_is_given_the_same_ones_ag
     (tmp_path / "cache/03.npz").unlink()
     distiller.candidates(FrameItem("toy", 0, tmp_path), toy_photos(HEADING), tmp_path / "cache")
     assert Four.sizes == [4, 2, 4]
+
+
+def test_frames_that_fit_into_a_call_share_it_and_a_killed_chunk_makes_the_same_call_again(
+    toy_chunk, thresholds, tmp_path
+):
+    class Twelve(TruthGenerator):
+        photos_at_once, seen = 12, []
+
+        def generate(self, inputs, seeds):
+            self.seen.append(list(seeds))
+            return super().generate(inputs, seeds)
+
+    items = list_frames([toy_chunk / "chunk/index.json"])[:3]
+    distiller = Distiller(Twelve(), thresholds, CONFIG, 0, 5)
+    ahead = FramesAhead(distiller.painter(), items, tmp_path, 5)
+    photos = [usable_views(read_sample(item.folder), 5) for item in items]
+    for item, views in zip(items, photos, strict=True):
+        ahead.paint(item, views)
+    assert [len(seeds) for seeds in Twelve.seen] == [10, 5]
+    alone = Distiller(TruthGenerator(), thresholds, CONFIG, 0, 5).candidates(items[1], photos[1], tmp_path / "alone")
+    together = distiller.candidates(items[1], photos[1], ahead.folder(items[1]))
+    assert len(Twelve.seen) == 2, "what was painted ahead is not painted again"
+    for one, two in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.view.rgba, two.view.rgba)
+        assert one.row == two.row
+    (ahead.folder(items[1]) / "02.npz").unlink()
+    FramesAhead(distiller.painter(), items, tmp_path, 5).paint(items[1], photos[1])
+    assert Twelve.seen[2] == Twelve.seen[0]
 
 
 def test_the_photo_wins_where_a_camera_stands(thresholds, tmp_path):

@@ -27,6 +27,7 @@ from mousefacelift.prior.reconstruct import Reconstruction, reconstruct_many
 
 FILES = ("generator.json", "adapted.safetensors")
 HINT = "mousefacelift distill train --frames INDEX.json ... --splits SPLITS.json --out FOLDER"
+TOGETHER, MOST_BYTES = (8, 40), 512e6  # photos of a call, and the views painted of them that are in memory at a time
 SHIPPED_AREA = 0.06  # share of the image at which a picture of unknown scale is shown; the six-camera rig's
 
 
@@ -34,12 +35,17 @@ class PriorGenerator:
     """The network with render-and-compare; draws nothing at random, so seeds do not matter."""
 
     name = "prior"
-    photos_at_once = 8  # a step of a fit costs little more for many photos than for one
     licence = "as the project; trained on procedural mice, adapted to the user's recording"
 
     def __init__(self, network: PriorNetwork, view_set: ViewSet, steps: int, size: int, weights: dict[str, str]):
         self.network, self.view_set, self.resolution, self.weights = network, view_set, size, weights
         self.fit = FitConfig(steps, min(10, steps))
+
+    @property
+    def photos_at_once(self) -> int:
+        """A step of a fit costs little more for many photos than for one."""
+        fitting = MOST_BYTES / (16 * self.resolution**2 * len(self.view_set.relative_azimuths))
+        return int(min(max(fitting, TOGETHER[0]), TOGETHER[1]))
 
     @classmethod
     def load(cls, folder: str | Path, view_set: ViewSet, steps: int, size: int) -> PriorGenerator:
