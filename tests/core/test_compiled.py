@@ -87,3 +87,36 @@ def test_who_waits_for_a_killed_process_compiles_by_itself(start):
 
 def test_where_no_lock_can_be_made_a_process_compiles_by_itself(start):
     assert start("no-lock").communicate(timeout=60)[0] == "start\ncompiled 1 loaded 0\n"
+
+
+READ = """
+import sys
+import numba
+import numpy as np
+import kernels
+assert kernels.count(np.arange(5.0)).tolist() == [0, 2, 4, 6, 8]
+print("loaded", sum(kernels.count.stats.cache_hits.values()), "compiler", "scipy.linalg" in sys.modules, flush=True)
+assert numba.njit(lambda x: np.linalg.inv(kernels.count(x)[1:3, None] * np.eye(2)).sum())(np.arange(5.0)) == 0.75
+"""
+ALLOCATES = """
+import numpy as np
+from mousefacelift.core.compiled import compiled
+
+@compiled()
+def count(x):
+    made = np.empty_like(x)
+    for i in range(len(x)):
+        made[i] = 2 * x[i]
+    return made
+"""
+
+
+def test_a_kernel_from_the_disk_does_not_wait_for_the_compiler_which_is_there_when_it_is_asked_for(tmp_path):
+    (tmp_path / "kernels.py").write_text(ALLOCATES)
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": paths, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    made, found = (
+        subprocess.run([sys.executable, "-c", READ], env=environment, check=True, capture_output=True, text=True).stdout
+        for _ in range(2)
+    )
+    assert (made, found) == ("loaded 0 compiler True\n", "loaded 1 compiler False\n")
