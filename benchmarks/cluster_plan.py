@@ -2,9 +2,11 @@
 
     python benchmarks/cluster_plan.py --results results [--frames 18000] [--objects 80000] [--at-once 50]
 
-Seconds of every job are those of Snakemake's `benchmark` files (start of the process included, which large runs pay
-too: their chunks are as large), bytes and files those of the chunks. What is made once (training, the generator, the
-report) stays as it is; what reads all frames grows with their number, what reads all samples with that of their files.
+Seconds are those of Snakemake's `benchmark` files, bytes and files those of the chunks. A job of a chunk takes what
+those of the largest chunks took, its start included. What is made once (training, the generator, the report) stays as
+it is; what reads all frames grows with their number, what reads all samples with that of their files, but for the
+seconds of its start. Kernels are compiled once, whatever the number of jobs: take a run that found them on the disk
+(the second one of a clone, into an empty folder of results).
 """
 
 from __future__ import annotations
@@ -25,41 +27,54 @@ CHUNKED = {
 }
 OF_FRAMES = ("virtual_recording", "locate_animal", "quality_table")  # grow with the frames of the recording
 OF_FILES = ("build_manifest", "verify_dataset")  # grow with the files of all samples
-START_S = 1.5  # of one of these: imports and compiled code, which do not grow
+# of one of these, seconds that do not grow: imports, workers (benchmarks/growth.py, from 100 and 1,000 frames)
+START_S = {"build_manifest": 1.9, "verify_dataset": 0.7, "quality_table": 0.8}
+LEAST_START_S = 0.5
 
 
-def read_jobs(benchmarks: Path) -> dict[str, list[tuple[float, float]]]:
-    """(seconds, CPU seconds) of every job of every rule."""
-    found: dict[str, list[tuple[float, float]]] = {}
+class Job(NamedTuple):
+    """One benchmark file: the last part of its name, which is its chunk's, seconds by the clock and of the CPU."""
+
+    name: str
+    seconds: float
+    used: float
+
+
+def read_jobs(benchmarks: Path) -> dict[str, list[Job]]:
+    """The jobs of every rule."""
+    found: dict[str, list[Job]] = {}
     for path in sorted(benchmarks.rglob("*.tsv")):
         rule = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
         with open(path, newline="") as stream:
-            found.setdefault(rule, []).extend(
-                (float(row["s"]), float(row["cpu_time"])) for row in csv.DictReader(stream, delimiter="\t")
-            )
+            rows = csv.DictReader(stream, delimiter="\t")
+            found.setdefault(rule, []).extend(Job(path.stem, float(r["s"]), float(r["cpu_time"])) for r in rows)
     return found
 
 
 class Chunks(NamedTuple):
-    """The chunks of one folder: numbers that their names span, chunks, the largest span, bytes and files."""
+    """The chunks of one folder: numbers that their names span, the largest span, bytes and files."""
 
     span: int
-    count: int
     largest: int
     size: int
     files: int
+
+
+def span_of(chunk: str) -> int:
+    """How many numbers the name of a chunk spans."""
+    first, last = map(int, chunk.split("-"))
+    return last - first + 1
 
 
 def read_chunks(results: Path, pattern: str) -> Chunks:
     """What the chunks below a folder of the results hold."""
     spans, size, files = [], 0, 0
     for index in results.glob(f"{pattern}/*/index.json"):
-        first, last = map(int, index.parent.name.split("-"))
-        spans.append(last - first + 1)
+        spans.append(span_of(index.parent.name))
         for path in index.parent.rglob("*"):
             if path.is_file():
                 size, files = size + path.stat().st_size, files + 1
-    return Chunks(sum(spans), len(spans), max(spans), size, files)
+    return Chunks(sum(spans), max(spans), size, files)
 
 
 def plan(results: Path, frames: int, objects: int) -> list[dict]:
@@ -71,18 +86,18 @@ def plan(results: Path, frames: int, objects: int) -> list[dict]:
     more_files = sum(files.values()) / sum(found.files for found in chunks.values())
     rows = []
     for rule, own in jobs.items():
-        seconds, used = (sum(column) for column in zip(*own))
-        start = 0.0
         row = {"rule": rule, "jobs": len(own), "gb": 0.0, "files": 0}
-        times = 1.0
+        seconds, used = sum(job.seconds for job in own), sum(job.used for job in own)
         if rule in chunks:
-            found, times = chunks[rule], planned[rule] / chunks[rule].span
-            row |= {"jobs": -(-planned[rule] // found.largest), "gb": found.size * times / 1e9}
-            row["files"] = round(files[rule])
+            found, count = chunks[rule], -(-planned[rule] // chunks[rule].largest)
+            whole = [job for job in own if span_of(job.name) == found.largest]
+            seconds, used = (count * sum(column) / len(whole) for column in list(zip(*whole))[1:])
+            row |= {"jobs": count, "gb": found.size * planned[rule] / found.span / 1e9, "files": round(files[rule])}
         elif rule in (*OF_FRAMES, *OF_FILES):
-            times, start = more_files if rule in OF_FILES else frames / chunks["normalise_frames"].span, START_S
-        hours, cpu_hours = ((min(s, start) + max(0.0, s - start) * times) / 3600 for s in (seconds, used))
-        rows.append(row | {"hours": hours, "cpu_hours": cpu_hours})
+            times = more_files if rule in OF_FILES else frames / chunks["normalise_frames"].span
+            start = START_S.get(rule, LEAST_START_S)
+            seconds, used = (min(s, start) + max(0.0, s - start) * times for s in (seconds, used))
+        rows.append(row | {"hours": seconds / 3600, "cpu_hours": used / 3600})
     return sorted(rows, key=lambda row: -row["cpu_hours"])
 
 

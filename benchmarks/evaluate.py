@@ -2,10 +2,11 @@
 
     python benchmarks/evaluate.py [--frames 200] [--size 512] [--distinct 20]
     python benchmarks/evaluate.py --gather-only       what many frames add, without judging each
+    python benchmarks/evaluate.py --predict --size 32         of making the predictions, by a small random network
 
 Writes a dataset of toy photos and a predictions folder (the renders are the photos themselves; files of equal content
 are links), runs `check evaluate` on it in a process of its own, and prints the peak of its resident memory, what
-of it the imports alone take, and the seconds.
+of it the imports alone take, and the seconds; then those of `check decide`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.timed import run_timed
 from mousefacelift.check.predictions import Item, Reference
 from mousefacelift.core.files import json_by_rows
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import CAMERAS_FILE, Sample, View, read_document, write_sample
+from mousefacelift.lrm.model import GSLRM
+from mousefacelift.lrm.model_config import PRESETS
+from mousefacelift.lrm.weights import write_model
 from tests.lrm.toy import cast_balls, rig, view_rows, write_tables
 
 INPUTS, JUDGED = (0, 2, 4), (1, 3, 5)
@@ -127,12 +132,32 @@ def write_predictions(root: Path, hashes: list[list[str]], size: int) -> None:
     (root / "predictions/index.json").write_text(json_by_rows({"key": "k", "header": header, "items": items}))
 
 
+def measure_predict(root: Path, frames: int) -> None:
+    """Print what predicting protocol A and its swaps for all test frames of the dataset takes."""
+    sizes = PRESETS["tiny"]
+    write_model(root / "model", GSLRM(sizes).state_dict(), sizes, {"arm": "random"})
+    config = {"predict": {"splits": ["test"], "max_frames": frames, "train_frames": 0, "splats_kept": 0}}
+    words = ["lrm", "predict", "--model", str(root / "model"), "--dataset", str(root / "dataset")]
+    say("predict", [*words, "--out", str(root / "made"), "--config-json", json.dumps(config)])
+
+
+def measure_decide(root: Path) -> None:
+    """Print what deciding on the evaluation takes."""
+    say("decide", ["check", "decide", "--evaluations", str(root / "out/summary.json"), "--out", str(root / "d/d.json")])
+
+
+def say(name: str, words: list[str]) -> None:
+    used = run_timed(["-m", "mousefacelift", *words], Path(__file__).resolve().parents[1])
+    print(f"{name}: peak {used.peak_mb:.0f} MB, {used.cpu_s:.1f} CPU s, {used.wall_s:.0f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--distinct", type=int, default=20, help="frames that differ; the others are links to them")
     parser.add_argument("--gather-only", action="store_true", help="only gather and summarise collapse")
+    parser.add_argument("--predict", action="store_true", help="make the predictions in place of judging any")
     args = parser.parse_args()
     if args.gather_only:
         root = str(Path(__file__).resolve().parents[1])
@@ -142,10 +167,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root, start = Path(folder), time.perf_counter()
         hashes = write_frames(root / "dataset", args.frames, args.size, min(args.distinct, args.frames))
+        if args.predict:
+            return measure_predict(root, args.frames)
         write_predictions(root, hashes, args.size)
         written = time.perf_counter() - start
         print(f"{args.frames} frames x 6 views of {args.size} px and swaps, written in {written:.0f} s")
         subprocess.run([sys.executable, "-c", RUN, folder], check=True)
+        measure_decide(root)
 
 
 if __name__ == "__main__":

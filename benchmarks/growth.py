@@ -1,4 +1,4 @@
-"""Time per item and peak memory of the stages that see a whole recording or collection, against its size.
+"""Time per item and peak memory of every stage against the size of the recording or collection.
 
     python benchmarks/growth.py [--counts 100,1000,10000] [--results RESULTS] [--out growth.json --plot growth.svg]
     python benchmarks/growth.py --counts 1600,20000 --stages audit,locate,split,build,verify        memory alone
@@ -6,7 +6,9 @@
 A toy recording of six small cameras is filmed for 40 frames, whose coded pictures are repeated; one chunk of its
 samples is normalised and stands, by links, for all others. Every stage runs as the pipeline runs it, in a process of
 its own. CPU seconds count the process and its children, imports included, which is why few items look dear; peak
-memory is that of the largest process. With `--results` (of a finished run) the report of so many frames is made too.
+memory is that of the largest process. What a job does for one chunk is measured on the last of the recording
+(`growth_chunks.py`). With `--results` (of a finished run) its networks paint
+and predict, and its report is made longer.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ import shutil
 import sys
 import tempfile
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.audit_long import repeat
+from benchmarks.growth_chunks import ALWAYS, OF_RUN, Place, Step, chunk_steps, words_of
 from benchmarks.timed import Used, run_timed
 from mousefacelift.capture.readers import opencv_json
 from mousefacelift.chunks import frame_chunks
@@ -32,7 +36,8 @@ from tests.capture.scenes import random_rig, raw, write_recording
 
 ROOT = Path(__file__).resolve().parents[1]
 FILMED, CHUNK, CAMERAS, OBJECTS = 40, 32, 6, 8
-STAGES = ("audit", "locate", "normalise", "list", "quality", "split", "build", "verify", "objects", "report", "plan")
+OF_RECORDING = ("audit", "locate", "normalise", "list", "quality", "split", "build", "verify", *ALWAYS, *OF_RUN)
+STAGES = (*OF_RECORDING, "objects", "report", "plan")
 
 
 def run(command: list[str]) -> dict[str, float]:
@@ -56,62 +61,77 @@ def lengthen(short: Path, long: Path, frames: int) -> None:
     shutil.copy(short / "cameras.json", long)
 
 
-def spread_chunk(made: Path, samples: Path, chunks: list[tuple[str, list[int]]]) -> None:
+def spread_chunk(made: Path, folder: Path, chunks: list[tuple[str, list[int]]]) -> None:
     """Chunks of all frames whose samples are those of the chunk `made`, pictures by links, frame numbers their own."""
     document = json.loads((made / "index.json").read_text())
-    items, fps = document["items"], document["header"]["fps"]
+    items, fps = document["items"], document["header"].get("fps")
     for name, frames in chunks:
         if name == made.name:
             continue
-        rows = [
-            item | {"name": f"{f:06d}", "frame": f, "time_s": f / fps} for item, f in zip(items * len(frames), frames)
-        ]
-        for item, row in zip(items * len(frames), rows):
-            target = samples / name / row["name"]
+        rows = []
+        for item, frame in zip(items * len(frames), frames):
+            row = item | {"name": f"{frame:06d}", "frame": frame} | ({"time_s": frame / fps} if fps else {})
+            target = folder / name / row["name"]
             (target / "images").mkdir(parents=True)
             for picture in (made / item["name"] / "images").iterdir():
                 os.link(picture, target / "images" / picture.name)
             cameras = json.loads((made / item["name"] / "opencv_cameras.json").read_text())
-            cameras["id"], cameras["meta"]["frame"] = row["name"], row["frame"]
+            cameras["id"], cameras["meta"]["frame"] = row["name"], frame
             (target / "opencv_cameras.json").write_text(json_by_rows(cameras))
-        (samples / name / "index.json").write_text(json_by_rows(document | {"items": rows}))
+            rows.append(row)
+        (folder / name / "index.json").write_text(json_by_rows(document | {"items": rows}))
 
 
-def capture_stages(root: Path, short: Path, frames: int, wanted: list[str]) -> dict[str, dict]:
-    """Figures of the stages from the audit to verification for a recording of so many frames."""
-    folder, results = root / "long", root / "results"
-    lengthen(short, folder, frames)
-    results.mkdir()
+def capture_steps(folder: Path, results: Path, frames: int) -> tuple[Place, list[Step]]:
+    """The steps from the audit of a recording to its verified dataset."""
     source = {"path": str(folder), "frames": [0, frames], "unit": "mm"}
     config = {"recordings": {"long": source}, "capture": {"size": 64}}
-    command = ["-m", "mousefacelift", "capture"]
-    common = [str(folder), "--recording", "long", "--config-json", json.dumps(config)]
     rig, track, samples = results / "rig.json", results / "track.json", results / "samples"
     chunks = frame_chunks(0, frames, 1, CHUNK)
     last = chunks[-1] if len(chunks[-1][1]) == CHUNK else chunks[-2]
     index, span = samples / last[0] / "index.json", f"{last[1][0]}:{last[1][-1] + 1}"
-    located = [*common, "--rig", str(rig)]
-    listed = str(samples / "chunks.json")
-    splits, data = str(results / "splits.json"), str(results / "dataset")
-    dataset = ["-m", "mousefacelift", "dataset"]
+    listed, splits, data = samples / "chunks.json", results / "splits.json", results / "dataset"
+    place = Place(results, samples, listed, splits, data, chunks, last[0])
+
+    def capture(name: str, *words: object) -> list[str]:
+        return words_of("capture", name, folder, "--recording", "long", *words, config=config)
+
+    def spread() -> None:
+        spread_chunk(index.parent, samples, chunks)
+
+    tracked = ["--rig", rig, "--track", track, "--frames", span, "--out", index]
+    listing = ["--frames", f"0:{frames}:1", "--size", CHUNK, "--out", listed]
+    building = ["--index", listed, "--splits", splits, "--out", data, "--jobs", "2"]
     commands = {
-        "audit": [*command, "audit", *common, "--out", str(rig)],
-        "locate": [*command, "locate", *located, "--out", str(track)],
-        "normalise": [*command, "normalise", *located, "--track", str(track), "--frames", span, "--out", str(index)],
-        "list": [*dataset, "list", "--frames", f"0:{frames}:1", "--size", str(CHUNK), "--out", listed],
-        "quality": [*command, "quality", listed, "--out", str(results / "quality.csv")],
-        "split": [*dataset, "split", "--track", str(track), "--out", splits],
-        "build": [*dataset, "build", "--index", listed, "--splits", splits, "--out", data, "--jobs", "2"],
-        "verify": [*dataset, "verify", data, "--jobs", "2"],
+        "audit": capture("audit", "--out", rig),
+        "locate": capture("locate", "--rig", rig, "--out", track),
+        "normalise": capture("normalise", *tracked),
+        "list": words_of("dataset", "list", *listing),
+        "quality": words_of("capture", "quality", listed, "--out", results / "quality.csv"),
+        "split": words_of("dataset", "split", "--track", track, "--out", splits),
+        "build": words_of("dataset", "build", *building),
+        "verify": words_of("dataset", "verify", data, "--jobs", "2"),
     }
+    of_chunk = {"normalise": (lambda: CHUNK, spread)}
+    return place, [Step(name, words, *of_chunk.get(name, (lambda: frames, None))) for name, words in commands.items()]
+
+
+def recording_stages(root: Path, short: Path, frames: int, finished: Path | None, wanted: list[str]) -> dict[str, dict]:
+    """Figures of the wanted stages of a recording of so many frames; what they need is run too."""
+    folder, results = root / "long", root / "results"
+    lengthen(short, folder, frames)
+    results.mkdir()
+    place, steps = capture_steps(folder, results, frames)
+    behind = chunk_steps(place, finished, spread_chunk) if {*ALWAYS, *OF_RUN} & set(wanted) else ()
     found = {}
-    for name, words in commands.items():
-        found[name] = run(words) | {"items": CHUNK if name == "normalise" else frames}
-        if name == "normalise":
-            spread_chunk(index.parent, samples, chunks)
-        if name in wanted:
-            say(name, found[name])
-    return {name: found[name] for name in commands if name in wanted}
+    for step in chain(steps, behind):
+        used = run(step.words) | {"items": step.items()}
+        if step.name in wanted:
+            found[step.name] = used
+            say(step.name, used)
+        if step.then:
+            step.then()
+    return found
 
 
 def say(name: str, row: dict) -> None:
@@ -169,7 +189,7 @@ def main() -> None:
     parser.add_argument("--counts", default="100,1000,10000", help="numbers of frames, separated by commas")
     parser.add_argument("--stages", default=",".join(STAGES), help="to print and keep, separated by commas")
     parser.add_argument("--width", type=int, default=160, help="px of the pictures")
-    parser.add_argument("--results", type=Path, help="of a finished run, whose report is made longer")
+    parser.add_argument("--results", type=Path, help="of a finished run: its report is made longer, its networks used")
     parser.add_argument("--out", type=Path, help="JSON of the figures; figures of other counts in it stay")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
@@ -181,8 +201,8 @@ def main() -> None:
             root = Path(folder) / str(count)
             root.mkdir()
             found = other_stages(root, count, args.results, wanted)
-            if set(wanted) - {"objects", "report", "plan"}:
-                found = capture_stages(root, Path(folder) / "short", count, wanted) | found
+            if set(wanted) & set(OF_RECORDING):
+                found = recording_stages(root, Path(folder) / "short", count, args.results, wanted) | found
             for name, row in found.items():
                 rows.setdefault(name, {})[str(count)] = row
             if args.out:

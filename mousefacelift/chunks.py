@@ -23,7 +23,8 @@ from typing import Any
 from tqdm import tqdm
 
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import json_by_rows, read_json, replace_folder, sync, sync_tree, write_text
+from mousefacelift.core.files import read_json, replace_folder, sync, sync_tree, write_text
+from mousefacelift.core.json_parts import read_json_rows, write_json_rows
 from mousefacelift.core.provenance import code_version
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.locks import one_writer
@@ -41,6 +42,7 @@ def run_chunk(
     label: str = "items",
     extra: Mapping[str, Callable[[Path, list[dict]], str]] | None = None,
     sources: object = None,
+    keep_rows: bool = True,
 ) -> dict:
     """Make every item of a chunk, keeping those that an earlier, killed run with the same key finished.
 
@@ -55,6 +57,8 @@ def run_chunk(
         extra: {file name: text of (folder of the finished items, rows)}, files that lie beside the index.
         sources: sizes and times of files that the items are made from. Unfinished work of other ones is not used; they
             are no part of the key, so that the same content under another time gives the same index.
+        keep_rows: False where there may be very many items: their rows stay on the disk, and those of the returned
+            index are read one at a time.
     Returns:
         The index: {"key", "header", "items": [{"name", **row}]}.
     Raises:
@@ -63,28 +67,31 @@ def run_chunk(
             holds files that no chunk of ours wrote; nothing is removed then.
     """
     chunk, items, extra = chunk_folder(index), list(items), dict(extra or {})
+    assert keep_rows or not extra  # which is given all rows
     key = config_hash([key, code_of(make)])
     _check_names([name for name, _ in items], {INDEX, *extra}, chunk)
     refuse_foreign(chunk, {INDEX, *extra})
     work = chunk.with_name(f".{chunk.name}.{key if sources is None else config_hash([key, sources])}.work")
     work.mkdir(parents=True, exist_ok=True)
     with one_writer(chunk / INDEX):
-        rows = [
-            _item(work, name, argument, make)
-            for name, argument in tqdm(items, desc=chunk.name, unit=label.rstrip("s"), file=sys.stderr, mininterval=1.0)
-        ]
+        rows = []
+        for name, argument in tqdm(items, chunk.name, unit=label.rstrip("s"), file=sys.stderr, mininterval=1.0):
+            row = _item(work, name, argument, make)
+            rows += [row] if keep_rows else []
+        named = {name for name, _ in items}
         for leftover in work.iterdir():
-            if leftover.name not in {name for name, _ in items}:
+            if leftover.name not in named:
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         for name, text in extra.items():
             write_text(work / name, text(work, rows))
-        document = {"key": key, "header": header, "items": rows}
-        write_text(work / INDEX, json_by_rows(document))
+        document = {"key": key, "header": header}
+        stored = rows if keep_rows else (_stored_row(work, name) for name, _ in items)
+        write_json_rows(work / INDEX, document, "items", stored)
         refuse_foreign(chunk, {INDEX, *extra})  # again: hours may have passed
         replace_folder(work, chunk)
         for stale in _stale_work(chunk):
             shutil.rmtree(stale, ignore_errors=True)
-    return document
+    return document | ({"items": rows} if keep_rows else read_json_rows(chunk / INDEX, {}, "items", "chunk index"))
 
 
 def code_of(make: Callable) -> str:
@@ -208,10 +215,15 @@ def _strange_files(folder: Path) -> list[str]:
     return [f"{folder.name}/{name}" for name in extra]
 
 
+def _stored_row(work: Path, name: str) -> dict:
+    """The row of a finished item."""
+    return json.loads((work / name / ROW).read_text())["row"]
+
+
 def _item(work: Path, name: str, argument: Any, make: Callable) -> dict:
     folder, row_file = work / name, work / name / ROW
     if row_file.exists():
-        return json.loads(row_file.read_text())["row"]
+        return _stored_row(work, name)
     making = work / f".{name}.making"
     shutil.rmtree(making, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -233,3 +234,17 @@ def test_unfinished_work_from_a_file_that_was_replaced_is_not_used_and_the_key_k
     assert not any("by" in row for row in with_times["items"])
     assert with_times == run_chunk(tmp_path / "b/index.json", "k", items(), write_item, {})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_rows_that_are_not_kept_give_the_same_index_and_are_not_held(tmp_path):
+    def make(name, argument, folder):
+        return write_item(name, argument, folder) | {"text": f"{name} " * 20_000}
+
+    kept = run_chunk(tmp_path / "a/index.json", "k", items(60), make, {"stage": "test"})
+    tracemalloc.start()
+    lean = run_chunk(tmp_path / "b/index.json", "k", items(60), make, {"stage": "test"}, keep_rows=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "a/index.json").read_bytes() == (tmp_path / "b/index.json").read_bytes()
+    assert peak < 1.5e6 < len((tmp_path / "b/index.json").read_bytes())
+    assert len(lean["items"]) == 60 and [*lean["items"]] == kept["items"] and lean["header"] == kept["header"]

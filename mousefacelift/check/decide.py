@@ -20,26 +20,36 @@ import pandas as pd
 
 from mousefacelift.check.config import EvaluateConfig
 from mousefacelift.check.decision_text import compose
+from mousefacelift.check.metric_rows import read_rows
 from mousefacelift.check.statistics import block_interval, effective_count
 from mousefacelift.check.trust_map import trust_cells
 from mousefacelift.check.worst import draw_worst_arm, draw_worst_single, worst_views
-from mousefacelift.core.files import read_json, read_parquet, write_text
+from mousefacelift.core.files import read_json, write_text
 
 HARDEST_FIRST = ("C", "A", "B")  # the protocol that decides is the hardest one that was judged
 RANKED_BY = "full_psnr"
 PAIRED = ("full_psnr", "iou", "fg_psnr")
 SHOWN = ("full_psnr", "fg_psnr", "fg_ssim", "iou", "coverage")
 MODEL, MEAN = "model", "mean_image"
+NEEDED = ("method", "frame", "camera", "angle", "stretch", "pitch", "full_psnr", "fg_psnr", "iou", "coverage")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One evaluated training run: its name, summary, and the rows of its metrics."""
+    """One evaluated training run: its name and summary, and where its metrics are."""
 
     name: str
     folder: Path
     summary: dict
-    table: pd.DataFrame
+
+    def rows(self, protocol: str) -> pd.DataFrame:
+        """What of a protocol's metrics a decision is made of: views that were not shown, and those that were of the
+        model and the mean image."""
+
+        def is_needed(rows: pd.DataFrame) -> pd.Series:
+            return (rows["protocol"] == protocol) & (~rows["is_input"] | rows["method"].isin((MODEL, MEAN)))
+
+        return read_rows(self.folder / "metrics.parquet", (*NEEDED, "protocol", "recording", "is_input"), is_needed)
 
 
 def decide(evaluations: list[Path], single: Path | None, out: Path, config: EvaluateConfig) -> dict:
@@ -57,7 +67,7 @@ def decide(evaluations: list[Path], single: Path | None, out: Path, config: Eval
         draw_worst_arm(out.parent / "worst_several.png", chosen.folder, decision["several"]["worst"], config)
     if single is not None:
         summary = read_json(single, {"beds": dict, "verdict": dict}, "evaluation")
-        decision["one"] = decide_single(summary, read_parquet(single.parent / "views.parquet").to_pandas(), config)
+        decision["one"] = decide_single(summary, single.parent / "views.parquet", config)
         draw_worst_single(out.parent / "worst_one.png", single.parent.parent, decision["one"], config)
     decision["verdict"] = compose(decision)
     write_text(out, json.dumps(decision, indent=1))
@@ -65,9 +75,9 @@ def decide(evaluations: list[Path], single: Path | None, out: Path, config: Eval
 
 
 def read_run(path: Path) -> Run:
-    """The run of a summary.json, with its metrics."""
+    """The run of a summary.json."""
     summary = read_json(path, {"arm": str, "predictions": dict, "protocols": dict}, "evaluation")
-    return Run(path.parent.name, path.parent, summary, read_parquet(path.parent / "metrics.parquet").to_pandas())
+    return Run(path.parent.name, path.parent, summary)
 
 
 def decide_arms(runs: list[Run], config: EvaluateConfig) -> dict:
@@ -80,16 +90,19 @@ def decide_arms(runs: list[Run], config: EvaluateConfig) -> dict:
     """
     common = set.intersection(*(set(run.summary["protocols"]) for run in runs))
     protocol = next(name for name in HARDEST_FIRST if name in common)
-    tables = {run.name: run.table[(run.table["protocol"] == protocol)] for run in runs}
     rows = [_row(run, MODEL, protocol) for run in runs]
     healthy = [row for row in rows if not row["collapse"]]
     best = max(healthy or rows, key=lambda row: row[RANKED_BY]["mean"])["name"]
-    chosen = tables[best]
-    unseen = chosen[~chosen["is_input"]]
     owner = next(run for run in runs if run.name == best)
+    chosen = owner.rows(protocol)
+    unseen = chosen[~chosen["is_input"]]
     rungs = [_row(owner, method, protocol) for method in unseen["method"].unique() if method != MODEL]
     rung = max(rungs, key=lambda row: row[RANKED_BY]["mean"])["name"]
-    others = [run.name for run in runs if run.name != best]
+
+    def gain_over(run: Run) -> dict:
+        rows = run.rows(protocol)
+        return paired(unseen, MODEL, rows[~rows["is_input"]], MODEL, RANKED_BY, config)
+
     return {
         "protocol": protocol,
         "best": best,
@@ -101,19 +114,18 @@ def decide_arms(runs: list[Run], config: EvaluateConfig) -> dict:
         "rung": rung,
         "gain": {name: paired(unseen, MODEL, unseen, rung, name, config) for name in PAIRED},
         "outline": paired(unseen, MODEL, unseen, "visual_hull", "iou", config),
-        "rivals": {
-            name: paired(unseen, MODEL, tables[name][~tables[name]["is_input"]], MODEL, RANKED_BY, config)
-            for name in others
-        },
+        "rivals": {run.name: gain_over(run) for run in runs if run.name != best},
         "trust": trust_cells(chosen, config),
         "worst": worst_views(unseen, config.sheet_rows),
     }
 
 
-def decide_single(summary: dict, views: pd.DataFrame, config: EvaluateConfig) -> dict:
+def decide_single(summary: dict, views: Path, config: EvaluateConfig) -> dict:
     """What one picture is worth, by protocol S: its verdict, where it holds, and its worst views."""
     bed = summary["verdict"].get("bed") or next(iter(summary["beds"]))
-    rows = views[(views["bed"] == bed) & views["knows_camera"]].rename(columns={"subject": "recording"})
+    columns = (*NEEDED, "bed", "subject", "target", "knows_camera")
+    rows = read_rows(views, columns, lambda rows: (rows["bed"] == bed) & rows["knows_camera"])
+    rows = rows.rename(columns={"subject": "recording"})
     entry = summary["beds"][bed]
     return {
         "bed": bed,
@@ -132,7 +144,7 @@ def paired(
 ) -> dict:
     """`method` of one table minus `rival` of another per moment, views averaged first: mean, 95% interval, n, n_eff."""
     a, b = (
-        table[table["method"] == name].groupby(["recording", "frame"])[metric].mean()
+        table[table["method"] == name].groupby(["recording", "frame"], observed=True)[metric].mean()
         for table, name in ((left, method), (right, rival))
     )
     series = (a - b).dropna().sort_index().to_numpy()
@@ -163,5 +175,5 @@ def _row(run: Run, method: str, protocol: str) -> dict:
 
 def _views_given(table: pd.DataFrame) -> int:
     """How many pictures of a moment the network was shown."""
-    given = table[(table["method"] == MODEL) & table["is_input"]].groupby(["recording", "frame"]).size()
+    given = table[(table["method"] == MODEL) & table["is_input"]].groupby(["recording", "frame"], observed=True).size()
     return int(np.median(given)) if len(given) else 0

@@ -40,10 +40,10 @@ def block_interval(series: np.ndarray, resamples: int, seed: int = 0, level: flo
         return float("nan"), float("nan")
     length = block_length(series)
     rng = np.random.default_rng(seed)
-    starts = rng.integers(0, count - length + 1, (resamples, -(-count // length)))
-    drawn = []
-    for some in np.array_split(starts, max(1, resamples * count // DRAWN)):  # of long series a few resamples at a time
-        index = (some[..., None] + np.arange(length)).reshape(len(some), starts.shape[1] * length)[:, :count]
+    blocks, at_once, drawn = -(-count // length), max(1, DRAWN // count), []
+    for first in range(0, resamples, at_once):  # of long series a few resamples at a time
+        starts = rng.integers(0, count - length + 1, (min(at_once, resamples - first), blocks))
+        index = (starts[..., None] + np.arange(length)).reshape(len(starts), blocks * length)[:, :count]
         drawn.append(series[index].mean(1))
     means = np.concatenate(drawn)
     tail = (1 - level) / 2

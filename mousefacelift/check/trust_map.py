@@ -12,6 +12,7 @@ ANGLES = (0, 15, 45, 75, 105, 135, 181)  # degrees; below 15 it is a given pictu
 STEEP = 35.0  # degrees of the body's long axis from which it is rearing
 FEW = 6  # moments below which poses are not told apart
 MODEL, MEAN = "model", "mean_image"
+NEEDED = ["method", "angle", "stretch", "pitch", "iou", "full_psnr"]
 
 
 def pose_classes(moments: pd.DataFrame) -> pd.Series:
@@ -39,9 +40,10 @@ def trust_cells(table: pd.DataFrame, config: EvaluateConfig) -> list[dict]:
         the model beats the mean image in both, the whole interval of the gain included if there is one.
     """
     keys = ["recording", "frame"]
-    moments = table[table["method"] == MODEL].groupby(keys)[["stretch", "pitch"]].mean()
-    poses = pose_classes(moments)
-    table = table.assign(pose=pd.MultiIndex.from_frame(table[keys]).map(poses))
+    table = table.loc[table["method"].isin((MODEL, MEAN)), [*keys, *NEEDED]]
+    moments = table[table["method"] == MODEL].groupby(keys, observed=True)[["stretch", "pitch"]].mean()
+    poses = pose_classes(moments).astype("category")
+    table["pose"] = poses.reindex(pd.MultiIndex.from_frame(table[keys])).array
     cells = []
     for low, high in zip(ANGLES[:-1], ANGLES[1:], strict=True):
         for pose in ("all poses", "curled up", "in between", "stretched out", "rearing"):
@@ -53,7 +55,7 @@ def trust_cells(table: pd.DataFrame, config: EvaluateConfig) -> list[dict]:
 
 def _cell(part: pd.DataFrame, config: EvaluateConfig) -> dict:
     model, mean = (part[part["method"] == name] for name in (MODEL, MEAN))
-    means = [rows.groupby(["recording", "frame"])["full_psnr"].mean() for rows in (model, mean)]
+    means = [rows.groupby(["recording", "frame"], observed=True)["full_psnr"].mean() for rows in (model, mean)]
     series = (means[0] - means[1]).dropna().sort_index().to_numpy()
     low, high = block_interval(series, config.bootstrap)
     iou, mean_iou = float(model["iou"].mean()), float(mean["iou"].mean())

@@ -22,7 +22,7 @@ EDGE = 192  # px at most of a picture in the sheet
 def worst_views(table: pd.DataFrame, count: int) -> list[dict]:
     """The view with the least IoU of each of the `count` worst moments, worst first, beside the rungs' IoU there."""
     model = table[table["method"] == MODEL]
-    rows = model.loc[model.groupby(["recording", "frame"])["iou"].idxmin()].nsmallest(count, "iou")
+    rows = model.loc[model.groupby(["recording", "frame"], observed=True)["iou"].idxmin()].nsmallest(count, "iou")
     keys = [name for name in ("recording", "frame", "camera", "picture_camera") if name in table]
     found = []
     for _, row in rows.iterrows():

@@ -10,11 +10,11 @@ import json
 import mmap
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mousefacelift.core.files import check_shape, read_json, readable, via
+from mousefacelift.core.files import check_shape, json_by_rows, read_json, readable, via
 
 KEY = re.compile(
     rb'^ ("(?:[^"\\\n]|\\.)*"): ', re.M
@@ -65,6 +65,17 @@ def write_json(path: str | Path, document: Any) -> None:
     """Write `json.dumps(document, indent=1)` whole or not at all, piece by piece."""
     with via(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1)
+
+
+def write_json_rows(path: str | Path, head: Mapping[str, Any], rows: str, entries: Iterable[Any]) -> None:
+    """Write `json_by_rows(head | {rows: [*entries]})` whole or not at all, an entry at a time."""
+    with via(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        stream.write(json_by_rows(head)[:-2] + f",\n{json.dumps(rows)}: [")
+        written = False
+        for entry in entries:
+            stream.write((",\n" if written else "\n") + json.dumps(entry))
+            written = True
+        stream.write("\n]\n}" if written else "]\n}")
 
 
 class JsonRows(Sequence[Any]):

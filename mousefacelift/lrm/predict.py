@@ -53,7 +53,6 @@ class FrameViews:
     others: tuple[int, ...]
     held_out: tuple[int, ...]
     cameras: dict[int, int]
-    hashes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Task:
 
 
 def predict(model_folder: Path, dataset: Path, out: Path, config: PredictConfig, device: str = "cpu") -> dict:
-    """Write the predictions folder `out` and return its index.
+    """Write the predictions folder `out` and return its index, whose rows are read as they are asked for.
 
     Raises:
         MissingWeights: no model there. DataError: no frame has the views that the protocols need.
@@ -111,6 +110,7 @@ def predict(model_folder: Path, dataset: Path, out: Path, config: PredictConfig,
         make,
         header,
         "predictions",
+        keep_rows=False,
     )
 
 
@@ -186,7 +186,6 @@ def frames_of(manifest: Manifest, split: str, inputs: int | str, limit: int) -> 
                 tuple(i for i in seen if i not in given),
                 tuple(int(i) for i in own if views.held_out[i]),
                 numbers,
-                views.hash,
             )
         )
     if lacking:
@@ -233,4 +232,4 @@ def make_prediction(
 def reference(manifest: Manifest, frame: FrameViews, view: int, out: Path, is_input: bool = False) -> Reference:
     """A view of a frame as the index in the folder `out` names it."""
     folder = relative_path(manifest.folder_of(frame.row), out)
-    return Reference(folder, view, frame.cameras[view], frame.hashes[view], is_input)
+    return Reference(folder, view, frame.cameras[view], manifest.views_of(frame.row).hash[view], is_input)

@@ -4,7 +4,7 @@ import tracemalloc
 import pytest
 
 from mousefacelift.core.files import json_by_rows
-from mousefacelift.core.json_parts import JsonRows, read_json_keys, read_json_rows, write_json
+from mousefacelift.core.json_parts import JsonRows, read_json_keys, read_json_rows, write_json, write_json_rows
 from mousefacelift.errors import DataError
 
 DOCUMENT = {
@@ -87,3 +87,10 @@ def test_rows_of_a_file_that_is_cut_short_are_refused(tmp_path, cut):
     (tmp_path / "a.json").write_text(json_by_rows(ROWS)[:-cut])
     with pytest.raises(DataError, match="index .*a.json cannot be read"):
         read_json_rows(tmp_path / "a.json", {"key": str, "header": dict}, "items", "index")
+
+
+@pytest.mark.parametrize("rows", ([], [{"a": 1}], [{"a": 1, "b": [2, "\u00e4"]}, {}, {"a": None}]))
+def test_rows_are_written_one_at_a_time_as_json_by_rows_writes_them(tmp_path, rows):
+    head = {"key": "k", "header": {"list": [1, 2]}, "lines": [{"x": 1}, {"x": 2}]}
+    write_json_rows(tmp_path / "a.json", head, "items", iter(rows))
+    assert (tmp_path / "a.json").read_text() == json_by_rows(head | {"items": rows})
