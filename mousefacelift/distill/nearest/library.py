@@ -27,6 +27,7 @@ from mousefacelift.errors import DataError
 
 COMPONENTS = 64
 BASIS_VIEWS = 4000  # views, evenly spread, from which the components are computed
+KEPT = 64  # splats in memory
 PROBES = 512  # views whose distance to the nearest other pose says what is usual
 FILES = ("library.npz", "library.json")
 
@@ -115,8 +116,17 @@ class Library:
         return float(np.searchsorted(self.usual, distance) / len(self.usual))
 
     def gaussians(self, pose: int) -> Gaussians:
-        """Gaussians of splat number `pose`, in its own world."""
-        return Gaussians.read(self.folder / self.poses[pose].path)
+        """Gaussians of splat number `pose`, in its own world; not to be written to."""
+        if pose not in self._read:
+            while len(self._read) >= KEPT:
+                self._read.pop(next(iter(self._read)))
+            self._read[pose] = Gaussians.read(self.folder / self.poses[pose].path)
+        return self._read[pose]
+
+    @cached_property
+    def _read(self) -> dict[int, Gaussians]:
+        """The last KEPT splats that were read: pictures of one animal ask for the same ones."""
+        return {}
 
     def write(self, folder: str | Path) -> None:
         """Write the library; library.json last."""

@@ -62,7 +62,9 @@ class Target:
 
     def render(self, gaussians: Gaussians, parameters: np.ndarray) -> np.ndarray:
         """Premultiplied rgba [K, S, S, 4] of the splat moved by K rows of (turn, log scale, shift, shift, tilt)."""
-        cameras = CameraTensors.from_cameras([moved_camera(self.camera, *row) for row in parameters])
+        w2c = torch.from_numpy(moved_poses(self.camera, parameters)).float()
+        lens = torch.tensor(self.camera.fxfycxcy, dtype=torch.float32).expand(len(w2c), 4)
+        cameras = CameraTensors(w2c, lens, self.camera.width, self.camera.height)
         with torch.no_grad():
             out = render(gaussians, cameras, published_render(gaussians.means.device), torch.zeros(3))
         return _blurred(torch.cat([out.rgb, out.alpha[..., None]], -1).clamp(0, 1).numpy())
@@ -91,17 +93,28 @@ class Target:
 
 def moved_camera(camera: Camera, turn: float, log_scale: float, right: float, down: float, tilt: float) -> Camera:
     """The camera that sees the unmoved splat as `camera`, raised by `tilt` degrees, sees the moved one."""
-    z, x = np.radians(turn), np.radians(tilt)
-    about_z = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1.0]])
-    w2c = np.eye(4)
-    w2c[:3, :3] = _raise(x) @ camera.R @ about_z
-    w2c[:3, 3] = (camera.t + [right, down, 0]) / np.exp(log_scale)
-    return replace(camera, w2c=w2c)
+    return replace(camera, w2c=moved_poses(camera, np.array([[turn, log_scale, right, down, tilt]]))[0])
 
 
-def _raise(angle: float) -> np.ndarray:
-    """Rotation of the scene about the camera's x axis that shows it from `angle` radians higher."""
-    return np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+def moved_poses(camera: Camera, parameters: np.ndarray) -> np.ndarray:
+    """w2c [K, 4, 4] of `moved_camera` for K rows of (turn, log scale, right, down, tilt)."""
+    turn, log_scale, right, down, tilt = np.asarray(parameters, np.float64).T
+    about_z = np.zeros((len(turn), 3, 3))
+    about_z[:, 0, 0] = about_z[:, 1, 1] = np.cos(np.radians(turn))
+    about_z[:, 1, 0] = np.sin(np.radians(turn))
+    about_z[:, 0, 1] = -about_z[:, 1, 0]
+    about_z[:, 2, 2] = 1
+    w2c = np.tile(np.eye(4), (len(turn), 1, 1))
+    w2c[:, :3, :3] = _raise(np.radians(tilt)) @ camera.R @ about_z
+    w2c[:, :3, 3] = (camera.t + np.stack([right, down, np.zeros_like(right)], -1)) / np.exp(log_scale)[:, None]
+    return w2c
+
+
+def _raise(angle: np.ndarray | float) -> np.ndarray:
+    """Rotations [..., 3, 3] of the scene about the camera's x axis that show it from `angle` [...] radians higher."""
+    c, s = np.cos(angle), np.sin(angle)
+    one, none = np.ones_like(c), np.zeros_like(c)
+    return np.stack([one, none, none, none, c, -s, none, s, c], -1).reshape(*np.shape(c), 3, 3)
 
 
 def raised_camera(camera: Camera, tilt: float) -> Camera:
