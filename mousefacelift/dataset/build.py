@@ -39,7 +39,7 @@ from mousefacelift.dataset.spill import ViewSpill
 from mousefacelift.dataset.view_table import ViewTable
 from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.locks import one_writer
-from mousefacelift.processes import in_processes
+from mousefacelift.processes import Processes
 
 ROW_GROUP = 262_144
 PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "torch")
@@ -80,13 +80,14 @@ def scan_all(indexes: Sequence[Path], gate: GateConfig, parts: Path, jobs: int, 
     parts.mkdir(parents=True, exist_ok=True)
     gathered = RowGatherer(spill)
     folders: dict[tuple[str, int], str] = {}
-    for scan in _scan_many(real, gate, {}, parts, jobs):
-        gathered.add(scan)
-        folders |= real_folders_of(scan.samples) if generated else {}
-    for scan in _scan_many(generated, gate, folders, parts, jobs):
-        gathered.add(scan)
-    for scan in _scan_many(sorted(sum(by_source.values(), [])), gate, {}, parts, jobs):  # objects: judged alone
-        gathered.add(scan)
+    with Processes(jobs) as processes:
+        for scan in _scan_many(real, gate, {}, parts, processes):
+            gathered.add(scan)
+            folders |= real_folders_of(scan.samples) if generated else {}
+        for scan in _scan_many(generated, gate, folders, parts, processes):
+            gathered.add(scan)
+        for scan in _scan_many(sorted(sum(by_source.values(), [])), gate, {}, parts, processes):  # judged alone
+            gathered.add(scan)
     return gathered.rows()
 
 
@@ -102,10 +103,12 @@ def source_of(index: Path) -> str:
     return ""
 
 
-def _scan_many(indexes: list[Path], gate: GateConfig, folders: dict, parts: Path, jobs: int) -> Iterator[Scan]:
+def _scan_many(
+    indexes: list[Path], gate: GateConfig, folders: dict, parts: Path, processes: Processes
+) -> Iterator[Scan]:
     context = config_hash(sorted(folders)) if folders else ""
     scan_one = partial(_scan_cached, gate=gate, folders=folders, parts=parts, context=context)
-    scans = in_processes(scan_one, indexes, jobs if len(indexes) > 1 else 1)
+    scans = processes.each(scan_one, indexes)
     for _, scan in tqdm(scans, total=len(indexes), desc="scan", unit="chunk", mininterval=1.0):
         yield scan
 
