@@ -8,13 +8,12 @@ differs when any of them does.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from mousefacelift.chunks import INDEX, check_name, frame_chunks
-from mousefacelift.core.files import read, read_json, write_text
+from mousefacelift.core.files import json_text, read, read_json, write_text
 
 LIST = "chunks.json"
 CHUNK = re.compile(r"\d{6,}-\d{6,}")  # names of `chunks.chunk_name`
@@ -28,7 +27,7 @@ def write_list(out: Path, frames: tuple[int, int, int], size: int) -> int:
     """
     names = [name for name, _ in frame_chunks(*frames, size)]
     hashes = {name: read(out.parent / name / INDEX, lambda data: hashlib.sha256(data).hexdigest()) for name in names}
-    write_text(out, json.dumps({"chunks": hashes}, indent=1))
+    write_text(out, json_text({"chunks": hashes}, indent=1))
     return len(names)
 
 

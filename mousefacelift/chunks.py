@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import read_json, replace_folder, sync, sync_tree, write_text
+from mousefacelift.core.files import json_text, read_json, replace_folder, sync, sync_tree, write_text
 from mousefacelift.core.json_parts import read_json_rows, write_json_rows
 from mousefacelift.core.provenance import code_version
 from mousefacelift.errors import ConfigError, DataError
@@ -230,7 +230,7 @@ def _item(work: Path, name: str, argument: Any, make: Callable) -> dict:
     making.mkdir()
     row = {"name": name, **make(name, argument, making)}
     files = sorted(p.relative_to(making).as_posix() for p in making.rglob("*") if not p.is_dir())
-    (making / ROW).write_text(json.dumps({"row": row, "files": files}))
+    (making / ROW).write_text(json_text({"row": row, "files": files}))
     sync_tree(making)
     making.rename(folder)
     sync(work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +130,7 @@ def run_masks(args: argparse.Namespace) -> None:
     from mousefacelift.capture.mask_page import mask_page
     from mousefacelift.capture.recording import open_recording
     from mousefacelift.capture.sources import open_source
-    from mousefacelift.core.files import write_text
+    from mousefacelift.core.files import json_text, write_text
     from mousefacelift.core.spread import spread
 
     config = _read_capture(args)
@@ -141,7 +140,7 @@ def run_masks(args: argparse.Namespace) -> None:
     recording = ensure_masks(recording, config, args.made or Path(f"{name}_audit") / "masks", source, args.threads)
     if args.done:
         masks = dict(zip((camera.name for camera in recording.cameras), recording.masks))
-        write_text(args.done, json.dumps(masks, indent=1))
+        write_text(args.done, json_text(masks, indent=1))
     if args.show is None:
         return
     reader = open_source(next(mask for mask in recording.masks if mask))

@@ -29,7 +29,7 @@ from mousefacelift.capture.mask_folder import keep_made_for
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.silhouettes import clean_mask, drop_specks
 from mousefacelift.capture.sources import open_film, open_source, split_object
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.video import write_mp4
 
 PIECE = 100  # frames of a mask file: what a killed run has to make again, and what runs in parallel
@@ -64,12 +64,12 @@ def complete_masks(
         with ThreadPoolExecutor(threads) as pool:
             pieces = [WholePiece(used, rig, folder, first, min(first + PIECE, frames), span) for first in missing]
             for piece, shares in zip(pieces, pool.map(write_whole_piece, pieces)):
-                write_text(stated[piece.first], json.dumps(shares))  # last: a piece without it is made again
+                write_text(stated[piece.first], json_text(shares))  # last: a piece without it is made again
                 bar.update()
         bar.close()
     names = [camera.name for camera in used.cameras]
     summary = _summary([json.loads(path.read_text()) for path in stated.values()], names)
-    write_text(folder / "completed.json", json.dumps(summary, indent=1))
+    write_text(folder / "completed.json", json_text(summary, indent=1))
     print(say_completed(summary))
     paths = {name: str(folder / name) for name in names}
     return replace(recording, masks=tuple(paths.get(camera.name, "") for camera in recording.cameras))

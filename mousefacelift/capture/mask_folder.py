@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 
 
 def keep_made_for(folder: Path, wanted: dict) -> None:
@@ -14,4 +14,4 @@ def keep_made_for(folder: Path, wanted: dict) -> None:
     stated = folder / "used.json"
     if not (stated.is_file() and json.loads(stated.read_text()) == wanted):
         shutil.rmtree(folder, ignore_errors=True)
-        write_text(stated, json.dumps(wanted))
+        write_text(stated, json_text(wanted))

@@ -5,7 +5,6 @@ Written by `mousefacelift capture audit`, read by `locate` and `normalise`.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from mousefacelift.capture.lens import Lens
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import read_json, readable, write_text
+from mousefacelift.core.files import json_text, read_json, readable, write_text
 from mousefacelift.errors import DataError
 
 RIG_VERSION = 2
@@ -159,7 +158,7 @@ class Rig:
             "licence": self.licence,
             "report": self.report,
         }
-        write_text(path, json.dumps(document, indent=1))
+        write_text(path, json_text(document, indent=1))
 
     @classmethod
     def read(cls, path: str | Path, folder: str | Path) -> Rig:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from mousefacelift.capture.place import Place
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.upright import upright
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL_512, look_at
-from mousefacelift.core.files import read_json, readable, write_text
+from mousefacelift.core.files import json_text, read_json, readable, write_text
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.errors import DataError
 
@@ -88,7 +87,7 @@ class Track:
             key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in asdict(self).items()
         }
         document["excluded"] = {str(frame): reason for frame, reason in self.excluded.items()}
-        write_text(path, json.dumps(document, indent=1))
+        write_text(path, json_text(document, indent=1))
 
     @classmethod
     def read(cls, path: str | Path) -> Track:

@@ -11,7 +11,6 @@ names is never preferred. Gains are paired by moment, with a bootstrap over bloc
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from mousefacelift.check.metric_rows import read_rows
 from mousefacelift.check.statistics import block_interval, effective_count
 from mousefacelift.check.trust_map import trust_cells
 from mousefacelift.check.worst import draw_worst_arm, draw_worst_single, worst_views
-from mousefacelift.core.files import read_json, write_text
+from mousefacelift.core.files import json_text, nulls_as_nan, read_json, write_text
 
 HARDEST_FIRST = ("C", "A", "B")  # the protocol that decides is the hardest one that was judged
 RANKED_BY = "full_psnr"
@@ -70,7 +69,7 @@ def decide(evaluations: list[Path], single: Path | None, out: Path, config: Eval
         decision["one"] = decide_single(summary, single.parent / "views.parquet", config)
         draw_worst_single(out.parent / "worst_one.png", single.parent.parent, decision["one"], config)
     decision["verdict"] = compose(decision)
-    write_text(out, json.dumps(decision, indent=1))
+    write_text(out, json_text(decision, indent=1))
     return decision
 
 
@@ -131,7 +130,10 @@ def decide_single(summary: dict, views: Path, config: EvaluateConfig) -> dict:
         "bed": bed,
         "answer": summary["verdict"]["answer"],
         "text": summary["verdict"]["text"],
-        "rows": [{"name": name} | {key: values[key] for key in SHOWN} for name, values in entry["known"].items()],
+        "rows": [
+            {"name": name} | {key: nulls_as_nan(values[key]) for key in SHOWN}
+            for name, values in entry["known"].items()
+        ],
         "collapse": entry["collapse"].get("findings", []),
         "gain": {name: paired(rows, MODEL, rows, MEAN, name, config) for name in PAIRED},
         "trust": trust_cells(rows, config),
@@ -168,8 +170,8 @@ def _row(run: Run, method: str, protocol: str) -> dict:
         "is_model": is_model,
         "collapse": collapse.get("findings", []) if is_model else [],
         "judged": bool(collapse["judged"]) if is_model else False,
-        "detectors": collapse.get("metrics", {}) if is_model else {},
-        **{name: entry["held_out"][method][name] for name in SHOWN},
+        "detectors": nulls_as_nan(collapse.get("metrics", {})) if is_model else {},
+        **{name: nulls_as_nan(entry["held_out"][method][name]) for name in SHOWN},
     }
 
 

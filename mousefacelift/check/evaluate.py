@@ -14,7 +14,6 @@ Reads the predictions folder of `lrm predict` (see `predictions`) one prediction
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ from mousefacelift.check.metric_table import MetricTable
 from mousefacelift.check.predictions import Brief, Item, Prediction, Predictions, read_predictions
 from mousefacelift.check.situation import nearest_angles, pose_of_views
 from mousefacelift.check.truth_mesh import TruthMeshes
-from mousefacelift.core.files import via, write_text
+from mousefacelift.core.files import json_text, via, write_text
 from mousefacelift.core.hull import hull_depth
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, shared_crop, write_png
 from mousefacelift.core.parallel import in_order
@@ -104,7 +103,7 @@ def evaluate_arm(
         }
     labels = ("truth", *(method.replace("_", " ") for method in METHODS))
     write_png(out / "sheet.png", contact_sheet(shared_crop(pictures, config.background), len(labels), labels=labels))
-    write_text(out / "summary.json", json.dumps(summary, indent=1))
+    write_text(out / "summary.json", json_text(summary, indent=1))
     return summary
 
 

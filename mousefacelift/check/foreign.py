@@ -10,7 +10,6 @@ writes, and foreign.json: the cost of the alignment, and MoReMouse's own protoco
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from mousefacelift.check.single import load_perceptual
 from mousefacelift.check.single_items import resized
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import read_json, write_text
+from mousefacelift.core.files import json_text, read_json, write_text
 from mousefacelift.core.images import resize_rgba
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, read_sample, write_sample
@@ -134,7 +133,7 @@ def score_foreign(
     run_chunk(index, key, tasks, make, header, "predictions")
     summary = evaluate_arm(index, dataset, out, config)
     result = gather_facts(index.parent, [name for name, _ in tasks])
-    write_text(out / FACTS, json.dumps(result, indent=1))
+    write_text(out / FACTS, json_text(result, indent=1))
     return result | {"summary": summary}
 
 
@@ -212,9 +211,7 @@ def write_item(name: str, protocol: str, moment: Moment, answer: Answer, means: 
     ]
     facts = SampleFacts("prediction", moment.entry.recording, frame=moment.entry.frame)
     write_sample(folder, Sample(tuple(views), facts), into=True)
-    write_text(
-        folder / FACTS, json.dumps(_facts(moment, answer, means, [i for i in targets if i not in moment.inputs]))
-    )
+    write_text(folder / FACTS, json_text(_facts(moment, answer, means, [i for i in targets if i not in moment.inputs])))
     relative = os.path.relpath(moment.folder.resolve(), (out / "predictions").resolve())
 
     def refer(place: int, is_input: bool = False) -> Reference:

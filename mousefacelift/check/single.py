@@ -9,7 +9,6 @@ solids.parquet (a row per method and virtual animal), summary.json, sheet.png an
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,7 @@ from mousefacelift.check.situation import pose_of_views
 from mousefacelift.check.solid import part_recall, surface_points, surface_scores, swaps, volume_iou
 from mousefacelift.chunks import read_index
 from mousefacelift.core.cameras import angle_between, azimuth_elevation, circular_difference
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.hull import hull_depth
 from mousefacelift.core.images import composite, write_png
@@ -179,7 +178,7 @@ def evaluate_single(predictions: list[Path], dataset: Path, out: Path, config: E
     pd.DataFrame(views).to_parquet(out / "views.parquet")
     pd.DataFrame(solids).to_parquet(out / "solids.parquet")
     write_png(out / "sheet.png", draw_sheet(rows, config.background))
-    write_text(out / "summary.json", json.dumps(summary, indent=1))
+    write_text(out / "summary.json", json_text(summary, indent=1))
     return summary
 
 

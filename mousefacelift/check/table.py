@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from statistics import fmean, stdev
 
-from mousefacelift.core.files import read_json, write_text
+from mousefacelift.core.files import nulls_as_nan, read_json, write_text
 
 SHOWN = ("fg_psnr", "full_psnr", "fg_ssim", "iou", "coverage")
 
@@ -89,7 +89,7 @@ def compare_runs(summaries: list[Path], out: Path) -> list[dict]:
         shape = {"arm": str, "predictions": dict, "protocols": dict}
         summary = read_json(path, shape, "evaluation")
         for protocol, entry in summary["protocols"].items():
-            for method, values in entry["held_out"].items():
+            for method, values in nulls_as_nan(entry["held_out"]).items():
                 row = {
                     "arm": summary["arm"],
                     "seed": summary["predictions"].get("seed"),

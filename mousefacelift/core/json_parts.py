@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mousefacelift.core.files import check_shape, json_by_rows, read_json, readable, via
+from mousefacelift.core.files import check_shape, json_by_rows, json_text, read_json, readable, via, without_nan
 
 KEY = re.compile(
     rb'^ ("(?:[^"\\\n]|\\.)*"): ', re.M
@@ -62,9 +62,14 @@ def _find_keys(path: Path, wanted: set[str]) -> dict[str, Any] | None:
 
 
 def write_json(path: str | Path, document: Any) -> None:
-    """Write `json.dumps(document, indent=1)` whole or not at all, piece by piece."""
+    """Write `json_text(document, indent=1)` whole or not at all, piece by piece."""
     with via(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        json.dump(document, stream, indent=1)
+        try:
+            json.dump(document, stream, indent=1, allow_nan=False)
+        except ValueError:
+            stream.seek(0)
+            stream.truncate()
+            json.dump(without_nan(document), stream, indent=1, allow_nan=False)
 
 
 def write_json_rows(path: str | Path, head: Mapping[str, Any], rows: str, entries: Iterable[Any]) -> None:
@@ -73,7 +78,7 @@ def write_json_rows(path: str | Path, head: Mapping[str, Any], rows: str, entrie
         stream.write(json_by_rows(head)[:-2] + f",\n{json.dumps(rows)}: [")
         written = False
         for entry in entries:
-            stream.write((",\n" if written else "\n") + json.dumps(entry))
+            stream.write((",\n" if written else "\n") + json_text(entry))
             written = True
         stream.write("\n]\n}" if written else "]\n}")
 

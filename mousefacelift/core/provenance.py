@@ -21,6 +21,8 @@ from importlib import metadata
 from pathlib import Path
 from types import CodeType
 
+from mousefacelift.core.files import json_text
+
 PACKAGE = Path(__file__).resolve().parents[1]
 TOOLS = ("mousefacelift", "numpy", "opencv-python-headless", "torch", "gsplat", "diffusers", "trimesh")
 
@@ -180,7 +182,7 @@ def _keep_digests() -> None:
     making = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(exist_ok=True)
-        making.write_text(json.dumps(known))
+        making.write_text(json_text(known))
         making.replace(path)
     except OSError:
         with suppress(OSError):

@@ -8,6 +8,7 @@ into one folder (`mousefacelift dataset build`). What is refused stays in `sampl
 from __future__ import annotations
 
 import json
+import math
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ from tqdm import tqdm
 
 from mousefacelift.chunks import read_index
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import via, write_text
+from mousefacelift.core.files import json_text, via, write_text
 from mousefacelift.core.records import ItemRow
 from mousefacelift.core.samples import read_document, sample_facts
 from mousefacelift.core.sources import GENERATED_SOURCES, MOUSE_SOURCES, SOURCES
@@ -40,6 +41,8 @@ from mousefacelift.dataset.view_table import ViewTable
 from mousefacelift.errors import DataError, GateFailure
 from mousefacelift.locks import one_writer
 from mousefacelift.processes import Processes
+
+NUMBERS = {field.name for schema in (SAMPLES, VIEWS) for field in schema if pa.types.is_floating(field.type)}
 
 ROW_GROUP = 262_144
 PACKAGES = ("numpy", "pyarrow", "opencv-python-headless", "torch")
@@ -118,13 +121,18 @@ def _scan_cached(index: Path, gate: GateConfig, folders: dict, parts: Path, cont
     path = parts / f"{part_key(index, gate, context)}.json"
     if path.exists():
         stored = json.loads(path.read_text())
-        views = [row | {"hash": bytes.fromhex(row["hash"])} for row in stored["views"]]
-        return Scan(stored["samples"], views, [])
+        views = [_with_nan(row) | {"hash": bytes.fromhex(row["hash"])} for row in stored["views"]]
+        return Scan([_with_nan(row) for row in stored["samples"]], views, [])
     scan = scan_index(index, gate, folders)
     if not scan.damaged:
         views = [row | {"hash": row["hash"].hex()} for row in scan.views]
-        write_text(path, json.dumps({"samples": scan.samples, "views": views}))
+        write_text(path, json_text({"samples": scan.samples, "views": views}))
     return scan
+
+
+def _with_nan(row: dict) -> dict:
+    """A stored row with NaN where a column of numbers holds JSON's null."""
+    return row | {name: math.nan for name, value in row.items() if value is None and name in NUMBERS}
 
 
 def write_manifest(out: Path, samples: pd.DataFrame, views: Iterable[pa.Table], header: dict) -> None:
@@ -134,7 +142,7 @@ def write_manifest(out: Path, samples: pd.DataFrame, views: Iterable[pa.Table], 
         temporary = stack.enter_context(via(out / SAMPLES_FILE, "manifest"))
         write_table(temporary, [to_arrow(samples, SAMPLES)], SAMPLES)
         write_table(stack.enter_context(via(out / VIEWS_FILE, "manifest")), views, VIEWS)
-    write_text(out / HEADER_FILE, json.dumps(header, indent=1))
+    write_text(out / HEADER_FILE, json_text(header, indent=1))
 
 
 def write_table(path: Path, parts: Iterable[pa.Table], schema: pa.Schema) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mousefacelift.core.files import sync, via
+from mousefacelift.core.files import json_text, sync, via
 from mousefacelift.core.samples import CAMERAS_FILE
 from mousefacelift.dataset.manifest import Manifest
 from mousefacelift.dataset.store import INDEX_FILE, SHARDS_FOLDER
@@ -101,7 +101,7 @@ def _index(names: list[str], files: list[Path], build: str, splits: list[str]) -
     columns = np.array(sorted(entries), np.int64).T
     facts = {"build": build, "splits": splits, "shards": names}
     table = pa.table(dict(zip(("row", "index", "shard", "offset", "size"), columns)))
-    return table.replace_schema_metadata({"mousefacelift_shards": json.dumps(facts)})
+    return table.replace_schema_metadata({"mousefacelift_shards": json_text(facts)})
 
 
 def _record(row: int, folder: Path) -> dict:

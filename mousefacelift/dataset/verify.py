@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from mousefacelift.core.files import readable, write_text
+from mousefacelift.core.files import json_text, readable, write_text
 from mousefacelift.core.samples import CAMERAS_FILE, view_hash
 from mousefacelift.dataset.manifest import (
     HOT_COLUMNS,
@@ -89,7 +89,7 @@ def verify_dataset(folder: Path, jobs: int = 1, find_orphans: bool = True) -> di
         "problem_count": len(problems),
         "problems": problems[:1000],
     }
-    write_text(folder / VERIFY_FILE, json.dumps(verdict, indent=1))
+    write_text(folder / VERIFY_FILE, json_text(verdict, indent=1))
     return verdict
 
 

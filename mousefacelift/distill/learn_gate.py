@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.splits import Splits
 from mousefacelift.distill.config import GateConfig
 from mousefacelift.distill.gate import Thresholds, learn_thresholds
@@ -19,5 +18,5 @@ def learn_gate(indexes: Sequence[Path], splits_path: Path, out: Path, config: Ga
     items = choose_frames(list_frames(indexes), splits, "train", config.frames)
     store = FrameStore(items, splits.held_out_camera)
     thresholds = learn_thresholds([store.views(i) for i in range(len(store))], config)
-    write_text(out, json.dumps(thresholds.to_dict() | {"held_out_camera": splits.held_out_camera}, indent=1))
+    write_text(out, json_text(thresholds.to_dict() | {"held_out_camera": splits.held_out_camera}, indent=1))
     return thresholds

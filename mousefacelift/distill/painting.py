@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import write_bytes
+from mousefacelift.core.files import json_text, write_bytes
 from mousefacelift.core.records import ViewFacts
 from mousefacelift.core.samples import View, read_sample
 from mousefacelift.distill.generators.protocol import Generator, view_seed
@@ -87,7 +87,7 @@ def save_views(path: Path, views: Sequence[View]) -> None:
     np.savez(
         buffer,
         rgba=np.stack([np.rint(view.rgba * 255).astype(np.uint8) for view in views]),
-        frames=json.dumps([view.camera.to_frame("") | {"meta": view.facts.to_json()} for view in views]),
+        frames=json_text([view.camera.to_frame("") | {"meta": view.facts.to_json()} for view in views]),
     )
     write_bytes(path, buffer.getvalue())
 

@@ -21,7 +21,7 @@ import numpy as np
 from mousefacelift.chunks import run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import angle_between, azimuth_elevation, signed_degrees
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.images import write_png
 from mousefacelift.core.provenance import code_version
 from mousefacelift.core.records import ItemRow, ViewFacts
@@ -180,7 +180,7 @@ def distill_chunk(frames: Path, index: Path, distiller: Distiller) -> dict:
     def candidates(folder: Path, rows: list[dict]) -> str:
         frames = [json.loads((folder / row["name"] / "candidates.json").read_text()) for row in rows]
         summary = summarise(frames, distiller.config.views.dedupe.tolerance)
-        return json.dumps({"header": header, "summary": summary, "frames": frames}, indent=1)
+        return json_text({"header": header, "summary": summary, "frames": frames}, indent=1)
 
     document = run_chunk(
         index,
@@ -218,7 +218,7 @@ def _distill_frame(distiller: Distiller, item: FrameItem, folder: Path, ahead: F
         config_hash=settings,
     )
     hashes = write_sample(folder, Sample(tuple(views), facts), into=True) if views else []
-    write_text(folder / "candidates.json", json.dumps({"frame": item.frame, "candidates": [c.row for c in candidates]}))
+    write_text(folder / "candidates.json", json_text({"frame": item.frame, "candidates": [c.row for c in candidates]}))
     write_png(folder / "candidates.png", candidate_sheet(candidates))
     statuses = {status: counts.get(status, 0) for status in ("accepted", "duplicate", "photo", "refused")}
     details = {"time_s": facts.time_s, "candidates": len(candidates)} | statuses

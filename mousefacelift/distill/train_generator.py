@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.splits import Splits
 from mousefacelift.distill.config import GeneratorConfig
 from mousefacelift.distill.load_generator import recipe_of
@@ -37,9 +36,9 @@ def train_generator(
     (out / "generator.json").unlink(missing_ok=True)
     making = Making(photos, held, out, config, seed, library)
     document, validation = recipe_of(config.kind).make(making)
-    write_text(out / "validation.json", json.dumps(validation, indent=1))
+    write_text(out / "validation.json", json_text(validation, indent=1))
     facts = {"held_out_camera": splits.held_out_camera, "photo_area": photo_area(photos)}
     document = {"kind": config.kind} | document | {"validation": validation} | facts
-    write_text(out / "generator.json", json.dumps(document, indent=1))
+    write_text(out / "generator.json", json_text(document, indent=1))
     making.checkpoint.unlink(missing_ok=True)
     return validation

@@ -15,14 +15,13 @@ Writes
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mousefacelift.chunks import read_index
-from mousefacelift.core.files import via, write_text
+from mousefacelift.core.files import json_text, nulls_as_nan, via, write_text
 from mousefacelift.core.splits import Splits
 from mousefacelift.embed.chunk import ALL_CAMERAS
 from mousefacelift.embed.metric import FEWEST, learn_metric
@@ -60,7 +59,7 @@ def write_embedding(
     write_movement(out / "embedding.nc", whole, recording)
     if nwb:
         write_nwb(out / "embedding.nwb", whole, recording)
-    write_text(out / "quality.json", json.dumps(quality, indent=1))
+    write_text(out / "quality.json", json_text(quality, indent=1))
     return quality
 
 
@@ -90,9 +89,13 @@ def read_vectors(indexes: list[Path]) -> pd.DataFrame:
             for view in item["views"]:
                 numbers = {f"e{k:02d}": value for k, value in enumerate(view["vector"])}
                 place = dict(zip("xyz", view["center"]))
-                time = float("nan") if item["time_s"] is None else item["time_s"]
-                about = {"frame": item["frame"], "time_s": time, "camera": view["camera"], "model": item["model"]}
-                rows.append(about | {"heading": view["heading"]} | place | numbers)
+                about = {
+                    "frame": item["frame"],
+                    "time_s": nulls_as_nan(item["time_s"]),
+                    "camera": view["camera"],
+                    "model": item["model"],
+                }
+                rows.append(about | {"heading": nulls_as_nan(view["heading"])} | place | numbers)
     if not rows:
         raise DataError(
             "there are no vectors to write", got=f"{len(indexes)} chunks", hint="mousefacelift embed frames"

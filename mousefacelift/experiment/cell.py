@@ -9,7 +9,6 @@ and `truth.csv` (a row per judged frame), and `show.png`. It is skipped when the
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ import torch
 
 from mousefacelift.check.collapse import diagnose
 from mousefacelift.config import config_hash
-from mousefacelift.core.files import file_hash, read_json, write_text
+from mousefacelift.core.files import file_hash, json_text, read_json, write_text
 from mousefacelift.core.images import contact_sheet, write_png
 from mousefacelift.core.provenance import code_version
 from mousefacelift.dataset.config import ArmConfig
@@ -151,7 +150,7 @@ def run_cell(cell: Cell, upstream: Upstream, config: ExperimentConfig, folder: P
         "tables": {name: file_hash(folder / name)[:16] for name in TABLES},
         "seconds": {"train": round(trained - began, 1), "all": round(time.perf_counter() - began, 1)},
     }
-    write_text(folder / "cell.json", json.dumps(facts, indent=1))
+    write_text(folder / "cell.json", json_text(facts, indent=1))
     return facts
 
 

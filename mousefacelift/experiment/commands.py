@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mousefacelift.arguments import subcommand
@@ -75,7 +74,7 @@ def _start(args) -> None:
 
 
 def _cells(args) -> None:
-    from mousefacelift.core.files import write_text
+    from mousefacelift.core.files import json_text, write_text
     from mousefacelift.experiment.cell import gather_upstream, run_cells
     from mousefacelift.experiment.config import plan_cells, read_experiment
 
@@ -85,7 +84,7 @@ def _cells(args) -> None:
     cells = [cell for cell in plan_cells(config) if cell.animal in animals]
     upstream = gather_upstream(args.bed, args.starts, animals, {cell.constraint for cell in cells})
     facts = run_cells(cells, upstream, config, args.cells)
-    write_text(args.out, json.dumps([{"name": f["name"], "key": f["key"]} for f in facts], indent=1))
+    write_text(args.out, json_text([{"name": f["name"], "key": f["key"]} for f in facts], indent=1))
 
 
 def _tables(args) -> None:

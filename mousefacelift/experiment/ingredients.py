@@ -10,7 +10,6 @@ are the units of an interval; seeds are averaged first and their spread stands b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 
 from mousefacelift.check.fidelity import fg_psnr, mask_iou
 from mousefacelift.check.statistics import student_interval
-from mousefacelift.core.files import read_json, write_text
+from mousefacelift.core.files import json_text, read_json, write_text
 from mousefacelift.dataset.config import ArmConfig
 from mousefacelift.dataset.loader import to_tensors
 from mousefacelift.errors import DataError
@@ -128,4 +127,4 @@ def write_ingredients(cells: Sequence[Path], out: Path) -> pd.DataFrame:
 
 def write_cell(path: Path, rows: list[dict]) -> None:
     """The rows of a cell as a file."""
-    write_text(path, json.dumps(rows, indent=1))
+    write_text(path, json_text(rows, indent=1))

@@ -10,6 +10,7 @@ Views, background and augmentation of a step come from (seed, step), so the step
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from mousefacelift.core.files import replace_folder
+from mousefacelift.core.files import json_text, replace_folder
 from mousefacelift.core.training import load_checkpoint
 from mousefacelift.errors import ConfigError, DataError
 
@@ -36,7 +37,7 @@ class RunState:
     applied: int = 0
     skipped: int = 0
     best_step: int = -1
-    best_value: float = float("-inf")
+    best_value: float = -math.inf
     alarms: list[dict] = field(default_factory=list)
     validation: dict = field(default_factory=dict)
     settings: str = ""  # key of everything but the sizes of batches
@@ -75,7 +76,7 @@ class Checkpoints:
         try:
             work.mkdir(parents=True, exist_ok=True)
             torch.save(tensors, work / "training.pt")
-            (work / "state.json").write_text(json.dumps(asdict(state), indent=1))
+            (work / "state.json").write_text(json_text(asdict(state), indent=1))
             replace_folder(work, target)
         except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
             raise DataError(
@@ -163,7 +164,10 @@ class Checkpoints:
 
     def _state(self, step: int) -> RunState:
         try:
-            return RunState(**json.loads((self.path(step) / "state.json").read_text()))
+            document = json.loads((self.path(step) / "state.json").read_text())
+            if document.get("best_value", 0.0) is None:  # JSON has no infinity
+                document["best_value"] = -math.inf
+            return RunState(**document)
         except (OSError, ValueError, TypeError) as error:
             raise self._damaged(step, error) from error
 

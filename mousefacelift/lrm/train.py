@@ -11,7 +11,6 @@ happened.
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -21,7 +20,7 @@ import torch
 from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.images import write_png
 from mousefacelift.core.render import published_render
 from mousefacelift.core.training import check_applied
@@ -200,7 +199,7 @@ def finish(run: Run, metrics: RunTable, validations: RunTable) -> None:
     planned = schedule(run.sampler.arm, request.mixture, run.steps).mean(0).tolist()
     write_text(
         out / "mixture.json",
-        json.dumps(
+        json_text(
             {
                 "arm": request.arm,
                 "steps": run.steps,

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from mousefacelift.config import load
-from mousefacelift.core.files import write_bytes, write_text
+from mousefacelift.core.files import json_text, write_bytes, write_text
 from mousefacelift.errors import ConfigError, MissingWeights
 from mousefacelift.lrm.models import Sizes, build, kind_of, reconstructor
 
@@ -30,7 +30,7 @@ def write_model(folder: Path, state: dict[str, torch.Tensor], sizes: Sizes, fact
     write_bytes(folder / "model.safetensors", save(tensors))
     write_text(
         folder / "config.json",
-        json.dumps({"kind": kind_of(sizes), "model": dataclasses.asdict(sizes), **facts}, indent=1),
+        json_text({"kind": kind_of(sizes), "model": dataclasses.asdict(sizes), **facts}, indent=1),
     )
 
 

@@ -6,7 +6,6 @@ a GLB first. Cameras, placement, lamps and sky are those of the other backends; 
 Blender is GPL software and is neither imported nor shipped.
 """
 
-import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
+from mousefacelift.core.files import json_text
 from mousefacelift.errors import ConfigError, DataError
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.light import Light
@@ -58,7 +58,7 @@ def render_views_blender(
             "environment": environment and str(Path(environment).resolve()),
             "strength": config.light.strength,
         }
-        (Path(folder) / "job.json").write_text(json.dumps(job))
+        (Path(folder) / "job.json").write_text(json_text(job))
         run_blender(config.blender.python, Path(folder) / "job.json", str(source))
         return [read_picture(Path(folder) / f"{k:03d}.png") for k in range(len(cameras))]
 

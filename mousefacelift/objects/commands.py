@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from mousefacelift.arguments import add_config_argument, parse_frames, read_config, read_seed, subcommand
@@ -93,13 +92,13 @@ def run_survey(args: argparse.Namespace) -> None:
 
 def run_select(args: argparse.Namespace) -> None:
     """Write the selection."""
-    from mousefacelift.core.files import write_text
+    from mousefacelift.core.files import json_text, write_text
     from mousefacelift.objects.select import select_objects
 
     config = read_config(args, ObjectsConfig, "objects")
     count = config.count if args.count is None else args.count
     selection = select_objects(config, read_seed(args), count)
-    write_text(args.out, json.dumps(selection, indent=1))
+    write_text(args.out, json_text(selection, indent=1))
     of = f" of {len(selection['items'])}" if selection["items"] else ""
     print(f"{count}{of} objects of source {selection['source']}, left out {selection['left_out']}")
 

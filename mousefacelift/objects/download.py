@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mousefacelift.chunks import check_name
-from mousefacelift.core.files import sync, write_text
+from mousefacelift.core.files import json_text, sync, write_text
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import DownloadConfig
 
@@ -92,7 +92,7 @@ def download_objects(items: list[dict], config: DownloadConfig) -> dict:
         for uid, outcome in pool.map(fetch, missing):
             record["failed"].pop(uid, None)
             record["failed" if isinstance(outcome, str) else "done"][uid] = outcome
-    write_text(record_path, json.dumps(record, indent=1))
+    write_text(record_path, json_text(record, indent=1))
     return record
 
 

@@ -4,11 +4,10 @@ Part of the objects stage, command `objects survey FOLDER_OR_LIST`. Headers only
 Prints the shares; with --out also writes survey.json and survey.png.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.errors import DataError
 from mousefacelift.objects.config import ObjectsConfig
 from mousefacelift.objects.download import local_path
@@ -133,7 +132,7 @@ def describe_survey(survey: dict) -> str:
 
 def write_survey(survey: dict, out: Path) -> None:
     """survey.json and survey.png in the folder `out`."""
-    write_text(out / "survey.json", json.dumps(survey, indent=1))
+    write_text(out / "survey.json", json_text(survey, indent=1))
     draw_survey(survey, out / "survey.png")
 
 

@@ -7,7 +7,6 @@ Writes `checkpoint.pt` (everything that an exact resume needs), `log.jsonl`, and
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
 
-from mousefacelift.core.files import via
+from mousefacelift.core.files import json_text, via
 from mousefacelift.core.training import (
     Average,
     check_applied,
@@ -189,7 +188,7 @@ class Trainer:
         row = {"step": self.step, "seconds": round(self.seconds, 1), "rate": learning_rate(self.step - 1, self.config)}
         row |= {name: round(getattr(losses, name).item(), 4) for name in ("points", "colours", "heading", "elevation")}
         with (self.out / "log.jsonl").open("a") as stream_:
-            stream_.write(json.dumps(row) + "\n")
+            stream_.write(json_text(row) + "\n")
 
     def _save(self) -> None:
         state = {
@@ -219,5 +218,5 @@ def export_weights(network: PriorNetwork, average: dict[str, Tensor], path: Path
         if not name.endswith("num_batches_tracked")
     }
     with via(path, "weights") as temporary:
-        save_file(tensors, temporary, metadata={"network": json.dumps(network.describe())})
+        save_file(tensors, temporary, metadata={"network": json_text(network.describe())})
     return path

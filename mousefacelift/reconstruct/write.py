@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.images import composite, contact_sheet, resize_rgba, write_png
 from mousefacelift.core.render import render_pictures
@@ -92,7 +91,7 @@ def write_reconstruction(
         **facts,
         "input": sample.facts.to_json(),
     }
-    write_text(out / "reconstruction.json", json.dumps(document, indent=1, default=str))
+    write_text(out / "reconstruction.json", json_text(document, indent=1, default=str))
     return out
 
 

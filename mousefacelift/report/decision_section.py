@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mousefacelift.core.files import nulls_as_nan
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.decision_figures import arms_uri, collapse_uri, trust_uri
 from mousefacelift.report.page import Section, number, png_uri, read_json
@@ -18,6 +19,7 @@ NAMES = {
     "one_silhouette": "one silhouette's hull",
     "model": "one-picture model",
 }
+NUMBERS = ("rows", "trust")  # parts of a decision in which null is a number that nobody has
 PROTOCOLS = {"A": "new times, seen cameras", "B": "held-out camera, training times", "C": "held-out camera, new times"}
 SHOWN = (("full_psnr", "full PSNR", 2), ("fg_psnr", "fg PSNR", 2), ("iou", "IoU", 3), ("coverage", "coverage", 2))
 
@@ -52,7 +54,7 @@ def evidence(results: Path, config: ReportConfig) -> Section:
     if not path.is_file():
         return section.not_run("the decision (snakemake results/decide/decision.json)")
     document = read_json(path)
-    several, one = document["several"], document["one"]
+    several, one = (_with_numbers(document[name]) for name in ("several", "one"))
     ladders, parts = [], []
     if several:
         ladders.append((several["rows"], f"from {several['given']} pictures, {PROTOCOLS[several['protocol']]}"))
@@ -78,6 +80,10 @@ def evidence(results: Path, config: ReportConfig) -> Section:
     for name, entry, what in (("several", several, "several pictures"), ("one", one, "one picture")):
         _worst(section, path.parent / f"worst_{name}.png", entry, what)
     return section
+
+
+def _with_numbers(part: dict | None) -> dict | None:
+    return part and part | {name: nulls_as_nan(part[name]) for name in NUMBERS}
 
 
 def _alarms(results: Path) -> list[str]:

@@ -9,7 +9,6 @@ splat.html (self-contained, WebGL 2, no network).
 from __future__ import annotations
 
 import html
-import json
 from pathlib import Path
 
 from mousefacelift.errors import DataError
@@ -75,13 +74,14 @@ def _write_pictures(pictures, out: Path, frames: int) -> None:
 
 def page(gaussians, title: str) -> str:
     """HTML text of the viewer with the Gaussians inside."""
+    from mousefacelift.core.files import json_text
     from mousefacelift.core.turntable import fitting_zoom
     from mousefacelift.report.pack import pack_splat
 
     parts = {
         "title": html.escape(title),
         "zoom": f"{fitting_zoom(gaussians):.4g}",
-        "splat": json.dumps(pack_splat(gaussians, LARGEST)),
+        "splat": json_text(pack_splat(gaussians, LARGEST)),
         "viewer": (TEMPLATE.parent / "viewer.js").read_text(),
     }
     text = TEMPLATE.read_text()

@@ -6,13 +6,13 @@ fits to all cameras, which stand for the truth of a filmed animal.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from mousefacelift.chunks import read_index
+from mousefacelift.core.files import json_text
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.splat_files import read_ply
 from mousefacelift.core.turntable import fitting_zoom
@@ -48,7 +48,7 @@ def viewer(results: Path, config: ReportConfig) -> Section:
     }
     section.add(
         "viewer",
-        text=json.dumps(document).replace("</", "<\\/"),
+        text=json_text(document).replace("</", "<\\/"),
         title="drag to turn, wheel or two fingers to zoom; arrow keys turn too",
     )
     return section

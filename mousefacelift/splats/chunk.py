@@ -6,7 +6,6 @@ its cameras) and, if asked for, `splat.ply`. An item whose fit failed holds `fit
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ import numpy as np
 from mousefacelift.chunks import chunk_folder, read_index, run_chunk
 from mousefacelift.config import config_hash
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import read_json, readable, relative_path
+from mousefacelift.core.files import json_text, read_json, readable, relative_path
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.records import ItemRow, SampleFacts
 from mousefacelift.core.samples import (
@@ -144,12 +143,12 @@ class ChunkFitter:
         record = self._record(sample_folder, document, facts, fit) | {"warmth": self.warmth}
         if fit is None or fit.diverged:
             record["failed"] = fit.diverged if fit is not None else how
-            (folder / "fit.json").write_text(json.dumps(record, indent=1))
+            (folder / "fit.json").write_text(json_text(record, indent=1))
             return base | {"failed": record["failed"]}
         record |= {"hash": save_scene(fit.scene, folder), "how": how}
         if self.config.write_ply:
             write_ply(folder / "splat.ply", fit.gaussians)
-        (folder / "fit.json").write_text(json.dumps(record, indent=1))
+        (folder / "fit.json").write_text(json_text(record, indent=1))
         return base | {key: record[key] for key in ("hash", "scores", "steps", "how")}
 
     def _load(self, sample_folder: Path) -> FrameViews:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mousefacelift.chunks import read_index
-from mousefacelift.core.files import read_json, readable, write_text
+from mousefacelift.core.files import json_text, read_json, readable, write_text
 from mousefacelift.core.samples import read_sample, seen_views
 from mousefacelift.errors import DataError
 from mousefacelift.splats.config import SplatsConfig
@@ -41,7 +40,7 @@ def calibrate_recording(
     names = ("psnr", "psnr_black", "iou", "error", "outside", "hull_psnr", "hull_iou")
     means = {name: float(np.mean([row[name] for row in single])) for name in names} if single else {}
     document = {"trust": trust.to_dict(), "left_out_one": means, "rows": rows}
-    write_text(out, json.dumps(document, indent=1))
+    write_text(out, json_text(document, indent=1))
     return document
 
 

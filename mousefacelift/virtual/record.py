@@ -7,7 +7,6 @@ Command: `mousefacelift virtual record --recording NAME --out DIR`.
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import threading
@@ -19,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mousefacelift.capture.readers import dannce_mat, mammal_pickle
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.video import write_mp4
 from mousefacelift.errors import DataError
 from mousefacelift.formats.raw_camera import RawCamera
@@ -242,4 +241,4 @@ def _write_summary(folder: Path, stage: Stage, variants: list[str]) -> None:
         "licence": "made by mousefacelift; camera calibration from DANNCE (MIT)",
         "config": asdict(stage.config),
     }
-    write_text(folder / "recording.json", json.dumps(summary, indent=1) + "\n")
+    write_text(folder / "recording.json", json_text(summary, indent=1) + "\n")

@@ -21,7 +21,7 @@ import numpy as np
 
 from mousefacelift.config import load
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.skinning import Pose
 from mousefacelift.errors import DataError
 from mousefacelift.virtual.anatomy import KEYPOINTS
@@ -95,7 +95,7 @@ class TruthWriter:
         for kind, lenses in (("undistorted", stage.undistorted), ("distorted", stage.distorted)):
             cameras["true"][kind] = [_lens_entry(lens) for lens in lenses]
         cameras["written"] = {kind: [_lens_entry(lens) for lens in lenses] for kind, lenses in written.items()}
-        write_text(self._folder / "cameras.json", json.dumps(cameras, indent=1) + "\n")
+        write_text(self._folder / "cameras.json", json_text(cameras, indent=1) + "\n")
         parameters = {
             "recording": stage.name,
             "seed": stage.seed,
@@ -103,7 +103,7 @@ class TruthWriter:
             "animal": asdict(stage.animal),
             "steps_per_second": RATE,
         }
-        write_text(self._folder / "parameters.json", json.dumps(parameters, indent=1) + "\n")
+        write_text(self._folder / "parameters.json", json_text(parameters, indent=1) + "\n")
 
 
 def vertex_colours(stage: Stage) -> np.ndarray:

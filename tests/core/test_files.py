@@ -1,11 +1,14 @@
 import errno
 import json
+import math
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,10 +16,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import mousefacelift
 from mousefacelift.cli import main
 from mousefacelift.core import files
 from mousefacelift.core.files import (
     json_by_rows,
+    json_text,
+    nulls_as_nan,
     read_json,
     read_npz,
     read_parquet,
@@ -249,3 +255,37 @@ def test_an_error_of_the_code_keeps_its_traceback(monkeypatch, tmp_path):
     with pytest.raises(RuntimeError, match="a bug"), via(tmp_path / "a") as temporary:
         temporary.write_text("new")
         raise RuntimeError("a bug")
+
+
+def strictly(text):
+    """Parsed as JavaScript does: NaN and Infinity are no JSON."""
+
+    def refuse(word):
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_numbers_that_are_not_finite_become_null():
+    document = {"a": math.nan, "b": [1.5, -math.inf, {"c": np.float64("nan")}], "d": ("x", None, True, 3)}
+    assert strictly(json_text(document)) == {"a": None, "b": [1.5, None, {"c": None}], "d": ["x", None, True, 3]}
+    assert json_text({"a": 0.1, "b": [1, "\u00fc"]}, indent=1) == json.dumps({"a": 0.1, "b": [1, "\u00fc"]}, indent=1)
+    assert strictly(json_by_rows({"key": math.nan, "items": [{"x": math.inf}, {"x": 1}]}))["items"] == [
+        {"x": None},
+        {"x": 1},
+    ]
+    back = nulls_as_nan(strictly(json_text({"a": math.nan, "b": [1.0, None], "c": "x"})))
+    assert math.isnan(back["a"]) and math.isnan(back["b"][1]) and (back["b"][0], back["c"]) == (1.0, "x")
+
+
+def test_json_is_written_by_one_function():
+    """Only `core.files` and `core.json_parts` call json's own writers; elsewhere its text goes into no file."""
+    inside = {"config.py", "workflow.py", "schema.py", "core/files.py", "core/json_parts.py"}
+    inside |= {"capture/readers/sleap_slp.py"}  # compares two texts
+    package = Path(mousefacelift.__file__).parent
+    writers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\bjson\.dumps?\(|\bfrom json import", path.read_text())
+    }
+    assert writers == inside

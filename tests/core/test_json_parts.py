@@ -94,3 +94,9 @@ def test_rows_are_written_one_at_a_time_as_json_by_rows_writes_them(tmp_path, ro
     head = {"key": "k", "header": {"list": [1, 2]}, "lines": [{"x": 1}, {"x": 2}]}
     write_json_rows(tmp_path / "a.json", head, "items", iter(rows))
     assert (tmp_path / "a.json").read_text() == json_by_rows(head | {"items": rows})
+
+
+def test_json_that_is_written_as_it_is_encoded_holds_no_nan(tmp_path):
+    write_json(tmp_path / "a.json", {"rows": list(range(5000)), "last": float("nan")})
+    text = (tmp_path / "a.json").read_text()
+    assert text == json.dumps({"rows": list(range(5000)), "last": None}, indent=1)

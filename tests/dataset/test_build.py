@@ -144,6 +144,18 @@ def test_order_of_chunks_changes_nothing(built, toy_chunks, tmp_path):
     assert first.header["build"] == second.header["build"]
 
 
+def test_a_scan_that_was_kept_gives_the_same_tables(built, toy_chunks, tmp_path):
+    """JSON keeps no NaN (a photo has no offset), the tables do."""
+    indexes = sorted(built.glob("*/*/index.json"))
+    tables = []
+    for _ in range(2):
+        build_dataset(indexes, toy_chunks[1], tmp_path / "dataset", QUICK)
+        tables.append([(tmp_path / "dataset" / name).read_bytes() for name in ("samples.parquet", "views.parquet")])
+    assert tables[0] == tables[1]
+    kept = [path.read_text() for path in (tmp_path / "dataset/parts").glob("*.json")]
+    assert kept and not any("NaN" in text for text in kept)
+
+
 def test_commands_split_build_verify(toy_chunks, tmp_path, capsys):
     indexes, splits = toy_chunks
     track = {"recording": "m1", "fps": 10.0, "frames": list(range(24)), "cuts": [], "correlation_time_s": 0.2}

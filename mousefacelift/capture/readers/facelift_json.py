@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mousefacelift.capture.readers.about import About
+from mousefacelift.core.files import json_text
 from mousefacelift.formats.facelift_json import frame_of, is_facelift, read_cameras
 from mousefacelift.formats.raw_camera import RawCamera
 
@@ -30,4 +30,4 @@ def read(path: Path) -> list[RawCamera]:
 
 def write(path: Path, cameras: list[RawCamera]) -> None:
     frames = [frame_of(camera, f"images/cam_{index:03d}.png") for index, camera in enumerate(cameras)]
-    Path(path).write_text(json.dumps({"id": Path(path).stem, "frames": frames}), encoding="utf-8")
+    Path(path).write_text(json_text({"id": Path(path).stem, "frames": frames}), encoding="utf-8")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mousefacelift.capture.readers.about import About
+from mousefacelift.core.files import json_text
 from mousefacelift.formats.entries import natural_key
 from mousefacelift.formats.nerfstudio import frame_of, is_transforms, read_frames
 from mousefacelift.formats.raw_camera import RawCamera
@@ -37,4 +37,4 @@ def read(path: Path) -> list[RawCamera]:
 
 def write(path: Path, cameras: list[RawCamera]) -> None:
     frames = [frame_of(camera, f"images/{camera.name}.png") for camera in cameras]
-    Path(path).write_text(json.dumps({"frames": frames}), encoding="utf-8")
+    Path(path).write_text(json_text({"frames": frames}), encoding="utf-8")

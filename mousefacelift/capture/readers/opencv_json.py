@@ -14,6 +14,7 @@ import numpy as np
 
 from mousefacelift.capture.readers.about import About
 from mousefacelift.capture.readers.opencv_entry import K_KEYS, camera_from_entry, entry_from_camera, is_camera
+from mousefacelift.core.files import json_text
 from mousefacelift.errors import CalibrationError
 from mousefacelift.formats.entries import Entry, camera_names, count_of, natural_key, number_array
 from mousefacelift.formats.raw_camera import RawCamera
@@ -99,4 +100,4 @@ def _plain(value: Any, where: str) -> Any:
 
 def write(path: Path, cameras: list[RawCamera]) -> None:
     document = {"cameras": [entry_from_camera(camera) for camera in cameras]}
-    Path(path).write_text(json.dumps(document, default=lambda a: np.asarray(a).tolist()), encoding="utf-8")
+    Path(path).write_text(json_text(document, default=lambda a: np.asarray(a).tolist()), encoding="utf-8")

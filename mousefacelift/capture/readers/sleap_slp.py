@@ -10,6 +10,7 @@ import numpy as np
 
 from mousefacelift.capture.readers.about import About
 from mousefacelift.capture.readers.anipose_toml import cameras_of
+from mousefacelift.core.files import json_text
 from mousefacelift.errors import CalibrationError
 from mousefacelift.formats.child import read_foreign
 from mousefacelift.formats.pixel_origin import to_zero_based
@@ -63,4 +64,4 @@ def write(path: Path, cameras: list[RawCamera]) -> None:
         for index, camera in enumerate(cameras)
     }
     with h5py.File(path, "w") as file:
-        file["sessions_json"] = [json.dumps({"calibration": calibration, "camcorder_to_video_idx_map": {}})]
+        file["sessions_json"] = [json_text({"calibration": calibration, "camcorder_to_video_idx_map": {}})]

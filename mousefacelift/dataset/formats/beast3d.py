@@ -7,14 +7,13 @@ selected_frames.csv with the names of its frames.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.images import write_png
 from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View
@@ -50,7 +49,7 @@ def write_lists(out: Path, splits: Sequence[str]) -> None:
         if not views:
             raise DataError(f"samples of {out / split} have no view in common", got=f"{len(sessions)} samples")
         info = {"available_views": views, "video_ids": [session.name for session in sessions], "extension": "png"}
-        write_text(out / split / INFO_FILE, json.dumps(info, indent=1))
+        write_text(out / split / INFO_FILE, json_text(info, indent=1))
 
 
 def read(folder: Path, facts: SampleFacts) -> Sample:

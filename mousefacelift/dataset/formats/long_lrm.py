@@ -5,11 +5,10 @@ Its loader stacks pictures as they are: RGBA would become four channels, so pict
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.images import composite, write_png
 from mousefacelift.core.samples import Sample
 from mousefacelift.dataset.formats.pinhole import raw_of
@@ -26,7 +25,7 @@ def write(folder: Path, sample: Sample) -> None:
         rgba = view.rgba / 255.0 if view.rgba.dtype == "uint8" else view.rgba
         write_png(folder / name, composite(rgba))
         frames.append(frame_of(raw_of(view.camera, name), name))
-    write_text(folder / SCENE, json.dumps({"scene_name": folder.name, "frames": frames}, indent=1))
+    write_text(folder / SCENE, json_text({"scene_name": folder.name, "frames": frames}, indent=1))
 
 
 def write_lists(out: Path, splits: Sequence[str]) -> None:

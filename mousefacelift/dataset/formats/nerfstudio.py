@@ -5,13 +5,12 @@ Alpha comes from RGBA pictures, from the frame's `mask_path` (0 is background), 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.images import read_rgba, write_png
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View
@@ -34,7 +33,7 @@ def write(folder: Path, sample: Sample) -> None:
         "frames": frames,
         "mousefacelift_meta": sample.facts.to_json(),
     }
-    write_text(folder / "transforms.json", json.dumps(document, indent=1))
+    write_text(folder / "transforms.json", json_text(document, indent=1))
 
 
 def read(folder: Path, facts: SampleFacts) -> Sample:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.core.cameras import Camera
-from mousefacelift.core.files import write_text
+from mousefacelift.core.files import json_text, write_text
 from mousefacelift.core.images import read_rgba, write_png
 from mousefacelift.core.records import SampleFacts
 from mousefacelift.core.samples import Sample, View
@@ -45,7 +45,7 @@ def write_gobjaverse(folder: Path, sample: Sample) -> None:
             "x_fov": float(fov[0]),
             "y_fov": float(fov[1]),
         }
-        write_text(folder / name / f"{name}.json", json.dumps(camera))
+        write_text(folder / name / f"{name}.json", json_text(camera))
 
 
 def read_gobjaverse(folder: Path, facts: SampleFacts) -> Sample:

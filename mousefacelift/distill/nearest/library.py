@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mousefacelift.core.cameras import circular_difference
-from mousefacelift.core.files import relative_path, write_bytes, write_text
+from mousefacelift.core.files import json_text, relative_path, write_bytes, write_text
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.spread import spread
 from mousefacelift.distill.nearest.descriptor import describe_picture
@@ -141,7 +141,7 @@ class Library:
             for pose in self.poses
         ]
         write_text(
-            folder / FILES[1], json.dumps({"views": len(self.codes), "size": self.size, "poses": poses}, indent=1)
+            folder / FILES[1], json_text({"views": len(self.codes), "size": self.size, "poses": poses}, indent=1)
         )
 
     @classmethod
