@@ -165,6 +165,22 @@ def other_stages(root: Path, count: int, results: Path | None, wanted: list[str]
     return found
 
 
+def table(rows: dict[str, dict[str, dict]]) -> str:
+    """Markdown: CPU ms an item at every count, ms of each further item between the last two, and peak MB."""
+    counts = sorted({int(count) for of_count in rows.values() for count in of_count})
+    lines = [f"| stage | {' | '.join(f'of {count:,}' for count in counts)} | each further one | peak MB |"]
+    lines.append("|---" * (len(counts) + 3) + "|")
+    for stage, of_count in rows.items():
+        own = [of_count.get(str(count)) for count in counts]
+        cells = [f"{1000 * row['cpu_s'] / row['items']:.2f}" if row else "" for row in own]
+        first, last = [row for row in own if row][-2:] if len(of_count) > 1 else (None, None)
+        more = last["items"] - first["items"] if first and last else 0
+        further = f"{1000 * (last['cpu_s'] - first['cpu_s']) / more:.2f}" if more > 0 else "-"
+        peaks = " / ".join(f"{row['peak_mb']:.0f}" for row in own if row)
+        lines.append(f"| {stage} | {' | '.join(cells)} | {further} | {peaks} |")
+    return "\n".join(lines)
+
+
 def plot(rows: dict[str, dict[str, dict]], path: Path) -> None:
     """CPU time per item and peak memory against the number of items, a line a stage."""
     from matplotlib.figure import Figure
@@ -208,6 +224,7 @@ def main() -> None:
             if args.out:
                 args.out.write_text(json.dumps(rows, indent=1))
             shutil.rmtree(root)
+    print(table(rows))
     if args.plot:
         plot(rows, args.plot)
 

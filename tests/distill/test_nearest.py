@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +16,11 @@ from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import View
 from mousefacelift.distill.config import NearestConfig
 from mousefacelift.distill.generators.nearest import NearestGenerator
+from mousefacelift.distill.nearest import library as library_module
 from mousefacelift.distill.nearest.build import library_of_rings
-from mousefacelift.distill.nearest.descriptor import describe_picture
+from mousefacelift.distill.nearest.descriptor import LENGTH, describe_picture
 from mousefacelift.distill.nearest.find import find_nearest
-from mousefacelift.distill.nearest.library import Library
+from mousefacelift.distill.nearest.library import Library, Pose, build_library
 from mousefacelift.distill.nearest.match import Fit, Target, moved_camera, moved_gaussians, raised_camera
 from mousefacelift.distill.view_sets import wanted_views
 from mousefacelift.errors import DataError
@@ -55,6 +58,29 @@ def test_a_library_behind_a_symbolic_link_finds_its_splats_from_any_folder(folde
     (tmp_path / "results").rename(tmp_path / "renamed")
     linked = Library.read(tmp_path / "renamed/library")
     assert linked.gaussians(2).means.equal(library.gaussians(2).means)
+
+
+def test_a_library_of_many_views_holds_their_codes_alone_and_is_what_the_plain_formula_gives(monkeypatch):
+    """12 MB of descriptors; the basis is that of no more than BASIS_VIEWS of them."""
+    rng = np.random.default_rng(0)
+    known = (rng.random((4000, 12)) @ rng.random((12, LENGTH))).astype(np.float32)
+    for name, value in (("BLOCK", 256), ("BASIS_VIEWS", 300), ("PROBES", 20)):
+        monkeypatch.setattr(library_module, name, value)
+    monkeypatch.setattr(library_module, "describe_picture", lambda number: known[number])
+    views = ((i // 8, i, i % 360, 5.0) for i in range(len(known)))
+    tracemalloc.start()
+    found = build_library(views, [Pose(str(i), "m", i) for i in range(500)], Path("/"), 64)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.5 * known.nbytes
+    plain = (known - known.mean(0)) @ found.basis
+    np.testing.assert_allclose(found.codes, plain, atol=2e-4 * np.abs(plain).max())
+    nearest = []
+    for probe in np.linspace(0, 3999, 20).round().astype(int):
+        others = found.codes[found.owner != found.owner[probe]]
+        nearest.append(np.linalg.norm(others - found.codes[probe], axis=1).min())
+    np.testing.assert_allclose(found.usual, np.percentile(nearest, np.arange(101)), rtol=1e-5)
+    assert found.azimuth[:3].tolist() == [0, 1, 2] and (found.elevation == 5).all()
 
 
 def test_a_descriptor_depends_on_neither_place_nor_size_nor_brightness():

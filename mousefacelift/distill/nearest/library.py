@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -22,12 +25,13 @@ from mousefacelift.core.cameras import circular_difference
 from mousefacelift.core.files import json_text, relative_path, write_bytes, write_text
 from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.spread import spread
-from mousefacelift.distill.nearest.descriptor import describe_picture
+from mousefacelift.distill.nearest.descriptor import LENGTH, describe_picture
 from mousefacelift.errors import DataError
 
 COMPONENTS = 64
 BASIS_VIEWS = 4000  # views, evenly spread, from which the components are computed
 KEPT = 64  # splats in memory
+BLOCK = 16_384  # views that are held whole
 PROBES = 512  # views whose distance to the nearest other pose says what is usual
 FILES = ("library.npz", "library.json")
 
@@ -174,21 +178,37 @@ def build_library(
     Raises:
         DataError: fewer than two poses.
     """
-    rows = [(owner, describe_picture(rgba), azimuth, elevation) for owner, rgba, azimuth, elevation in views]
-    if len({row[0] for row in rows}) < 2:
-        raise DataError(
-            "a library of poses needs two splats or more",
-            got=len({row[0] for row in rows}),
-            likely="no train frame has a good fit",
-        )
-    descriptors = np.stack([row[1] for row in rows])
-    owner = np.array([row[0] for row in rows], np.int32)
-    mean = descriptors.mean(0)
-    part = descriptors[:: max(1, len(descriptors) // BASIS_VIEWS)] - mean
-    basis = np.linalg.svd(part, full_matrices=False)[2][:COMPONENTS].T.astype(np.float32)
-    codes = ((descriptors - mean) @ basis).astype(np.float32)
-    angles = (np.array([row[i] for row in rows], np.float32) for i in (2, 3))
-    return Library(Path(folder), tuple(poses), codes, owner, *angles, mean, basis, _usual_distances(codes, owner), size)
+    owner, azimuths, elevations, total = array("i"), array("f"), array("f"), np.zeros(LENGTH)
+    with tempfile.TemporaryFile() as stream:  # the descriptors of a long recording would not fit into memory
+        for number, rgba, azimuth, elevation in views:
+            descriptor = describe_picture(rgba)
+            stream.write(descriptor.tobytes())
+            total += descriptor
+            for values, value in ((owner, number), (azimuths, azimuth), (elevations, elevation)):
+                values.append(value)
+        if len(set(owner)) < 2:
+            raise DataError(
+                "a library of poses needs two splats or more",
+                got=len(set(owner)),
+                likely="no train frame has a good fit",
+            )
+        mean = (total / len(owner)).astype(np.float32)
+        part = np.stack([_read_block(stream, row, 1)[0] for row in spread(len(owner), BASIS_VIEWS)]) - mean
+        basis = np.linalg.svd(part, full_matrices=False)[2][:COMPONENTS].T.astype(np.float32)
+        codes = np.empty((len(owner), basis.shape[1]), np.float32)
+        for first in range(0, len(owner), BLOCK):
+            codes[first : first + BLOCK] = (_read_block(stream, first, BLOCK) - mean) @ basis
+    angles = (np.frombuffer(values, np.float32) for values in (azimuths, elevations))
+    owners = np.frombuffer(owner, np.int32)
+    return Library(
+        Path(folder), tuple(poses), codes, owners, *angles, mean, basis, _usual_distances(codes, owners), size
+    )
+
+
+def _read_block(stream: BinaryIO, first: int, count: int) -> np.ndarray:
+    """[at most count, LENGTH] descriptors of a file of them, from number `first` on."""
+    stream.seek(4 * LENGTH * int(first))
+    return np.frombuffer(stream.read(4 * LENGTH * count), np.float32).reshape(-1, LENGTH)
 
 
 def _usual_distances(codes: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -196,6 +216,10 @@ def _usual_distances(codes: np.ndarray, owner: np.ndarray) -> np.ndarray:
     probes = spread(len(codes), PROBES)
     nearest = []
     for probe in probes:
-        squares = np.square(codes - codes[probe]).sum(1)
-        nearest.append(np.sqrt(squares[owner != owner[probe]].min()))
+        least = np.inf
+        for first in range(0, len(codes), BLOCK):
+            part = slice(first, first + BLOCK)
+            squares = np.square(codes[part] - codes[probe]).sum(1)
+            least = squares[owner[part] != owner[probe]].min(initial=least)
+        nearest.append(np.sqrt(least))
     return np.percentile(nearest, np.arange(101)).astype(np.float32)
