@@ -4,6 +4,7 @@ skips."""
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,10 @@ def exact_keys(monkeypatch):
         mapping = read(args)
         return keys_of_command(args, mapping) if mapping and "exact" not in mapping else mapping
 
-    for module in ("mousefacelift.arguments", "mousefacelift.capture.commands", "mousefacelift.lrm.commands"):
-        if module in sys.modules:
-            monkeypatch.setattr(sys.modules[module], "config_mapping", handed_over)
+    # all imported first: a module that is imported while this holds would keep it for the tests of other files
+    modules = [import_module(f"mousefacelift.{name}") for name in ("arguments", "capture.commands", "lrm.commands")]
+    for module in modules:
+        monkeypatch.setattr(module, "config_mapping", handed_over)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ of them compile for itself, seconds of every core.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def compiled(**options):
     def decorate(function):
         dispatcher: Any = numba.njit(**{"nogil": True, "no_cfunc_wrapper": True} | options)(function)
         dispatcher._cache = SharedCache(function)
+        dispatcher._compiler.compile = dispatcher._cache.letting_go(dispatcher._compiler.compile)
         return dispatcher
 
     return decorate
@@ -72,6 +74,18 @@ class SharedCache(caching.FunctionCache):
             super().save_overload(sig, data)
         finally:
             self._let_go()
+
+    def letting_go(self, compile_kernel: Callable) -> Callable:
+        """`compile_kernel`, after whose failure the others go on: they wait for nothing."""
+
+        def compile_or_let_go(args, return_type):
+            try:
+                return compile_kernel(args, return_type)
+            except BaseException:
+                self._let_go()
+                raise
+
+        return compile_or_let_go
 
     def _hold(self) -> None:
         if self._lock is None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba.core.errors import TypingError
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = """
@@ -120,3 +121,15 @@ def test_a_kernel_from_the_disk_does_not_wait_for_the_compiler_which_is_there_wh
         for _ in range(2)
     )
     assert (made, found) == ("loaded 0 compiler True\n", "loaded 1 compiler False\n")
+
+
+def test_a_kernel_that_does_not_compile_gives_its_lock_back(tmp_path, monkeypatch):
+    (tmp_path / "broken_kernels.py").write_text(KERNEL.replace("helper(x) + x", "helper(x) + x.nothing"))
+    monkeypatch.syspath_prepend(tmp_path)
+    import broken_kernels
+
+    kernel = broken_kernels.double
+    with pytest.raises(TypingError, match="nothing"):
+        kernel(2.5)
+    assert kernel._cache._lock is not None and not kernel._cache._lock.is_locked
+    assert not Path(kernel._cache._lock.lock_file).exists()
