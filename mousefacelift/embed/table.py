@@ -83,8 +83,9 @@ def add_invariant(table: pd.DataFrame, is_train: np.ndarray) -> pd.DataFrame:
 
 def read_vectors(indexes: list[Path]) -> pd.DataFrame:
     """One row per view: frame, time_s, camera, model, heading, x, y, z, e00 ..."""
-    rows = []
+    tables = []
     for index in sorted(indexes):
+        rows = []  # of one chunk: as Python objects those of a long recording would take ten times as much
         for item in read_index(index)["items"]:
             for view in item["views"]:
                 numbers = {f"e{k:02d}": value for k, value in enumerate(view["vector"])}
@@ -96,11 +97,12 @@ def read_vectors(indexes: list[Path]) -> pd.DataFrame:
                     "model": item["model"],
                 }
                 rows.append(about | {"heading": nulls_as_nan(view["heading"])} | place | numbers)
-    if not rows:
+        tables += [pd.DataFrame(rows)] if rows else []
+    if not tables:
         raise DataError(
             "there are no vectors to write", got=f"{len(indexes)} chunks", hint="mousefacelift embed frames"
         )
-    return pd.DataFrame(rows).sort_values(["frame", "camera"], ignore_index=True)
+    return pd.concat(tables).sort_values(["frame", "camera"], ignore_index=True)
 
 
 def vector_columns(table: pd.DataFrame, letter: str = "e") -> list[str]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mousefacelift.core.spread import spread
+
+ASKED = 500  # moments that are compared with all others
+
 
 def standardise(vectors: np.ndarray) -> np.ndarray:
     """Vectors [N, C] with mean 0 and standard deviation 1 in every number that varies; the others become 0."""
@@ -13,7 +17,7 @@ def standardise(vectors: np.ndarray) -> np.ndarray:
 
 def triple_share(vectors: np.ndarray, moments: np.ndarray, apart: int = 1) -> dict[str, float]:
     """Share of all triples (a view, another view of its moment, any view of another moment) in which the own moment is
-    nearer; ties count half.
+    nearer; ties count half. Of more than ASKED moments so many, evenly spread, are compared with all.
 
     Args:
         vectors: [N, C]. moments: [N] number of the moment of each, in time order. apart: moments that lie nearer in
@@ -21,11 +25,14 @@ def triple_share(vectors: np.ndarray, moments: np.ndarray, apart: int = 1) -> di
     Returns:
         {"share", "triples"}; NaN without a triple.
     """
-    distance = np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)
+    names = np.unique(moments)
+    asked = np.flatnonzero(np.isin(moments, names[spread(len(names), ASKED)])) if len(names) else ()
     won, count = 0.0, 0
-    for i, moment in enumerate(moments):
-        own = distance[i, (moments == moment) & (np.arange(len(moments)) != i)]
-        other = np.sort(distance[i, np.abs(moments - moment) >= max(apart, 1)])
+    for i in asked:
+        distance = np.linalg.norm(vectors[i] - vectors, axis=-1)
+        is_own = moments == moments[i]
+        is_own[i] = False
+        own, other = distance[is_own], np.sort(distance[np.abs(moments - moments[i]) >= max(apart, 1)])
         if len(own) and len(other):
             farther = len(other) - np.searchsorted(other, own, "right")
             ties = np.searchsorted(other, own, "right") - np.searchsorted(other, own, "left")

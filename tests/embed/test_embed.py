@@ -1,6 +1,7 @@
 """The embedding: turned, moved and scaled bodies have one vector, files hold the table, triples are counted."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.render import render_pictures
 from mousefacelift.core.samples import Sample, View, write_sample
+from mousefacelift.embed import triples
 from mousefacelift.embed.chunk import embed_samples, embed_splats, in_millimetres
 from mousefacelift.embed.metric import learn_metric
 from mousefacelift.embed.moments import SIZE, splat_moments
@@ -66,6 +68,21 @@ def test_triples_count_views_of_one_moment_against_views_of_others():
     assert triple_share(np.zeros((4, 1)), moments)["share"] == 0.5  # a constant vector is a coin
     assert np.isnan(triple_share(apart, moments, apart=2)["share"])  # nothing lies that far apart
     assert triple_share(np.array([[0.0], [3.0], [1.0], [2.0]]), moments)["share"] < 0.5
+
+
+def test_of_many_moments_some_are_asked_and_no_table_of_all_pairs_is_held(monkeypatch):
+    """3,000 views: all their differences would be 580 MB."""
+    rng = np.random.default_rng(0)
+    moments = np.arange(1000).repeat(3)
+    vectors = rng.normal(size=(1000, 8)).repeat(3, 0) + rng.normal(size=(3000, 8))
+    monkeypatch.setattr(triples, "ASKED", 200)
+    tracemalloc.start()
+    found = triple_share(vectors, moments, apart=20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    monkeypatch.setattr(triples, "ASKED", 1000)
+    assert peak < 5e6 and found["triples"] < triple_share(vectors, moments, apart=20)["triples"] / 4
+    assert found["share"] == pytest.approx(triple_share(vectors, moments, apart=20)["share"], abs=0.03)
 
 
 def test_numbers_that_never_vary_do_not_count():
