@@ -79,7 +79,7 @@ def test_overlap_protocol_keeps_targets_near_an_input(manifest):
     config = LoaderConfig(image_size=32, inputs=(1, 1), targets=2, unseen_targets=2, protocol="overlap")
     for seed in range(10):
         index = load_sample(manifest, Draw(0, 0, row, "object", seed, 1), config)["index"][:, 0]
-        azimuth = torch.as_tensor(manifest.views_of(row).azimuth)[index]
+        azimuth = torch.tensor(manifest.views_of(row).azimuth)[index]
         apart = (azimuth[1:] - azimuth[0] + 180) % 360 - 180
         assert (apart.abs() <= 66).all()
 
