@@ -47,19 +47,20 @@ def plan_steps(track: Track, homes: np.ndarray) -> Steps:
     place, yaw, lift = np.zeros((count, 4, 2)), np.zeros((count, 4)), np.zeros((count, 4))
     free = np.clip(1.4 * (track.rear + track.groom) - 0.12, 0, 1)
     free = free * free * (3 - 2 * free)
-    now = _homes_at(track, homes, 0)
+    at_home = _homes_along(track, homes)
+    now = at_home[0].copy()
     angle = np.full(4, track.heading[0])
     due = np.zeros(4, bool)
     swing_until, swing_from = np.full(4, -1), np.zeros(4, int)
     start, start_yaw, goal, goal_yaw = now.copy(), angle.copy(), now.copy(), angle.copy()
     for step in range(count):
-        errors = np.linalg.norm(now - _homes_at(track, homes, step), axis=1)
+        errors = np.linalg.norm(now - at_home[step], axis=1)
         if step > 0 and cycles[step] > 0.0025:
             due |= np.floor(phase[step] + _OFFSET) > np.floor(phase[step - 1] + _OFFSET)
         for foot in np.argsort(-errors):
             if _GIRDLE[foot] == 1 and free[step] > 0.98:
                 landing = _landing(free, step)
-                now[foot], angle[foot] = _homes_at(track, homes, landing)[foot], track.heading[landing]
+                now[foot], angle[foot] = at_home[landing, foot], track.heading[landing]
                 swing_until[foot] = -1
                 continue
             if step <= swing_until[foot]:
@@ -78,15 +79,17 @@ def plan_steps(track: Track, homes: np.ndarray) -> Steps:
                 swing_from[foot], swing_until[foot] = step + 1, step + length
                 start[foot], start_yaw[foot] = now[foot], angle[foot]
                 landing = min(step + length + ahead, count - 1)
-                goal[foot], goal_yaw[foot] = _homes_at(track, homes, landing)[foot], track.heading[landing]
+                goal[foot], goal_yaw[foot] = at_home[landing, foot], track.heading[landing]
         place[step], yaw[step] = now, angle
     both = np.stack([np.zeros(count), free, np.zeros(count), free], -1)
     return Steps(place, yaw, lift, both, phase)
 
 
-def _homes_at(track: Track, homes: np.ndarray, step: int) -> np.ndarray:
-    c, s = np.cos(track.heading[step]), np.sin(track.heading[step])
-    return track.position[step] + homes @ np.array([[c, s], [-s, c]])
+def _homes_along(track: Track, homes: np.ndarray) -> np.ndarray:
+    """[T, 4, 2] where the toes would stand at rest at every step of a track."""
+    c, s = np.cos(track.heading), np.sin(track.heading)
+    turns = np.stack([c, s, -s, c], -1).reshape(-1, 2, 2)
+    return track.position[:, None] + homes @ turns
 
 
 def _landing(free: np.ndarray, step: int) -> int:

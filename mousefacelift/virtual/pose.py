@@ -3,6 +3,9 @@ tail."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from mousefacelift.core.skinning import Pose
@@ -54,6 +57,7 @@ class Puppet:
         )
         self.steps: Steps = plan_steps(track, homes)
         self.behaviour = track.behaviour
+        self._hips = self._pelvis(np.arange(len(track)))
         self._tails = self._trail_tail()
 
     def _bind(self, name: str) -> np.ndarray:
@@ -77,23 +81,24 @@ class Puppet:
         rotations[i] = rotations[p]
         positions[i] = positions[p] + rotations[p] @ (self.mesh.joints[i] - self.mesh.joints[p])
 
-    def _pelvis(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rotation and position of the pelvis."""
+    def _pelvis(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rotations [T, 3, 3] and positions [T, 3] of the pelvis."""
         track = self.track
-        shift = sum(np.array(_PELVIS_SHIFT[name]) * getattr(track, name)[step] for name in _PELVIS_SHIFT) * self._size
-        phase = 2 * np.pi * self.steps.phase[step]
-        walking = np.clip(track.speed[step] / 80.0, 0, 1)
-        local = self._bind("pelvis") + [
-            shift[0],
-            0.7 * walking * np.sin(phase),
-            shift[1] + 0.5 * walking * np.sin(2 * phase),
-        ]
-        heading = _turn_z(track.heading[step])
-        position = heading @ local + [*track.position[step], 0.0]
-        return heading @ self._spine_turn(step, "pelvis"), position
+        amounts = [getattr(track, name)[steps][:, None] * np.array(shift) for name, shift in _PELVIS_SHIFT.items()]
+        shift = sum(amounts) * self._size
+        phase = 2 * np.pi * self.steps.phase[steps]
+        walking = np.clip(track.speed[steps] / 80.0, 0, 1)
+        sway = 0.7 * walking * np.sin(phase)
+        local = self._bind("pelvis") + np.stack(
+            [shift[:, 0], sway, shift[:, 1] + 0.5 * walking * np.sin(2 * phase)], -1
+        )
+        heading = _turn_z(track.heading[steps])
+        positions = (heading @ local[..., None])[..., 0]
+        positions[:, :2] += track.position[steps]
+        return heading @ self._spine_turn(steps, "pelvis"), positions
 
-    def _spine_turn(self, step: int, name: str) -> np.ndarray:
-        """Local rotation of a spine joint."""
+    def _spine_turn(self, step: int | np.ndarray, name: str) -> np.ndarray:
+        """Local rotation [..., 3, 3] of a spine joint at a step, or at several."""
         track = self.track
         pitch = np.radians(sum(_PITCH[b].get(name, 0.0) * getattr(track, b)[step] for b in _PITCH))
         walking = np.clip(track.speed[step] / 80.0, 0, 1)
@@ -108,7 +113,7 @@ class Puppet:
 
     def _place_spine(self, step: int, rotations: np.ndarray, positions: np.ndarray) -> None:
         names = ("pelvis", "lumbar", "loin", "thorax", "withers", "neck", "head", "snout")
-        rotations[self._index["pelvis"]], positions[self._index["pelvis"]] = self._pelvis(step)
+        rotations[self._index["pelvis"]], positions[self._index["pelvis"]] = (part[step] for part in self._hips)
         for parent, name in zip(names[:-1], names[1:]):
             self._follow(name, parent, rotations, positions)
             rotations[self._index[name]] = rotations[self._index[parent]] @ self._spine_turn(step, name)
@@ -211,25 +216,19 @@ class Puppet:
     def _trail_tail(self) -> np.ndarray:
         """[T, 13, 3] points of the tail: a stiff rope that the pelvis drags, lying on the floor after its first
         third."""
-        count, length = len(self.track), np.linalg.norm(self._bind("tail_1") - self._bind("tail_0"))
-        tails, root = np.zeros((count, TAIL_JOINTS + 1, 3)), self._bind("tail_0") - self._bind("pelvis")
-        s = np.arange(TAIL_JOINTS + 1) / TAIL_JOINTS
-        for step in range(count):
-            rotation, pelvis = self._pelvis(step)
-            base, back = pelvis + rotation @ root, -rotation[:, 0]
-            raise_tip = 7.0 + 6.0 * np.sin(0.9 * step / RATE + 1.0) + 4.0 * np.sin(2.1 * step / RATE)
-            height = 2.6 + (base[2] - 2.6) * np.exp(-((4.2 * s) ** 1.6)) + max(raise_tip, 0.0) * s**2.2
-            tails[step, 0], direction = base, back[:2] / np.linalg.norm(back[:2])
-            for i in range(1, TAIL_JOINTS + 1):
-                old = tails[step - 1, i] if step else base + [*(direction * length * i), 0.0]
-                pull = old[:2] - tails[step, i - 1, :2]
-                stiff = 0.5 if i == 1 else 0.18
-                direction = stiff * direction + (1 - stiff) * pull / max(np.linalg.norm(pull), 1e-9)
-                direction /= np.linalg.norm(direction)
-                drop = np.clip(height[i] - tails[step, i - 1, 2], -0.8 * length, 0.8 * length)
-                tails[step, i, :2] = tails[step, i - 1, :2] + np.sqrt(length**2 - drop**2) * direction
-                tails[step, i, 2] = tails[step, i - 1, 2] + drop
-        return tails
+        count, length = len(self.track), float(np.linalg.norm(self._bind("tail_1") - self._bind("tail_0")))
+        rotations, pelvis = self._hips
+        bases = pelvis + rotations @ (self._bind("tail_0") - self._bind("pelvis"))
+        backs = -rotations[:, :2, 0] / np.linalg.norm(rotations[:, :2, 0], axis=1, keepdims=True)
+        time, s = np.arange(count)[:, None] / RATE, np.arange(TAIL_JOINTS + 1) / TAIL_JOINTS
+        raise_tip = 7.0 + 6.0 * np.sin(0.9 * time + 1.0) + 4.0 * np.sin(2.1 * time)
+        heights = 2.6 + (bases[:, 2:] - 2.6) * np.exp(-((4.2 * s) ** 1.6)) + np.maximum(raise_tip, 0.0) * s**2.2
+        straight = bases[0, :2] + backs[0] * length * np.arange(TAIL_JOINTS + 1)[:, None]
+        tail, tails = [(x, y, 0.0) for x, y in straight.tolist()], []
+        for base, back, height in zip(bases.tolist(), backs.tolist(), heights.tolist(), strict=True):
+            tail = _drag(tail, base, back, height, length)
+            tails.append(tail)
+        return np.array(tails)
 
     def _place_tail(self, step: int, rotations: np.ndarray, positions: np.ndarray) -> None:
         current = rotations[self._index["pelvis"]]
@@ -239,15 +238,49 @@ class Puppet:
             rotations[joint], positions[joint] = current, self._tails[step, i]
 
 
-def _turn_z(angle: float) -> np.ndarray:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+def _drag(old: list, base: Sequence[float], back: Sequence[float], height: Sequence[float], length: float) -> list:
+    """Points (x, y, z) of a tail whose points were `old`, drawn behind its root `base`, at heights that it would like.
+
+    In plain numbers: a step of a track has too few for arrays, which took many times as long.
+
+    Args:
+        base: (x, y, z). back: (x, y) of unit length. height: of every point. length: of a segment.
+    """
+    (x, y, z), (along, across) = base, back
+    tail, most = [(x, y, z)], 0.8 * length
+    for i in range(1, len(old)):
+        pull_x, pull_y = old[i][0] - x, old[i][1] - y
+        pulled = max(math.sqrt(pull_x * pull_x + pull_y * pull_y), 1e-9)
+        stiff = 0.5 if i == 1 else 0.18
+        along = stiff * along + (1 - stiff) * pull_x / pulled
+        across = stiff * across + (1 - stiff) * pull_y / pulled
+        size = math.sqrt(along * along + across * across)
+        along, across = along / size, across / size
+        drop = min(max(height[i] - z, -most), most)
+        reach = math.sqrt(length * length - drop * drop)
+        x, y, z = x + reach * along, y + reach * across, z + drop
+        tail.append((x, y, z))
+    return tail
 
 
-def _turn_y(angle: float) -> np.ndarray:
-    """Rotation about y; positive angles turn the nose (+x) down."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0, s], [0, 1.0, 0], [-s, 0, c]])
+def _turn_z(angle: float | np.ndarray) -> np.ndarray:
+    """Rotations [..., 3, 3] about z by `angle` [...]."""
+    turn = np.zeros((*np.shape(angle), 3, 3))
+    turn[..., 0, 0] = turn[..., 1, 1] = np.cos(angle)
+    turn[..., 1, 0] = np.sin(angle)
+    turn[..., 0, 1] = -turn[..., 1, 0]
+    turn[..., 2, 2] = 1.0
+    return turn
+
+
+def _turn_y(angle: float | np.ndarray) -> np.ndarray:
+    """Rotations [..., 3, 3] about y by `angle` [...]; positive angles turn the nose (+x) down."""
+    turn = np.zeros((*np.shape(angle), 3, 3))
+    turn[..., 0, 0] = turn[..., 2, 2] = np.cos(angle)
+    turn[..., 0, 2] = np.sin(angle)
+    turn[..., 2, 0] = -turn[..., 0, 2]
+    turn[..., 1, 1] = 1.0
+    return turn
 
 
 def _align(a: np.ndarray, b: np.ndarray) -> np.ndarray:
