@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from mousefacelift.errors import MissingWeights
 from mousefacelift.prior.crop import Crop
-from mousefacelift.prior.network import NetworkConfig, PriorNetwork
+from mousefacelift.prior.network import Features, NetworkConfig, PriorNetwork
 
 SHIPPED = Path(__file__).parent / "weights" / "prior.safetensors"
 APART_DEG = 25.0  # two hypotheses are never closer than this in heading
@@ -78,29 +79,48 @@ def estimate_elevation(network: PriorNetwork, rgba: np.ndarray) -> float:
     return float(torch.rad2deg(torch.atan2(sine, cosine)))
 
 
-@torch.no_grad()
 def guess_mouse(network: PriorNetwork, crop: Crop, hypotheses: int = 4, known: bool = True) -> Guess:
-    """The likeliest headings of a crop's mouse and what it looks like under each.
+    """The likeliest headings of one crop's mouse; see `guess_mice`."""
+    return guess_mice(network, [crop], hypotheses, [known])[0]
+
+
+@torch.no_grad()
+def guess_mice(network: PriorNetwork, crops: Sequence[Crop], hypotheses: int, known: Sequence[bool]) -> list[Guess]:
+    """The likeliest headings of the mouse of every crop and what it looks like under each.
 
     Args:
         hypotheses: at most so many, at least APART_DEG apart.
-        known: whether the crop's camera is known; otherwise its facts are not shown to the network.
+        known: whether a crop's camera is known; otherwise its facts are not shown to the network.
     """
-    facts = torch.from_numpy(crop.facts)[None]
-    features, logits, _ = network.encode(picture_tensor(crop.rgba), facts, torch.full((1,), float(known)))
-    chance, bins = logits[0].softmax(0), network.bin_headings()
+    pictures = torch.cat([picture_tensor(crop.rgba) for crop in crops])
+    facts = torch.from_numpy(np.stack([crop.facts for crop in crops]))
+    features, logits, _ = network.encode(pictures, facts, torch.tensor(known, dtype=torch.float32))
+    chances, bins = logits.softmax(1), network.bin_headings()
+    chosen = [_likeliest(chance, bins.numpy(), hypotheses) for chance in chances.numpy()]
+    owner = torch.repeat_interleave(torch.tensor([len(own) for own in chosen]))
+    rows = torch.tensor([place for own in chosen for place in own])
+    found = network.decode(Features(features.joined[owner], features.glance[owner]), bins[rows])
+    columns = (
+        found.code,
+        found.heading,
+        found.size,
+        found.offset,
+        found.colours.clamp(0, 1),
+        chances[owner, rows],
+    )
+    every = Guess(*columns)
+    return [every.select(owner == place) for place in range(len(crops))]
+
+
+def _likeliest(chance: np.ndarray, bins: np.ndarray, hypotheses: int) -> list[int]:
+    """Heading bins that are hypotheses, likeliest first."""
     chosen: list[int] = []
-    for index in chance.argsort(descending=True).tolist():
-        away = (
-            torch.rad2deg((bins[chosen] - bins[index] + np.pi) % (2 * np.pi) - np.pi).abs()
-            if chosen
-            else torch.empty(0)
-        )
+    for index in np.argsort(-chance, kind="stable").tolist():
+        away = np.degrees(np.abs((bins[chosen] - bins[index] + np.pi) % (2 * np.pi) - np.pi))
         if chance[index] < LEAST_SHARE * chance.max():
             break
-        if bool((away >= APART_DEG).all()):
+        if (away >= APART_DEG).all():
             chosen.append(index)
         if len(chosen) == hypotheses:
             break
-    found = network.decode(features.expand(len(chosen)), bins[chosen])
-    return Guess(found.code, found.heading, found.size, found.offset, found.colours.clamp(0, 1), chance[chosen])
+    return chosen

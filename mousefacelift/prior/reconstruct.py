@@ -17,7 +17,7 @@ from mousefacelift.core.parallel import one_torch_thread
 from mousefacelift.errors import DataError
 from mousefacelift.prior.crop import MASK_LEVEL, Crop, cut_out
 from mousefacelift.prior.fit import FitConfig, Fitted, Task, fit_mice, to_gaussians
-from mousefacelift.prior.model import Guess, estimate_elevation, guess_mouse
+from mousefacelift.prior.model import Guess, estimate_elevation, guess_mice
 from mousefacelift.prior.network import PriorNetwork
 
 
@@ -78,10 +78,7 @@ def reconstruct_many(
     cameras = [assume_camera(rgba, model, elevation) if camera is None else camera for rgba, camera in pictures]
     known = [camera is not None for _, camera in pictures]
     crops = [cut_out(rgba, camera, model.config.size) for (rgba, _), camera in zip(pictures, cameras, strict=True)]
-    guesses = [
-        guess_mouse(model, crop, hypotheses, told or elevation is not None)
-        for crop, told in zip(crops, known, strict=True)
-    ]
+    guesses = guess_mice(model, crops, hypotheses, [told or elevation is not None for told in known])
     if fit is None:
         fitted = [_unfitted(model, guess) for guess in guesses]
     else:

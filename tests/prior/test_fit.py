@@ -47,7 +47,10 @@ def guessed(monkeypatch, network):
             torch.full((count,), 0.25),
         )
 
-    monkeypatch.setattr("mousefacelift.prior.reconstruct.guess_mouse", guess_mouse)
+    def guess_mice(net, crops, hypotheses, known):
+        return [guess_mouse(net, crop, hypotheses) for crop in crops]
+
+    monkeypatch.setattr("mousefacelift.prior.reconstruct.guess_mice", guess_mice)
     monkeypatch.setattr("mousefacelift.prior.multiview.guess_mouse", guess_mouse)
 
 
