@@ -169,7 +169,8 @@ def require_likely_animal(report: dict, config: AuditConfig, recording: Recordin
         got=f"{length:.0f} mm long, {animal['hull_volume_cm3']:.1f} cm3 of visual hull",
         expected=f"{shortest:g} to {longest:g} mm, {low:g} to {high:g} cm3",
         likely="masks that hold bedding, floor or a second animal; another unit; or an animal of another kind",
-        hint="look at the picture of the silhouettes; capture.audit.animal_length_mm and animal_volume_cm3",
+        hint="look at the picture of the silhouettes; where the calibration's unit is its own (squares of a board), "
+        "set the recording's mm_per_unit or length_mm; capture.audit.animal_length_mm and animal_volume_cm3",
     )
 
 

@@ -21,26 +21,24 @@ from mousefacelift.capture.audit_gates import HOPELESS
 from mousefacelift.capture.border import SAME, border_agreement
 from mousefacelift.capture.clip import Clip
 from mousefacelift.capture.config import AuditConfig
-from mousefacelift.capture.conventions import CONVENTIONS, score_conventions
+from mousefacelift.capture.conventions import score_conventions
 from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.order import best_order, reorder
+from mousefacelift.capture.picture_change import UNCHANGED, Readings, best_crop, best_factor, relens
 from mousefacelift.capture.recording import Recording
 from mousefacelift.capture.refine import held_out_error, refine, split_frames
 from mousefacelift.capture.sampling import read_silhouettes
 from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.sources import split_object
 from mousefacelift.capture.starts import find_starts
-from mousefacelift.capture.tangency import Poses, pair_errors, tangency
+from mousefacelift.capture.tangency import Poses
 from mousefacelift.errors import CalibrationError, DataError
 
 ALL_KEPT = "the K of all pixels kept"
 FEW = 16  # frames that an explanation is tried on
 EXPLAINED = 0.25 * HOPELESS  # of the width: what is left of the disagreement under a true explanation
 BETTER = 0.5  # and it must be below this share of what there is without
-FACTORS = np.exp(np.arange(np.log(0.2), np.log(4.0), 0.04))  # of a resized video
-PLAIN_FACTORS = (1 / 2, 2 / 3, 1 / 3, 1 / 4, 3 / 4, 2, 3 / 2, 3, 4, 4 / 3)  # people resize by these
 OTHER_RATE = 0.05  # log of a factor on the rate, and how well the lengths must follow it
-UNCHANGED = 0.02  # a factor this near to 1 explains nothing
 FOCAL_LOGS = (-0.2, 0.2)  # logs of the factors on the focal lengths that an undistortion may bring
 NOTICED = 0.003  # of the width: disagreement below that needs no other explanation than small errors
 WIDE = 600  # frames: starts further apart than that are not looked for unasked
@@ -67,7 +65,7 @@ def explain_refusal(
             raise _undistorted(recording, name, found, stated)
     _explain_rates(recording, clip)
     _explain_order(recording, lenses, clip, silhouettes, stated)
-    _explain_resized(recording, lenses, clip, silhouettes, stated)
+    _explain_changed_pictures(recording, lenses, clip, silhouettes, stated)
     if not recording.timestamps:
         _explain_starts(recording, lenses, clip, config)
 
@@ -179,15 +177,6 @@ def _new_matrix(lens: Lens, size: tuple[int, int], alpha: float) -> np.ndarray:
     return cv2.getOptimalNewCameraMatrix(K, lens.distortion, size, alpha)[0] + half
 
 
-def relens(silhouettes: Silhouettes, old: Sequence[Lens], new: Sequence[Lens]) -> Silhouettes:
-    """Silhouettes read with lenses `old` as they would have been read with `new`; small masks stay as they are."""
-    outlines, center = silhouettes.outlines.copy(), silhouettes.center.copy()
-    for view, (was, is_now) in enumerate(zip(old, new)):
-        for points in (outlines, center):
-            points[:, view] = is_now.undistort(was.distort(points[:, view]))
-    return replace(silhouettes, outlines=outlines, center=center)
-
-
 def _tangency(recording: Recording, lenses: Sequence[Lens], clip: Clip, silhouettes: Silhouettes) -> float:
     """Disagreement under the best convention, a share of the picture's width."""
     return score_conventions(recording.cameras, lenses, [w for w, _ in clip.sizes], silhouettes)[0].tangency
@@ -242,45 +231,36 @@ def _explain_order(recording, lenses, clip, silhouettes: Silhouettes, stated: fl
         )
 
 
-def _explain_resized(recording, lenses, clip, silhouettes: Silhouettes, stated: float) -> None:
-    """One factor on all focal lengths and principal points that makes the cameras agree."""
-    factor = _best_factor(recording, lenses, clip, silhouettes)
-    if factor is None or abs(np.log(factor)) <= UNCHANGED:
+def _explain_changed_pictures(recording, lenses, clip, silhouettes: Silhouettes, stated: float) -> None:
+    """Pictures that were resized, or cropped alike, after the calibration; the change that leaves less."""
+    known = Readings.of(recording.cameras, lenses, clip.sizes, silhouettes)
+    changed: dict[str, list[Lens]] = {}
+    factor, crop = best_factor(known), best_crop(known)
+    if factor is not None:
+        changed["resized"] = [lens.scaled(factor) for lens in lenses]
+    if crop is not None:
+        changed["cropped"] = [lens.shifted(-crop) for lens in lenses]
+    left = {how: _tangency(recording, new, clip, relens(silhouettes, lenses, new)) for how, new in changed.items()}
+    how = min(left, key=lambda name: left[name], default="")
+    if not how or not _explains(left[how], stated):
         return
-    scaled = [lens.scaled(factor) for lens in lenses]
-    left = _tangency(recording, scaled, clip, relens(silhouettes, lenses, scaled))
-    if _explains(left, stated):
+    said = f"tangency {left[how]:.2%} of the width with every"
+    if how == "resized":
         raise CauseFound(
             f"videos of '{recording.name}' were resized after the calibration",
-            got=f"tangency {left:.2%} of the width with every matrix times {factor:.4g}, {stated:.2%} without",
+            got=f"{said} matrix times {factor:.4g}, {stated:.2%} without",
             expected="the calibration's own picture size",
             likely=f"videos at {factor:.4g} times the calibrated size: one focal factor for all cameras explains it",
             hint=f"multiply the first two rows of every matrix by {factor:.4g}, or give the original videos",
         )
-
-
-def _best_factor(recording, lenses, clip, silhouettes: Silhouettes) -> float | None:
-    """The factor on every matrix under which the silhouettes agree best, rounded to one that people use; None where
-    none helps."""
-    width, least = np.mean([w for w, _ in clip.sizes]), len(lenses) * (len(lenses) - 1) // 2
-    readings = [np.stack([c.w2c(camera.R, camera.t) for camera in recording.cameras]) for c in CONVENTIONS]
-
-    def disagreement(log_factor: float) -> float:
-        scaled = [lens.scaled(float(np.exp(log_factor))) for lens in lenses]
-        moved, focal = relens(silhouettes, lenses, scaled), [lens.fxfycxcy[:2].mean() for lens in scaled]
-        found = [pair_errors(tangency(moved.outlines, moved.usable, Poses.of(w2c, focal))) for w2c in readings]
-        known = [error[np.isfinite(error)] for error in found]
-        return min((error.mean() for error in known if error.size >= least), default=np.inf) / width
-
-    logs = np.log(FACTORS)
-    scores = [disagreement(log) if abs(log) > UNCHANGED else np.inf for log in logs]
-    if min(scores) > HOPELESS:
-        return None
-    near = logs[int(np.argmin(scores))]
-    fine = minimize_scalar(disagreement, bounds=(near - 0.05, near + 0.05), method="bounded", options={"xatol": 5e-4})
-    factor = float(np.exp(fine.x))
-    plain = min(PLAIN_FACTORS, key=lambda value: abs(np.log(value / factor)))
-    return plain if abs(np.log(plain / factor)) < 0.01 else factor
+    raise CauseFound(
+        f"videos of '{recording.name}' were cropped after the calibration",
+        got=f"{said} principal point moved by ({-crop[0]:.0f}, {-crop[1]:.0f}) px, {stated:.2%} without",
+        expected="principal points of the pictures that are given",
+        likely="a region of the pictures was cut out (ffmpeg crop, a region of interest of the cameras)",
+        hint="subtract the left and top border that were cut off from every cx and cy, or give the original videos "
+        "(the silhouettes tell how much to the left better than how much above)",
+    )
 
 
 def _explain_starts(recording: Recording, lenses, clip: Clip, config: AuditConfig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mousefacelift.capture.sources import SOURCES, VIDEO_SUFFIXES, split_object
@@ -15,11 +15,14 @@ from mousefacelift.formats.entries import natural_key
 SUFFIXES = (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES, ".json")
 
 
-def locate_sources(folder: Path, pattern: str, names: Sequence[str], recording: str, what: str) -> tuple[str, ...]:
-    """One source per camera, in the cameras' order.
+def locate_sources(
+    folder: Path, pattern: str, names: Sequence[str], recording: str, what: str, dropped: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """One source per camera, in the cameras' order; "" for one of the cameras `dropped` that has none.
 
-    `{camera}` stands for the camera's name, else for the number in its name, else for its place from 0 or 1; `*` for
-    anything. A pattern without suffix takes any video, a folder of videos or pictures, or an array.
+    `{camera}` stands for the camera's name (upper or lower case, a blank as an underscore or a hyphen), else for the
+    number in its name, else for its place from 0 or 1; `*` for anything. A pattern without suffix takes any video, a
+    folder of videos or pictures, or an array.
 
     Raises:
         DataError: no `{camera}`, no such folder, a camera without a file, or a file without a camera.
@@ -32,17 +35,18 @@ def locate_sources(folder: Path, pattern: str, names: Sequence[str], recording: 
         )
     found = _tokens(folder, pattern, recording, what)
     matched = _match(list(names), found)
-    if len(matched) < len(names):
-        missing = [name for name in names if name not in matched]
+    missing = [name for name in names if name not in matched and name not in dropped]
+    if missing:
+        spare = f"; or leave it out: drop_cameras: {missing}" if len(names) - len(missing) >= 3 else ""
         raise DataError(
             f"recording {recording} lacks the {what} of camera {', '.join(missing)}",
             where=str(folder / pattern),
             got=f"{len(found)} files: {', '.join(sorted(found, key=natural_key)[:12]) or 'none'}",
             expected=f"{len(names)}, one per calibrated camera: {', '.join(names)}",
-            hint=f"name the recording's {what}s, with {{camera}} where the camera's name or number stands",
+            hint=f"name the recording's {what}s, with {{camera}} where the camera's name or number stands{spare}",
         )
     _refuse_extra(found, matched, recording, what)
-    return tuple(str(found[matched[name]]) for name in names)
+    return tuple(str(found[matched[name]]) if name in matched else "" for name in names)
 
 
 def _tokens(folder: Path, pattern: str, recording: str, what: str) -> dict[str, Path]:
@@ -122,13 +126,25 @@ def _source(entry: Path, rest: list[str], recording: str, what: str) -> Path | N
 def _match(names: list[str], found: dict[str, Path]) -> dict[str, str]:
     """{camera name: token}: by name, else by the one number in it, else by place; the best that is incomplete else."""
     tokens = list(found)
-    by_case = {token.casefold(): token for token in tokens}
-    ways = [{name: by_case[name.casefold()] for name in names if name.casefold() in by_case}]
+    ways = [_by_word(names, tokens, str.casefold), _by_word(names, tokens, _letters)]
     ways.append(_by_number(names, tokens))
     for first in (0, 1):
         places = [str(index + first) for index in range(len(names))]
         ways.append(dict(zip(names, _by_number(places, tokens).values())) if _all(places, tokens) else {})
     return max(ways, key=len)  # the first of the longest: names before numbers before places
+
+
+def _by_word(names: list[str], tokens: list[str], plain: Callable[[str], str]) -> dict[str, str]:
+    """{name: token} of the same `plain` word; nothing where two names or two tokens have the same."""
+    by_word = {plain(token): token for token in tokens}
+    if len(by_word) < len(tokens) or len({plain(name) for name in names}) < len(names):
+        return {}
+    return {name: by_word[plain(name)] for name in names if plain(name) in by_word}
+
+
+def _letters(word: str) -> str:
+    """A name without what tools put in place of a blank."""
+    return re.sub(r"[\W_]+", "", word.casefold())
 
 
 def _all(places: list[str], tokens: list[str]) -> bool:
@@ -159,4 +175,5 @@ def _refuse_extra(found: dict[str, Path], matched: dict[str, str], recording: st
             got=", ".join(split_object(found[token])[0].name for token in sorted(extra, key=natural_key)),
             expected=f"{len(used)} files",
             likely="a camera is missing from the calibration",
+            hint=f"calibrate it too, or take its {what} out of the folder",
         )

@@ -36,7 +36,7 @@ def mask_page(recording: Recording, frames: Sequence[int], before: Sequence[str]
     """
     rows = []
     for v, (camera, video, mask) in enumerate(zip(recording.cameras, recording.videos, recording.masks)):
-        if mask:
+        if mask and video:
             tiles = camera_tiles(video, mask, frames, before[v] if before else "")
             cells = "".join(f"<td>{_image(tile)}</td>" for tile in tiles)
             rows.append(f"<tr><th>{html.escape(camera.name)}</th>{cells}</tr>")

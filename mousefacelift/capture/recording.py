@@ -42,7 +42,8 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Recording:
-    """The files of one recording, cameras in calibration order; `masks` holds "" where there is none."""
+    """The files of one recording, cameras in calibration order; `masks` holds "" where there is none, the others
+    where a camera that will be dropped has none."""
 
     name: str
     folder: Path
@@ -70,12 +71,14 @@ def open_recording(name: str, folder: str | Path, source: RecordingSource) -> Re
     videos, masks, calibration = _layout(name, folder, source)
     cameras, found = read_calibration(folder / calibration, source.calibration_format)
     names = [camera.name for camera in cameras]
-    video_paths = locate_sources(folder, videos, names, name, "video")
+    video_paths = locate_sources(folder, videos, names, name, "video", source.drop_cameras)
     mask_paths = ("",) * len(cameras)
     if masks:
         number = f"#{source.mask_object}" if source.mask_object else ""
-        mask_paths = locate_sources(folder, masks + number, names, name, "mask")
-    stamps = locate_sources(folder, source.timestamps, names, name, "timestamp") if source.timestamps else ()
+        mask_paths = locate_sources(folder, masks + number, names, name, "mask", source.drop_cameras)
+    stamps: tuple[str, ...] = ()
+    if source.timestamps:
+        stamps = locate_sources(folder, source.timestamps, names, name, "timestamp", source.drop_cameras)
     return Recording(
         name, folder, tuple(cameras), folder / calibration, found, video_paths, mask_paths, _licence(folder), stamps
     )

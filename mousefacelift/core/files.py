@@ -88,6 +88,8 @@ def without_nan(document: Any) -> Any:
         return document if math.isfinite(document) else None
     if isinstance(document, Mapping):
         return {key: without_nan(value) for key, value in document.items()}
+    if isinstance(document, np.ndarray):
+        return without_nan(document.tolist())
     return [without_nan(value) for value in document] if isinstance(document, list | tuple) else document
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -70,6 +71,33 @@ def test_the_right_order_is_no_cause_of_anything_else(filmed, tmp_path):
     with pytest.raises(CalibrationError) as caught:
         audited(folder)
     assert "belong to other cameras" not in str(caught.value) and cameras[2].name in str(caught.value)
+
+
+def test_pictures_cropped_after_the_calibration_are_named(filmed, tmp_path):
+    """The calibration is that of pictures with 24 px more on the left and 6 px more above."""
+    folder = rearranged(filmed, tmp_path / "r", range(6))
+    more = np.array([[0, 0, 24.0], [0, 0, 6], [0, 0, 0]])
+    whole = [replace(c, K=np.asarray(c.K) + more, width=0, height=0) for c in opencv_json.read(folder / "cameras.json")]
+    opencv_json.write(folder / "cameras.json", whole)
+    with pytest.raises(CalibrationError, match="cropped after the calibration") as caught:
+        audited(folder)
+    left = float(re.search(r"moved by \((-?\d+),", str(caught.value))[1])
+    assert abs(left + 24) <= 4
+
+
+def test_a_calibrated_camera_that_did_not_film_can_be_left_out(filmed, tmp_path):
+    folder = rearranged(filmed, tmp_path / "r", range(6))
+    for kind in ("videos", "masks"):
+        (folder / kind / "2.mp4").unlink()
+    name = opencv_json.read(folder / "cameras.json")[2].name
+    with pytest.raises(DataError, match="lacks the video") as caught:
+        open_recording("r", folder, SOURCE)
+    assert f"drop_cameras: ['{name}']" in str(caught.value)
+    source = replace(SOURCE, drop_cameras=(name,))
+    rig = audit(open_recording("r", folder, source), source, AuditConfig())
+    assert [camera.name for camera in rig.cameras] == [
+        c.name for c in opencv_json.read(folder / "cameras.json") if c.name != name
+    ]
 
 
 def test_a_camera_of_twice_the_rate_is_named(filmed, tmp_path):

@@ -210,6 +210,8 @@ def test_cameras_find_their_files_by_name_then_number_then_place(tmp_path):
     place(tmp_path, *(f"x/{index}.avi" for index in range(3)))
     assert find("x/{camera}", ["left", "right", "top"]) == ["x/0.avi", "x/1.avi", "x/2.avi"]
     assert find("x/{camera}", ["2", "0", "1"]) == ["x/2.avi", "x/0.avi", "x/1.avi"]
+    place(tmp_path, *(f"y/cam_{letter}-2.avi" for letter in "abc"))
+    assert find("y/{camera}", ["Cam C 2", "Cam A 2", "Cam B 2"]) == [f"y/cam_{letter}-2.avi" for letter in "cab"]
     with pytest.raises(DataError, match="without a calibrated camera"):
         find("x/{camera}", ["0", "1"])
     with pytest.raises(DataError, match="lacks the video of camera 3"):

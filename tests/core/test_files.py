@@ -268,6 +268,7 @@ def strictly(text):
 
 def test_numbers_that_are_not_finite_become_null():
     document = {"a": math.nan, "b": [1.5, -math.inf, {"c": np.float64("nan")}], "d": ("x", None, True, 3)}
+    assert json_text({"K": np.array([math.inf, 1])}, default=np.ndarray.tolist) == '{"K": [null, 1.0]}'
     assert strictly(json_text(document)) == {"a": None, "b": [1.5, None, {"c": None}], "d": ["x", None, True, 3]}
     assert json_text({"a": 0.1, "b": [1, "\u00fc"]}, indent=1) == json.dumps({"a": 0.1, "b": [1, "\u00fc"]}, indent=1)
     assert strictly(json_by_rows({"key": math.nan, "items": [{"x": math.inf}, {"x": 1}]}))["items"] == [
