@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from mousefacelift.errors import DataError
 
@@ -69,6 +68,8 @@ def offset_at(runs: Runs, frame: int) -> int:
 
 def _read(path: Path) -> tuple[np.ndarray, str]:
     """The column that tells frames apart, and whether it holds numbers or times."""
+    import pandas as pd  # dear to import, and few recordings have time stamps
+
     try:
         first = path.read_text(encoding="utf-8").lstrip().split("\n")[0]
         separator = next((mark for mark in ",;\t" if mark in first), r"\s+")

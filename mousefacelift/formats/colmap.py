@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from mousefacelift.errors import CalibrationError
 from mousefacelift.formats.raw_camera import RawCamera
@@ -82,6 +81,8 @@ def read_images(path: Path) -> list[ModelImage]:
     binary = (path / "cameras.bin").is_file()
     lenses = _lenses_binary(path / "cameras.bin") if binary else _lenses_text(path / "cameras.txt")
     rows = _images_binary(path / "images.bin") if binary else _images_text(path / "images.txt")
+    from scipy.spatial.transform import Rotation  # dear to import, and every command on recordings knows COLMAP
+
     images = []
     for name, quaternion, t, identity in rows:
         if identity not in lenses:
@@ -226,6 +227,8 @@ def _model_of(camera: RawCamera) -> tuple[str, list[float]]:
 
 def _quaternion(R: np.ndarray) -> list[float]:
     """w x y z."""
+    from scipy.spatial.transform import Rotation  # as above
+
     return Rotation.from_matrix(R).as_quat()[[3, 0, 1, 2]].tolist()
 
 

@@ -17,16 +17,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from mousefacelift.core.cameras import circular_difference
 from mousefacelift.core.files import json_text, relative_path, write_bytes, write_text
-from mousefacelift.core.gaussians import Gaussians
 from mousefacelift.core.spread import spread
 from mousefacelift.distill.nearest.descriptor import LENGTH, describe_picture
 from mousefacelift.errors import DataError
+
+if TYPE_CHECKING:
+    from mousefacelift.core.gaussians import Gaussians
 
 COMPONENTS = 64
 BASIS_VIEWS = 4000  # views, evenly spread, from which the components are computed
@@ -121,6 +123,8 @@ class Library:
 
     def gaussians(self, pose: int) -> Gaussians:
         """Gaussians of splat number `pose`, in its own world; not to be written to."""
+        from mousefacelift.core.gaussians import Gaussians  # with torch, which who builds a library is spared
+
         if pose not in self._read:
             while len(self._read) >= KEPT:
                 self._read.pop(next(iter(self._read)))
