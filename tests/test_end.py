@@ -38,6 +38,16 @@ def test_all_that_was_printed_is_out_and_nothing_is_taken_apart():
     assert done.stdout.splitlines() == ["x" * 100_000, "told"]
 
 
+def test_a_thread_that_still_writes_is_waited_for(tmp_path):
+    path = tmp_path / "written"
+    done = end(
+        "import threading, time\n"
+        f"    threading.Thread(target=lambda: (time.sleep(0.5), open({str(path)!r}, 'w').write('all'))).start()\n"
+        "    return 0"
+    )
+    assert done.returncode == 0 and path.read_text() == "all"
+
+
 def test_an_error_ends_the_process_as_python_does():
     done = end("raise ValueError('no')")
     assert done.returncode == 1 and "ValueError: no" in done.stderr
