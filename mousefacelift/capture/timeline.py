@@ -1,13 +1,15 @@
 """Which frames of the cameras belong together, by the frame numbers or the time stamps that a camera's CSV gives them.
 
 Cameras that started minutes apart, or lost frames, are brought in step before silhouettes are compared. A CSV has one
-row per frame of its video: a column of frame numbers (a counter that all cameras share), or one of times (any unit).
+row per frame of its video: a column of frame numbers (a counter that all cameras share), or one of times (any unit, or
+ISO dates).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from mousefacelift.errors import DataError
 
 NUMBER_WORDS = ("frame", "index", "count", "number", "id")
 TIME_WORDS = ("time", "stamp", "second", "sec", "ns", "us", "ms", "clock")
+KINDS = ("counters", "times", "frame numbers")  # the first that every camera has: a counter from 0 without a gap says
+# nothing where there are times
 Runs = list[list[int]]
 
 
@@ -27,21 +31,24 @@ def read_offsets(paths: Sequence[str], lengths: Sequence[int], names: Sequence[s
     Raises:
         DataError: no CSV, another number of rows than frames, or no frame that all cameras filmed.
     """
-    columns = [_read(Path(path)) for path in paths]
-    for path, (values, _), length in zip(paths, columns, lengths):
-        if len(values) != length:
+    found = [_read(Path(path)) for path in paths]
+    for path, columns, length in zip(paths, found, lengths):
+        rows = len(next(iter(columns.values())))
+        if rows != length:
             raise DataError(
                 f"time stamps {path} are not one per frame of their video",
-                got=f"{len(values)} rows",
+                got=f"{rows} rows",
                 expected=f"{length} frames",
                 likely="a frame that was lost in the file but not in the list, or another recording's list",
             )
-    kinds = {kind for _, kind in columns}
-    if len(kinds) > 1:
-        raise DataError("some cameras have frame numbers and others times", got=", ".join(sorted(kinds)))
-    rows = (_by_number if kinds == {"number"} else _by_time)([values for values, _ in columns])
+    kind = next((kind for kind in KINDS if all(kind in columns for columns in found)), None)
+    if kind is None:
+        said = ", ".join(f"{Path(path).name}: {' and '.join(columns)}" for path, columns in zip(paths, found))
+        raise DataError("some cameras have frame numbers and others times", got=said)
+    columns = [by_kind[kind] for by_kind in found]
+    rows = (_by_time if kind == "times" else _by_number)(columns)
     if len(rows) == 0:
-        spans = ", ".join(f"{n}: {v[0]:g} to {v[-1]:g}" for n, (v, _) in zip(names, columns))
+        spans = ", ".join(f"{n}: {v[0]:g} to {v[-1]:g}" for n, v in zip(names, columns))
         raise DataError("no frame was filmed by all cameras", got=spans, likely="clocks that were set one by one")
     return [_runs(rows[:, v] - np.arange(len(rows))) for v in range(len(paths))], len(rows)
 
@@ -66,8 +73,8 @@ def offset_at(runs: Runs, frame: int) -> int:
     return found[-1] if found else (runs[0][1] if runs else 0)
 
 
-def _read(path: Path) -> tuple[np.ndarray, str]:
-    """The column that tells frames apart, and whether it holds numbers or times."""
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The columns that may tell frames apart, by what they are (KINDS)."""
     import pandas as pd  # dear to import, and few recordings have time stamps
 
     try:
@@ -76,19 +83,41 @@ def _read(path: Path) -> tuple[np.ndarray, str]:
         table = pd.read_csv(path, sep=separator, header=None, comment="#")
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(f"time stamps {path} cannot be read", got=str(error).splitlines()[0]) from error
-    named = not pd.to_numeric(table.iloc[0], errors="coerce").notna().any()
+    named = not any(np.isfinite(_numbers(table.iloc[:1, c])).any() for c in range(table.shape[1]))
     heads = [str(word).strip().lower() for word in table.iloc[0]] if named else [""] * table.shape[1]
-    values = table.iloc[1 if named else 0 :].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    content = table.iloc[1 if named else 0 :]
+    values = np.stack([_numbers(content.iloc[:, c]) for c in range(table.shape[1])], 1)
+    dated = [pd.to_numeric(content.iloc[:, c], errors="coerce").isna().all() for c in range(table.shape[1])]
     rising = [c for c, column in enumerate(values.T) if np.isfinite(column).all() and (np.diff(column) > 0).all()]
-    times = [c for c in rising if any(word in heads[c] for word in TIME_WORDS)]
+    times = [c for c in rising if dated[c] or any(word in heads[c] for word in TIME_WORDS)]
     numbers = [c for c in rising if c not in times and any(word in heads[c] for word in NUMBER_WORDS)]
     rows = np.arange(len(values))
     telling = [c for c in numbers if not np.array_equal(values[:, c] - values[0, c], rows) or values[0, c] != 0]
-    chosen = (telling or times or numbers or rising)[:1]
-    if not chosen:
-        raise DataError(f"time stamps {path} have no column of rising numbers", got=", ".join(heads) or "no column")
-    whole = np.array_equal(values[:, chosen[0]], np.rint(values[:, chosen[0]]))
-    return values[:, chosen[0]], "number" if chosen[0] in numbers or not named and whole else "time"
+    others = [c for c in rising if c not in times and c not in numbers]
+    whole = [c for c in others if not named and np.array_equal(values[:, c], np.rint(values[:, c]))]
+    kinds = {
+        "counters": telling,
+        "times": times or [c for c in others if c not in whole],
+        "frame numbers": numbers or whole,
+    }
+    if not any(kinds.values()):
+        raise DataError(
+            f"time stamps {path} have no column of rising numbers or times",
+            got=", ".join(heads) or "no column",
+            expected="a frame counter, seconds, or dates such as 2026-05-01T12:00:00.123",
+        )
+    return {kind: values[:, columns[0]] for kind, columns in kinds.items() if columns}
+
+
+def _numbers(column: Any) -> np.ndarray:
+    """Numbers of a column, of dates their seconds since 1970; NaN for other words."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    if np.isfinite(numbers).any() or not column.astype(str).str.contains(r"\d\D\d\d?\D", regex=True).any():
+        return numbers
+    dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+    return (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(np.float64)
 
 
 def _by_number(columns: list[np.ndarray]) -> np.ndarray:

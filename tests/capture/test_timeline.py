@@ -1,5 +1,7 @@
 """Frames are brought in step by what a CSV says of them: counters, times, lost frames, late starts."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,26 @@ def test_a_counter_of_rows_says_nothing_where_there_are_times(tmp_path):
     columns = [np.stack([np.arange(20), 10 + np.arange(20) / 10]), np.stack([np.arange(20), 10.5 + np.arange(20) / 10])]
     offsets, frames = read_offsets(write(tmp_path, columns, "frame,time_s"), [20, 20], "ab")
     assert frames == 15 and offsets == [[[0, 5]], [[0, 0]]]
+
+
+@pytest.mark.parametrize("head", ["", "Timestamp", "Item1"])
+def test_dates_are_times(tmp_path, head):
+    """As Bonsai writes them; camera b started 0.3 s later."""
+    begin, paths = datetime.fromisoformat("2026-05-01T12:00:59+02:00"), []
+    for name, late in (("a", 0), ("b", 3)):
+        rows = [(begin + timedelta(seconds=(t + late) / 10)).isoformat(timespec="microseconds") for t in range(20)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(([head] if head else []) + rows) + "\n")
+        paths.append(str(tmp_path / f"{name}.csv"))
+    offsets, frames = read_offsets(paths, [20, 20], "ab")
+    assert frames == 17 and offsets == [[[0, 3]], [[0, 0]]]
+
+
+def test_times_count_where_only_one_camera_lost_a_frame(tmp_path):
+    """Its counter has a gap, those of the others say nothing: the times that all have do."""
+    clock = np.arange(30) / 10 + 5
+    columns = [np.stack([np.arange(30), clock]), np.delete(np.stack([np.arange(30), clock]), 12, axis=1)]
+    offsets, frames = read_offsets(write(tmp_path, columns, "frame,time_s"), [30, 29], "ab")
+    assert frames == 29 and offsets == [[[0, 0], [12, 1]], [[0, 0]]]
 
 
 def test_lists_that_do_not_fit_are_refused(tmp_path):
