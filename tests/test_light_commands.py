@@ -38,3 +38,10 @@ def test_a_module_imports_no_dear_one_beyond_those_it_needs(module):
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {module}; print(*set({DEAR!r}) & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert set(found) <= MAY[module]
+
+
+def test_a_command_that_lists_chunks_imports_no_numpy():
+    modules = "mousefacelift.dataset.commands, mousefacelift.chunk_lists"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {modules}; print('numpy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert found == "False\n"

@@ -18,12 +18,13 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from mousefacelift.core.remake import remake_hint
 from mousefacelift.errors import DataError, MouseFaceLiftError, is_refused_write, unwritable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def without_nan(document: Any) -> Any:
         return document if math.isfinite(document) else None
     if isinstance(document, Mapping):
         return {key: without_nan(value) for key, value in document.items()}
-    if isinstance(document, np.ndarray):
+    if hasattr(document, "tolist"):  # an array
         return without_nan(document.tolist())
     return [without_nan(value) for value in document] if isinstance(document, list | tuple) else document
 
@@ -255,6 +256,7 @@ def read_npz(path: str | Path, shapes: Mapping[str, Sequence[int | None]], what:
 
     Pickled objects are never loaded. Raises: DataError.
     """
+    import numpy as np  # half of the start of commands that read no array
 
     def parse(data: bytes) -> dict[str, np.ndarray]:
         found = {}
