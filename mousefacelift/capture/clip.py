@@ -90,7 +90,11 @@ def _check_mask(name: str, camera: str, video: Source, mask: str) -> None:
             f"masks and video of camera {camera} of {name} differ in length",
             got=f"{reader.frames} masks",
             expected=f"{video.frames} frames",
-            likely="a segmentation that stopped early or skipped frames",
-            hint="a mask must exist for every frame; segment this camera again",
+            likely="a segmentation that stopped early or skipped frames"
+            if reader.frames < video.frames
+            else "a video that was cut short, or masks of another one",
+            hint="a mask must exist for every frame; segment this camera again"
+            if reader.frames < video.frames
+            else "copy the video again, or cut its masks to the same frames",
         )
     reader.close()

@@ -126,3 +126,13 @@ def test_a_label_of_one_in_a_mask_video_is_named(filmed, tmp_path):
 def test_a_recording_of_unknown_rate_is_audited_and_not_located(toy, toy_rig):
     with pytest.raises(ConfigError, match=r"set recordings\.toy\.fps"):
         locate_recording(replace(toy_rig, fps=0.0), toy[2], LocateConfig())
+
+
+@pytest.mark.parametrize(("kind", "blamed"), [("videos", "a video that was cut short"), ("masks", "stopped early")])
+def test_the_shorter_of_video_and_masks_is_blamed(filmed, tmp_path, kind, blamed):
+    folder = rearranged(filmed, tmp_path / "r", range(6))
+    reader = open_source(filmed / kind / "1.mp4")
+    (folder / kind / "1.mp4").unlink()
+    write_mp4(folder / kind / "1.mp4", (reader.read(frame).rgb() for frame in range(FRAMES - 3)), reader.fps, crf=4)
+    with pytest.raises(DataError, match=blamed):
+        audited(folder)
