@@ -8,6 +8,7 @@ ray agreement, the animal's size), and at the end whether the colour pictures be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +33,7 @@ from mousefacelift.capture.silhouettes import Silhouettes, working_cameras
 from mousefacelift.capture.tangency import Poses
 from mousefacelift.capture.timeline import compose
 from mousefacelift.capture.units import choose_unit
+from mousefacelift.capture.upright import cameras_up
 from mousefacelift.errors import CalibrationError
 
 PICTURE_BLOCKS, PICTURE_FRAMES = 3, 24  # runs of neighbouring frames whose colours are compared with their masks
@@ -98,7 +100,7 @@ def _prove(
 
     cameras = _corrected(recording, lenses, w2c, found, clip)
     faults = _faults(cameras, silhouettes, evidence)
-    volume = describe_volume(cameras, silhouettes, _zenith(source))
+    volume = describe_volume(cameras, silhouettes, _zenith(source, cameras))
     stated, kind = recording.cameras[0].unit, recording.calibration_format
     unit, size = choose_unit(volume["length"], config.animal_length_mm, stated, source, kind)
     cameras = [replace(c, w2c=_scaled(c.w2c, size)) for c in cameras]
@@ -146,7 +148,7 @@ def _rig(
 ) -> Rig:
     clip, total = films
     frames = min(total, *(n - runs[-1][1] for n, runs in zip(clip.frames, offsets)))
-    up = _zenith(source)
+    up = _zenith(source, cameras)
     return Rig(
         recording.name,
         tuple(cameras),
@@ -161,8 +163,11 @@ def _rig(
     )
 
 
-def _zenith(source: RecordingSource) -> np.ndarray:
-    """Floor normal [3] in the calibration's world as far as the audit knows it: a track is not located yet."""
+def _zenith(source: RecordingSource, cameras: Sequence[RigCamera]) -> np.ndarray:
+    """Floor normal [3] in the calibration's world as far as the audit knows it: a track is not located yet, and what is
+    up for the cameras stands for it."""
+    if source.up == "track":
+        return cameras_up(cameras)
     return np.array(source.up if isinstance(source.up, tuple) else (0.0, 0.0, 1.0), np.float64)
 
 

@@ -191,7 +191,7 @@ def run_locate(args: argparse.Namespace) -> None:
     """Locate the animal in every frame of an audited recording."""
     from mousefacelift.capture.locate import locate_recording
     from mousefacelift.capture.rig import Rig
-    from mousefacelift.capture.track import DISTANT_ZOOM, distant_factor
+    from mousefacelift.capture.track import DISTANT_ZOOM, distant_factor, say_tilt
     from mousefacelift.core.cameras import CANONICAL_DISTANCE
 
     config = read_config(args, CaptureConfig, "capture")
@@ -212,6 +212,8 @@ def run_locate(args: argparse.Namespace) -> None:
             f"  distant cameras: they stand {CANONICAL_DISTANCE * distant_factor(track.zoom):.1f} units from the "
             f"animal, not {CANONICAL_DISTANCE}, so that it is as long as models expect (capture.locate.scale)"
         )
+    if tilt := say_tilt(track):
+        print(f"  {tilt}")
     for reason in sorted(set(track.excluded.values())):
         print(f"  {sum(value == reason for value in track.excluded.values())} x {reason}")
 

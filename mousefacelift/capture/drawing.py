@@ -11,7 +11,7 @@ import numpy as np
 
 from mousefacelift.capture.evidence import Evidence, draw_evidence
 from mousefacelift.capture.rig import Rig
-from mousefacelift.capture.upright import upright
+from mousefacelift.capture.upright import cameras_up, fits_cameras, upright
 from mousefacelift.core.coverage import ring_gaps, say_coverage
 
 FASTEST = 300.0  # frames per second that rigs for mice are filmed at; more is a header that nobody looked at
@@ -53,6 +53,12 @@ def describe_rig(rig: Rig) -> str:
     if refinement["kind"] in ("principal_point", "orientation"):
         own = ", ".join(f"{row['name']} {np.hypot(*row['shift_px']):.1f}" for row in report["cameras"])
         lines.append(f"cameras corrected by (px): {own}; and all together by {common:.1f} mm, which nobody can see")
+    own = cameras_up(rig.cameras)
+    if not fits_cameras(rig.up, own):
+        lines.append(
+            f"the calibration's z is not up: angles here are about its own axes; set the recording's up: by how the "
+            f"cameras hang it is about {np.round(own, 2).tolist()}; or track"
+        )
     if rig.fps <= 0:
         lines.append(
             "no file states frames per second (pictures, arrays): set the recording's fps before anything else"
@@ -81,7 +87,8 @@ def say_rig(rig: Rig) -> str:
     report = rig.report
     worst = min(report["cameras"], key=lambda row: row["ray_agreement"])
     faults = [row["name"] for row in report["cameras"] if row.get("masks")]
-    coverage = say_coverage([row["azimuth"] for row in report["cameras"]])
+    lies = not fits_cameras(rig.up, cameras_up(rig.cameras))  # angles about another axis than up say nothing
+    coverage = "" if lies else say_coverage([row["azimuth"] for row in report["cameras"]])
     return (
         f"These {len(rig.cameras)} cameras are true: their silhouettes touch within {report['tangency']:.2%} of the "
         f"picture's width, each mask is covered by the others to at least {worst['ray_agreement']:.0%}"

@@ -16,7 +16,7 @@ from mousefacelift.capture.config import LocateConfig, RecordingSource
 from mousefacelift.capture.exclusions import exclude_frames, exclude_outliers, find_cuts
 from mousefacelift.capture.place import Place
 from mousefacelift.capture.rig import Rig
-from mousefacelift.capture.upright import upright
+from mousefacelift.capture.upright import cameras_up, fits_cameras, upright
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL_512, look_at
 from mousefacelift.core.files import json_text, read_json, readable, write_text
 from mousefacelift.core.similarity import Similarity
@@ -25,6 +25,8 @@ from mousefacelift.errors import DataError
 TRACK_VERSION = 1
 ZOOM_STEP = 0.05
 USUAL_ZOOM = 1.3  # of the real rig: the animal is then about one unit long, as models learnt it
+FLOOR_FRAMES = 20  # a track of fewer does not tell the floor
+TILTED = 12.0  # degrees: a plane walked in that far from the floor is worth a word; rearing tilts it by less
 DISTANT_ZOOM = 2.0  # beyond it the animal would be less than about half as long
 
 SHAPE = {
@@ -175,30 +177,54 @@ def _slope(x: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return (weight * x) @ values / spread if spread > 1e-9 else np.zeros(values.shape[1])
 
 
+def walked_plane(centers: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """Unit normal [3] of the plane in which centers [T, 3] lie, of either sign, and their spread along its axes; None
+    where they are few or lie on a line."""
+    spread, axes = np.linalg.svd(centers - centers.mean(0), full_matrices=False)[1:]
+    flat = len(centers) >= FLOOR_FRAMES and spread[1] >= 5 * spread[2]
+    return (axes[2] if flat else None), spread
+
+
+def say_tilt(track: Track) -> str:
+    """A warning where the animal walked in a plane that is not the floor of the stated up; "" where it did, or where
+    its track does not tell."""
+    normal, _ = walked_plane(track.centers)
+    if normal is None:
+        return ""
+    normal = normal * np.sign(normal @ track.rotation[2])
+    tilt = float(np.degrees(np.arccos(min(1.0, normal @ track.rotation[2]))))
+    if tilt < TILTED:
+        return ""
+    return (
+        f"the animal walked in a plane that is {tilt:.0f} degrees from the floor that the recording's up states: if it "
+        f"did not climb, set up: track, or up: {np.round(normal, 3).tolist()}"
+    )
+
+
 def _up(rig: Rig, centers: np.ndarray, source: RecordingSource) -> np.ndarray:
     """Floor normal; checked against the cameras' own up, so that a world with another axis up is noticed.
 
     Raises:
         DataError: most cameras would hang upside down or lie on their side.
     """
-    camera_up = -np.mean([camera.R[1] for camera in rig.cameras], axis=0)
-    up = rig.up
+    camera_up = cameras_up(rig.cameras)
+    up, own = rig.up, f"up: {np.round(camera_up, 2).tolist()} (the cameras' own, roughly)"
     if source.up == "track":
-        spread, axes = np.linalg.svd(centers - centers.mean(0), full_matrices=False)[1:]
-        if len(centers) < 20 or spread[1] < 5 * spread[2]:
+        normal, spread = walked_plane(centers)
+        if normal is None:
             raise DataError(
                 f"the floor of recording {rig.recording} cannot be told from the animal's track",
-                got=f"spread {spread.round(1).tolist()} mm",
-                expected="a walk in two directions",
-                hint="give up as a vector in the recording's config",
+                got=f"{len(centers)} usable frames, spread {spread.round(1).tolist()} mm",
+                expected=f"{FLOOR_FRAMES} frames or more of a walk in two directions",
+                hint=f"give up as a vector in the recording's config: {own}",
             )
-        up = axes[2] * np.sign(axes[2] @ camera_up)
-    if up @ camera_up < 0.3 * np.linalg.norm(camera_up):
+        up = normal * np.sign(normal @ camera_up)
+    if not fits_cameras(up, camera_up):
         raise DataError(
             f"floor normal of recording {rig.recording} does not fit its cameras",
             got=f"up {np.round(up, 2).tolist()}, cameras' mean up {np.round(camera_up, 2).tolist()}",
             likely="a calibration whose z is not up",
-            hint="set up: track, or up: [x, y, z] for this recording",
+            hint=f"set for this recording up: track, the normal of the floor, or {own}",
         )
     return up
 

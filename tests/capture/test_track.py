@@ -1,17 +1,20 @@
 """Tracks: smoothing that does not lag or cross cuts, cuts, the floor, and the zoom."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from mousefacelift.capture.audit import audit
 from mousefacelift.capture.config import AuditConfig, LocateConfig, RecordingSource
+from mousefacelift.capture.drawing import describe_rig, say_rig
 from mousefacelift.capture.exclusions import exclude_frames, exclude_outliers, find_cuts
 from mousefacelift.capture.locate import _insideness, locate_recording
 from mousefacelift.capture.place import Place, Shelf
 from mousefacelift.capture.recording import open_recording
-from mousefacelift.capture.track import correlation_time, make_track, smooth
-from mousefacelift.capture.upright import upright
+from mousefacelift.capture.track import correlation_time, make_track, say_tilt, smooth
+from mousefacelift.capture.upright import cameras_up, upright
 from mousefacelift.core.cameras import project
 from mousefacelift.errors import DataError
 from mousefacelift.virtual.config import NO_DEFECTS, VirtualConfig
@@ -153,8 +156,6 @@ def test_a_view_below_the_floor_is_excluded_however_many_do_so():
 
 
 def test_a_world_whose_z_is_not_up_is_noticed(toy_rig, toy_track):
-    from dataclasses import replace
-
     places = [
         Place(int(f), c, np.ones(5), np.ones(5), np.full(5, 900), np.zeros(5), lambda: np.zeros((5, 4, 2)), 0.1)
         for f, c in zip(toy_track.frames, toy_track.centers_raw)
@@ -233,3 +234,20 @@ def test_how_deep_a_pixel_lies_in_a_mask_does_not_depend_on_the_box():
         mask = np.zeros((50, 70), bool)
         mask[shift : shift + 30, shift : shift + 41] = cv2.GaussianBlur(rng.random((30, 41)), (0, 0), 3) > 0.48
         np.testing.assert_array_equal(_insideness(mask), cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5))
+
+
+def test_a_walk_that_is_not_on_the_stated_floor_is_said(toy_track):
+    walk = np.stack([60 * np.cos(np.arange(40) / 5), 60 * np.sin(np.arange(40) / 7), 2 * np.sin(np.arange(40))], 1)
+    tilt = upright(
+        np.array([0, np.sin(np.radians(20)), np.cos(np.radians(20))])
+    )  # the floor's normal as the world has it
+    assert say_tilt(replace(toy_track, centers=walk @ tilt, rotation=np.eye(3))).count("20 degrees") == 1
+    assert say_tilt(replace(toy_track, centers=walk @ tilt, rotation=tilt)) == ""
+    assert say_tilt(replace(toy_track, centers=walk[:15] @ tilt, rotation=np.eye(3))) == ""
+
+
+def test_an_audit_says_that_z_is_not_up_and_what_is(toy_rig):
+    assert "not up" not in describe_rig(toy_rig)
+    lying = replace(toy_rig, up=np.array([1.0, 0, 0]))
+    assert "is not up" in describe_rig(lying) and "gap" not in say_rig(lying)
+    np.testing.assert_allclose(cameras_up(toy_rig.cameras), [0, 0, 1], atol=0.3)
