@@ -80,6 +80,18 @@ class Film:
     pictures: list[np.ndarray | None] = field(default_factory=list)
     edges: list[np.ndarray | None] = field(default_factory=list)
     changes: list[np.ndarray | None] = field(default_factory=list)
+    _under: dict = field(default_factory=dict, repr=False)
+
+    def under(self, frame: int, signs: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Places in a flat picture of the pixels under a frame's outline and inside, turned by `signs`; found once for
+        the many pictures that they are laid over."""
+        if (frame, signs) not in self._under:
+            last = np.array(self.size) - 1.0
+            turned = (np.where(np.array(signs) < 0, last - p, p) for p in (self.outlines[frame], self.insides[frame]))
+            self._under[frame, signs] = tuple(
+                rows * self.size[0] + columns for rows, columns in (_pixels(p, self.size) for p in turned)
+            )
+        return self._under[frame, signs]
 
 
 def match_pictures(
@@ -157,16 +169,20 @@ def _fit(film: Film, here: int, pictures: Film, there: int | None, signs: tuple[
     """Fit of the mask of one frame with a picture, NaN when there is none."""
     if there is None or pictures.edges[there] is None:
         return np.nan
-    last = np.array(film.size) - 1.0
-    rim, inside = (np.where(np.array(signs) < 0, last - p, p) for p in (film.outlines[here], film.insides[here]))
-    return float(0.5 * (_mean_rank(pictures.edges[there], rim) + _mean_rank(pictures.changes[there], inside)))
+    rim, inside = film.under(here, signs)
+    edges, changes = pictures.edges[there].take(rim).mean(), pictures.changes[there].take(inside).mean()
+    return float(0.5 * (edges / 255 + changes / 255))
 
 
 def _mean_rank(ranks: np.ndarray, points: np.ndarray) -> np.ndarray:
     """[...] mean rank under points [..., P, 2], which are taken to the nearest pixel of the picture."""
+    return ranks[_pixels(points, ranks.shape[::-1])].mean(-1) / 255
+
+
+def _pixels(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pixels of a picture of `size` (w, h) that are nearest to points [..., 2]."""
     columns, rows = np.moveaxis(np.rint(points).astype(int), -1, 0)
-    height, width = ranks.shape
-    return ranks[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)].mean(-1) / 255
+    return np.clip(rows, 0, size[1] - 1), np.clip(columns, 0, size[0] - 1)
 
 
 def _chance(film: Film, have: Sequence[int]) -> float:
