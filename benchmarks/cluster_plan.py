@@ -28,7 +28,7 @@ CHUNKED = {
 OF_FRAMES = ("virtual_recording", "locate_animal", "quality_table")  # grow with the frames of the recording
 OF_FILES = ("build_manifest", "verify_dataset")  # grow with the files of all samples
 # of one of these, seconds that do not grow: imports, workers (benchmarks/growth.py, from 100 and 1,000 frames)
-START_S = {"build_manifest": 1.9, "verify_dataset": 0.7, "quality_table": 0.8}
+START_S = {"build_manifest": 1.7, "verify_dataset": 0.7, "quality_table": 0.8}
 LEAST_START_S = 0.5
 
 

@@ -27,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.audit_long import repeat
 from benchmarks.growth_chunks import ALWAYS, OF_RUN, Place, Step, chunk_steps, words_of
+from benchmarks.report import lengthen as lengthen_run
+from benchmarks.report import report_of
 from benchmarks.timed import Used, run_timed
 from mousefacelift.capture.readers import opencv_json
 from mousefacelift.chunks import frame_chunks
@@ -156,8 +158,9 @@ def other_stages(root: Path, count: int, results: Path | None, wanted: list[str]
         both = Used(chosen.wall_s + made.wall_s, chosen.cpu_s + made.cpu_s, max(chosen.peak_mb, made.peak_mb))
         found["objects"] = both._asdict() | {"items": OBJECTS}
     if results and "report" in wanted:
-        words = ["benchmarks/report.py", "--results", str(results), "--frames", str(count)]
-        found["report"] = run(words) | {"items": count}
+        longer = root / "finished"
+        lengthen_run(results, longer, count)
+        found["report"] = run(report_of(longer, longer / "report/index.html")) | {"items": count}
     if "plan" in wanted:
         found["plan"] = run(["benchmarks/planning.py", f"{count}:{count}"]) | {"items": 2 * count}
     for name, row in found.items():

@@ -4,25 +4,25 @@
 
 Every chunk of capture, distill and splats is repeated with later frame numbers (items are links) until the recording
 has so many frames, and so are the rows of its track, its quality table and the manifest; what was judged stays as it
-is, for its number is bounded by config.yaml. Prints seconds of CPU and of the clock, megabytes of the page, and
-megabytes of memory at most.
+is, for its number is bounded by config.yaml. Prints seconds of CPU and of the clock of `report build`, megabytes of the
+page, and megabytes of memory at most.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
+import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mousefacelift.report.build import build_report
-from mousefacelift.report.config import ReportConfig
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.timed import run_timed
 
 REPEATED = ("capture/*/samples", "distill/*/samples", "splats/*/fits", "splats/*/samples", "splats/*/ring")
 
@@ -73,6 +73,11 @@ def repeat_chunk(chunk: Path, copy: Path, later: int) -> None:
     (copy / "index.json").write_text(json.dumps(document | {"items": items}))
 
 
+def report_of(results: Path, page: Path) -> list[str]:
+    """Arguments of python that build the report."""
+    return ["-m", "mousefacelift", "report", "build", "--results", str(results), "--out", str(page)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"))
@@ -81,13 +86,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "results"
         frames = lengthen(args.results, target, args.frames)
-        clock, processor = time.perf_counter(), time.process_time()
-        build_report(target, target / "report/index.html", ReportConfig())
-        seconds = time.perf_counter() - clock, time.process_time() - processor
-        size = (target / "report/index.html").stat().st_size / 1e6
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-        times = f"{seconds[0]:.1f} s ({seconds[1]:.1f} s of CPU)"
-        print(f"{frames} frames: {times}, page of {size:.1f} MB, peak {peak:.0f} MB")
+        page = target / "report/index.html"
+        used = run_timed(report_of(target, page), Path(__file__).resolve().parents[1])
+        times = f"{used.wall_s:.1f} s ({used.cpu_s:.1f} s of CPU)"
+        print(f"{frames} frames: {times}, page of {page.stat().st_size / 1e6:.1f} MB, peak {used.peak_mb:.0f} MB")
 
 
 if __name__ == "__main__":
