@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from mousefacelift.report.config import ReportConfig
-from mousefacelift.report.figures import curves_uri, histogram_uri
+from mousefacelift.report.figures import counted_histogram_uri, curves_uri
 from mousefacelift.report.page import Section, number, png_uri, read_json, read_rows
+
+STRETCH = 65_536  # rows of a table of the manifest that are in memory at a time
+AZIMUTH_BINS = 36
+REFUSALS = 12  # named at most
 
 
 def dataset(results: Path, config: ReportConfig) -> Section:
@@ -17,15 +24,14 @@ def dataset(results: Path, config: ReportConfig) -> Section:
     folder = results / "dataset"
     if not (folder / "samples.parquet").is_file():
         return section.not_run("dataset build")
-    samples = pd.read_parquet(folder / "samples.parquet", columns=["source", "split", "decision", "folder", "reason"])
-    views = pd.read_parquet(folder / "views.parquet", columns=["sample", "source", "azimuth", "owner"])
-    accepted = samples[samples["decision"] == "accepted"]
-    counts = accepted.groupby(["source", "split"], observed=True).size().unstack(fill_value=0)
+    samples = pd.read_parquet(folder / "samples.parquet", columns=["source", "split", "decision"])
+    is_accepted = (samples["decision"] == "accepted").to_numpy()
+    views, azimuths = _count_views(folder / "views.parquet", samples["source"], is_accepted)
+    counts = samples[is_accepted].groupby(["source", "split"], observed=True).size().unstack(fill_value=0)
     rows = [("source", *map(str, counts.columns), "samples", "view rows", "refused")]
     for source, row in counts.iterrows():
-        own = views["sample"].isin(accepted.index[accepted["source"] == source])
-        refused = int(((samples["source"] == source) & (samples["decision"] != "accepted")).sum())
-        rows.append((str(source), *(str(int(v)) for v in row), str(int(row.sum())), str(int(own.sum())), str(refused)))
+        refused = int((samples["source"] == source)[~is_accepted].sum())
+        rows.append((str(source), *(str(int(v)) for v in row), str(int(row.sum())), str(views[source]), str(refused)))
     section.add("table", title="accepted samples per source and split", rows=tuple(rows))
     header = read_json(folder / "dataset.json")
     planned = header["counts"]
@@ -37,20 +43,15 @@ def dataset(results: Path, config: ReportConfig) -> Section:
         f"{planned['mouse_items']} reference views, {planned['mouse_items_augmented']} with mirroring. Yaw, colour and "
         "background vary at load time without end; no image is copied.",
     )
-    refusals = samples.loc[samples["decision"] != "accepted", ["source", "folder", "reason"]].head(12)
-    if len(refusals):
+    refusals = _first_refusals(folder / "samples.parquet")
+    if refusals:
         section.add(
-            "table",
-            title="refused by the geometry gate",
-            rows=(("source", "sample", "reason"), *(tuple(map(str, row)) for row in refusals.itertuples(index=False))),
+            "table", title="refused by the geometry gate", rows=(("source", "sample", "reason"), *map(tuple, refusals))
         )
-    for source, part in views[views["sample"] == views["owner"]].groupby("source", observed=True):
-        if len(part) and source != "object":
-            section.add(
-                "picture",
-                title=f"azimuths of {source} views",
-                uri=histogram_uri(part["azimuth"], "azimuth, degrees", 36),
-            )
+    for source, found in azimuths.items():
+        if found.sum() and source != "object":
+            uri = counted_histogram_uri(found, "azimuth, degrees")
+            section.add("picture", title=f"azimuths of {source} views", uri=uri)
     verdict = folder / "verify.json"
     if verdict.is_file():
         passed = read_json(verdict).get("passed")
@@ -59,6 +60,43 @@ def dataset(results: Path, config: ReportConfig) -> Section:
             text=f"Verification of every file's hash: {'passed' if passed else 'FAILED'}.",
         )
     return section
+
+
+def _count_views(path: Path, source_of: pd.Series, is_accepted: np.ndarray) -> tuple[dict[str, int], dict]:
+    """Views of the accepted samples of every source, and the histogram of the azimuths of a source's own views.
+
+    Args:
+        source_of, is_accepted: [S] of every sample.
+    """
+    counts: dict[str, int] = dict.fromkeys(source_of.cat.categories, 0)
+    azimuths: dict[str, np.ndarray] = {}
+    names, codes = source_of.cat.categories, source_of.cat.codes.to_numpy()
+    for views in _stretches(path, ["sample", "source", "azimuth", "owner"]):
+        own = views["sample"].to_numpy()
+        for name, count in zip(names, np.bincount(codes[own[is_accepted[own]]], minlength=len(names))):
+            counts[name] += int(count)
+        for source, part in views[views["sample"] == views["owner"]].groupby("source", observed=True):
+            found = np.histogram(part["azimuth"], AZIMUTH_BINS, (0, 360))[0]
+            azimuths[str(source)] = azimuths.get(str(source), 0) + found
+    return counts, dict(sorted(azimuths.items()))
+
+
+def _first_refusals(path: Path) -> list[list[str]]:
+    """Source, folder and reason of the first samples that the gate refused."""
+    found: list[list[str]] = []
+    for part in _stretches(path, ["source", "folder", "reason", "decision"]):
+        refused = part.loc[part["decision"] != "accepted", ["source", "folder", "reason"]].head(REFUSALS - len(found))
+        found += [[*map(str, row)] for row in refused.itertuples(index=False)]
+        if len(found) == REFUSALS:
+            break
+    return found
+
+
+def _stretches(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+    """A table of the manifest, which may have millions of rows, some at a time."""
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        for batch in file.iter_batches(STRETCH, columns=columns):
+            yield batch.to_pandas()
 
 
 def training(results: Path, config: ReportConfig) -> Section:

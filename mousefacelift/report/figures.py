@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -15,8 +16,14 @@ from matplotlib.ticker import MaxNLocator
 
 def histogram_uri(values: Sequence[float], label: str, bins: int) -> str:
     """Histogram of angles in [0, 360) as a PNG data URI."""
+    return counted_histogram_uri(np.histogram(np.asarray(values), bins, (0, 360))[0], label)
+
+
+def counted_histogram_uri(counts: np.ndarray, label: str) -> str:
+    """Histogram of angles in [0, 360) that are counted in equal bins, as a PNG data URI."""
     figure, axes = plt.subplots(figsize=(7, 1.8), dpi=110)
-    axes.hist(values, bins=bins, range=(0, 360), color="#4878a8")
+    edges = np.linspace(0, 360, len(counts) + 1)
+    axes.hist(edges[:-1], bins=edges, weights=counts, color="#4878a8")
     axes.set_xlabel(label)
     axes.set_ylabel("views")
     axes.spines[["top", "right"]].set_visible(False)

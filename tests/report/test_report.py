@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mousefacelift.check.table import compare_arms
@@ -9,9 +10,11 @@ from mousefacelift.core.images import contact_sheet, shared_crop
 from mousefacelift.core.records import SampleFacts, ViewFacts
 from mousefacelift.core.samples import Sample, View, write_sample
 from mousefacelift.errors import DataError
+from mousefacelift.report import data_sections
 from mousefacelift.report.build import build_report
 from mousefacelift.report.config import ReportConfig
 from mousefacelift.report.page import Section, item_table
+from tests.lrm.toy import build_toy_dataset
 
 CAMERA = {
     "name": "<0>",
@@ -185,3 +188,20 @@ def test_pictures_are_cropped_alike_and_keep_all_that_they_show():
     )
     assert shared_crop([white])[0].shape == (32, 32, 3)
     assert contact_sheet(cropped, 2, labels=("a", "b")).shape == (28, 28, 3)
+
+
+def test_the_dataset_is_told_from_stretches_of_its_tables_as_from_the_whole(tmp_path, monkeypatch):
+    folder = build_toy_dataset(tmp_path / "dataset", 16, 24, 3)
+    header = json.loads((folder / "dataset.json").read_text())
+    header["counts"] |= {"mouse_samples": 12, "mouse_items": 60, "mouse_items_augmented": 120}
+    (folder / "dataset.json").write_text(json.dumps(header))
+    samples = pd.read_parquet(folder / "samples.parquet").astype({"decision": str, "reason": str})
+    samples.loc[[2, 22], ["decision", "reason"]] = ["refused", "a hole"]
+    samples.astype({"decision": "category"}).to_parquet(folder / "samples.parquet")
+    whole = data_sections.dataset(tmp_path, ReportConfig())
+    monkeypatch.setattr(data_sections, "STRETCH", 7)
+    assert data_sections.dataset(tmp_path, ReportConfig()) == whole
+    counts, refused = whole.blocks[0].rows, next(b for b in whole.blocks if "refused" in b.title).rows
+    assert {row[0]: row[-3:] for row in counts[1:]} == {"object": ("3", "24", "0"), "real": ("22", "132", "2")}
+    assert [row[2] for row in refused[1:]] == ["a hole", "a hole"] and refused[1][1] == "real/000002"
+    assert [block.title for block in whole.blocks if block.kind == "picture"] == ["azimuths of real views"]
