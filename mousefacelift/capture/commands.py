@@ -147,6 +147,10 @@ def run_masks(args: argparse.Namespace) -> None:
     frames = range(source.span[0], min(source.span[1], reader.frames))
     reader.close()
     asked = range(*parse_frames(args.frames)) if args.frames else [frames[int(k)] for k in spread(len(frames), SHOWN)]
+    if not any(frame in frames for frame in asked):
+        raise ConfigError(
+            "there is no frame to show", got=args.frames, expected=f"frames of {frames.start}:{frames.stop}"
+        )
     before = given if config.mask_backend == "complete" else ()
     write_text(args.show, mask_page(recording, [frame for frame in asked if frame in frames], before))
     print(f"{args.show}: masks of {sum(map(bool, recording.masks))} cameras over their videos; look at them")

@@ -54,6 +54,8 @@ class RecordingSource:
         start, stop, step = self.span
         if not (2 <= len(self.frames) <= 3 and 0 <= start < stop and step >= 1):
             raise ValueError(f"frames {list(self.frames)} is not [start, stop] or [start, stop, step]")
+        if isinstance(self.up, tuple) and not any(self.up):
+            raise ValueError("up is a vector of zeros, which points nowhere")
         if min(self.mask_object, self.mm_per_unit, self.length_mm) < 0:
             raise ValueError("mask_object, mm_per_unit and length_mm cannot be negative")
         if sum((self.unit != "auto", self.mm_per_unit > 0, self.length_mm > 0)) > 1:

@@ -153,6 +153,8 @@ def test_files_are_checked_before_any_mask_is_made(toy, tmp_path, monkeypatch):
 
 def test_the_page_shows_the_outline_of_every_camera_over_its_own_picture(toy, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    assert main(["capture", "masks", str(toy[0]), "--show", "none.html", "--frames", "50:60"]) == 2
+    assert not (tmp_path / "none.html").exists()
     main(["capture", "masks", str(toy[0]), "--show", "masks.html", "--frames", "0:12:5"])
     text = (tmp_path / "masks.html").read_text()
     assert text.count("<img") == 3 * 5 and "reflection" in text and "bedding" in text and "frame 10" in text

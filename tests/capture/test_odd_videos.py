@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mousefacelift.capture.config import RecordingSource
 from mousefacelift.capture.sources import open_film, open_source
 from mousefacelift.errors import DataError
 
@@ -130,3 +131,14 @@ def test_pictures_and_masks_are_turned_as_their_orientation_says(tmp_path, orien
     reader = open_film(tmp_path)
     assert (reader.height, reader.width) == upright.shape
     assert np.abs(reader.read(1).luma().astype(int) - upright).mean() < 2
+
+
+def test_an_objects_number_is_refused_for_masks_in_a_video(tmp_path):
+    film(tmp_path / "masks.mp4", range(3), "libx264", "yuv420p")
+    with pytest.raises(DataError, match="leave mask_object out"):
+        open_source(f"{tmp_path / 'masks.mp4'}#2")
+
+
+def test_an_up_that_points_nowhere_is_refused():
+    with pytest.raises(ValueError, match="points nowhere"):
+        RecordingSource(up=(0.0, 0.0, 0.0))

@@ -61,6 +61,12 @@ def open_source(path: str | Path, film: bool = False) -> Source:
     if not place.exists():
         raise DataError(f"video {place} does not exist", hint="check the recording's paths in config.yaml")
     kind = next((kind for kind in SOURCES if kind.matches(place)), None)
+    if wanted and kind in (chunks.ChunkReader, None) and not film:
+        raise DataError(
+            f"masks {place} are a video, in which one object is white",
+            got=f"mask_object {wanted}",
+            hint="leave mask_object out, or give masks that hold numbers of objects: PNG files, COCO, arrays",
+        )
     if kind is not None:
         return kind(place, wanted, film)
     if place.is_dir():
