@@ -6,13 +6,16 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mousefacelift.cli import GROUPS, SINGLE, build_parser
 from mousefacelift.schema import complete
+from mousefacelift.virtual.config import Degradations, VirtualConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -140,3 +143,18 @@ def test_keys_that_messages_and_pages_name_are_those_of_today():
         wrong += [f"{page.name} {key}" for key in told_keys(text, config)]
     assert not wrong, "\n".join(wrong)
     assert told_keys("set distill.prompt_embeddings", config) == ["distill.prompt_embeddings"]
+
+
+def test_defaults_that_the_page_of_the_virtual_recording_states_are_those_of_the_code():
+    defaults = {f.name: getattr(VirtualConfig(), f.name) for f in fields(VirtualConfig)}
+    defaults |= {f.name: getattr(Degradations(), f.name) for f in fields(Degradations)}
+    page, stated = (ROOT / "docs/virtual_recording.md").read_text(), {}
+    for block in re.findall(r"^\| key \| default \|.*\n\|[-|]*\n((?:\|.*\n)+)", page, re.M):
+        for row in block.splitlines():
+            names, values = (cell.strip() for cell in row.split("|")[1:3])
+            names, values = names.split(", "), yaml.safe_load(f"[{values}]")
+            stated |= dict(zip(names, values if len(values) == len(names) else values * len(names), strict=True))
+    assert len(stated) > 25
+    assert {name: defaults[name] for name in stated} == {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
+    }
