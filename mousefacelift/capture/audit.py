@@ -51,6 +51,7 @@ def audit(recording: Recording, source: RecordingSource, config: AuditConfig, ev
     recording = drop_cameras(recording, source.drop_cameras)
     clip = inspect_files(recording, config.max_offset, source.span[1])
     lenses, k_transposed = raw_lenses(recording.cameras)
+    gates.require_lenses(recording, lenses, clip.sizes)
     stamped, total, config = common_timeline(recording, lenses, clip, config)
     picked = audited_frames(source, total, config)
     try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mousefacelift.capture.config import AuditConfig
 from mousefacelift.capture.conventions import Convention
+from mousefacelift.capture.lens import Lens
 from mousefacelift.capture.mask_faults import STATIC, MaskFaults
 from mousefacelift.capture.picture_match import PictureMatch
 from mousefacelift.capture.recording import Recording
@@ -17,6 +18,7 @@ from mousefacelift.capture.suspects import find_suspect
 from mousefacelift.errors import CalibrationError, DataError
 
 THRESHOLD = 127  # of 255: what is brighter in a mask is the animal
+FOLDED = 0.4  # of a picture: the corners of a fisheye's are a fifth
 TOO_FULL = 0.7  # of a picture: no lens shows an animal so large and whole
 HOPELESS = 0.06  # of the image width: no refinement brings that down, the convention itself is not confirmed
 
@@ -55,6 +57,24 @@ def require_silhouettes(silhouettes: Silhouettes, recording: Recording, sizes: S
             expected="masks that do not touch the border of their picture",
             likely="masks with a frame or a wall in them, or pictures cropped closer than the animal",
         )
+
+
+def require_lenses(recording: Recording, lenses: Sequence[Lens], sizes: Sequence[tuple[int, int]]) -> None:
+    """Refuse a lens that folds its picture: pixels to which no direction leads; `sizes` are (width, height) px."""
+    for camera, lens, (width, height) in zip(recording.cameras, lenses, sizes):
+        x, y = np.meshgrid(np.linspace(0, width, 17), np.linspace(0, height, 15))
+        pixels = np.stack([x.ravel(), y.ravel()], -1)
+        miss = np.linalg.norm(lens.distort(lens.undistort(pixels)) - pixels, axis=1)
+        folded = float((~(miss < 1)).mean())
+        if folded > FOLDED:
+            raise CalibrationError(
+                f"lens of camera {camera.name} of '{recording.name}' folds its picture",
+                got=f"no direction leads to {folded:.0%} of its pixels; distortion {lens.distortion.tolist()}",
+                expected=f"at most {FOLDED:.0%}",
+                likely="distortion coefficients in another order (OpenCV: k1 k2 p1 p2 k3, MATLAB: k1 k2 k3 and p1 p2), "
+                "or a fisheye's read as a plain lens's",
+                hint="mousefacelift capture readers: what each format holds; write the coefficients in OpenCV's order",
+            )
 
 
 def _brightest(path: str, frames: np.ndarray) -> int:

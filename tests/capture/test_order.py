@@ -85,6 +85,15 @@ def test_pictures_cropped_after_the_calibration_are_named(filmed, tmp_path):
     assert abs(left + 24) <= 4
 
 
+def test_distortion_in_another_order_is_named(filmed, tmp_path):
+    """A real lens with k3 = -2.7 in OpenCV's order, read from k1 k2 k3 p1 p2."""
+    folder, swapped = rearranged(filmed, tmp_path / "r", range(6)), [-0.159, 0.940, -2.712, -0.001, -0.004]
+    cameras = [replace(c, distortion=np.array(swapped)) for c in opencv_json.read(folder / "cameras.json")]
+    opencv_json.write(folder / "cameras.json", cameras)
+    with pytest.raises(CalibrationError, match="folds its picture"):
+        audited(folder)
+
+
 def test_a_calibrated_camera_that_did_not_film_can_be_left_out(filmed, tmp_path):
     folder = rearranged(filmed, tmp_path / "r", range(6))
     for kind in ("videos", "masks"):
