@@ -70,6 +70,16 @@ def test_an_avi_with_dropped_pictures_holds_those_that_are_there(tmp_path, codec
     assert levels(path) == list(range(10))
 
 
+@pytest.mark.parametrize("kind", ["mkv", "mp4", "ts"])
+def test_the_rate_is_that_of_the_pictures(tmp_path, kind):
+    """A camera of 10 frames a second that dropped more than half of them; a header may state 10 all the same."""
+    times = [0, 1, 4, 6, 7, 11, 12, 15, 18, 20]
+    reader = open_film(film(tmp_path / f"dropped.{kind}", times, "libx264", "yuv420p"))
+    assert reader.frames == 10 and abs(reader.fps - 4.5) < 0.6
+    even = open_film(film(tmp_path / f"even.{kind}", range(10), "libx264", "yuv420p"))
+    assert even.fps == 10
+
+
 def test_a_truncated_avi_is_still_refused(tmp_path):
     whole = film(tmp_path / "whole.avi", [0, 1, 2, 5, 6, 7, 8, 9, 11, 12]).read_bytes()
     (tmp_path / "cut.avi").write_bytes(whole[: len(whole) * 6 // 10])

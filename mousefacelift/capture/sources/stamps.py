@@ -14,6 +14,7 @@ import numpy as np
 
 from mousefacelift.errors import DataError
 
+RATE_ERROR = 0.05  # of a stated rate
 STAMP_ERROR = 0.1  # frames; containers that count in milliseconds round
 INDEXED = ("mov", "matroska", "avi")  # containers in which a seek ends at a key frame
 
@@ -22,6 +23,7 @@ class Stamps:
     """Time stamps of one video stream.
 
     Attributes:
+        fps: pictures per second, 0 where nothing tells.
         frames: frames that are shown. Those that an edit list cuts off (`ffmpeg -ss ... -c copy` leaves them in the
             file) do not count: no player and no decoder shows them.
         believed: whether the file keeps the times at which pictures are shown, and a seek ends at a key frame.
@@ -29,16 +31,20 @@ class Stamps:
     """
 
     def __init__(self, path: Path, container, stream) -> None:
-        self._path, self._fps, self._base = path, float(stream.average_rate or 0), float(stream.time_base)
+        self._path, self.fps, self._base = path, float(stream.average_rate or 0), float(stream.time_base)
         self._first = stream.start_time or 0
         listed = list(stream.index_entries) if stream.frames else []
         kind = container.format.name.split(",")[0]
         complete = len(listed) == stream.frames > 0 or kind == "avi" and _has_empty_places(listed, stream)
         shown = sum(entry.size > 0 and not entry.is_discard for entry in listed)
-        self.frames = shown if complete else stream.frames or _count(path)
+        self.frames = shown if complete else stream.frames
+        if not self.frames:
+            self.frames, mean = _count(path)
+            # a header that states a rate which the pictures do not keep: a camera that dropped some, a screen recorder
+            self.fps = mean if mean > 0 and not abs(self.fps / mean - 1) < RATE_ERROR else self.fps
         self.believed = kind in INDEXED and not (kind == "avi" and stream.codec_context.has_b_frames)
-        whole = complete and all(entry.size > 0 for entry in listed) and self._fps > 0
-        self.even = whole and _is_even([entry.timestamp for entry in listed], 1 / (self._fps * self._base))
+        whole = complete and all(entry.size > 0 for entry in listed) and self.fps > 0
+        self.even = whole and _is_even([entry.timestamp for entry in listed], 1 / (self.fps * self._base))
         self._sorted: np.ndarray | None = None
 
     def number(self, ticks: int | None) -> int | None:
@@ -46,7 +52,7 @@ class Stamps:
         if ticks is None:
             return None
         if self.even:
-            place = (ticks - self._first) * self._base * self._fps
+            place = (ticks - self._first) * self._base * self.fps
             return round(place) if abs(place - round(place)) < STAMP_ERROR else None
         stamps = self._read()
         place = int(np.searchsorted(stamps, ticks))
@@ -55,7 +61,7 @@ class Stamps:
     def ticks(self, number: int) -> int:
         """The stamp of a frame, to seek by."""
         if self.even:
-            return int(number / self._fps / self._base) + self._first
+            return int(number / self.fps / self._base) + self._first
         stamps = self._read()
         return int(stamps[min(number, len(stamps) - 1)]) if len(stamps) else self._first
 
@@ -83,10 +89,15 @@ def _is_even(times: list[int], step: float) -> bool:
     return bool(np.abs(late).max() < STAMP_ERROR * step)
 
 
-def _count(path: Path) -> int:
+def _count(path: Path) -> tuple[int, float]:
+    """The pictures of a file without a list of them, and how many there are per second by their stamps (0: unknown)."""
     try:
         with av.open(str(path)) as container:
-            return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
+            stream = container.streams.video[0]
+            stamps = [packet.pts for packet in container.demux(stream) if packet.size]
+            known = [stamp for stamp in stamps if stamp is not None]
+            span = float((max(known) - min(known)) * stream.time_base) if len(known) > 1 else 0.0
+            return len(stamps), (len(known) - 1) / span if span > 0 else 0.0
     except av.error.FFmpegError as error:
         raise DataError(
             f"video {path} cannot be read to its end", got=str(error), likely="a damaged file", hint="copy it again"

@@ -52,13 +52,12 @@ class VideoReader:
             ) from error
         self._stream.thread_type = "NONE"
         self.width, self.height = self._stream.codec_context.width, self._stream.codec_context.height
-        self.fps = float(self._stream.average_rate or 0)
         self._decoder, self._next, self._target = None, 0, 0
         self._untouched = True  # nothing was read yet: a seek now would lose a palette that comes with the first packet
         self._may_skip, self._skipped = self._stream.codec_context.name in NONREF_CODECS, False
         self._seen: dict[int | None, int] = {}
         self._stamps = Stamps(self.path, self._container, self._stream)
-        self.frames = self._stamps.frames
+        self.frames, self.fps = self._stamps.frames, self._stamps.fps
         if self.frames < 1:
             raise DataError(f"video {self.path} is empty", likely="a recording that was stopped at once")
         self._turns = self._quarter_turns()
