@@ -143,12 +143,15 @@ def require_no_suspect(silhouettes, poses, width, config, recording, faults: Mas
     name = recording.cameras[suspect.camera].name
     twin = "" if suspect.twin is None else f" of camera {recording.cameras[suspect.twin].name}'s"
     masks, reason = faults.says[suspect.camera], suspect.reason + twin
-    others = "" if masks else _mask_reasons(recording, faults)
+    if twin:  # that is certain, whatever its masks then seem to lack
+        masks = ""
+    others = "" if masks or twin else _mask_reasons(recording, faults)
     if masks:
         reason = f"{reason}; or not the camera but {masks}" if suspect.shifted else f"{masks}; if not, {reason}"
     elif others:  # with few cameras, what is wrong with one's masks may show in those of the camera opposite
         reason = f"{reason}; or not the camera but masks: {others}"
     what = "masks or calibration" if masks or others else "calibration"
+    what = "video and masks" if twin and "video" in suspect.reason else what
     raise CalibrationError(
         f"camera {name} of '{recording.name}' contradicts the other cameras",
         got=(

@@ -71,7 +71,8 @@ class Film:
 
     Attributes:
         outlines, insides: points [P, 2] (x, y) along and within the mask.
-        edges, changes: uint8 [h, w] ranks within the picture. pictures: uint8 [h, w] luma.
+        edges, changes: uint8 [h, w] ranks within the picture; no changes where the animal lies as in most frames.
+        pictures: uint8 [h, w] luma.
     """
 
     size: tuple[int, int]
@@ -170,8 +171,8 @@ def _fit(film: Film, here: int, pictures: Film, there: int | None, signs: tuple[
     if there is None or pictures.edges[there] is None:
         return np.nan
     rim, inside = film.under(here, signs)
-    edges, changes = pictures.edges[there].take(rim).mean(), pictures.changes[there].take(inside).mean()
-    return float(0.5 * (edges / 255 + changes / 255))
+    edges, changes = pictures.edges[there].take(rim).mean() / 255, pictures.changes[there]
+    return float(edges if changes is None else 0.5 * (edges + changes.take(inside).mean() / 255))
 
 
 def _mean_rank(ranks: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -191,8 +192,8 @@ def _chance(film: Film, have: Sequence[int]) -> float:
     for t in have:
         low, high = film.outlines[t].min(0), film.outlines[t].max(0)
         moves = spots * np.maximum(np.array(film.size) - 1.0 - (high - low), 0) - low
-        by_edges = _mean_rank(film.edges[t], film.outlines[t] + moves)
-        fits.append(0.5 * (by_edges + _mean_rank(film.changes[t], film.insides[t] + moves)))
+        fit, changes = _mean_rank(film.edges[t], film.outlines[t] + moves), film.changes[t]
+        fits.append(fit if changes is None else 0.5 * (fit + _mean_rank(changes, film.insides[t] + moves)))
     return float(np.quantile(np.stack(fits, -1).mean(-1), 0.9))
 
 
@@ -228,10 +229,23 @@ def _read_film(video: str, mask: str, numbers: Sequence[int]) -> Film:
         pictures.close()
         silhouettes.close()
     usual = np.median([p for p in film.pictures if p is not None], axis=0)
-    for picture in film.pictures:
+    for picture, hidden in zip(film.pictures, _in_usual_picture(film)):
         film.edges.append(None if picture is None else edge_ranks(picture))
-        film.changes.append(None if picture is None else change_ranks(picture, usual))
+        film.changes.append(None if picture is None or hidden else change_ranks(picture, usual))
     return film
+
+
+def _in_usual_picture(film: Film) -> list[bool]:
+    """Whether the animal of each frame lies where it is in most frames: the usual picture then shows it, and what
+    changes is noise and light, of which its fur has less than what is around it."""
+    masked = [inside for inside in film.insides if inside is not None]
+    seen = np.zeros(film.size[::-1])
+    for inside in masked:
+        cells = np.zeros_like(seen)
+        cells[_pixels(inside, film.size)] = 1
+        seen += cv2.dilate(cells, np.ones((2 * REACH + 1, 2 * REACH + 1)))
+    usual = seen >= 0.5 * len(masked)
+    return [inside is not None and bool(usual[_pixels(inside, film.size)].mean() > 0.5) for inside in film.insides]
 
 
 def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Colours that belong to other masks are named for what they are; those that belong are left alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from mousefacelift.capture.recording import open_recording
 from mousefacelift.cli import main
 from mousefacelift.core.video import read_frames, write_mp4
 from mousefacelift.errors import DataError
+from mousefacelift.virtual.config import Degradations, VirtualConfig
+from mousefacelift.virtual.record import write_recording as write_virtual
 from tests.capture.scenes import random_rig, raw, write_recording
 
 FRAMES = np.arange(24)
@@ -51,7 +54,9 @@ def test_pictures_of_their_own_masks_are_left_alone(filmed):
 )
 def test_turned_and_mirrored_pictures_are_named(filmed, turn, reading):
     for view in range(4):
-        assert judge(filmed[2], view, lambda pictures: [turn(p) for p in pictures]).reading == reading
+        assert (
+            judge(filmed[2], view, lambda pictures: [p if p is None else turn(p) for p in pictures]).reading == reading
+        )
 
 
 @pytest.mark.parametrize("late", [3, 5, -4])
@@ -91,6 +96,29 @@ def test_a_resting_animal_is_no_reason_to_refuse(filmed):
         changes=[np.full_like(film.changes[0], 127)] * len(FRAMES),
     )
     assert judge_pictures([still, *filmed[2][1:]], 0, FRAMES, 6).reading == ""
+
+
+@pytest.fixture(scope="module")
+def resting(tmp_path_factory):
+    """Videos and masks of a virtual animal that rests, with all defects of real pictures, and its frames."""
+    folder = tmp_path_factory.mktemp("resting")
+    config = VirtualConfig(frames=12, degradations=Degradations(resting=True, cut=False, dropped_frame_camera=-1))
+    write_virtual(folder, "rest", config, 0)
+    return [[str(folder / kind / f"{v}.mp4") for v in range(6)] for kind in ("videos_undist", "simpleclick_undist")]
+
+
+def test_pictures_of_an_animal_that_rests_belong_to_its_masks(resting):
+    """What changes in them is noise and light, more around the animal than on its dark fur."""
+    matches, _ = match_pictures(*resting, np.arange(12), 6)
+    assert [match.reading for match in matches] == [""] * 6
+
+
+def test_turned_pictures_of_an_animal_that_rests_are_named(resting, tmp_path):
+    videos, masks = resting
+    frames = [bgr[::-1, ::-1, ::-1] for _, bgr in read_frames(Path(videos[2]), np.arange(12))]
+    write_mp4(tmp_path / "turned.mp4", frames, 4.0, crf=12)
+    matches, _ = match_pictures([*videos[:2], str(tmp_path / "turned.mp4"), *videos[3:]], masks, np.arange(12), 6)
+    assert matches[2].reading == "turned by 180 degrees" and not any(m.reading for v, m in enumerate(matches) if v != 2)
 
 
 def test_the_audit_refuses_an_upside_down_file_and_draws_it(filmed, tmp_path, capsys):
