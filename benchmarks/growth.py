@@ -178,7 +178,8 @@ def table(rows: dict[str, dict[str, dict]]) -> str:
         cells = [f"{1000 * row['cpu_s'] / row['items']:.2f}" if row else "" for row in own]
         first, last = [row for row in own if row][-2:] if len(of_count) > 1 else (None, None)
         more = last["items"] - first["items"] if first and last else 0
-        further = f"{1000 * (last['cpu_s'] - first['cpu_s']) / more:.2f}" if more > 0 else "-"
+        grows = more > counts[-1] / 2  # and not a chunk, which holds a frame more or less
+        further = f"{1000 * (last['cpu_s'] - first['cpu_s']) / more:.2f}" if grows else "0"
         peaks = " / ".join(f"{row['peak_mb']:.0f}" for row in own if row)
         lines.append(f"| {stage} | {' | '.join(cells)} | {further} | {peaks} |")
     return "\n".join(lines)

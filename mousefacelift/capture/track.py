@@ -18,7 +18,7 @@ from mousefacelift.capture.place import Place
 from mousefacelift.capture.rig import Rig
 from mousefacelift.capture.upright import cameras_up, fits_cameras, upright
 from mousefacelift.core.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL_512, look_at
-from mousefacelift.core.files import json_text, read_json, readable, write_text
+from mousefacelift.core.files import check_shape, json_text, read_json, readable, write_text
 from mousefacelift.core.similarity import Similarity
 from mousefacelift.errors import DataError
 
@@ -101,8 +101,8 @@ class Track:
         document = read_json(path, dict, "track")
         if document.pop("version", None) != TRACK_VERSION:
             raise DataError(f"track {path} was written by another version", hint="mousefacelift capture locate")
-        read_json(path, SHAPE, "track")
         with readable(path, "track"):
+            check_shape(document, SHAPE)
             frames = document["frames"] = np.asarray(document["frames"], np.int64)
             for key, count in (("centers_raw", len(frames)), ("centers", len(frames)), ("rotation", 3)):
                 document[key] = np.asarray(document[key], np.float64).reshape(count, 3)
