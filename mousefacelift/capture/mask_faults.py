@@ -31,7 +31,7 @@ SPREAD = 1.4  # times its own area that a thing which never moves may cover in o
 ALONE = 0.15  # of the frames in which it stands apart from the animal
 SECOND_BODY = 0.25  # of the largest body, in volume or in the picture
 MEND = "capture audit --complete, or capture.mask_backend: complete, adds what of them the pictures show"
-IN_PIECES = 0.3  # of the masks in two large pieces when there are two animals; wrong cameras break the hull alone
+IN_PIECES = 0.25  # of the frames, when there are two animals (which touch in many); wrong cameras break the hull alone
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class MaskFaults:
         excess, missing, static: [V] share of the mask that no other view allows; that the others claim and this one
             lacks (relative to their masks); that never moves while the rest does.
         says: per view what that means, or "".
-        bodies: number of separate bodies that all views agree on, median over the frames; 1 where most masks are in one
-            piece.
+        bodies: number of separate bodies that all views agree on in frames in which most masks are in two pieces; 1
+            where such frames are few.
         poses: distinct poses among the frames.
         claims: {position: [V] bool pictures or None}, what the other views claim, for drawing.
     """
@@ -77,8 +77,8 @@ def find_mask_faults(cameras: Sequence[Camera], silhouettes: Silhouettes) -> Mas
             says[view] = _name_missing(view, found, silhouettes)
         if not says[view] and excess[view] > TELLING:
             says[view] = _name_excess(view, found, silhouettes)
-    pieces = np.mean([[_pieces(mask) > 1 for mask in silhouettes.masks[t]] for t in found])
-    bodies = int(np.median([row["bodies"] for row in found.values()])) if pieces > IN_PIECES else 1
+    apart = [t for t in found if np.mean([_pieces(mask) > 1 for mask in silhouettes.masks[t]]) > 0.5]
+    bodies = int(np.median([found[t]["bodies"] for t in apart])) if len(apart) >= IN_PIECES * len(found) else 1
     claims = {t: row["claims"] for t, row in found.items()}
     return MaskFaults(excess, missing, static, says, bodies, len(poses), claims)
 

@@ -32,6 +32,7 @@ BELIEVED = (
 )
 BLANK = 8  # grey levels: what noise and a codec leave of a picture of nothing
 CHANCE = 0.05  # masks that beat displaced ones by less than this are laid over chance
+RESTS = 0.8  # of the frames show that much of the animal in one place: what changes then says nothing of it
 MOVED = 0.3  # of a mask's length, by which it must have moved for the picture of another time to be a wrong one
 WRONG_TIMES = 8  # pictures of other times that each mask is compared with
 OWN_TIME = 0.03  # masks that fit pictures of other times as well as their own, but for this, are not of this recording
@@ -71,7 +72,7 @@ class Film:
 
     Attributes:
         outlines, insides: points [P, 2] (x, y) along and within the mask.
-        edges, changes: uint8 [h, w] ranks within the picture; no changes where the animal lies as in most frames.
+        edges, changes: uint8 [h, w] ranks within the picture; no changes where the animal rests.
         pictures: uint8 [h, w] luma.
     """
 
@@ -229,23 +230,26 @@ def _read_film(video: str, mask: str, numbers: Sequence[int]) -> Film:
         pictures.close()
         silhouettes.close()
     usual = np.median([p for p in film.pictures if p is not None], axis=0)
-    for picture, hidden in zip(film.pictures, _in_usual_picture(film)):
+    rests = _resting_share(film) > RESTS
+    for picture in film.pictures:
         film.edges.append(None if picture is None else edge_ranks(picture))
-        film.changes.append(None if picture is None or hidden else change_ranks(picture, usual))
+        film.changes.append(None if picture is None or rests else change_ranks(picture, usual))
     return film
 
 
-def _in_usual_picture(film: Film) -> list[bool]:
-    """Whether the animal of each frame lies where it is in most frames: the usual picture then shows it, and what
-    changes is noise and light, of which its fur has less than what is around it."""
+def _resting_share(film: Film) -> float:
+    """Share of the frames in which the animal lies where it is in most frames: the usual picture shows it there, and
+    what changes is noise and light, of which its fur has less than what is around it."""
     masked = [inside for inside in film.insides if inside is not None]
+    if not masked:
+        return 0.0
     seen = np.zeros(film.size[::-1])
     for inside in masked:
         cells = np.zeros_like(seen)
         cells[_pixels(inside, film.size)] = 1
         seen += cv2.dilate(cells, np.ones((2 * REACH + 1, 2 * REACH + 1)))
     usual = seen >= 0.5 * len(masked)
-    return [inside is not None and bool(usual[_pixels(inside, film.size)].mean() > 0.5) for inside in film.insides]
+    return float(np.mean([usual[_pixels(inside, film.size)].mean() > RESTS for inside in masked]))
 
 
 def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

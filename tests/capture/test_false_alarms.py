@@ -108,6 +108,11 @@ def test_a_defect_of_masks_blames_no_camera(defect):
     assert not alarm, said
 
 
+@pytest.mark.parametrize("seed", [11, 14])
+def test_two_animals_that_touch_in_most_frames_are_told(seed):
+    assert "2 separate bodies" in blamed(second_animal, seed)[1]
+
+
 def test_with_four_cameras_the_mirror_in_one_is_still_told_beside_the_camera():
     alarm, said = blamed(floor_mirror, 11)  # camera 3 holds it, camera 0 seems to lack parts
     assert not alarm and "or not the camera but masks: camera c0" in said
