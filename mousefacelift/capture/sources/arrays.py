@@ -114,8 +114,9 @@ def _name(names: list[str], path: Path) -> str:
         return known[0] if known else names[0]
     raise DataError(
         f"{path} does not hold one array of masks",
-        got=", ".join(names) or "no array of three or four axes",
+        got=", ".join(names[:12]) or "no array of three or four axes",
         expected=f"one, or one named {', '.join(NAMES)}",
+        hint="save all frames as one array [frames, height, width]: np.savez_compressed(PATH, masks=np.stack(frames))",
     )
 
 

@@ -24,7 +24,11 @@ def silhouette(image: np.ndarray, wanted: int, where: str, labels: bool = False)
         return image.astype(np.uint8) * np.uint8(255)
     if image.dtype.kind == "f":
         if image.size and (not np.isfinite(image).all() or image.min() < 0):
-            raise DataError(f"mask {where} holds negative numbers", likely="scores (logits) instead of a mask")
+            raise DataError(
+                f"mask {where} holds negative numbers or none at all",
+                likely="scores (logits) instead of a mask",
+                hint="save scores > 0, or their sigmoid",
+            )
         if wanted == 0 and image.max(initial=0) <= 1:
             return np.rint(image * 255).astype(np.uint8)
     if wanted:
