@@ -240,7 +240,7 @@ def summarise(frames: Sequence[dict], tolerance: float) -> dict:
         status: {
             name: float(np.median([row["scores"][name] for row in every if row["status"] == status])) for name in SCORES
         }
-        for status in {row["status"] for row in every}
+        for status in sorted({row["status"] for row in every})
     }
     reasons = Counter(
         part.split(" ")[0] for row in every if row["status"] == "refused" for part in row["reason"].split("; ")
