@@ -215,7 +215,7 @@ def _explain_rates(recording: Recording, clip: Clip) -> None:
 
 def _explain_order(recording, lenses, clip, silhouettes: Silhouettes, stated: float) -> None:
     """Files that belong to other cameras than they are read for."""
-    order = best_order(recording.cameras, lenses, clip.sizes, silhouettes)
+    order, alike = best_order(recording.cameras, lenses, clip.sizes, silhouettes)
     if order == sorted(order):
         return
     found = _tangency(recording, lenses, clip, reorder(silhouettes, lenses, order))
@@ -225,9 +225,12 @@ def _explain_order(recording, lenses, clip, silhouettes: Silhouettes, stated: fl
         said = ", ".join(f"{files[file]} is camera {names[v]}'s" for v, file in enumerate(order) if v != file)
         raise CauseFound(
             f"files of '{recording.name}' belong to other cameras than they are read for",
-            got=f"tangency {found:.2%} of the width when {said}; {stated:.2%} as they are read",
+            got=f"tangency {found:.2%} of the width when {said}; {stated:.2%} as they are read"
+            + (f"; {alike} other orders fit as well (a ring of even steps, turned)" if alike else ""),
             likely="cables or file numbers in another order than the calibration's cameras",
-            hint="rename the masks and, where they are in the same order, the videos; capture masks --show draws both",
+            hint="look which file is which camera's, and rename masks and videos"
+            if alike
+            else "rename the masks and, where they are in the same order, the videos; capture masks --show draws both",
         )
 
 

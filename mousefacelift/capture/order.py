@@ -18,8 +18,9 @@ from mousefacelift.capture.silhouettes import Silhouettes
 from mousefacelift.capture.tangency import Poses, pair_errors, tangency
 from mousefacelift.formats.raw_camera import RawCamera
 
-KEPT = 400  # orders kept per camera: all of five cameras, a beam of more
+KEPT = 20_000  # orders kept per camera: all of seven cameras, the best of more
 ENOUGH = 8  # frames
+AS_WELL = 1.3  # times the disagreement of the best order: noise makes that
 
 
 def reorder(silhouettes: Silhouettes, lenses: Sequence[Lens], order: Sequence[int]) -> Silhouettes:
@@ -35,8 +36,9 @@ def reorder(silhouettes: Silhouettes, lenses: Sequence[Lens], order: Sequence[in
 
 def best_order(
     cameras: Sequence[RawCamera], lenses: Sequence[Lens], sizes: Sequence[tuple[int, int]], silhouettes: Silhouettes
-) -> list[int]:
-    """The file of each camera under which the silhouettes agree best, under any convention.
+) -> tuple[list[int], int]:
+    """The file of each camera under which the silhouettes agree best, under any convention, and how many other orders
+    fit as well: those of a ring of even steps that is turned.
 
     Args:
         sizes: (width, height) of each file; a camera takes only files of its own file's size.
@@ -46,7 +48,7 @@ def best_order(
     fits = np.array([[sizes[v] == sizes[file] for file in range(views)] for v in range(views)])
     readings = [_every_pair(few, lenses, np.stack([c.w2c(k.R, k.t) for k in cameras])) for c in CONVENTIONS]
     orders = [_grow(errors, fits) for errors in readings]
-    return min(orders, key=lambda found: found[0])[1]
+    return min(orders, key=lambda found: found[0])[1:]
 
 
 def _every_pair(silhouettes: Silhouettes, lenses: Sequence[Lens], w2c: np.ndarray) -> np.ndarray:
@@ -60,25 +62,25 @@ def _every_pair(silhouettes: Silhouettes, lenses: Sequence[Lens], w2c: np.ndarra
     return found.reshape(views, views, views, views).transpose(1, 0, 3, 2)
 
 
-def _grow(errors: np.ndarray, fits: np.ndarray) -> tuple[float, list[int]]:
-    """The mean disagreement of the best order, and the order."""
+def _grow(errors: np.ndarray, fits: np.ndarray) -> tuple[float, list[int], int]:
+    """The mean disagreement of the best order, the order, and the number of others that fit as well."""
     views = len(errors)
-    grown: list[tuple[float, list[int]]] = [(0.0, [])]
+    known, values = np.isfinite(errors), np.nan_to_num(errors)
+    orders, total, count = np.zeros((1, 0), int), np.zeros(1), np.zeros(1)
     for view in range(views):
-        longer = []
-        for _, files in grown:
-            for file in np.flatnonzero(fits[view]):
-                if file not in files:
-                    longer.append((_cost(errors, [*files, int(file)]), [*files, int(file)]))
-        grown = sorted(longer)[:KEPT]
-    return grown[0]
-
-
-def _cost(errors: np.ndarray, files: list[int]) -> float:
-    """Mean disagreement of the pairs that know of each other; infinite where most do not."""
-    views = range(len(files))
-    pairs = np.array([errors[i, files[i], j, files[j]] for i in views for j in views if i < j])
-    known = np.isfinite(pairs)
-    if len(files) < 2:
-        return 0.0
-    return float(pairs[known].mean()) if known.sum() * 3 >= len(pairs) and known.any() else np.inf
+        before = np.arange(view)[:, None]
+        more = total[:, None] + values[before, orders.T, view].sum(0)  # [orders, files]
+        pairs = count[:, None] + known[before, orders.T, view].sum(0)
+        free = np.broadcast_to(fits[view], more.shape).copy()
+        free[np.arange(len(orders))[:, None], orders] = False
+        cost = np.where(free & (pairs * 3 >= view * (view + 1) / 2), more / np.maximum(pairs, 1), np.inf)
+        kept = np.argsort(cost, axis=None, kind="stable")[:KEPT]
+        kept = kept[np.isfinite(cost.ravel()[kept])]
+        parent, file = np.unravel_index(kept, cost.shape)
+        orders = np.column_stack([orders[parent], file])
+        total, count = more[parent, file], pairs[parent, file]
+    if not len(orders):
+        return np.inf, list(range(views)), 0
+    costs = total / np.maximum(count, 1)
+    alike = int((costs < AS_WELL * costs[0]).sum()) - 1
+    return float(costs[0]), [int(file) for file in orders[0]], alike

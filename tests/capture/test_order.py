@@ -13,6 +13,7 @@ import pytest
 from mousefacelift.capture.audit import audit
 from mousefacelift.capture.config import AuditConfig, LocateConfig, RecordingSource
 from mousefacelift.capture.locate import locate_recording
+from mousefacelift.capture.order import _grow
 from mousefacelift.capture.readers import opencv_json
 from mousefacelift.capture.recording import open_recording
 from mousefacelift.capture.sources import open_source
@@ -58,6 +59,19 @@ def test_files_in_another_order_than_the_calibration_are_named(filmed, tmp_path,
     said = str(caught.value)
     for place, camera in enumerate(order):
         assert (f"{place}.mp4 is camera {names[camera]}'s" in said) == (place != camera)
+
+
+def test_orders_of_an_even_ring_fit_alike():
+    """Files agree where they lie as many steps apart as their cameras: a ring that is turned."""
+    steps = np.arange(5)
+    apart = (steps[:, None] - steps[None]) % 5
+    errors = np.where(apart[:, None, :, None] == apart[None, :, None, :], 0.3, 9.0)
+    errors[2, 4, 3, 0] = errors[3, 0, 2, 4] = 0.29
+    cost, order, alike = _grow(errors, np.ones((5, 5), bool))
+    assert order == [2, 3, 4, 0, 1] and alike == 4 and cost == pytest.approx(0.299)
+    errors[0, 0] = errors[:, :, 0, 0] = 9.0  # camera 0 did not film file 0
+    assert _grow(errors, np.ones((5, 5), bool))[2] == 3
+    assert _grow(errors, np.eye(5, dtype=bool))[1:] == ([0, 1, 2, 3, 4], 0)
 
 
 def test_the_right_order_is_no_cause_of_anything_else(filmed, tmp_path):
