@@ -2,6 +2,7 @@
 
     python benchmarks/evaluate.py [--frames 200] [--size 512] [--distinct 20]
     python benchmarks/evaluate.py --gather-only       what many frames add, without judging each
+    python benchmarks/evaluate.py --unjudged --size 64 --frames 20000       read and gathered, with random metrics
     python benchmarks/evaluate.py --predict --size 32         of making the predictions, by a small random network
 
 Writes a dataset of toy photos and a predictions folder (the renders are the photos themselves; files of equal content
@@ -45,6 +46,22 @@ if sys.argv[1:]:
     evaluate_arm(root / "predictions/index.json", root / "dataset", root / "out", EvaluateConfig(bootstrap=100))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(f"{imported / 1e6:.2f} GB after the imports, peak {peak / 1e6:.2f} GB, {time.perf_counter() - start:.0f} s")
+"""
+
+UNJUDGED = """
+import numpy as np
+import mousefacelift.check.evaluate as judging
+def judge(prediction, means, config, drawn):
+    item, rng, rows = prediction.item, np.random.default_rng(prediction.item.frame), []
+    shared = {name: getattr(item, name) for name in ("protocol", "split", "recording", "frame")}
+    names = ("angle", "stretch", "pitch", "fg_psnr", "full_psnr", "fg_ssim", "fg_l1", "fg_psnr_shared", "iou")
+    for method in judging.METHODS:
+        for target in item.targets:
+            given = {"camera": target.camera, "is_input": target.is_input}
+            numbers = dict(zip((*names, "soft_iou", "coverage"), rng.random(11).tolist()))
+            rows.append({"method": method, **shared, **given, **numbers})
+    return rows, [judging._small(prediction.truth[0].rgba, config)] * (1 + len(judging.METHODS)) if drawn else []
+judging.judge = judge
 """
 
 GATHER = """
@@ -157,6 +174,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--distinct", type=int, default=20, help="frames that differ; the others are links to them")
     parser.add_argument("--gather-only", action="store_true", help="only gather and summarise collapse")
+    parser.add_argument("--unjudged", action="store_true", help="random numbers in place of every picture's metrics")
     parser.add_argument("--predict", action="store_true", help="make the predictions in place of judging any")
     args = parser.parse_args()
     if args.gather_only:
@@ -172,7 +190,8 @@ def main() -> None:
         write_predictions(root, hashes, args.size)
         written = time.perf_counter() - start
         print(f"{args.frames} frames x 6 views of {args.size} px and swaps, written in {written:.0f} s")
-        subprocess.run([sys.executable, "-c", RUN, folder], check=True)
+        command = (UNJUDGED if args.unjudged else "") + RUN
+        subprocess.run([sys.executable, "-c", command, folder], check=True)
         measure_decide(root)
 
 
